@@ -1,0 +1,41 @@
+# `make demo` and `make test` are all that a fresh machine needs; each installs what it lacks.
+PYTHON ?= python3.11
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+MODEL ?= minilm
+export ATLAS_HOME ?= $(CURDIR)/.atlas
+export DAGSTER_HOME ?= $(ATLAS_HOME)/dagster
+export PATH := $(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up test lint type clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed  ## Install everything into ./.venv
+
+$(VENV)/.installed: pyproject.toml constraints.txt scripts/install
+	scripts/install "$(PYTHON)" "$(VENV)"
+	touch $@
+
+demo: install  ## Fine-tune MiniLM on four shards with two local nodes, three rounds (MODEL=smollm2: the causal case)
+	atlas run examples/sentiment.yaml --model $(MODEL)
+
+up: install  ## Keep chain, bus, two nodes and the Dagster UI running
+	atlas up
+
+test: install  ## Run every test, the quick ones first
+	pytest -m "not slow and not system and not browser"
+	pytest -m "slow or system or browser"
+
+lint: install  ## Check style and import direction
+	ruff check .
+	ruff format --check .
+	lint-imports
+
+type: install  ## Check types
+	mypy
+
+clean:  ## Remove the environment and all local state
+	rm -rf "$(VENV)" "$(CURDIR)/.atlas"

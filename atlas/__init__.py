@@ -1,0 +1,1 @@
+"""The domain library: specs, content, data, training, aggregation, verification. No Dagster, no network of its own."""

@@ -1,0 +1,44 @@
+"""The error hierarchy of the domain library.
+
+A message names the thing, what was expected, what was found, and what to do about it.
+"""
+
+
+class AtlasError(Exception):
+    """Root of every error that Atlas Pipelines raises on purpose; its text is fit for a person."""
+
+
+class SpecError(AtlasError):
+    """A specification is malformed or contradicts itself; nothing was written."""
+
+
+class ContentError(AtlasError):
+    """Content is missing, unreadable or does not match its CID."""
+
+
+class CorruptContent(ContentError):
+    """Bytes were read whose CID is not the one that names them."""
+
+
+class ContentNotFound(ContentError):
+    """No reachable store holds a CID."""
+
+
+class DataError(AtlasError):
+    """A data source, column, label or row is not what the spec says."""
+
+
+class ModelError(AtlasError):
+    """A base model is unknown, incomplete or not the one that the job names."""
+
+
+class TrainingError(AtlasError):
+    """Training or evaluation cannot go on."""
+
+
+class AggregationError(AtlasError):
+    """Updates cannot be aggregated."""
+
+
+class VerificationError(AtlasError):
+    """A signature, receipt or recomputed result does not hold."""

@@ -1,0 +1,162 @@
+"""What was made: manifests of models, datasets and rounds, checkpoints, and the receipts that prove the work."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from atlas.documents import Document, Value
+
+Cid = Annotated[str, Field(pattern=r"^b[a-z2-7]{20,}$", description="a CIDv1 in base32")]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class ModelManifest(Document):
+    """The files of a base model: a node's copy must have the same CIDs."""
+
+    kind: Literal["model"] = "model"
+    source: str
+    revision: str | None = None
+    files: dict[str, Cid] = Field(min_length=1)
+
+
+class ShardManifest(Value):
+    """One content-addressed slice of a dataset: canonical JSONL, one row a line."""
+
+    key: str = Field(description="s000, s001, … in order")
+    cid: Cid
+    rows: Positive
+    bytes: Positive
+    value: str | None = Field(default=None, description="the column's value, when sharded by column")
+    labels: dict[str, int] = Field(default_factory=dict, description="rows per label")
+
+
+class DatasetManifest(Document):
+    """A source cut into shards, with held-out rows that no shard contains."""
+
+    kind: Literal["dataset"] = "dataset"
+    source: str
+    text_column: str
+    label_column: str | None
+    labels: list[str]
+    shards: list[ShardManifest] = Field(min_length=1)
+    holdout: ShardManifest
+
+
+class Checkpoint(Document):
+    """The adapter that a round ends with; round 0 is the untrained adapter, which the spec's seed defines."""
+
+    kind: Literal["checkpoint"] = "checkpoint"
+    job: Cid
+    round: int = Field(ge=0)
+    adapter: Cid | None = Field(description="safetensors; null in round 0")
+    parent: Cid | None = Field(description="the checkpoint that the round started from; null in round 0")
+    manifest: Cid | None = Field(description="the RoundManifest that it was aggregated from; null in round 0")
+
+
+class AcceptedUpdate(Value):
+    """One line of a round manifest: an adapter that passed the gates, and its weight."""
+
+    shard: str
+    data: Cid
+    adapter: Cid
+    weight: Positive = Field(description="rows of the shard manifest, never what the node claims")
+
+
+class RoundManifest(Document):
+    """All that decides a round's checkpoint, in shard order, and nothing else: no node, no time."""
+
+    kind: Literal["round"] = "round"
+    job: Cid
+    round: Positive
+    base: Cid
+    strategy: str
+    updates: list[AcceptedUpdate] = Field(min_length=1)
+
+
+class Environment(Value):
+    """The numeric class of a computation: equal classes give equal bytes."""
+
+    device: str = Field(description="cpu, cuda or mps, with the model of GPU or the CPU's instruction set")
+    torch: str
+    transformers: str
+    peft: str
+    platform: str
+    precision: str
+
+
+class TrainingPoint(Value):
+    """One point of the loss curve."""
+
+    step: Positive
+    loss: float
+
+
+class SavedCheckpoint(Value):
+    """A resumable training checkpoint that a node uploaded."""
+
+    step: Positive
+    cid: Cid
+
+
+class Receipt(Document):
+    """A node's account of one task. It proves who answers for which bytes; it decides no weight and no payout."""
+
+    kind: Literal["receipt"] = "receipt"
+    task: Cid
+    task_id: str
+    attempt: Positive
+    node: str = Field(description="the node's address")
+    data: Cid
+    base: Cid
+    adapter: Cid | None = Field(default=None, description="for training")
+    steps: int = Field(default=0, ge=0)
+    rows_seen: int = Field(default=0, ge=0)
+    tokens_seen: int = Field(default=0, ge=0)
+    losses: list[TrainingPoint] = Field(default_factory=list)
+    checkpoints: list[SavedCheckpoint] = Field(default_factory=list)
+    resumed_from: Cid | None = None
+    metrics: dict[str, dict[str, float]] = Field(default_factory=dict, description="per checkpoint CID, for evaluation")
+    environment: Environment
+    started_at: float = Field(description="seconds since the epoch, by the node's clock")
+    finished_at: float
+
+
+class SignedReceipt(Document):
+    """A receipt with its node's signature over the receipt's canonical bytes."""
+
+    receipt: Receipt
+    public_key: str = Field(description="compressed secp256k1, hex")
+    signature: str = Field(description="64-byte compact ECDSA over SHA-256, hex")
+
+
+class TaskRecord(Value):
+    """One task of a round as it ended: the evidence behind a payout."""
+
+    slot: int = Field(ge=0)
+    shard: str | None
+    node_id: Positive
+    attempt: Positive
+    receipt: Cid
+    result: Cid = Field(description="the adapter, or for the evaluation its receipt")
+
+
+class RejectedUpdate(Value):
+    """An update that a gate refused."""
+
+    shard: str
+    node_id: Positive
+    attempt: Positive
+    gate: str
+    reason: str
+
+
+class RoundEvidence(Document):
+    """Who did what in a round. Its records, in slot order, are the leaves of the Merkle root on chain."""
+
+    kind: Literal["evidence"] = "evidence"
+    contract: str
+    job_id: Positive
+    round: Positive
+    checkpoint: Cid
+    records: list[TaskRecord] = Field(min_length=1)
+    rejected: list[RejectedUpdate] = Field(default_factory=list)

@@ -1,0 +1,1 @@
+"""Verification: signed receipts, Merkle evidence, and checkpoints that anyone can recompute."""

@@ -1,0 +1,30 @@
+"""A round's evidence as Merkle leaves: each bound to its contract, job, round, place and number of leaves."""
+
+import rfc8785
+
+from atlas.manifests import RoundEvidence
+from atlas.verification.merkle import merkle_root
+
+
+def evidence_leaves(evidence: RoundEvidence) -> list[bytes]:
+    """Canonical JSON per record, in slot order; a proof for one leaf cannot be replayed for any other."""
+    records = sorted(evidence.records, key=lambda record: record.slot)
+    return [
+        rfc8785.dumps(
+            {
+                "contract": evidence.contract,
+                "job_id": evidence.job_id,
+                "round": evidence.round,
+                "checkpoint": evidence.checkpoint,
+                "index": index,
+                "leaf_count": len(records),
+                "record": record.model_dump(mode="json"),
+            }
+        )
+        for index, record in enumerate(records)
+    ]
+
+
+def evidence_root(evidence: RoundEvidence) -> bytes:
+    """The 32-byte root that goes on chain."""
+    return merkle_root(evidence_leaves(evidence))

@@ -1,0 +1,59 @@
+"""Receipts: a node signs what it did, and the coordinator checks it against the task that it assigned."""
+
+import math
+
+from atlas.errors import VerificationError
+from atlas.manifests import Receipt, SignedReceipt
+from atlas.signing import Signer, verify_signature
+from atlas.spec import TaskSpec
+
+
+def sign_receipt(receipt: Receipt, signer: Signer) -> SignedReceipt:
+    """Sign the receipt's canonical bytes with its node's key."""
+    return SignedReceipt(
+        receipt=receipt,
+        public_key=signer.public_key.hex(),
+        signature=signer.sign(receipt.canonical_bytes()).hex(),
+    )
+
+
+def verify_receipt(signed: SignedReceipt, task: TaskSpec, address: str) -> Receipt:
+    """Return the receipt if `address` signed it and it speaks of exactly this task; else `VerificationError`."""
+    receipt = signed.receipt
+    expected = {
+        "node": address,
+        "task": task.cid,
+        "task_id": task.task_id,
+        "attempt": task.attempt,
+        "data": task.data,
+        "base": task.base,
+        "resumed_from": task.resume,
+    }
+    for field, value in expected.items():
+        found = getattr(receipt, field)
+        if field == "resumed_from" and found is None:
+            continue  # a node may start afresh: the bytes are the same, only its time is lost
+        if found != value:
+            raise VerificationError(f"The receipt of task {task.task_id} has {field} {found}, expected {value}.")
+    try:
+        public_key, signature = bytes.fromhex(signed.public_key), bytes.fromhex(signed.signature)
+    except ValueError as error:
+        raise VerificationError(f"The receipt of task {task.task_id} has a key or signature not in hex.") from error
+    verify_signature(receipt.canonical_bytes(), signature, public_key, address)
+    _verify_result(receipt, task)
+    return receipt
+
+
+def _verify_result(receipt: Receipt, task: TaskSpec) -> None:
+    if task.kind == "train":
+        if receipt.adapter is None:
+            raise VerificationError(f"The receipt of training task {task.task_id} names no adapter.")
+        return
+    if sorted(receipt.metrics) != sorted(task.checkpoints):
+        raise VerificationError(
+            f"The receipt of evaluation task {task.task_id} has metrics of {sorted(receipt.metrics)}, "
+            f"expected {sorted(task.checkpoints)}."
+        )
+    for checkpoint, metrics in sorted(receipt.metrics.items()):
+        if "loss" not in metrics or not all(math.isfinite(value) for value in metrics.values()):
+            raise VerificationError(f"The metrics of checkpoint {checkpoint} lack a finite loss: {metrics}.")

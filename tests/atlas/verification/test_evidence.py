@@ -1,0 +1,23 @@
+import pytest
+
+from atlas.content.cid import cid_of_bytes
+from atlas.manifests import RoundEvidence, TaskRecord
+from atlas.verification.evidence import evidence_leaves, evidence_root
+
+
+def evidence(**changes):
+    record = {"shard": "s000", "node_id": 1, "attempt": 1, "receipt": cid_of_bytes(b"r"), "result": cid_of_bytes(b"a")}
+    records = [TaskRecord(slot=slot, **record) for slot in range(3)]
+    fields = {"contract": "atlas1c", "job_id": 1, "round": 1, "checkpoint": cid_of_bytes(b"c"), "records": records}
+    return RoundEvidence(**(fields | changes))
+
+
+def test_leaves_differ_by_place_and_come_in_slot_order():
+    leaves = evidence_leaves(evidence())
+    assert len(set(leaves)) == 3
+    assert evidence_root(evidence(records=evidence().records[::-1])) == evidence_root(evidence())
+
+
+@pytest.mark.parametrize("change", [{"contract": "atlas1d"}, {"job_id": 2}, {"round": 2}])
+def test_the_root_is_bound_to_its_contract_job_and_round(change):
+    assert evidence_root(evidence(**change)) != evidence_root(evidence())

@@ -1,0 +1,59 @@
+import pytest
+
+from atlas.content.cid import cid_of_bytes
+from atlas.errors import VerificationError
+from atlas.manifests import Environment, Receipt
+from atlas.signing import KeySigner
+from atlas.spec import TaskSpec
+from atlas.verification.receipts import sign_receipt, verify_receipt
+
+SIGNER = KeySigner(b"\x01" * 32, "atlas")
+CID = {name: cid_of_bytes(name.encode()) for name in ("job", "model", "data", "base", "adapter", "other")}
+TASK = TaskSpec(
+    kind="train", contract="atlas1c", job_id=1, job=CID["job"], model=CID["model"], round=1, slot=0, shard="s000",
+    data=CID["data"], rows=10, base=CID["base"], attempt=1,
+)  # fmt: skip
+ENVIRONMENT = Environment(device="cpu", torch="2", transformers="5", peft="0", platform="linux", precision="fp32")
+
+
+def receipt(of=TASK, **changes):
+    fields = {
+        "task": of.cid, "task_id": of.task_id, "attempt": 1, "node": SIGNER.address, "data": of.data,
+        "base": of.base, "adapter": CID["adapter"], "environment": ENVIRONMENT, "started_at": 1.0, "finished_at": 2.0,
+    }  # fmt: skip
+    return Receipt(**(fields | changes))
+
+
+def test_an_honest_receipt_holds():
+    assert verify_receipt(sign_receipt(receipt(), SIGNER), TASK, SIGNER.address) == receipt()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"data": CID["other"]}, {"base": CID["other"]}, {"attempt": 2}, {"task": CID["other"]}, {"adapter": None}],
+)
+def test_a_receipt_of_other_work_is_refused(change):
+    with pytest.raises(VerificationError):
+        verify_receipt(sign_receipt(receipt(**change), SIGNER), TASK, SIGNER.address)
+
+
+def test_an_altered_receipt_is_refused():
+    signed = sign_receipt(receipt(), SIGNER)
+    altered = signed.model_copy(update={"receipt": receipt(adapter=CID["other"])})
+    with pytest.raises(VerificationError, match="altered or forged"):
+        verify_receipt(altered, TASK, SIGNER.address)
+
+
+def test_another_nodes_signature_is_refused():
+    other = KeySigner(b"\x02" * 32, "atlas")
+    with pytest.raises(VerificationError, match="belongs to"):
+        verify_receipt(sign_receipt(receipt(), other), TASK, SIGNER.address)
+
+
+def test_evaluation_must_cover_each_checkpoint_with_finite_numbers():
+    task = TASK.model_copy(update={"kind": "evaluate", "shard": None, "checkpoints": [CID["base"], CID["other"]]})
+    good = {CID["base"]: {"loss": 0.7}, CID["other"]: {"loss": 0.5}}
+    verify_receipt(sign_receipt(receipt(task, adapter=None, metrics=good), SIGNER), task, SIGNER.address)
+    for metrics in ({CID["base"]: {"loss": 0.7}}, {**good, CID["other"]: {"accuracy": 1.0}}):
+        with pytest.raises(VerificationError):
+            verify_receipt(sign_receipt(receipt(task, adapter=None, metrics=metrics), SIGNER), task, SIGNER.address)
