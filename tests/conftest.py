@@ -1,0 +1,68 @@
+"""Fixtures that every suite shares: a tiny model, tiny data, and job specs over them."""
+
+import csv
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny import FILLERS, WORDS
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> Path:
+    """A folder with a random two-layer BERT, built in its own process so that this one stays without torch."""
+    folder = tmp_path_factory.mktemp("tiny-model")
+    subprocess.run([sys.executable, REPOSITORY / "tests" / "tiny.py", folder], check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_csv(tmp_path_factory) -> Path:
+    """240 rows in four domains whose label is told by one word."""
+    rng = random.Random(5)
+    path = tmp_path_factory.mktemp("tiny-data") / "rows.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label", "domain"])
+        for number in range(240):
+            label = "positive" if number % 2 else "negative"
+            words = [*rng.sample(FILLERS, 4), rng.choice(WORDS[label])]
+            rng.shuffle(words)
+            writer.writerow([" ".join(words), label, ("books", "films", "phones", "shops")[number // 2 % 4]])
+    return path
+
+
+@pytest.fixture
+def tiny_spec(tiny_model, tiny_csv, tmp_path):
+    """Write a valid job spec over the tiny model and data; `tiny_spec(training={"steps": 4})` merges sections."""
+
+    def write(**changes) -> Path:
+        spec = {
+            "name": "tiny",
+            "model": {"source": f"path:{tiny_model}", "task": "sequence-classification"},
+            "dataset": {
+                "source": str(tiny_csv),
+                "labels": ["negative", "positive"],
+                "shard_by": {"column": "domain"},
+                "holdout_fraction": 0.2,
+            },
+            "lora": {"rank": 4, "alpha": 8, "target_modules": ["query", "value"]},
+            "training": {"steps": 8, "batch_size": 4, "max_length": 16, "learning_rate": 0.01, "checkpoint_every": 2},
+            "rounds": 2,
+            "payment": {"budget": 1_000_000, "reward_per_task": 100_000},
+        }
+        for section, value in changes.items():
+            nested = isinstance(value, dict) and isinstance(spec.get(section), dict)
+            spec[section] = {**spec[section], **value} if nested else value
+        path = tmp_path / f"{spec['name']}.yaml"
+        path.write_text(yaml.safe_dump(spec))
+        return path
+
+    return write
