@@ -29,8 +29,14 @@ class Document(Value):
     """A value whose identity is the CID of its canonical JSON (RFC 8785)."""
 
     def canonical_bytes(self) -> bytes:
-        """The RFC 8785 encoding in UTF-8; equal values give equal bytes on every machine."""
-        return rfc8785.dumps(self.model_dump(mode="json"))
+        """The RFC 8785 encoding in UTF-8; equal values give equal bytes on every machine.
+
+        Raises `SpecError` for what that encoding cannot hold: integers from 2^53, halves of surrogate pairs.
+        """
+        try:
+            return rfc8785.dumps(self.model_dump(mode="json"))
+        except rfc8785.CanonicalizationError as error:
+            raise SpecError(f"This {type(self).__name__} has no canonical JSON: {error}.") from error
 
     @property
     def cid(self) -> str:

@@ -13,7 +13,7 @@ from atlas.errors import SpecError
 from atlas.models import known_model
 
 TaskType = Literal["sequence-classification", "causal-lm"]
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, lt=2**53)]  # canonical JSON holds no larger integer
 
 
 class ModelSpec(Value):
@@ -148,6 +148,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
     """Read one YAML mapping; raises `SpecError` naming the file and the line."""
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path} is not text in UTF-8: {error}.") from error
     except OSError as error:
         raise SpecError(f"Cannot read the job spec {path}: {error.strerror}. Give the path of a YAML file.") from error
     except yaml.YAMLError as error:
@@ -167,8 +169,9 @@ def _with_model_defaults(raw: dict[str, Any]) -> dict[str, Any]:
     known = known_model(model["source"])
     if known is None:
         return {**raw, "model": model}
-    lora = dict(raw.get("lora") or {})
-    lora.setdefault("target_modules", list(known.target_modules))
+    lora = raw.get("lora") or {}
+    if isinstance(lora, dict):
+        lora = {"target_modules": list(known.target_modules), **lora}
     return {**raw, "model": {"task": known.task, **model, "source": known.source}, "lora": lora}
 
 

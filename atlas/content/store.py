@@ -1,0 +1,74 @@
+"""What every content store can do, and how documents are put into one and read back."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from atlas.documents import Document
+from atlas.errors import ContentError, SpecError
+
+DocumentType = TypeVar("DocumentType", bound=Document)
+
+
+@dataclass(frozen=True)
+class ContentStat:
+    """What a store knows of one content without reading it."""
+
+    cid: str
+    size: int
+    """Bytes of the file itself."""
+
+
+class ContentStore(Protocol):
+    """Bytes named by their CID. Whatever a store hands out was checked against its CID on the way out.
+
+    Every method raises `ContentError` for text that is no CID, and when the store cannot be read or written.
+    """
+
+    def put(self, source: Path | bytes) -> str:
+        """Hold a file or bytes and return the CID; complete and durable on return, else absent."""
+
+    def fetch(self, cid: str) -> Path:
+        """A local file with exactly the bytes of `cid`, to be read only.
+
+        Raises `ContentNotFound`, or `CorruptContent` when the bytes have another CID.
+        """
+
+    def read(self, cid: str) -> bytes:
+        """The bytes of `cid`; raises as `fetch` does."""
+
+    def has(self, cid: str) -> bool:
+        """Whether the store holds `cid`; its bytes are not checked."""
+
+    def stat(self, cid: str) -> ContentStat:
+        """The size of `cid`; raises `ContentNotFound`."""
+
+    def pin(self, cid: str) -> None:
+        """Keep `cid` when room is made; raises `ContentNotFound`."""
+
+    def unpin(self, cid: str) -> None:
+        """Let `cid` go when room is made."""
+
+
+def put_document(store: ContentStore, document: Document) -> str:
+    """Hold a document's canonical bytes; the result is `document.cid`."""
+    return store.put(document.canonical_bytes())
+
+
+def get_document(store: ContentStore, cid: str, kind: type[DocumentType]) -> DocumentType:
+    """Read and validate a document.
+
+    Raises as `ContentStore.read` does, `SpecError` when it is no such document, and `ContentError` when its bytes are
+    not the canonical ones: it would then go by two names.
+    """
+    data = store.read(cid)
+    try:
+        document = kind.from_bytes(data)
+    except SpecError as error:
+        raise SpecError(f"{cid}: {error}") from error
+    if document.cid != cid:
+        raise ContentError(
+            f"{cid} holds a {kind.__name__} that is not in canonical form; its own CID is {document.cid}. "
+            "It was written by hand or by another version of Atlas Pipelines; write it again with this one."
+        )
+    return document

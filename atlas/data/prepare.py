@@ -1,0 +1,92 @@
+"""Preparing a dataset: read, check, hold out, cut, and name every piece by its content."""
+
+import tempfile
+from array import array
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from atlas.content.store import ContentStore, put_document
+from atlas.data.holdout import pick_holdout
+from atlas.data.rows import encode_row
+from atlas.data.shards import Shard, cut_shards
+from atlas.data.sources.read import read_source
+from atlas.data.spool import RowSpool
+from atlas.errors import DataError
+from atlas.manifests import DatasetManifest, ShardManifest
+from atlas.spec import DatasetSpec
+
+ROWS_PER_REPORT = 1000
+
+
+def prepare_dataset(
+    spec: DatasetSpec,
+    store: ContentStore,
+    cache: Path,
+    seed: int,
+    on_progress: Callable[[int], None] | None = None,
+) -> DatasetManifest:
+    """Cut a dataset into shards and held-out rows and put them, and their manifest, into the store.
+
+    The result depends on the source's rows, the spec and the seed alone. Every row is checked before anything is put.
+    Rows stay in source order; downloads and temporary files go to `cache`; `on_progress` hears how many rows were read.
+    Raises `DataError` that names the bad row or setting, and `ContentError` when the store fails.
+    """
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with RowSpool(cache, seed) as spool:
+            _read(spec, cache, spool, on_progress or (lambda rows: None))
+            held_out, shards = _divide(spec, spool)
+            manifest = DatasetManifest(
+                source=spec.source,
+                text_column=spec.text_column,
+                label_column=spec.label_column,
+                labels=spec.labels,
+                shards=[_put(f"s{index:03d}", shard, spool, store, cache) for index, shard in enumerate(shards)],
+                holdout=_put("holdout", held_out, spool, store, cache),
+            )
+    except OSError as error:
+        raise DataError(
+            f"Cannot prepare {spec.source} in {cache}: {error.strerror or error}. "
+            "Check the folder's permissions and free space."
+        ) from error
+    put_document(store, manifest)
+    return manifest
+
+
+def _read(spec: DatasetSpec, cache: Path, spool: RowSpool, on_progress: Callable[[int], None]) -> None:
+    for number, row in enumerate(read_source(spec.source, cache), 1):
+        spool.append(encode_row(row, number, spec))
+        if number % ROWS_PER_REPORT == 0:
+            on_progress(number)
+    on_progress(len(spool))
+
+
+def _divide(spec: DatasetSpec, spool: RowSpool) -> tuple[Shard, list[Shard]]:
+    """The held-out rows, as one shard, and the shards of the others."""
+    if len(spool) == len(spool.strata):
+        raise DataError(
+            f"{spec.source} has {len(spool)} rows"
+            + (f", one for each value of the column {spec.shard_by.column!r}" if spec.shard_by.column and spool else "")
+            + "; at least two are needed, one for training and one to hold out. Give more rows or another dataset."
+        )
+    wanted = max(1, min(spec.holdout_rows, round(spec.holdout_fraction * len(spool))))
+    held = pick_holdout({value: stratum.ranks for value, stratum in spool.strata.items()}, wanted)
+    held_out = {stratum.rows[place] for value, stratum in spool.strata.items() for place in held[value]}
+    kept = {
+        value: array("Q", (row for row in stratum.rows if row not in held_out))
+        for value, stratum in spool.strata.items()
+    }
+    return Shard(sorted(held_out)), cut_shards(spec.shard_by, kept, spool.size)
+
+
+def _put(key: str, shard: Shard, spool: RowSpool, store: ContentStore, cache: Path) -> ShardManifest:
+    with tempfile.NamedTemporaryFile(dir=cache) as file:
+        spool.copy(shard.rows, file.write)
+        file.flush()
+        cid = store.put(Path(file.name))
+        size = file.tell()
+    labels = Counter(label for row in shard.rows if (label := spool.labels[row]) is not None)
+    return ShardManifest(
+        key=key, cid=cid, rows=len(shard.rows), bytes=size, value=shard.value, labels=dict(sorted(labels.items()))
+    )

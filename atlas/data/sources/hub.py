@@ -1,0 +1,43 @@
+"""Rows of a dataset on the Hugging Face hub, or on a mirror that `HF_ENDPOINT` names."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from atlas.errors import DataError
+
+NAME = re.compile(r"(?P<repository>\w[\w.-]*(/\w[\w.-]*)?)(:(?P<split>[\w.\[\]:%+-]+))?")
+
+
+def hub_rows(name: str, cache: Path) -> Iterator[dict[str, object]]:
+    """Yield the rows of `ORG/NAME[:SPLIT]` (default split: train) in the hub's order, class numbers as class names.
+
+    Files are kept in `cache`. Code that a dataset brings along is never run. Raises `DataError` when the hub cannot be
+    reached or has no such dataset or split.
+    """
+    match = NAME.fullmatch(name)
+    if match is None:
+        raise DataError(f"The dataset source 'hub:{name}' is malformed. Expected hub:ORG/NAME or hub:ORG/NAME:SPLIT.")
+
+    import datasets
+
+    datasets.disable_progress_bars()
+    try:
+        rows = datasets.load_dataset(
+            match["repository"], split=match["split"] or "train", cache_dir=str(cache / "hub-datasets")
+        )
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        raise DataError(
+            f"Cannot load hub:{name}: {error}. Check its name and split, the network and HF_HUB_OFFLINE; or download "
+            "the data on another machine and give the path of a .csv, .jsonl or .parquet file."
+        ) from error
+    classes = {
+        column: feature.names for column, feature in rows.features.items() if isinstance(feature, datasets.ClassLabel)
+    }
+    for row in rows:
+        yield row | {column: _class_name(row[column], names) for column, names in classes.items()}
+
+
+def _class_name(number: int | None, names: list[str]) -> object:
+    """A class's name; a number without one (-1 marks a row without a label) stays as it is."""
+    return names[number] if number is not None and 0 <= number < len(names) else number

@@ -1,0 +1,255 @@
+"""Preparing a dataset: the same input gives the same CIDs, and every row goes to exactly one place."""
+
+import json
+import random
+import resource
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from atlas.content.local import LocalStore
+from atlas.content.store import get_document
+from atlas.data.prepare import prepare_dataset
+from atlas.errors import ContentError, DataError
+from atlas.manifests import DatasetManifest
+from atlas.spec import DatasetSpec, ShardRule
+
+SEED = 17
+
+
+def spec(source, **changes):
+    values = {"labels": ["no", "yes"], "shard_by": ShardRule(column="place"), "holdout_fraction": 0.2} | changes
+    return DatasetSpec(source=source, **values)
+
+
+def sample_rows(count=60):
+    return [
+        {"text": f"text {number % 50} é", "label": "yes" if number % 3 else "no", "place": "abbccc"[number % 6]}
+        for number in range(count)
+    ]
+
+
+def lines_of(store, piece):
+    data = store.read(piece.cid)
+    lines = data.splitlines(keepends=True)
+    assert piece.bytes == len(data)
+    assert piece.rows == len(lines)
+    assert piece.labels == dict(Counter(json.loads(line)["label"] for line in lines if b'"label"' in line))
+    return lines
+
+
+def line_of(row):
+    row = {"label": row["label"], "text": row["text"]}
+    return json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+def is_subsequence(part, whole):
+    rest = iter(whole)
+    return all(item in rest for item in part)
+
+
+RULES = [ShardRule(column="place"), ShardRule(rows=7), ShardRule(bytes=300)]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=["column", "rows", "bytes"])
+def test_a_prepared_dataset(store, write_rows, tmp_path, rule):
+    rows = sample_rows()
+    manifest = prepare_dataset(spec(write_rows(rows), shard_by=rule), store, tmp_path / "cache", SEED)
+    assert get_document(store, manifest.cid, DatasetManifest) == manifest
+    assert [shard.key for shard in manifest.shards] == [f"s{index:03d}" for index in range(len(manifest.shards))]
+    assert len(manifest.shards) > 2
+    assert (manifest.holdout.key, manifest.holdout.rows) == ("holdout", 12)
+    assert (manifest.text_column, manifest.label_column, manifest.labels) == ("text", "label", ["no", "yes"])
+    expected = [line_of(row) for row in rows]
+    pieces = [lines_of(store, piece) for piece in [*manifest.shards, manifest.holdout]]
+    assert Counter(line for piece in pieces for line in piece) == Counter(expected)
+    assert all(is_subsequence(piece, expected) for piece in pieces)
+    assert list((tmp_path / "cache").iterdir()) == [], "no temporary file is left"
+
+
+def test_by_column_each_value_is_a_shard_with_the_same_share_held_out(store, write_rows, tmp_path):
+    manifest = prepare_dataset(spec(write_rows(sample_rows())), store, tmp_path, SEED)
+    assert [(shard.value, shard.rows) for shard in manifest.shards] == [("a", 8), ("b", 16), ("c", 24)]
+
+
+def test_known_answers(store, tmp_path):
+    """These CIDs must never change: jobs on chain name them."""
+    (tmp_path / "rows.csv").write_text("text,label,place\n" + "".join(f"text {n},yes,p{n % 2}\n" for n in range(20)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        manifest = prepare_dataset(spec("rows.csv"), store, tmp_path / "cache", SEED)
+    assert [json.loads(line)["text"] for line in lines_of(store, manifest.holdout)] == KNOWN_HOLDOUT
+    assert [shard.cid for shard in manifest.shards] == KNOWN_SHARDS
+    assert manifest.cid == KNOWN_MANIFEST
+
+
+KNOWN_HOLDOUT = ["text 9", "text 12", "text 14", "text 17"]
+KNOWN_SHARDS = [
+    "bafkreib5yty57wozse65mlxdcrgyoibu55c32v3xpbncpvd65ctt4uhsnq",
+    "bafkreifmsy7ydmsgkx25wu2etmwwi6gywmedcyhjhujhbfclmr5ss5slam",
+]
+KNOWN_MANIFEST = "bafkreiemyotlg4olkbdsvhpjbxlymnb3hoxbrqipnnneaagqsuxdlrphsq"
+
+
+def test_the_shipped_dataset(store, vader_cache):
+    """19,459 rows in four domains; the held-out share is the same in each, to within a row."""
+    settings = spec("package:vader-sentiment", labels=["negative", "positive"], shard_by=ShardRule(column="domain"))
+    heard = []
+    manifest = prepare_dataset(settings, store, vader_cache, SEED, heard.append)
+    assert [(shard.value, shard.rows) for shard in manifest.shards] == [
+        ("amazon", 2832),
+        ("movie", 9554),
+        ("nyt", 2817),
+        ("tweets", 3256),
+    ]
+    assert manifest.holdout.rows == 1000
+    assert manifest.cid == "bafkreih4n63dwpg6pnvaaezpgew6432plrahmyxdccchmifhpob2o3ma5i"
+    assert heard == [*range(1000, 19_459, 1000), 19_459]
+    again = prepare_dataset(settings, store, vader_cache, SEED)
+    assert again.cid == manifest.cid
+    other = prepare_dataset(settings, store, vader_cache, SEED + 1)
+    assert other.holdout.cid != manifest.holdout.cid
+    assert [shard.rows for shard in other.shards] == [shard.rows for shard in manifest.shards]
+
+
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "text": st.text('ab é\n"\\', min_size=1, max_size=8).filter(str.strip),
+            "label": st.sampled_from(["no", "yes"]),
+            "place": st.sampled_from("pqr"),
+        }
+    ),
+    min_size=2,
+    max_size=40,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=ROWS,
+    rule=st.sampled_from(RULES),
+    fraction=st.floats(0.01, 0.9),
+    most=st.integers(1, 20),
+    seed=st.integers(0, 2**31),
+)
+def test_shards_and_holdout_partition_the_rows(rows, rule, fraction, most, seed, store, write_rows, tmp_path):
+    if rule.column and len({row["place"] for row in rows}) == len(rows):
+        return
+    settings = spec(write_rows(rows), shard_by=rule, holdout_fraction=fraction, holdout_rows=most)
+    manifest = prepare_dataset(settings, store, tmp_path / "cache", seed)
+    expected = [line_of(row) for row in rows]
+    held_out = lines_of(store, manifest.holdout)
+    shards = [lines_of(store, shard) for shard in manifest.shards]
+    assert Counter(held_out) + Counter(line for shard in shards for line in shard) == Counter(expected)
+    assert 1 <= len(held_out) <= most
+    assert all(shards), "no shard is empty"
+    if rule.rows:
+        assert all(shard.rows <= rule.rows for shard in manifest.shards)
+    if rule.bytes:
+        assert all(shard.bytes <= rule.bytes for shard in manifest.shards)
+    if rule.column:
+        assert [shard.value for shard in manifest.shards] == sorted({row["place"] for row in rows})
+        for value, shard in zip((shard.value for shard in manifest.shards), shards, strict=True):
+            assert is_subsequence(shard, [line_of(row) for row in rows if row["place"] == value])
+    assert prepare_dataset(settings, store, tmp_path / "elsewhere", seed) == manifest
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=ROWS, seed=st.integers(0, 100))
+def test_how_the_values_of_a_column_are_interleaved_does_not_matter(rows, seed, store, write_rows, tmp_path):
+    if len({row["place"] for row in rows}) == len(rows):
+        return
+    by_place = {place: [row for row in rows if row["place"] == place] for place in "pqr"}
+    order = [row["place"] for row in rows]
+    random.Random(seed).shuffle(order)
+    queues = {place: iter(queue) for place, queue in by_place.items()}
+    interleaved = [next(queues[place]) for place in order]
+    first = prepare_dataset(spec(write_rows(rows)), store, tmp_path, SEED)
+    second = prepare_dataset(spec(write_rows(interleaved)), store, tmp_path, SEED)
+    assert first.shards == second.shards
+    assert Counter(lines_of(store, first.holdout)) == Counter(lines_of(store, second.holdout))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=ROWS)
+def test_a_change_in_one_shard_leaves_the_others_alone(rows, store, write_rows, tmp_path):
+    if len({row["place"] for row in rows}) == len(rows):
+        return
+    changed = [row | {"text": row["text"] + "!"} if row["place"] == "p" else row for row in rows]
+    first = prepare_dataset(spec(write_rows(rows)), store, tmp_path, SEED)
+    second = prepare_dataset(spec(write_rows(changed)), store, tmp_path, SEED)
+    for before, after in zip(first.shards, second.shards, strict=True):
+        assert (before.cid == after.cid) == (before.value != "p")
+
+
+def test_the_kind_of_file_does_not_matter(store, write_rows, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    rows = sample_rows()
+    pa.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    lines = [",".join(row.values()) for row in rows]
+    (tmp_path / "rows.csv").write_text("\n".join(["text,label,place", *lines]), encoding="utf-8")
+    sources = [write_rows(rows), str(tmp_path / "rows.csv"), str(tmp_path / "rows.parquet")]
+    manifests = [prepare_dataset(spec(source), store, tmp_path, SEED) for source in sources]
+    assert manifests[0].shards == manifests[1].shards == manifests[2].shards
+    assert manifests[0].holdout == manifests[1].holdout == manifests[2].holdout
+
+
+def test_without_labels(store, write_rows, tmp_path):
+    rows = [{"body": f"text {number}"} for number in range(10)]
+    settings = spec(write_rows(rows), text_column="body", label_column=None, labels=[], shard_by=ShardRule(rows=4))
+    manifest = prepare_dataset(settings, store, tmp_path, SEED)
+    assert [shard.rows for shard in manifest.shards] == [4, 4]
+    assert all(shard.labels == {} for shard in manifest.shards)
+    assert manifest.holdout.rows == 2
+    assert all(json.loads(line).keys() == {"text"} for line in lines_of(store, manifest.shards[0]))
+
+
+@pytest.mark.parametrize(
+    ("rows", "changes", "message"),
+    [
+        ([], {}, "has 0 rows; at least two are needed"),
+        (sample_rows(1), {}, "has 1 rows, one for each value of the column 'place'; at least two are needed"),
+        (sample_rows(1), {"shard_by": ShardRule(rows=1)}, "has 1 rows; at least two are needed"),
+        (sample_rows(5)[::3], {}, "has 2 rows, one for each value of the column 'place'"),
+        ([*sample_rows(), {"text": "", "label": "no", "place": "a"}], {}, "Row 61: the text column 'text' is empty"),
+        ([*sample_rows(), {"text": "x", "label": "?", "place": "a"}], {}, "Row 61 has the label '?'; allowed are"),
+        (sample_rows(), {"text_column": "body"}, "Row 1 has no column 'body'; found the columns 'text', 'label'"),
+        (sample_rows(), {"shard_by": ShardRule(bytes=30)}, "Row 1 takes 34 bytes, a shard may have 30"),
+        (sample_rows(10_100), {"shard_by": ShardRule(rows=1), "holdout_rows": 1}, "makes 10099 shards; at most 10000"),
+    ],
+)  # fmt: skip
+def test_a_bad_dataset_is_an_error_and_nothing_is_stored(rows, changes, message, store, write_rows, tmp_path):
+    with pytest.raises(DataError) as caught:
+        prepare_dataset(spec(write_rows(rows), **changes), store, tmp_path / "cache", SEED)
+    assert message in str(caught.value)
+    assert not store.root.exists()
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_named(store, write_rows, tmp_path):
+    (tmp_path / "cache").write_text("in the way")
+    with pytest.raises(DataError, match=r"Cannot prepare .*rows.jsonl in .*cache: .*Check the folder"):
+        prepare_dataset(spec(write_rows(sample_rows())), store, tmp_path / "cache", SEED)
+
+
+def test_a_full_disk_is_an_error_that_leaves_no_temporary_file(store, write_rows, tmp_path):
+    source = write_rows([{"text": "x" * 1000, "label": "yes", "place": "a"} for _ in range(3000)])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    try:
+        with pytest.raises(DataError, match=r"Cannot prepare .*free space"):
+            prepare_dataset(spec(source), store, tmp_path / "cache", SEED)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_store_that_fails_is_named(write_rows, tmp_path):
+    (tmp_path / "store").write_text("in the way")
+    with pytest.raises(ContentError, match="Cannot store"):
+        prepare_dataset(spec(write_rows(sample_rows())), LocalStore(tmp_path / "store"), tmp_path / "cache", SEED)
