@@ -1,0 +1,80 @@
+"""The chain's whole state in one SQLite file: what is committed survives `kill -9`, and is always whole."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from chain_bridge.errors import ChainError
+
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE chain(chain_id TEXT NOT NULL, prefix TEXT NOT NULL, denom TEXT NOT NULL,
+                   height INTEGER NOT NULL, time_ns INTEGER NOT NULL);
+CREATE TABLE genesis(address TEXT PRIMARY KEY, amount TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE accounts(address TEXT PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE balances(address TEXT, denom TEXT, amount TEXT NOT NULL, PRIMARY KEY(address, denom)) WITHOUT ROWID;
+CREATE TABLE codes(id INTEGER PRIMARY KEY, checksum BLOB NOT NULL, creator TEXT NOT NULL, wasm BLOB NOT NULL);
+CREATE TABLE contracts(id INTEGER PRIMARY KEY, address TEXT UNIQUE NOT NULL, code_id INTEGER NOT NULL,
+                       creator TEXT NOT NULL, admin TEXT NOT NULL, label TEXT NOT NULL, height INTEGER NOT NULL);
+CREATE TABLE state(contract TEXT, key BLOB, value BLOB NOT NULL, PRIMARY KEY(contract, key)) WITHOUT ROWID;
+CREATE TABLE transactions(hash TEXT PRIMARY KEY, height INTEGER NOT NULL, answer BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+
+class Database:
+    """One connection; whoever uses it from several threads holds a lock around each use."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None, cached_statements=256, check_same_thread=False)
+        self._depth = 0
+        self.execute("PRAGMA journal_mode = WAL")
+        # FULL: a commit is on the disk before a client hears of it.
+        self.execute("PRAGMA synchronous = FULL")
+        self.execute("PRAGMA busy_timeout = 5000")
+        self._create_tables(path)
+
+    def _create_tables(self, path: Path) -> None:
+        (version,) = self.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            self._connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {_VERSION};COMMIT;")
+        elif version != _VERSION:
+            raise ChainError(
+                f"{path} has schema version {version}, this program knows {_VERSION}. "
+                "Use the program that wrote it, or another folder."
+            )
+
+    def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
+        """Run one statement."""
+        return self._connection.execute(statement, values)
+
+    @contextmanager
+    def transaction(self, *, keep: bool = True) -> Iterator[None]:
+        """All of the block or nothing of it; with `keep=False` nothing in any case (a simulation)."""
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.execute("COMMIT" if keep else "ROLLBACK")
+        finally:
+            # Still open when the block or the commit itself failed; SQLite closes it alone when the disk is full.
+            if self._connection.in_transaction:
+                self.execute("ROLLBACK")
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Inside a transaction: undo what the block did when it raises. Savepoints nest."""
+        name = f"s{self._depth}"
+        self._depth += 1
+        self.execute(f"SAVEPOINT {name}")
+        try:
+            yield
+        except BaseException:
+            self.execute(f"ROLLBACK TO {name}")
+            raise
+        finally:
+            self._depth -= 1
+            self.execute(f"RELEASE {name}")
+
+    def close(self) -> None:
+        """Close the file; SQLite folds the log into it."""
+        self._connection.close()

@@ -1,0 +1,38 @@
+"""cosmos.bank: balances."""
+
+import grpc
+from cosmpy.protos.cosmos.bank.v1beta1.query_pb2 import (
+    QueryAllBalancesRequest,
+    QueryAllBalancesResponse,
+    QueryBalanceRequest,
+    QueryBalanceResponse,
+)
+from cosmpy.protos.cosmos.bank.v1beta1.query_pb2_grpc import QueryServicer
+
+from chain_bridge.embedded.addresses import decode
+from chain_bridge.embedded.chain import Chain
+from chain_bridge.embedded.facade.refusals import refusals
+
+
+class Bank(QueryServicer):  # type: ignore[misc]
+    """Who holds what."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+
+    def Balance(self, request: QueryBalanceRequest, context: grpc.ServicerContext) -> QueryBalanceResponse:  # noqa: N802
+        """One coin of an account."""
+        with refusals(context), self._chain.reading() as parts:
+            decode(request.address, parts.prefix)
+            amount = parts.bank.balance(request.address, request.denom)
+        return QueryBalanceResponse(balance={"denom": request.denom, "amount": str(amount)})
+
+    def AllBalances(  # noqa: N802
+        self, request: QueryAllBalancesRequest, context: grpc.ServicerContext
+    ) -> QueryAllBalancesResponse:
+        """Every coin of an account."""
+        with refusals(context), self._chain.reading() as parts:
+            decode(request.address, parts.prefix)
+            coins = parts.bank.balances(request.address)
+        held = [{"denom": item.denom, "amount": str(item.amount)} for item in coins]
+        return QueryAllBalancesResponse(balances=held)

@@ -1,0 +1,69 @@
+"""cosmwasm.wasm: codes, contracts and what they answer."""
+
+import grpc
+from cosmpy.protos.cosmwasm.wasm.v1 import query_pb2 as query
+from cosmpy.protos.cosmwasm.wasm.v1.query_pb2_grpc import QueryServicer
+from cosmpy.protos.cosmwasm.wasm.v1.types_pb2 import AbsoluteTxPosition, ContractInfo, Model
+
+from chain_bridge.embedded.chain import Chain
+from chain_bridge.embedded.facade.refusals import refusals
+
+_PAGE = 100
+
+
+class Wasm(QueryServicer):  # type: ignore[misc]
+    """Contracts."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+
+    def Codes(self, request: query.QueryCodesRequest, context: grpc.ServicerContext) -> query.QueryCodesResponse:  # noqa: N802
+        """Every stored bytecode."""
+        with self._chain.reading() as parts:
+            codes = parts.registry.codes()
+        infos = [{"code_id": code.id, "creator": code.creator, "data_hash": code.checksum} for code in codes]
+        return query.QueryCodesResponse(code_infos=infos)
+
+    def ContractInfo(  # noqa: N802
+        self, request: query.QueryContractInfoRequest, context: grpc.ServicerContext
+    ) -> query.QueryContractInfoResponse:
+        """Where a contract comes from."""
+        with refusals(context), self._chain.reading() as parts:
+            contract = parts.registry.contract(request.address)
+        info = ContractInfo(
+            code_id=contract.code_id,
+            creator=contract.creator,
+            admin=contract.admin,
+            label=contract.label,
+            created=AbsoluteTxPosition(block_height=contract.height),
+        )
+        return query.QueryContractInfoResponse(address=request.address, contract_info=info)
+
+    def SmartContractState(  # noqa: N802
+        self, request: query.QuerySmartContractStateRequest, context: grpc.ServicerContext
+    ) -> query.QuerySmartContractStateResponse:
+        """A contract's answer to a JSON question."""
+        with refusals(context):
+            return query.QuerySmartContractStateResponse(data=self._chain.query(request.address, request.query_data))
+
+    def RawContractState(  # noqa: N802
+        self, request: query.QueryRawContractStateRequest, context: grpc.ServicerContext
+    ) -> query.QueryRawContractStateResponse:
+        """The bytes under a contract's key; empty when there are none."""
+        with refusals(context), self._chain.reading() as parts:
+            value = parts.registry.read_state(request.address, request.query_data)
+        return query.QueryRawContractStateResponse(data=value)
+
+    def AllContractState(  # noqa: N802
+        self, request: query.QueryAllContractStateRequest, context: grpc.ServicerContext
+    ) -> query.QueryAllContractStateResponse:
+        """A contract's keys and values, in pages."""
+        limit = request.pagination.limit or _PAGE
+        with refusals(context), self._chain.reading() as parts:
+            page = parts.registry.state_page(request.address, request.pagination.key, limit + 1)
+        answer = query.QueryAllContractStateResponse(
+            models=[Model(key=key, value=value) for key, value in page[:limit]]
+        )
+        if len(page) > limit:
+            answer.pagination.next_key = page[limit][0]
+        return answer

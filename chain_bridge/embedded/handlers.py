@@ -1,0 +1,89 @@
+"""The messages that a transaction may carry, who must have signed each, and what each does."""
+
+import zlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from cosmpy.protos.cosmos.bank.v1beta1.tx_pb2 import MsgSend, MsgSendResponse
+from cosmpy.protos.cosmwasm.wasm.v1 import tx_pb2 as wasm
+from google.protobuf.message import Message
+
+from chain_bridge.embedded.bank import Coin, coin
+from chain_bridge.embedded.errors import CodeRefused
+from chain_bridge.embedded.events import event
+from chain_bridge.embedded.execution import Execution
+from chain_bridge.embedded.gas import CODE_BYTE
+
+_CODE_BYTES = 800 * 1024
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class Handler(NamedTuple):
+    """How a kind of message is carried out."""
+
+    kind: type[Any]
+    signer: Callable[[Any], str]
+    run: Callable[[Execution, Any], Message]
+
+
+def _send(execution: Execution, message: Any) -> Message:
+    execution.send(message.from_address, message.to_address, _coins(message.amount))
+    return MsgSendResponse()
+
+
+def _store_code(execution: Execution, message: Any) -> Message:
+    bytecode = _decompress(message.wasm_byte_code)
+    execution.gas.charge(CODE_BYTE * len(bytecode), "Compiling wasm bytecode")
+    execution.parts.vm.check(bytecode)
+    code = execution.parts.registry.store_code(message.sender, bytecode)
+    execution.events.append(event("store_code", code_checksum=code.checksum.hex(), code_id=str(code.id)))
+    return wasm.MsgStoreCodeResponse(code_id=code.id, checksum=code.checksum)
+
+
+def _instantiate(execution: Execution, message: Any) -> Message:
+    address, data = execution.instantiate(
+        message.sender, message.code_id, message.msg, _coins(message.funds), message.label, message.admin
+    )
+    return wasm.MsgInstantiateContractResponse(address=address, data=data)
+
+
+def _execute(execution: Execution, message: Any) -> Message:
+    data = execution.execute(message.sender, message.contract, message.msg, _coins(message.funds))
+    return wasm.MsgExecuteContractResponse(data=data)
+
+
+def _migrate(execution: Execution, message: Any) -> Message:
+    data = execution.migrate(message.sender, message.contract, message.code_id, message.msg)
+    return wasm.MsgMigrateContractResponse(data=data)
+
+
+def _coins(coins: Any) -> list[Coin]:
+    return [coin(item.denom, item.amount) for item in coins]
+
+
+def _decompress(data: bytes) -> bytes:
+    """Bytecode as it is or out of gzip, at most as much as chains take."""
+    if data[:2] == b"\x1f\x8b":
+        try:
+            data = zlib.decompressobj(_GZIP).decompress(data, _CODE_BYTES + 1)
+        except zlib.error as error:
+            raise CodeRefused(f"the compressed bytecode is damaged: {error}") from error
+    if len(data) > _CODE_BYTES:
+        raise CodeRefused(f"the bytecode has more than {_CODE_BYTES} bytes")
+    return data
+
+
+def _sender(message: Any) -> str:
+    return str(message.sender)
+
+
+HANDLERS = {
+    f"/{handler.kind.DESCRIPTOR.full_name}": handler
+    for handler in (
+        Handler(MsgSend, lambda message: str(message.from_address), _send),
+        Handler(wasm.MsgStoreCode, _sender, _store_code),
+        Handler(wasm.MsgInstantiateContract, _sender, _instantiate),
+        Handler(wasm.MsgExecuteContract, _sender, _execute),
+        Handler(wasm.MsgMigrateContract, _sender, _migrate),
+    )
+}

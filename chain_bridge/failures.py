@@ -1,0 +1,37 @@
+"""What a refusal in the chain's words means; the words are those of the Cosmos SDK and wasmd."""
+
+import re
+
+from chain_bridge.errors import ChainError, ContractRefused, InsufficientFunds, TransactionFailed, WrongContract
+
+_FRAME = re.compile(r"^(rpc error: code = \w+ desc = )*(failed to execute message; message index: \d+: )?")
+_CONTRACT = re.compile(r"^(?P<reason>.*): (instantiate|execute|query|migrate) wasm contract failed", re.DOTALL)
+_NO_ACCOUNT = re.compile(r"account \S+ (not found|does not exist)")
+_SEQUENCE = re.compile(r"account sequence mismatch, expected (\d+), got (\d+)")
+
+
+class SequenceMismatch(ChainError):
+    """The chain expects another sequence number; the transaction was not taken in."""
+
+    def __init__(self, expected: int, used: int) -> None:
+        super().__init__(
+            f"The account's next sequence is {expected}, not {used}. "
+            "Another process seems to send with the same key: give each its own."
+        )
+        self.expected = expected
+
+
+def explain(log: str, codespace: str = "", code: int = 0) -> ChainError:
+    """The error that a refusal stands for: the contract's own, missing money, a wrong sequence, or another."""
+    text = _FRAME.sub("", log)
+    if found := _SEQUENCE.search(text):
+        return SequenceMismatch(int(found[1]), int(found[2]))
+    if contract := _CONTRACT.match(text):
+        return ContractRefused(f"The contract refused: {contract['reason']}", contract["reason"])
+    if "no such contract" in text:
+        return WrongContract(f"There is no such contract on this chain ({text}). Deploy it, or correct its address.")
+    if _NO_ACCOUNT.search(text):
+        return InsufficientFunds(f"The account has never held coins on this chain ({text}). Send it some first.")
+    if "insufficient f" in text:  # funds, or fee(s)
+        return InsufficientFunds(f"The account cannot pay: {text}. Fund it, or lower the amount.")
+    return TransactionFailed(f"The chain refused ({codespace} {code}): {text}", codespace, code)

@@ -1,0 +1,103 @@
+"""A key on disk: 24 words (BIP-39) in a file that only its owner can read."""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from cosmpy.aerial.wallet import LocalWallet
+from cosmpy.mnemonic import entropy_to_mnemonic, generate_mnemonic
+from cosmpy.mnemonic.words import ENGLISH_MNEMONIC_WORDS_LIST
+
+from atlas.signing import KeySigner
+from chain_bridge.errors import KeyFileError
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+class Key:
+    """A secp256k1 key at the Cosmos path m/44'/118'/0'/0/0. It signs transactions and, as an `atlas.signing.Signer`,
+    receipts and bus messages.
+    """
+
+    def __init__(self, mnemonic: str, prefix: str) -> None:
+        self.wallet = LocalWallet.from_mnemonic(mnemonic, prefix=prefix)
+        self._signer = KeySigner(self.wallet.signer().private_key_bytes, prefix)
+
+    @property
+    def address(self) -> str:
+        """The bech32 account address."""
+        return self._signer.address
+
+    @property
+    def public_key(self) -> bytes:
+        """33 bytes, compressed."""
+        return self._signer.public_key
+
+    def sign(self, message: bytes) -> bytes:
+        """A 64-byte compact signature over SHA-256 of the message."""
+        return self._signer.sign(message)
+
+    def __repr__(self) -> str:
+        return f"Key({self.address})"
+
+
+def load_or_create_key(path: Path, prefix: str) -> Key:
+    """Read the key at `path`; on first use create it (file mode 600, new folders 700).
+
+    Two processes that race for the same path get the same key. Raises `KeyFileError` when the file can be read, or
+    its folder written, by anybody else, and when the words are not a mnemonic.
+    """
+    if not path.exists():
+        _create(path)
+    return Key(_read(path), prefix)
+
+
+def _create(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(generate_mnemonic(256) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        pass  # another process was first: its key is the one
+    finally:
+        temporary.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _read(path: Path) -> str:
+    if path.parent.stat().st_mode & _OTHERS_WRITE:
+        raise KeyFileError(f"Others can replace the key {path}: its folder is writable. Run: chmod 700 {path.parent}")
+    with path.open(encoding="ascii", errors="replace") as file:
+        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        if mode & _OTHERS:
+            raise KeyFileError(
+                f"The key {path} has mode {mode:o}, so others may have read it; expected 600. "
+                f"Run: chmod 600 {path}, and move its funds to a new key if it was exposed."
+            )
+        words = file.read().split()
+    if not _is_mnemonic(words):
+        raise KeyFileError(
+            f"{path} does not hold the 24 words of a key: a word is unknown, missing or misspelt. "
+            "Restore it from a backup, or move it away to get a new key."
+        )
+    return " ".join(words)
+
+
+def _is_mnemonic(words: list[str]) -> bool:
+    """Whether these are 24 words whose last bits are the checksum of the rest (BIP-39)."""
+    if len(words) != 24 or not set(words) <= set(ENGLISH_MNEMONIC_WORDS_LIST):
+        return False
+    bits = "".join(f"{ENGLISH_MNEMONIC_WORDS_LIST.index(word):011b}" for word in words)
+    entropy = int(bits[:256], 2).to_bytes(32, "big")
+    return bool(entropy_to_mnemonic(entropy) == " ".join(words))

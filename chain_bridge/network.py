@@ -1,0 +1,16 @@
+"""Which chain, and how it is reached."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Network(BaseModel):
+    """A chain's name, address and money. The embedded chain and a public one differ in these values alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    chain_id: str = Field(min_length=1)
+    url: str = Field(pattern=r"^grpc\+https?://[^/\s]+$", description="grpc+http://HOST:PORT, or grpc+https://")
+    denom: str = Field(default="uatl", min_length=1, description="the denomination of fees, stakes and rewards")
+    prefix: str = Field(default="atlas", min_length=1, description="what the chain's addresses begin with")
+    gas_price: float = Field(default=0.0, ge=0, description="in denom per unit of gas")
+    contract: str | None = Field(default=None, description="the contract's address; null before it is deployed")

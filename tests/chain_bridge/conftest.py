@@ -1,0 +1,143 @@
+"""An embedded chain on a free port, in this process, with a clock that tests move, and ledgers to it."""
+
+import shutil
+import stat
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import wasmtime
+from cosmpy.aerial.tx import SigningCfg, Transaction, TxFee
+
+from chain_bridge.deploy import CONTRACT_WASM, deploy_contract, read_contract
+from chain_bridge.embedded.chain import Chain, Settings
+from chain_bridge.embedded.facade.server import Server
+from chain_bridge.embedded.transactions import account_number
+from chain_bridge.embedded.vm import Vm
+from chain_bridge.keys import load_or_create_key
+from chain_bridge.ledger import Ledger
+from chain_bridge.network import Network
+
+
+class MovableClock:
+    """Unix seconds that pass only when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(new_clock):
+    return new_clock()
+
+
+@pytest.fixture(scope="session")
+def new_clock():
+    return MovableClock
+
+
+@pytest.fixture(scope="session")
+def compiled_modules(tmp_path_factory):
+    """The contract compiled once for all tests."""
+    folder = tmp_path_factory.mktemp("compiled") / "modules"
+    Vm(folder, lambda checksum: b"").check(read_contract())
+    return folder
+
+
+@pytest.fixture
+def chain_home(tmp_path, compiled_modules):
+    """A folder for a new chain that already has the contract's compiled module."""
+    home = tmp_path / "chain"
+    home.mkdir(mode=0o700)
+    shutil.copytree(compiled_modules, home / "modules")
+    assert stat.S_IMODE((home / "modules").stat().st_mode) == 0o700
+    return home
+
+
+@pytest.fixture
+def chain(chain_home, clock):
+    chain = Chain(chain_home, Settings("atlas-test"), clock)
+    yield chain
+    chain.close()
+
+
+@pytest.fixture
+def server(chain):
+    server = Server(chain)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def new_key(tmp_path):
+    """`new_key("alice")` makes a key, or finds the one of that name."""
+    return lambda name: load_or_create_key(tmp_path / "keys" / f"{name}.key", "atlas")
+
+
+@pytest.fixture
+def genesis():
+    """What the operator has to begin with."""
+    return 10**12
+
+
+@pytest.fixture
+def operator_key(new_key, chain, genesis):
+    """A key with coins."""
+    key = new_key("operator")
+    chain.fund(key.address, genesis)
+    return key
+
+
+@pytest.fixture
+def empty_network(server):
+    """The chain before a contract is deployed."""
+    return Network(chain_id="atlas-test", url=server.url)
+
+
+@pytest.fixture
+def network(empty_network, operator_key):
+    """The chain with the contract: heartbeats hold 60 s, rounds can be challenged for 10 s."""
+    address = deploy_contract(empty_network, operator_key, CONTRACT_WASM, heartbeat_seconds=60, challenge_seconds=10)
+    return empty_network.model_copy(update={"contract": address})
+
+
+@pytest.fixture
+def open_ledger(network, new_key):
+    """`open_ledger("alice")` gives the ledger of that key, closed at the end of the test."""
+    with ExitStack() as stack:
+        yield lambda name: stack.enter_context(Ledger(network, new_key(name), inclusion_seconds=5))
+
+
+@pytest.fixture
+def operator(open_ledger):
+    return open_ledger("operator")
+
+
+@pytest.fixture(scope="session")
+def puppet_wasm():
+    """A contract that does what its message says; see puppet.wat."""
+    return bytes(wasmtime.wat2wasm(Path(__file__).with_name("puppet.wat").read_text()))
+
+
+@pytest.fixture
+def sign():
+    """`sign(key, [message], sequence)` gives a transaction's bytes."""
+
+    def build(key, messages, sequence, *, chain_id="atlas-test", number=None, gas=50_000_000, fee=None, timeout=None):
+        transaction = Transaction()
+        for message in messages:
+            transaction.add_message(message)
+        transaction.seal(
+            SigningCfg.direct(key.wallet.public_key(), sequence), TxFee(fee or [], gas), timeout_height=timeout
+        )
+        number = account_number(key.address) if number is None else number
+        transaction.sign(key.wallet.signer(), chain_id, number)
+        return transaction.complete().tx.SerializeToString()
+
+    return build
