@@ -1,0 +1,73 @@
+"""Where a round starts."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import yaml
+
+from assets import partitions
+from assets.dataset import dataset_event, shard_events
+from assets.launch_config import LaunchConfig
+from assets.opening import check_round_exists, find_order, register_partitions
+from assets.progress import Progress
+from assets.recorded import newest_record, unless_recorded
+from resources import rounds
+from resources.content import ContentResource
+from resources.fleet import FleetResource
+from resources.ledger import LedgerResource
+from resources.opening import OpenJob, open_job
+
+
+@dg.asset(partitions_def=partitions.rounds, group_name="federated", kinds={"safetensors"})
+def base_checkpoint(
+    context: dg.AssetExecutionContext,
+    config: LaunchConfig,
+    fleet: FleetResource,
+    content: ContentResource,
+    ledger: LedgerResource,
+    progress: dg.ResourceParam[Progress],
+) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
+    """The checkpoint that a round starts from: the untrained adapter, or what the round before it ended with."""
+    name, number = partitions.parse_round_key(context.partition_key)
+    spec = find_order(name, config, fleet, content)
+    check_round_exists(spec, number)
+    job = open_job(spec, fleet.home, content.store, fleet.registry, ledger.client, progress.note)
+    register_partitions(context.instance, job)
+    base = rounds.base_checkpoint(job, number, ledger.client)
+    for event in (dataset_event(name, job.dataset), *shard_events(name, job.dataset)):
+        yield from unless_recorded(context.instance, event)
+    yield dg.MaterializeResult(
+        metadata={
+            "cid": base,
+            **_job_facts(job),
+            "order": dg.MetadataValue.md(
+                f"```yaml\n{yaml.safe_dump(spec.model_dump(mode='json'), sort_keys=False)}```"
+            ),
+            **_parent_facts(context.instance, name, number),
+        },
+        data_version=dg.DataVersion(base),
+    )
+
+
+def _job_facts(job: OpenJob) -> dict[str, str | int]:
+    return {
+        "job": job.name,
+        "job_on_chain": job.job_id,
+        "contract": job.contract,
+        "spec": job.spec_cid,
+        "model": job.model_cid,
+        "dataset": job.dataset_cid,
+    }
+
+
+def _parent_facts(instance: dg.DagsterInstance, name: str, number: int) -> dict[str, dg.MetadataValue]:
+    """Links to the round before, which the graph cannot draw: an asset may not depend on what depends on it."""
+    if number == 1:
+        return {}
+    parent = partitions.round_key(name, number - 1)
+    facts: dict[str, dg.MetadataValue] = {
+        "parent": dg.MetadataValue.asset(dg.AssetKey("aggregated_checkpoint")),
+        "parent_round": dg.MetadataValue.text(parent),
+    }
+    record = newest_record(instance, "aggregated_checkpoint", parent)
+    return {**facts, "parent_run": dg.MetadataValue.dagster_run(record.run_id)} if record else facts

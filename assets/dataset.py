@@ -1,0 +1,72 @@
+"""The data of a job: a manifest of content-addressed shards, and the shards themselves."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets import partitions, tables
+from assets.launch_config import LaunchConfig
+from assets.opening import find_order
+from assets.progress import Progress
+from assets.recorded import DATA_VERSION
+from atlas.manifests import DatasetManifest
+from resources.content import ContentResource
+from resources.fleet import FleetResource
+from resources.opening import read_dataset
+
+dataset_shard = dg.AssetSpec(
+    "dataset_shard",
+    description="One content-addressed slice of a dataset, as `dataset` wrote it.",
+    deps=["dataset"],
+    partitions_def=partitions.shards,
+    group_name="data",
+    kinds={"jsonl"},
+)
+
+
+@dg.asset(partitions_def=partitions.jobs, group_name="data", kinds={"json"})
+def dataset(
+    context: dg.AssetExecutionContext,
+    config: LaunchConfig,
+    fleet: FleetResource,
+    content: ContentResource,
+    progress: dg.ResourceParam[Progress],
+) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
+    """The manifest of a job's data: its shards, and the rows that are held out for evaluation."""
+    name = context.partition_key
+    spec = find_order(name, config, fleet, content)
+    manifest = read_dataset(spec, fleet.home, content.store, progress.note)
+    shards = [partitions.shard_key(name, shard.key) for shard in manifest.shards]
+    context.instance.add_dynamic_partitions(partitions.shards.name, shards)
+    yield from shard_events(name, manifest)
+    yield dg.MaterializeResult(metadata=dataset_metadata(manifest), data_version=dg.DataVersion(manifest.cid))
+
+
+def dataset_event(job: str, manifest: DatasetManifest) -> dg.AssetMaterialization:
+    """What `dataset` records, for the step that opens a job and so writes its dataset too."""
+    return dg.AssetMaterialization(
+        "dataset", partition=job, metadata=dataset_metadata(manifest), tags={DATA_VERSION: manifest.cid}
+    )
+
+
+def shard_events(job: str, manifest: DatasetManifest) -> Iterator[dg.AssetMaterialization]:
+    """One materialization of `dataset_shard` for each shard."""
+    for shard in manifest.shards:
+        yield dg.AssetMaterialization(
+            "dataset_shard",
+            partition=partitions.shard_key(job, shard.key),
+            metadata={"cid": shard.cid, **tables.shard_facts(shard), "dataset": manifest.cid},
+            tags={DATA_VERSION: shard.cid},
+        )
+
+
+def dataset_metadata(manifest: DatasetManifest) -> dict[str, dg.MetadataValue]:
+    """What a person wants to see of a dataset."""
+    return {
+        "cid": dg.MetadataValue.text(manifest.cid),
+        "source": dg.MetadataValue.text(manifest.source),
+        "rows": dg.MetadataValue.int(sum(shard.rows for shard in manifest.shards)),
+        "held_out_rows": dg.MetadataValue.int(manifest.holdout.rows),
+        "held_out": dg.MetadataValue.text(manifest.holdout.cid),
+        "shards": tables.shards_table(manifest.shards),
+    }

@@ -1,0 +1,86 @@
+"""How good a round's checkpoint is on rows that no node has trained on."""
+
+from contextlib import aclosing
+
+import dagster as dg
+
+from assets import partitions, tables
+from assets.aggregated_checkpoint import aggregated_checkpoint
+from assets.opening import find_round
+from assets.progress import Progress
+from assets.recorded import recorded_cid
+from assets.running import run_tasks
+from resources import rounds
+from resources.content import ContentResource
+from resources.fleet import FleetResource
+from resources.ledger import LedgerResource
+from resources.outcomes import CompletedTask
+
+NO_WORSE = dg.AssetCheckSpec(
+    "no_worse_than_base",
+    asset="evaluation",
+    description="The checkpoint's loss exceeds its base's by no more than evaluation.tolerance.",
+)
+
+
+@dg.asset(
+    partitions_def=partitions.rounds,
+    deps=[aggregated_checkpoint],
+    check_specs=[NO_WORSE],
+    group_name="evaluation",
+    kinds={"huggingface"},
+)
+async def evaluation(
+    context: dg.AssetExecutionContext,
+    fleet: FleetResource,
+    content: ContentResource,
+    ledger: LedgerResource,
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult:
+    """Loss and accuracy of a round's checkpoint and of its base on the held-out rows, measured by one node."""
+    job, number = find_round(context.partition_key, fleet, content)
+    base = rounds.base_checkpoint(job, number, ledger.client)
+    checkpoint = recorded_cid(context, "aggregated_checkpoint")
+    outcomes = run_tasks(
+        context,
+        job,
+        [rounds.evaluation_task(job, number, base, checkpoint)],
+        fleet=fleet,
+        ledger=ledger.client,
+        store=content.store,
+        progress=progress,
+        address=("evaluation", lambda task: context.partition_key),
+    )
+    async with aclosing(outcomes):
+        outcome = await anext(outcomes)
+    if not isinstance(outcome, CompletedTask):
+        raise dg.Failure(f"The checkpoint was not evaluated: {outcome.reason}", allow_retries=False)
+    result = rounds.evaluation_result(job, outcome)
+    return dg.MaterializeResult(
+        metadata={
+            "receipt": outcome.receipt_cid,
+            "checkpoint": checkpoint,
+            "base": base,
+            "node": outcome.node_id,
+            "rows": job.dataset.holdout.rows,
+            "metrics": tables.metrics_table(result.base, result.checkpoint),
+            **{
+                name: dg.MetadataValue.float(value)
+                for name, value in sorted(result.checkpoint.items())
+                if name != "rows"
+            },
+        },
+        data_version=dg.DataVersion(outcome.receipt_cid),
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="no_worse_than_base",
+                passed=result.passed,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={
+                    "loss": result.checkpoint["loss"],
+                    "base_loss": result.base["loss"],
+                    "tolerance": job.spec.evaluation.tolerance,
+                },
+            )
+        ],
+    )

@@ -1,0 +1,48 @@
+"""Who is paid for a round."""
+
+import dagster as dg
+
+from assets import partitions, tables
+from assets.aggregated_checkpoint import aggregated_checkpoint
+from assets.evaluation import evaluation
+from assets.opening import find_round
+from assets.recorded import recorded_cid
+from resources.content import ContentResource
+from resources.fleet import FleetResource
+from resources.ledger import LedgerResource
+from resources.settlement import publish_model, settle_round
+
+
+@dg.asset(
+    partitions_def=partitions.rounds,
+    deps=[aggregated_checkpoint, evaluation],
+    group_name="settlement",
+    kinds={"cosmos"},
+)
+def reward_settlement(
+    context: dg.AssetExecutionContext, fleet: FleetResource, content: ContentResource, ledger: LedgerResource
+) -> dg.MaterializeResult:
+    """What a round's nodes are credited on chain, and the evidence whose Merkle root the contract holds."""
+    job, number = find_round(context.partition_key, fleet, content)
+    checkpoint = recorded_cid(context, "aggregated_checkpoint")
+    settlement = settle_round(job, number, checkpoint, content.store, fleet.registry, ledger.client)
+    publish_model(job, number, checkpoint, ledger.client)
+    return dg.MaterializeResult(
+        metadata={
+            "evidence": settlement.evidence,
+            "merkle_root": settlement.root,
+            "tasks": settlement.leaf_count,
+            "paid": sum(settlement.payouts.values()),
+            "denomination": fleet.addresses.network.denom,
+            "payouts": tables.table(
+                {"address": address, "credited": amount} for address, amount in sorted(settlement.payouts.items())
+            ),
+            "settled": settlement.settled,
+            "submit_tx": settlement.submit_tx or "sent by an earlier run",
+            "settle_tx": settlement.settle_tx or ("sent before" if settlement.settled else "due after the challenge"),
+            "height": ledger.client.height(),
+            "contract": job.contract,
+            "model_version": f"{job.name} {number}",
+        },
+        data_version=dg.DataVersion(settlement.evidence),
+    )

@@ -1,0 +1,103 @@
+"""A round's training: every shard that is missing, over the whole fleet at once."""
+
+from collections.abc import Sequence
+from contextlib import aclosing
+
+import dagster as dg
+
+from assets import partitions, plots, tables
+from assets.base_checkpoint import base_checkpoint
+from assets.opening import find_round
+from assets.progress import Progress
+from assets.recorded import unless_recorded
+from assets.running import run_tasks
+from assets.shard_adapter import adapter_event, adapter_partition, shard_adapter
+from atlas.manifests import RoundManifest
+from resources import rounds
+from resources.content import ContentResource
+from resources.fleet import FleetResource
+from resources.jobs import JobRegistry
+from resources.ledger import LedgerResource
+from resources.opening import OpenJob
+from resources.outcomes import CompletedTask, TaskOutcome
+
+QUORUM = dg.AssetCheckSpec(
+    "quorum",
+    asset="round_manifest",
+    blocking=True,
+    description="Enough shards have delivered an update that passed the gates.",
+)
+
+
+@dg.asset(
+    partitions_def=partitions.rounds,
+    deps=[base_checkpoint, shard_adapter],
+    check_specs=[QUORUM],
+    group_name="federated",
+    kinds={"json"},
+)
+async def round_manifest(  # noqa: ANN201 - Dagster takes no annotation of an async generator with a check
+    context: dg.AssetExecutionContext,
+    fleet: FleetResource,
+    content: ContentResource,
+    ledger: LedgerResource,
+    progress: dg.ResourceParam[Progress],
+):
+    """The updates that made it into a round. Trains whatever is missing; what earlier runs finished is adopted."""
+    job, number = find_round(context.partition_key, fleet, content)
+    base = rounds.base_checkpoint(job, number, ledger.client)
+    running = run_tasks(
+        context,
+        job,
+        rounds.training_tasks(job, number, base),
+        fleet=fleet,
+        ledger=ledger.client,
+        store=content.store,
+        progress=progress,
+        address=("shard_adapter", adapter_partition(job.name)),
+        check=rounds.update_gate(base, content.store),
+    )
+    outcomes: list[TaskOutcome] = []
+    async with aclosing(running):
+        async for outcome in running:
+            outcomes.append(outcome)
+            if isinstance(outcome, CompletedTask):
+                for event in unless_recorded(context.instance, adapter_event(job.name, outcome)):
+                    yield event
+    manifest = rounds.build_round_manifest(job, number, base, outcomes, content.store, fleet.registry)
+    yield dg.MaterializeResult(
+        metadata=_metadata(job, manifest, outcomes, fleet.registry),
+        data_version=dg.DataVersion(manifest.cid),
+        check_results=[_quorum(job, manifest)],
+    )
+
+
+def _quorum(job: OpenJob, manifest: RoundManifest) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name="quorum",
+        passed=rounds.quorum_reached(job, manifest),
+        metadata={
+            "updates": len(manifest.updates),
+            "shards": len(job.dataset.shards),
+            "needed": job.spec.aggregation.quorum,
+        },
+    )
+
+
+def _metadata(
+    job: OpenJob, manifest: RoundManifest, outcomes: Sequence[TaskOutcome], registry: JobRegistry
+) -> dict[str, dg.MetadataValue]:
+    completed = [outcome for outcome in outcomes if isinstance(outcome, CompletedTask)]
+    attempts = registry.attempts(job.round(manifest.round))
+    receipts = {outcome.receipt_cid: outcome.receipt for outcome in completed}
+    curves = {
+        outcome.task.shard: [(point.step, point.loss) for point in outcome.receipt.losses] for outcome in completed
+    }
+    picture = plots.line_chart(curves, "step", "loss")
+    return {
+        "cid": dg.MetadataValue.text(manifest.cid),
+        "base": dg.MetadataValue.text(manifest.base),
+        "updates": tables.updates_table(attempts, receipts, job.dataset),
+        "accepted": dg.MetadataValue.int(len(manifest.updates)),
+        "loss_curves": dg.MetadataValue.md(plots.as_markdown(picture, "loss by step, one line per shard")),
+    }

@@ -1,0 +1,45 @@
+"""Run tasks on the fleet from inside an asset: one Pipes session per attempt, and news for whoever watches."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+
+import dagster as dg
+
+from assets.pipes import PipesSessions
+from assets.progress import Progress
+from atlas.content.store import ContentStore
+from atlas.spec import TaskSpec
+from chain_bridge.ledger import Ledger
+from resources.dispatch import Gate
+from resources.fleet import FleetResource
+from resources.opening import OpenJob
+from resources.outcomes import TaskOutcome, TaskUpdate
+
+
+async def run_tasks(
+    context: dg.AssetExecutionContext,
+    job: OpenJob,
+    tasks: Sequence[TaskSpec],
+    *,
+    fleet: FleetResource,
+    ledger: Ledger,
+    store: ContentStore,
+    progress: Progress,
+    address: tuple[str, Callable[[TaskSpec], str]],
+    check: Gate | None = None,
+) -> AsyncIterator[TaskOutcome]:
+    """Yield the outcome of each task as it arrives; `address` is the asset that a task makes, and its partition."""
+    with PipesSessions(context, *address) as sessions:
+
+        def hear(update: TaskUpdate) -> None:
+            sessions.hear(update)
+            progress.task(update)
+
+        async with fleet.dispatcher(ledger, store) as dispatcher:
+            running = dispatcher.run(
+                job, tasks[0].round, tasks, on_update=hear, pipes_env=sessions.environment, check=check
+            )
+            async with aclosing(running) as outcomes:
+                async for outcome in outcomes:
+                    progress.ended(outcome)
+                    yield outcome

@@ -1,0 +1,99 @@
+"""What one node makes of one shard in one round."""
+
+from collections.abc import Callable
+from contextlib import aclosing
+
+import dagster as dg
+
+from assets import partitions, plots
+from assets.base_checkpoint import base_checkpoint
+from assets.dataset import dataset_shard
+from assets.opening import find_round
+from assets.progress import Progress
+from assets.recorded import DATA_VERSION
+from assets.running import run_tasks
+from atlas.spec import TaskSpec
+from resources import rounds
+from resources.content import ContentResource
+from resources.fleet import FleetResource
+from resources.ledger import LedgerResource
+from resources.outcomes import CompletedTask
+
+
+@dg.asset(
+    partitions_def=partitions.round_shards,
+    deps=[dataset_shard, base_checkpoint],
+    group_name="federated",
+    kinds={"huggingface", "safetensors"},
+    pool="nodes",
+)
+async def shard_adapter(
+    context: dg.AssetExecutionContext,
+    fleet: FleetResource,
+    content: ContentResource,
+    ledger: LedgerResource,
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult:
+    """A LoRA adapter that one node trained on one shard; round_manifest trains a whole round of them at once."""
+    key = context.partition_key.keys_by_dimension
+    job, number = find_round(key["round"], fleet, content)
+    _, shard = partitions.parse_shard_key(key["shard"])
+    base = rounds.base_checkpoint(job, number, ledger.client)
+    outcomes = run_tasks(
+        context,
+        job,
+        rounds.training_tasks(job, number, base, shards=[shard]),
+        fleet=fleet,
+        ledger=ledger.client,
+        store=content.store,
+        progress=progress,
+        address=("shard_adapter", adapter_partition(job.name)),
+        check=rounds.update_gate(base, content.store),
+    )
+    async with aclosing(outcomes):
+        outcome = await anext(outcomes)
+    if not isinstance(outcome, CompletedTask):
+        raise dg.Failure(f"Shard {shard} was not trained: {outcome.reason}", allow_retries=False)
+    return dg.MaterializeResult(metadata=adapter_metadata(outcome), data_version=dg.DataVersion(outcome.result))
+
+
+def adapter_partition(job: str) -> Callable[[TaskSpec], str]:
+    """Which partition of `shard_adapter` a training task of this job makes."""
+    return lambda task: str(partitions.round_shard_key(job, task.round, task.shard))
+
+
+def adapter_event(job: str, outcome: CompletedTask) -> dg.AssetMaterialization:
+    """A shard's adapter, recorded the moment that it arrives; a further tag would make the UI call it stale."""
+    return dg.AssetMaterialization(
+        "shard_adapter",
+        partition=adapter_partition(job)(outcome.task),
+        metadata=adapter_metadata(outcome),
+        tags={DATA_VERSION: outcome.result},
+    )
+
+
+def adapter_metadata(outcome: CompletedTask) -> dict[str, dg.MetadataValue]:
+    """What a person wants to see of an adapter: who, how long, and the loss curve as a picture."""
+    receipt = outcome.receipt
+    curve = [(point.step, point.loss) for point in receipt.losses]
+    facts: dict[str, dg.MetadataValue] = {
+        "cid": dg.MetadataValue.text(outcome.result),
+        "node": dg.MetadataValue.int(outcome.node_id),
+        "address": dg.MetadataValue.text(outcome.receipt.node),
+        "attempt": dg.MetadataValue.int(outcome.receipt.attempt),
+        "steps": dg.MetadataValue.int(receipt.steps),
+        "rows": dg.MetadataValue.int(outcome.task.rows),
+        "rows_seen": dg.MetadataValue.int(receipt.rows_seen),
+        "tokens_seen": dg.MetadataValue.int(receipt.tokens_seen),
+        "seconds": dg.MetadataValue.float(round(receipt.finished_at - receipt.started_at, 3)),
+        "device": dg.MetadataValue.text(receipt.environment.device),
+        "receipt": dg.MetadataValue.text(outcome.receipt_cid),
+        "base": dg.MetadataValue.text(outcome.task.base),
+    }
+    if receipt.resumed_from is not None:
+        facts["resumed_from"] = dg.MetadataValue.text(receipt.resumed_from)
+    if curve:
+        facts["loss"] = dg.MetadataValue.float(curve[-1][1])
+        picture = plots.line_chart({outcome.task.shard: curve}, "step", "loss")
+        facts["loss_curve"] = dg.MetadataValue.md(plots.as_markdown(picture, "loss by step"))
+    return facts

@@ -1,0 +1,63 @@
+"""Tables that the Dagster UI shows: shards, updates with their verdicts, metrics, payouts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from atlas.manifests import DatasetManifest, Receipt, ShardManifest
+from resources.jobs import Attempt
+
+VERDICTS = {"assigned": "unfinished", "completed": "accepted", "refused": "refused", "lost": "lost"}
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> dg.MetadataValue:
+    """Rows of equal keys as table metadata; a cell that has nothing to say is empty."""
+    records = [dg.TableRecord({key: "" if cell is None else cell for key, cell in row.items()}) for row in rows]
+    columns = [dg.TableColumn(name, "string") for name in (records[0].data if records else {})]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
+
+
+def shard_facts(shard: ShardManifest) -> dict[str, Any]:
+    """What a shard holds."""
+    labels = ", ".join(f"{label} {rows}" for label, rows in sorted(shard.labels.items()))
+    return {"value": shard.value or "", "rows": shard.rows, "bytes": shard.bytes, "labels": labels}
+
+
+def shards_table(shards: Sequence[ShardManifest]) -> dg.MetadataValue:
+    """One row per shard."""
+    return table({"shard": shard.key, **shard_facts(shard), "cid": shard.cid} for shard in shards)
+
+
+def updates_table(
+    attempts: Sequence[Attempt], receipts: Mapping[str, Receipt], dataset: DatasetManifest
+) -> dg.MetadataValue:
+    """One row per attempt at training a shard; `receipts` holds the receipts by CID."""
+    return table(
+        _update(attempt, receipts.get(attempt.receipt_cid or ""), dataset.shards[attempt.slot])
+        for attempt in attempts
+        if attempt.slot < len(dataset.shards)
+    )
+
+
+def _update(attempt: Attempt, receipt: Receipt | None, shard: ShardManifest) -> dict[str, Any]:
+    excluded = attempt.state == "completed" and attempt.gate is not None
+    return {
+        "shard": shard.key,
+        "node": attempt.node_id,
+        "attempt": attempt.attempt,
+        "verdict": "excluded" if excluded else VERDICTS[attempt.state],
+        "rows": shard.rows,
+        "loss": round(receipt.losses[-1].loss, 4) if receipt and receipt.losses else None,
+        "adapter": attempt.result_cid,
+        "gate": attempt.gate,
+        "reason": attempt.reason,
+    }
+
+
+def metrics_table(base: Mapping[str, float], checkpoint: Mapping[str, float]) -> dg.MetadataValue:
+    """One row per metric, before and after the round."""
+    return table(
+        {"metric": name, "base": base.get(name), "checkpoint": checkpoint.get(name)}
+        for name in sorted({*base, *checkpoint})
+    )

@@ -1,0 +1,116 @@
+"""Resumable training checkpoints: one safetensors file with adapter, optimizer moments, generators and progress."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from pydantic import Field
+
+from atlas.documents import Document
+from atlas.errors import SpecError, TrainingError
+from atlas.training.adapters import adapter_parameters, set_adapter
+from atlas.training.runtime import random_states, restore_random_states
+from atlas.training.tensor_files import check_tensors, read_tensors, write_tensors
+
+METADATA_KEY = "atlas-training-checkpoint"
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+class RunIdentity(Document):
+    """What a training run is made of; a checkpoint fits only the run that it was taken from."""
+
+    job: str
+    model: str
+    shard: str
+    base_adapter: str | None
+    seed: int
+
+
+class _Metadata(Document):
+    run: RunIdentity
+    step: int = Field(gt=0)
+    cursor: int = Field(ge=0, description="rows taken from the training order")
+    tokens_seen: int = Field(ge=0)
+    losses: list[float]
+
+
+@dataclass
+class TrainingState:
+    """How far a run has come."""
+
+    step: int = 0
+    rows_seen: int = 0
+    tokens_seen: int = 0
+    losses: list[float] = field(default_factory=list)
+
+
+def save_checkpoint(
+    path: Path, run: RunIdentity, state: TrainingState, model: PeftModel, optimizer: torch.optim.Optimizer
+) -> None:
+    """Write everything that the next step depends on."""
+    tensors = {f"rng.{name}": value for name, value in random_states(model.device).items()}
+    for name, parameter in adapter_parameters(model).items():
+        tensors[f"adapter.{name}"] = parameter
+        for moment in MOMENTS:
+            tensors[f"{moment}.{name}"] = optimizer.state[parameter][moment]
+    metadata = _Metadata(
+        run=run,
+        step=state.step,
+        cursor=state.rows_seen,
+        tokens_seen=state.tokens_seen,
+        losses=state.losses,
+    )
+    write_tensors(path, tensors, (METADATA_KEY, metadata.canonical_bytes().decode()))
+
+
+def load_checkpoint(
+    path: Path, run: RunIdentity, model: PeftModel, optimizer: torch.optim.Optimizer, rows_per_step: int, steps: int
+) -> TrainingState:
+    """Put model, optimizer and generators back to where the checkpoint was taken; later steps give the same bytes.
+
+    On another kind of device than the checkpoint's the work goes on, with that device's generator as it is seeded.
+    Raises `TrainingError` when the file is damaged or of another run.
+    """
+    tensors, header = read_tensors(path, "training checkpoint")
+    metadata = _read_metadata(path, header, run, rows_per_step, steps)
+    groups: dict[str, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        group, _, rest = name.partition(".")
+        groups.setdefault(group, {})[rest] = tensor
+    parameters = adapter_parameters(model)
+    for moment in MOMENTS:
+        check_tensors(groups.get(moment, {}), dict(parameters), f"training checkpoint {path} ({moment})")
+    set_adapter(model, groups.get("adapter", {}), f"training checkpoint {path}")
+    for name, parameter in parameters.items():
+        optimizer.state[parameter] = {
+            "step": torch.tensor(float(metadata.step)),
+            **{moment: groups[moment][name].to(parameter.device) for moment in MOMENTS},
+        }
+    try:
+        restore_random_states(groups.get("rng", {}), model.device)
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise TrainingError(f"The training checkpoint {path} holds no valid generator state: {error}.") from error
+    return TrainingState(metadata.step, metadata.cursor, metadata.tokens_seen, list(metadata.losses))
+
+
+def _read_metadata(path: Path, header: dict[str, str], run: RunIdentity, rows_per_step: int, steps: int) -> _Metadata:
+    if METADATA_KEY not in header:
+        raise TrainingError(f"{path} is no training checkpoint: its header lacks {METADATA_KEY!r}.")
+    try:
+        metadata = _Metadata.from_bytes(header[METADATA_KEY].encode())
+    except SpecError as error:
+        raise TrainingError(f"The training checkpoint {path} has a damaged header: {error}") from error
+    for field_name, expected in run:
+        found = getattr(metadata.run, field_name)
+        if found != expected:
+            raise TrainingError(
+                f"The training checkpoint {path} is of another run: its {field_name} is {found}, expected {expected}. "
+                "Start this task without it."
+            )
+    if not (metadata.step == len(metadata.losses) <= steps and metadata.cursor == metadata.step * rows_per_step):
+        raise TrainingError(
+            f"The training checkpoint {path} contradicts itself: step {metadata.step} of {steps}, "
+            f"{len(metadata.losses)} losses, {metadata.cursor} rows at {rows_per_step} a step."
+        )
+    return metadata

@@ -1,0 +1,86 @@
+"""Judge checkpoints on held-out rows: the base is loaded once, each adapter in turn sees every row once."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from atlas.errors import TrainingError
+from atlas.manifests import Environment, ModelManifest
+from atlas.spec import JobSpec
+from atlas.training.adapters import TASKS, adapter_parameters, build_adapted_model, load_adapter, set_adapter
+from atlas.training.batches import RowScore, pad_batch
+from atlas.training.progress import Progress
+from atlas.training.rows import read_rows
+from atlas.training.runtime import autocast, environment, prepare_runtime
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """`adapters` pairs a checkpoint's CID with its adapter file; None stands for the untrained adapter."""
+
+    spec: JobSpec
+    model: ModelManifest
+    rows: Path
+    adapters: list[tuple[str, Path | None]]
+    cache: Path
+    device: str | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class EvaluateResult:
+    """Metrics per checkpoint CID: loss, accuracy, macro_f1 and rows; or loss, perplexity and rows."""
+
+    metrics: dict[str, dict[str, float]]
+    environment: Environment
+
+
+def evaluate(
+    request: EvaluateRequest, on_progress: Callable[[Progress], None], clock: Callable[[], float] = time.perf_counter
+) -> EvaluateResult:
+    """Measure each checkpoint; one batch counts as one step of progress, over all checkpoints.
+
+    Raises `DataError`, `ModelError`, `CorruptContent`, or `TrainingError` for an adapter that does not fit the model
+    or whose loss is not a number.
+    """
+    spec, precision = request.spec, request.spec.training.precision
+    device = prepare_runtime(request.device, request.threads)
+    task = TASKS[spec.model.task]
+    rows = read_rows(request.rows, spec)
+    adapted = build_adapted_model(spec, request.model, request.cache, device, precision)
+    model = adapted.model.eval()
+    untrained = {name: parameter.detach().clone() for name, parameter in adapter_parameters(model).items()}
+
+    # Rows of like length share a batch, which saves padding; each row's score is its own, whatever its neighbours.
+    examples = sorted(task.encode_rows(rows, adapted.tokenizer, spec), key=lambda example: len(example.tokens))
+    size = spec.evaluation.batch_size
+    batches = [examples[first : first + size] for first in range(0, len(examples), size)]
+    steps, step, rows_seen, tokens_seen = len(batches) * len(request.adapters), 0, 0, 0
+
+    metrics: dict[str, dict[str, float]] = {}
+    for name, adapter in request.adapters:
+        if adapter is None:
+            set_adapter(model, untrained, "untrained adapter")
+        else:
+            load_adapter(model, adapter)
+        scores: list[RowScore] = []
+        for batch_examples in batches:
+            started = clock()
+            batch = pad_batch(batch_examples, adapted.padding_id, device)
+            with torch.inference_mode(), autocast(device, precision):
+                logits = task.forward(model, batch)
+            fresh: list[RowScore] = task.judge(logits, batch)
+            scores += fresh
+            tokens = sum(len(example.tokens) for example in batch_examples)
+            step, rows_seen, tokens_seen = step + 1, rows_seen + len(fresh), tokens_seen + tokens
+            loss = math.fsum(score.loss for score in fresh) / max(1, sum(score.targets for score in fresh))
+            speed = tokens / max(clock() - started, 1e-9)
+            on_progress(Progress(step, steps, loss, rows_seen, tokens_seen, speed))
+        if not all(math.isfinite(score.loss) for score in scores):
+            raise TrainingError(f"The checkpoint {name} gives a loss that is not a number; its adapter has diverged.")
+        metrics[name] = {**task.metrics(scores), "rows": float(len(scores))}
+    return EvaluateResult(metrics, environment(device, precision))

@@ -1,0 +1,57 @@
+"""Safetensors files with the same bytes for the same tensors, written whole or not at all."""
+
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from atlas.errors import TrainingError
+
+
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: tuple[str, str] = ("format", "pt")) -> None:
+    """Write tensors, sorted by name, as contiguous copies on the CPU; survives a kill at any moment.
+
+    The header holds one metadata entry, because safetensors writes several in no fixed order.
+    """
+    copies = {name: tensors[name].detach().to("cpu").contiguous() for name in sorted(tensors)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as stream:
+        stream.write(save(copies, dict([metadata])))
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def read_tensors(path: Path, what: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Read every tensor and the metadata; `what` names the file's role in the `TrainingError` for a bad file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f"The {what} {path} is not a readable safetensors file: {error}.") from error
+
+
+def check_tensors(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], what: str) -> None:
+    """Raise `TrainingError` unless both have the same names, shapes and types, and `found` holds finite numbers."""
+    problems = [f"missing {name}" for name in sorted(expected.keys() - found.keys())]
+    problems += [f"unexpected {name}" for name in sorted(found.keys() - expected.keys())]
+    for name in sorted(expected.keys() & found.keys()):
+        want, have = expected[name], found[name]
+        if want.shape != have.shape or want.dtype != have.dtype:
+            problems.append(f"{name}: expected {_form(want)}, found {_form(have)}")
+        elif not torch.isfinite(have).all():
+            problems.append(f"{name} holds infinite or undefined numbers")
+    if problems:
+        raise TrainingError(f"The {what} does not fit the model and the spec:\n" + "\n".join(problems))
+
+
+def _form(tensor: torch.Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"

@@ -1,0 +1,181 @@
+"""Train one shard from one checkpoint: the same request gives the same adapter, byte for byte, stopped or not."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from atlas.content.cid import cid_of_file
+from atlas.errors import TrainingError
+from atlas.manifests import Environment, ModelManifest, TrainingPoint
+from atlas.spec import JobSpec
+from atlas.training.adapters import (
+    TASKS,
+    adapter_parameters,
+    build_adapted_model,
+    load_adapter,
+    save_adapter,
+    set_training_mode,
+)
+from atlas.training.batches import pad_batch
+from atlas.training.checkpoints import RunIdentity, TrainingState, load_checkpoint, save_checkpoint
+from atlas.training.progress import Progress
+from atlas.training.rows import read_rows, row_order
+from atlas.training.runtime import autocast, environment, prepare_runtime
+from atlas.training.schedules import learning_rate
+
+KEPT_CHECKPOINTS = 3
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """One task of a node. `seed` orders the rows and drives dropout; the untrained adapter has the spec's own seed."""
+
+    spec: JobSpec
+    model: ModelManifest
+    shard: Path
+    base_adapter: Path | None
+    seed: int
+    work: Path
+    cache: Path
+    resume: Path | None = None
+    device: str | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What came out; `adapter` is None and `finished` False when `should_stop` ended the run early."""
+
+    finished: bool
+    adapter: Path | None
+    step: int
+    losses: list[TrainingPoint]
+    rows_seen: int
+    tokens_seen: int
+    environment: Environment
+
+
+def train(
+    request: TrainRequest,
+    on_progress: Callable[[Progress], None],
+    on_checkpoint: Callable[[int, Path], None],
+    should_stop: Callable[[], bool],
+    clock: Callable[[], float] = time.perf_counter,
+) -> TrainResult:
+    """Run the spec's steps over the shard, from `base_adapter` (None: untrained) or from `resume`.
+
+    `on_checkpoint` gets a file in `work` every `checkpoint_every` steps; the newest three stay there. `should_stop` is
+    asked after each step, so that every run moves on; on True it gets an emergency checkpoint and the run ends.
+    Raises `DataError`, `ModelError`, `CorruptContent` or `TrainingError` for an input that does not fit.
+    """
+    spec, training = request.spec, request.spec.training
+    device = prepare_runtime(request.device, request.threads)
+    task = TASKS[spec.model.task]
+    rows = read_rows(request.shard, spec)
+
+    adapted = build_adapted_model(spec, request.model, request.cache, device, training.precision)
+    model, parameters = adapted.model, adapter_parameters(adapted.model)
+    if request.base_adapter is not None:
+        load_adapter(model, request.base_adapter)
+    set_training_mode(model)
+    optimizer = _optimizer(list(parameters.values()), training.weight_decay)
+
+    run, state = _identity(request), TrainingState()
+    rows_per_step = training.batch_size * training.gradient_accumulation
+    torch.manual_seed(request.seed)
+    if request.resume is not None:
+        state = load_checkpoint(request.resume, run, model, optimizer, rows_per_step, training.steps)
+
+    # Only the rows that the remaining steps will see are tokenized, all at once.
+    order = row_order(len(rows), request.seed, training.steps * rows_per_step)
+    needed = sorted(set(order[state.rows_seen :]))
+    encoded = task.encode_rows([rows[index] for index in needed], adapted.tokenizer, spec) if needed else []
+    examples = dict(zip(needed, encoded, strict=True))
+
+    stopped = False
+    while state.step < training.steps and not stopped:
+        started = clock()
+        step_examples = [examples[index] for index in order[state.rows_seen : state.rows_seen + rows_per_step]]
+        targets = max(1, sum(example.targets for example in step_examples))
+        rate = learning_rate(state.step, training)
+
+        step_loss = torch.zeros((), device=device)
+        for first in range(0, rows_per_step, training.batch_size):
+            batch = pad_batch(step_examples[first : first + training.batch_size], adapted.padding_id, device)
+            with autocast(device, training.precision):
+                logits = task.forward(model, batch)
+            loss = task.row_losses(logits, batch).sum() / targets
+            loss.backward()
+            step_loss += loss.detach()
+
+        norm = torch.nn.utils.clip_grad_norm_(parameters.values(), training.max_grad_norm)
+        loss_value = _finite(step_loss, norm, state.step + 1, rate)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+        tokens = sum(len(example.tokens) for example in step_examples)
+        state.step += 1
+        state.rows_seen += rows_per_step
+        state.tokens_seen += tokens
+        state.losses.append(loss_value)
+        speed = tokens / max(clock() - started, 1e-9)
+        on_progress(Progress(state.step, training.steps, loss_value, state.rows_seen, state.tokens_seen, speed))
+
+        stopped = state.step < training.steps and should_stop()
+        if stopped or state.step % training.checkpoint_every == 0:
+            path = request.work / f"checkpoint-{state.step:06d}.safetensors"
+            save_checkpoint(path, run, state, model, optimizer)
+            on_checkpoint(state.step, path)
+            _remove_old_checkpoints(request.work)
+
+    adapter = None if stopped else request.work / "adapter.safetensors"
+    if adapter is not None:
+        save_adapter(model, adapter)
+    return TrainResult(
+        finished=not stopped,
+        adapter=adapter,
+        step=state.step,
+        losses=[TrainingPoint(step=step, loss=loss) for step, loss in enumerate(state.losses, 1)],
+        rows_seen=state.rows_seen,
+        tokens_seen=state.tokens_seen,
+        environment=environment(device, training.precision),
+    )
+
+
+def _optimizer(parameters: list[torch.nn.Parameter], weight_decay: float) -> torch.optim.AdamW:
+    """AdamW that decays matrices and leaves biases alone; the rate is set at each step."""
+    matrices = [parameter for parameter in parameters if parameter.dim() >= 2]
+    others = [parameter for parameter in parameters if parameter.dim() < 2]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=0.0)
+
+
+def _identity(request: TrainRequest) -> RunIdentity:
+    return RunIdentity(
+        job=request.spec.cid,
+        model=request.model.cid,
+        shard=cid_of_file(request.shard),
+        base_adapter=None if request.base_adapter is None else cid_of_file(request.base_adapter),
+        seed=request.seed,
+    )
+
+
+def _finite(loss: torch.Tensor, norm: torch.Tensor, step: int, rate: float) -> float:
+    value, length = loss.item(), norm.item()
+    if not (math.isfinite(value) and math.isfinite(length)):
+        raise TrainingError(
+            f"Training diverged at step {step}: loss {value}, gradient norm {length}, learning rate {rate}. "
+            "Lower training.learning_rate or raise training.warmup_steps."
+        )
+    return float(value)
+
+
+def _remove_old_checkpoints(work: Path) -> None:
+    for path in sorted(work.glob("checkpoint-*.safetensors"))[:-KEPT_CHECKPOINTS]:
+        path.unlink()

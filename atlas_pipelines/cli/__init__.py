@@ -1,0 +1,1 @@
+"""The `atlas` command: one file per group of commands."""

@@ -1,0 +1,86 @@
+"""`atlas job`: the jobs that this coordinator has opened."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from atlas.content.local import LocalStore
+from atlas.content.store import get_document
+from atlas.home import AtlasHome
+from atlas.manifests import DatasetManifest
+from atlas.spec import JobSpec, TaskSpec
+from atlas_pipelines.cli.content import open_content
+from atlas_pipelines.cli.network import using_network
+from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.tables import print_summary
+from atlas_pipelines.summary import summarize
+from chain_bridge.ledger import Ledger
+from resources.errors import JobNotFound
+from resources.jobs import JobRegistry, JobRow, RoundRef
+from resources.opening import load_job
+
+app = typer.Typer(no_args_is_help=True, help="The jobs that were opened here.")
+COLUMNS = ("name", "model", "source", "shards", "rounds", "done", "checkpoint")
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def ls(json: Json = False) -> None:
+    """List the jobs by name."""
+    home = AtlasHome.from_environment()
+    registry, store = JobRegistry(home.jobs_database), open_content(home)
+    rows = [_facts(row, registry, store) for row in registry.jobs()]
+    if json:
+        print_json(rows)
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in COLUMNS:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(row[column] or "") for column in COLUMNS))
+    results_console().print(
+        table if rows else "No job was opened here yet. Start with: atlas run examples/sentiment.yaml"
+    )
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(help="The job's name.")], json: Json = False) -> None:
+    """Show a job's rounds, tasks, nodes and newest checkpoint."""
+    home = AtlasHome.from_environment()
+    registry = JobRegistry(home.jobs_database)
+    if registry.job(name) is None:
+        raise JobNotFound(f"No job {name!r} was opened here. List the jobs with: atlas job ls")
+    with using_network(home) as addresses:
+        store = LocalStore(addresses.content)
+        job = load_job(name, store, registry, addresses.network.contract)
+        summary = summarize(job, registry, store, Ledger(addresses.network, None))
+    if json:
+        print_json(summary.model_dump(mode="json"))
+    else:
+        print_summary(summary, addresses.network.denom, results_console())
+
+
+def _facts(row: JobRow, registry: JobRegistry, store: LocalStore) -> dict[str, str | int | None]:
+    """A job as the registry and the store know it; no network is needed. A round is done once it is evaluated."""
+    spec = get_document(store, row.spec_cid, JobSpec)
+    dataset = get_document(store, row.dataset_cid, DatasetManifest)
+    rounds = [RoundRef(row.contract, row.job_id, number) for number in range(1, spec.rounds + 1)]
+    evaluations = [
+        get_document(store, one.task_cid, TaskSpec)
+        for ref in rounds
+        for one in registry.attempts(ref)
+        if one.slot == len(dataset.shards) and one.state == "completed"
+    ]
+    return {
+        "name": row.name,
+        "job_id": row.job_id,
+        "contract": row.contract,
+        "spec": row.spec_cid,
+        "model": spec.model.source,
+        "source": spec.dataset.source,
+        "shards": len(dataset.shards),
+        "rounds": spec.rounds,
+        "done": len(evaluations),
+        "checkpoint": evaluations[-1].checkpoints[-1] if evaluations else None,
+    }

@@ -1,0 +1,12 @@
+"""Where the parts log to while a command has the terminal."""
+
+import logging
+from pathlib import Path
+
+
+def log_to_file(path: Path) -> None:
+    """Send every logger's records of level INFO and above to a file, and none to the terminal."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        filename=path, encoding="utf-8", level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s"
+    )

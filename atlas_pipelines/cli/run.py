@@ -1,0 +1,101 @@
+"""`atlas run`: train a job, round by round, on the local network or one that is given."""
+
+import os
+import time
+from typing import Annotated
+
+import dagster as dg
+import typer
+from rich.console import Console
+
+from assets import partitions
+from assets.launch_config import LaunchConfig
+from assets.order import find_spec
+from atlas.content.local import LocalStore
+from atlas.home import AtlasHome
+from atlas.spec import JobSpec
+from atlas_pipelines.cli.logs import log_to_file
+from atlas_pipelines.cli.network import using_network
+from atlas_pipelines.cli.output import notes_console, print_json, results_console
+from atlas_pipelines.cli.signals import stop_on_signals
+from atlas_pipelines.cli.tables import print_summary
+from atlas_pipelines.cli.watching import Watching
+from atlas_pipelines.dagster_home import prepare_dagster_home
+from atlas_pipelines.execution import execute_round
+from atlas_pipelines.summary import Summary, summarize
+from chain_bridge.ledger import Ledger
+from resources.jobs import JobRegistry
+from resources.opening import load_job
+
+INTERRUPTED = 130
+
+
+def run(
+    spec: Annotated[str, typer.Argument(help="The job's YAML file.")],
+    model: Annotated[
+        str | None, typer.Option(help="Another base model: minilm, smollm2, hub:ORG/NAME or path:FOLDER.")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="How many rounds.")] = None,
+    name: Annotated[str | None, typer.Option(help="Another name for the job.")] = None,
+    agents: Annotated[int, typer.Option(min=1, help="Local agents, when the network is started for this run.")] = 2,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads per task of a local agent.")] = 1,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a field of the spec, such as training.steps=10.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="End with one JSON object on stdout.")] = False,
+) -> None:
+    """Train a job and show what each round brought. A job that is run again goes on where it stopped."""
+    lines = [*(settings or []), *([f"name={name}"] if name else [])]
+    config = LaunchConfig(spec=str(find_spec(spec).absolute()), model=model, rounds=rounds, settings=lines)
+    order = config.order(None)
+    console = notes_console()
+    stop_on_signals()
+    try:
+        summary, denomination = train(order, config, agents, threads, console)
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as interrupt:
+        console.print("Stopped. Run the same command again to go on where it stopped.")
+        raise typer.Exit(INTERRUPTED) from interrupt
+    if json:
+        print_json(summary.model_dump(mode="json"))
+    else:
+        print_summary(summary, denomination, results_console())
+
+
+def train(order: JobSpec, config: LaunchConfig, agents: int, threads: int, console: Console) -> tuple[Summary, str]:
+    """Run every round that is not settled yet; the job's state, and the denomination that it is paid in."""
+    started, home = time.monotonic(), AtlasHome.from_environment()
+    prepare_dagster_home(home, os.environ)
+    log_to_file(home.logs / "atlas.log")
+    registry = JobRegistry(home.jobs_database)
+    with (
+        using_network(home, agents, threads) as addresses,
+        dg.DagsterInstance.get() as instance,
+        Watching(console) as watching,
+    ):
+        ledger = Ledger(addresses.network, None)
+        for number in range(1, order.rounds + 1):
+            key = partitions.round_key(order.name, number)
+            if _is_settled(instance, key, order, number, registry, ledger):
+                watching.note(f"{key} was settled before.")
+                continue
+            watching.begin(f"{key}, {number} of {order.rounds}")
+            execute_round(instance, key, config, watching, home.logs / f"{key}.log")
+            watching.end()
+        job = load_job(order.name, LocalStore(addresses.content), registry, addresses.network.contract)
+        summary = summarize(job, registry, LocalStore(addresses.content), ledger)
+    return summary.model_copy(update={"seconds": round(time.monotonic() - started, 3)}), addresses.network.denom
+
+
+def _is_settled(
+    instance: dg.DagsterInstance, key: str, order: JobSpec, number: int, registry: JobRegistry, ledger: Ledger
+) -> bool:
+    """Whether both the chain and this Dagster instance know how a round of exactly this order ended."""
+    row = registry.job(order.name)
+    if row is None or row.spec_cid != order.cid:
+        return False
+    ended = ledger.round(row.job_id, number)
+    return (
+        ended is not None
+        and ended.settled_at is not None
+        and key in instance.get_materialized_partitions(dg.AssetKey("reward_settlement"))
+    )

@@ -1,0 +1,82 @@
+"""`atlas up`: keep the local network and Dagster's web server and daemon running."""
+
+import os
+import socket
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atlas.home import AtlasHome
+from atlas_pipelines.cli.network import using_network
+from atlas_pipelines.cli.output import results_console
+from atlas_pipelines.cli.signals import stop_on_signals
+from atlas_pipelines.dagster_home import prepare_dagster_home
+from resources.child import Child
+from resources.errors import LocalNetworkError
+from resources.local_network import child_environment
+
+START_SECONDS, STOP_SECONDS, WATCH_SECONDS = 120.0, 20.0, 0.5
+LOCATION = ("-m", "atlas_pipelines.definitions")
+
+
+def up(
+    agents: Annotated[int, typer.Option(min=1, help="Local agents.")] = 2,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads per task of a local agent.")] = 1,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The web server's port on this machine.")] = 3000,
+) -> None:
+    """Keep chain, message server, agents and Dagster running until Ctrl-C. Runs that the UI launches use them."""
+    home, console = AtlasHome.from_environment(), results_console()
+    refuse_taken_port(port)
+    stop_on_signals()
+    dagster_home = prepare_dagster_home(home, os.environ)
+    try:
+        with using_network(home, agents, threads) as addresses, ExitStack() as running:
+            children = [_start(running, home, *command) for command in _commands(port)]
+            children[0].wait_for(lambda: _answers(port), START_SECONDS)
+            console.print(f"Dagster    http://127.0.0.1:{port}   (its folder is {dagster_home})", soft_wrap=True)
+            console.print(f"chain      {addresses.network.url}   contract {addresses.network.contract}", soft_wrap=True)
+            console.print(f"messages   {addresses.bus}")
+            console.print(f"content    {addresses.content}", soft_wrap=True)
+            console.print("Ctrl-C stops all of them.")
+            _watch(children)
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+
+
+def refuse_taken_port(port: int) -> None:
+    """Raise `LocalNetworkError` when something listens on a local port already."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise LocalNetworkError(f"Port {port} is taken by another program. Give another one with --port.")
+
+
+def _commands(port: int) -> list[tuple[str, list[str]]]:
+    programs = Path(sys.executable).parent
+    webserver = [str(programs / "dagster-webserver"), *LOCATION, "--host", "127.0.0.1", "--port", str(port)]
+    return [
+        ("dagster-webserver", webserver),
+        ("dagster-daemon", [str(programs / "dagster-daemon"), "run", *LOCATION]),
+    ]
+
+
+def _start(running: ExitStack, home: AtlasHome, name: str, command: list[str]) -> Child:
+    child = Child(name, command, home.logs / f"{name}.log", child_environment())
+    running.callback(child.join, STOP_SECONDS)
+    running.callback(child.terminate)
+    return child
+
+
+def _answers(port: int) -> dict[str, int] | None:
+    with socket.socket() as probe:
+        return {"port": port} if probe.connect_ex(("127.0.0.1", port)) == 0 else None
+
+
+def _watch(children: list[Child]) -> None:
+    while all(child.running for child in children):
+        time.sleep(WATCH_SECONDS)
+    names = ", ".join(f"{child.name} (see {child.log})" for child in children if not child.running)
+    raise LocalNetworkError(f"Stopped by itself: {names}.")

@@ -1,0 +1,75 @@
+"""Show a round while it runs: a live table on a terminal, a few plain lines elsewhere."""
+
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from assets.progress import Progress
+from atlas_pipelines.cli.board import Line, advance, conclude, describe, draw, label_of
+from resources.outcomes import TaskOutcome, TaskUpdate
+
+
+class Watching(Progress):
+    """A board that follows the rounds of one job. Use it as a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._title = ""
+        self._lines: dict[str, Line] = {}
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def begin(self, title: str) -> None:
+        """Clear the board for the next round; the last one's lines stay on the terminal above it."""
+        self.end()
+        self._title = title
+        self._console.print(Text(title, style="bold"))
+
+    def end(self) -> None:
+        """Print the board as it stands and clear it."""
+        if self._live is not None and self._lines:
+            self._live.update("", refresh=True)
+            self._console.print(draw("", self._lines))
+        self._lines = {}
+
+    def note(self, text: str) -> None:
+        """Print one line."""
+        self._console.print(Text(text))
+
+    def task(self, update: TaskUpdate) -> None:
+        """Move one line of the board."""
+        label = label_of(update.task)
+        before = self._lines.get(label, Line(label))
+        self._show(before, advance(before, update))
+
+    def ended(self, outcome: TaskOutcome) -> None:
+        """Finish one line of the board."""
+        label = label_of(outcome.task)
+        before = self._lines.get(label, Line(label))
+        self._show(before, conclude(before, outcome))
+
+    def _show(self, before: Line, after: Line) -> None:
+        self._lines[after.label] = after
+        if self._live is not None:
+            self._live.update(draw(self._title, self._lines), refresh=True)
+        elif is_worth_a_line(before, after):
+            self._console.print(Text(f"  {describe(after)}"))
+
+
+def is_worth_a_line(before: Line, after: Line) -> bool:
+    """Sparse lines for a log: who has a task, how it ended, and once in between."""
+    if (before.node, before.attempt) != (after.node, after.attempt):
+        return True
+    if before.state != after.state:
+        return after.state not in ("pending", "in progress")
+    return bool(after.steps) and before.step < after.steps / 2 <= after.step < after.steps

@@ -1,0 +1,44 @@
+"""The Dagster code location: everything that the UI, the daemon and the command line know."""
+
+import dagster as dg
+
+from assets.aggregated_checkpoint import aggregated_checkpoint
+from assets.base_checkpoint import base_checkpoint
+from assets.dataset import dataset, dataset_shard
+from assets.evaluation import evaluation
+from assets.progress import Progress
+from assets.reward_settlement import reward_settlement
+from assets.round_manifest import round_manifest
+from assets.shard_adapter import shard_adapter
+from atlas_pipelines.jobs import federated_round, prepare_dataset
+from atlas_pipelines.log_file import file_logger
+from atlas_pipelines.schedules import weekly_retraining
+from atlas_pipelines.sensors import next_round
+from resources.content import ContentResource
+from resources.fleet import FleetResource
+from resources.ledger import LedgerResource
+
+fleet = FleetResource()
+
+defs = dg.Definitions(
+    assets=[
+        dataset,
+        dataset_shard,
+        base_checkpoint,
+        shard_adapter,
+        round_manifest,
+        aggregated_checkpoint,
+        evaluation,
+        reward_settlement,
+    ],
+    jobs=[federated_round, prepare_dataset],
+    sensors=[next_round],
+    schedules=[weekly_retraining],
+    resources={
+        "fleet": fleet,
+        "content": ContentResource(fleet=fleet),
+        "ledger": LedgerResource(fleet=fleet),
+        "progress": Progress(),
+    },
+    loggers={"file": file_logger},
+)

@@ -1,0 +1,38 @@
+"""What can be launched: a whole round, or a job's dataset alone."""
+
+import dagster as dg
+
+from assets import partitions
+
+JOB_TAG = "atlas/job"
+
+
+def round_tags(key: str) -> dict[str, str]:
+    """The tag that makes the runs of one job wait for each other, since a round starts where the last one ended."""
+    return {JOB_TAG: partitions.parse_round_key(key)[0]}
+
+
+federated_round = dg.define_asset_job(
+    "federated_round",
+    selection=[
+        "base_checkpoint",
+        "round_manifest",
+        "aggregated_checkpoint",
+        "evaluation",
+        "reward_settlement",
+    ],
+    description="One round of a job: train every shard that is missing, aggregate, evaluate, pay.",
+    executor_def=dg.in_process_executor,
+    config=dg.PartitionedConfig(
+        partitions_def=partitions.rounds,
+        run_config_for_partition_key_fn=lambda key: {},
+        tags_for_partition_key_fn=round_tags,
+    ),
+)
+
+prepare_dataset = dg.define_asset_job(
+    "prepare_dataset",
+    selection=["dataset"],
+    description="Read a job's data source, cut it into shards and write the manifest.",
+    executor_def=dg.in_process_executor,
+)

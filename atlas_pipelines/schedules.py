@@ -1,0 +1,38 @@
+"""Trains finished jobs again, on data that is read afresh."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets import partitions
+from assets.launch_config import LaunchConfig
+from atlas_pipelines.campaign import finished_jobs, retraining_name
+from atlas_pipelines.jobs import federated_round, round_tags
+
+
+@dg.schedule(
+    job=federated_round,
+    cron_schedule="0 3 * * 1",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description=(
+        "On Mondays, orders every finished job once more as NAME-YYYYMMDD: its data is read afresh, it trains from the "
+        "untrained adapter, and it pays from the operator's account. Off by default."
+    ),
+)
+def weekly_retraining(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """One run request per round; the runs of one job wait for each other."""
+    instance, day = context.instance, context.scheduled_execution_time.strftime("%Y%m%d")
+    finished = finished_jobs(
+        rounds=instance.get_dynamic_partitions(partitions.rounds.name),
+        jobs=instance.get_dynamic_partitions(partitions.jobs.name),
+        settled=instance.get_materialized_partitions(dg.AssetKey("reward_settlement")),
+    )
+    if not finished:
+        yield dg.SkipReason("No job has settled all of its rounds.")
+    for job, count in finished.items():
+        name = retraining_name(job, day)
+        keys = [partitions.round_key(name, number) for number in range(1, count + 1)]
+        instance.add_dynamic_partitions(partitions.rounds.name, keys)
+        config = dg.RunConfig(ops={"base_checkpoint": LaunchConfig(repeat=job)})
+        for key in keys:
+            yield dg.RunRequest(run_key=key, partition_key=key, run_config=config, tags=round_tags(key))

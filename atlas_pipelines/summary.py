@@ -1,0 +1,123 @@
+"""A job as it stands: its rounds, tasks, nodes and newest checkpoint, put together from registry, store and chain."""
+
+from pydantic import BaseModel, Field
+
+from atlas.content.store import ContentStore, get_document
+from atlas.manifests import Receipt, SignedReceipt
+from chain_bridge.ledger import Ledger
+from chain_bridge.messages import Round
+from resources.jobs import JobRegistry
+from resources.opening import OpenJob
+
+Metrics = dict[str, float]
+
+
+class RoundSummary(BaseModel):
+    """A round that has ended."""
+
+    round: int
+    checkpoint: str
+    metrics: Metrics
+
+
+class TaskSummary(BaseModel):
+    """One attempt at one task; `shard` is null for an evaluation."""
+
+    round: int
+    shard: str | None
+    node: int
+    attempt: int
+    state: str
+    adapter: str | None
+    receipt: str | None
+    reason: str | None
+
+
+class NodeSummary(BaseModel):
+    """What one node did for the job and got for it, in micro-units."""
+
+    node: int
+    address: str
+    shards: int
+    reputation: int
+    credited: int
+    unclaimed: int = Field(description="credit that the node has not withdrawn from the contract yet")
+    balance: int
+
+
+class Summary(BaseModel):
+    """All that `atlas run` ends with."""
+
+    job: str
+    base: Metrics
+    rounds: list[RoundSummary]
+    tasks: list[TaskSummary]
+    nodes: list[NodeSummary]
+    checkpoint: str | None
+    seconds: float | None = None
+
+
+def summarize(job: OpenJob, registry: JobRegistry, store: ContentStore, ledger: Ledger) -> Summary:
+    """Read a job's state; raises `ContentError` when a receipt is missing or altered."""
+    tasks, metrics = _tasks(job, registry, store)
+    ended = [found for number in range(1, job.spec.rounds + 1) if (found := ledger.round(job.job_id, number))]
+    return Summary(
+        job=job.name,
+        base=metrics.get(job.genesis, {}),
+        rounds=[
+            RoundSummary(round=one.round, checkpoint=one.checkpoint, metrics=metrics.get(one.checkpoint, {}))
+            for one in ended
+        ],
+        tasks=tasks,
+        nodes=_nodes(job, tasks, ended, ledger),
+        checkpoint=ended[-1].checkpoint if ended else None,
+    )
+
+
+def _tasks(job: OpenJob, registry: JobRegistry, store: ContentStore) -> tuple[list[TaskSummary], dict[str, Metrics]]:
+    """Every attempt of every round, and the metrics of every checkpoint that was evaluated."""
+    tasks: list[TaskSummary] = []
+    metrics: dict[str, Metrics] = {}
+    for number in range(1, job.spec.rounds + 1):
+        for attempt in registry.attempts(job.round(number)):
+            receipt = _receipt(store, attempt.receipt_cid)
+            metrics.update(receipt.metrics if receipt else {})
+            trained = attempt.slot < len(job.dataset.shards)
+            tasks.append(
+                TaskSummary(
+                    round=number,
+                    shard=job.dataset.shards[attempt.slot].key if trained else None,
+                    node=attempt.node_id,
+                    attempt=attempt.attempt,
+                    state=attempt.state,
+                    adapter=receipt.adapter if receipt else None,
+                    receipt=attempt.receipt_cid,
+                    reason=attempt.reason,
+                )
+            )
+    return tasks, metrics
+
+
+def _receipt(store: ContentStore, cid: str | None) -> Receipt | None:
+    return get_document(store, cid, SignedReceipt).receipt if cid else None
+
+
+def _nodes(job: OpenJob, tasks: list[TaskSummary], ended: list[Round], ledger: Ledger) -> list[NodeSummary]:
+    """One line per node that was given work."""
+    credited: dict[int, int] = {}
+    for one in ended:
+        for share in one.per_node if one.settled_at is not None else []:
+            credited[share.node] = credited.get(share.node, 0) + share.count * job.spec.payment.reward_per_task
+    nodes = [ledger.node(number) for number in sorted({task.node for task in tasks})]
+    return [
+        NodeSummary(
+            node=node.id,
+            address=node.owner,
+            shards=sum(task.node == node.id and task.state == "completed" and task.shard is not None for task in tasks),
+            reputation=node.reputation,
+            credited=credited.get(node.id, 0),
+            unclaimed=ledger.credit(node.owner),
+            balance=ledger.balance(node.owner),
+        )
+        for node in nodes
+    ]

@@ -1,0 +1,1 @@
+"""The `atlas-node` daemon, and the signed messages by which it and a coordinator speak."""

@@ -1,0 +1,6 @@
+"""`python -m node_agent` is `atlas-node`."""
+
+from node_agent.cli import app
+
+if __name__ == "__main__":
+    app(prog_name="atlas-node")

@@ -1,0 +1,128 @@
+"""The node agent: hears of tasks, believes the chain, and lets go in good order."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import stamina
+
+from atlas.errors import AtlasError
+from chain_bridge.errors import ChainError, ChainUnreachable
+from chain_bridge.ledger import Ledger
+from node_agent import subjects
+from node_agent.assignment import check_assignment
+from node_agent.bus import Message
+from node_agent.errors import BusUnreachable, TaskRefused
+from node_agent.heartbeat import persist, repeat
+from node_agent.journal import Entry
+from node_agent.leases import look_up, release
+from node_agent.messages import AssignHint, Heartbeat
+from node_agent.workbench import Workbench
+from node_agent.workshop import Workshop
+
+log = logging.getLogger(__name__)
+LAST_SECONDS = 5.0
+
+
+class Agent:
+    """One node at work. All of it runs in one event loop; calls that block go to threads."""
+
+    def __init__(
+        self, workshop: Workshop, ledger: Ledger, heartbeat: Heartbeat, capacity: int, slot_gpus: Sequence[str | None]
+    ) -> None:
+        """`heartbeat` is what the node says of itself, but for what is running."""
+        self._shop = workshop
+        self._ledger = ledger
+        self._heartbeat = heartbeat
+        self._capacity = capacity
+        self._bench = Workbench(workshop, slot_gpus, self._give_back_one)
+        self._to_release: list[Entry] = []
+        self._stopping = False
+
+    async def serve(self, chain_seconds: float, on_ready: Callable[[], None]) -> None:
+        """Work until cancelled; then pause what runs and give its leases back. Raises what ends it before that."""
+        self._bench.tidy()
+        await persist(self._beat_on_chain, ChainUnreachable, chain_seconds)
+        try:
+            await self._shop.bus.subscribe(subjects.assign(self._heartbeat.node_id), self._on_hint)
+            on_ready()
+            async with asyncio.TaskGroup() as loops:
+                loops.create_task(repeat(self._beat_on_chain, chain_seconds, ChainError))
+                loops.create_task(repeat(self._beat_on_bus, self._shop.config.heartbeat_seconds, AtlasError))
+        finally:
+            await self._let_go()
+
+    async def _on_hint(self, message: Message) -> dict[str, Any] | None:
+        hint = message.read(AssignHint)
+        known = self._bench.entry(hint.task)
+        if known is not None:
+            return known.report().to_body()
+        try:
+            await self._check(hint, message.sender)
+            entry = self._bench.accept(hint)
+        except TaskRefused as error:
+            log.warning("task %s is refused: %s", hint.task_id, error)
+            refused = Entry(hint=hint, state="failed", error=str(error))
+            if error.lease_is_ours:
+                await self._give_back([refused])
+            return refused.report().to_body()
+        except ChainError as error:
+            log.warning("task %s is left unanswered, since the chain cannot be asked: %s", hint.task_id, error)
+            return None
+        log.info("task %s is accepted", hint.task_id)
+        return entry.report().to_body()
+
+    async def _check(self, hint: AssignHint, sender: str) -> None:
+        node_id, contract = self._heartbeat.node_id, self._shop.config.contract
+        await asyncio.to_thread(check_assignment, hint, sender, node_id, contract, self._ledger, self._shop.store)
+        if self._stopping:
+            raise TaskRefused(f"Node {node_id} is stopping.", lease_is_ours=True)
+        if len(self._shop.journal.unfinished()) >= self._capacity:
+            raise TaskRefused(f"Node {node_id} has {self._capacity} tasks already, as many as it takes.", True)
+
+    async def _beat_on_chain(self) -> None:
+        """Say that we are there, look after our leases, and collect what was earned."""
+        await asyncio.to_thread(self._ledger.heartbeat)
+        # Listed before the chain is asked: what is accepted meanwhile must not be judged by an older answer.
+        entries = self._shop.journal.unfinished()
+        node_id, now = self._heartbeat.node_id, self._shop.clock()
+        self._bench.learn(await asyncio.to_thread(look_up, self._ledger, node_id, entries, now))
+        leftover, self._to_release = self._to_release, []
+        await self._give_back(leftover)
+        if self._shop.config.auto_withdraw:
+            await asyncio.to_thread(self._withdraw_credit)
+
+    def _withdraw_credit(self) -> None:
+        if self._ledger.credit(self._heartbeat.address) > 0:
+            amount = self._ledger.withdraw().attribute("amount")
+            log.info("withdrew %s %s", amount, self._shop.config.network.denom)
+
+    async def _beat_on_bus(self) -> None:
+        if not self._shop.bus.is_connected:
+            raise BusUnreachable(f"The message server at {self._shop.config.bus} does not answer at this moment.")
+        beat = self._heartbeat.model_copy(update={"running": self._bench.running})
+        await self._shop.bus.publish(subjects.heartbeat(beat.node_id), beat.to_body())
+
+    async def _give_back_one(self, entry: Entry) -> None:
+        await self._give_back([entry])
+
+    async def _give_back(self, entries: Iterable[Entry]) -> None:
+        """Release leases; what the chain does not answer for now is kept for the next heartbeat."""
+        entries = list(entries)
+        try:
+            await asyncio.to_thread(release, self._ledger, entries)
+        except ChainUnreachable as error:
+            log.warning("leases are released later, since the chain cannot be asked: %s", error)
+            self._to_release += entries
+        except ChainError:
+            log.exception("leases cannot be released; they will run out")
+
+    async def _let_go(self) -> None:
+        self._stopping = True
+        leases = self._to_release + await self._bench.close()
+        retrying = stamina.AsyncRetryingCaller(attempts=3, timeout=LAST_SECONDS)
+        try:
+            await retrying(ChainUnreachable, asyncio.to_thread, release, self._ledger, leases)
+        except ChainError as error:
+            log.warning("leases were not released and will run out by themselves: %s", error)

@@ -1,0 +1,71 @@
+"""A task's inputs: fetched by CID, verified, and written down as a work order for the trainer."""
+
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+from atlas.content.store import ContentStore, get_document
+from atlas.errors import ContentError, SpecError
+from atlas.manifests import Checkpoint, ModelManifest
+from atlas.model_files import locate_model
+from atlas.spec import JobSpec, TaskSpec
+from node_agent.work_order import EvaluatedAdapter, WorkOrder
+
+log = logging.getLogger(__name__)
+
+
+def data_order_seed(spec: JobSpec, task: TaskSpec) -> int:
+    """The seed of the order of rows and of dropout: equal on every node and attempt, different in every round.
+
+    It is SHA-256 of `{spec.training.seed}:{task.data}:{task.round}`, read as a number, modulo 2**31.
+    """
+    text = f"{spec.training.seed}:{task.data}:{task.round}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest(), "big") % 2**31
+
+
+def prepare_order(
+    task: TaskSpec, resume: str | None, store: ContentStore, cache: Path, threads: int, device: str | None
+) -> WorkOrder:
+    """Fetch everything that a task needs; whatever is missing or altered raises an `AtlasError` that names it.
+
+    Only `resume` may be missing: training then starts afresh, at the cost of time. The base model is fetched here,
+    and the trainer compares its files with the manifest right before it loads them. Blocks.
+    """
+    spec = get_document(store, task.job, JobSpec)
+    model = get_document(store, task.model, ModelManifest)
+    locate_model(model.source, model.revision, cache)
+    order = WorkOrder(
+        kind=task.kind,
+        task_id=task.task_id,
+        spec=spec,
+        model=model,
+        data=store.fetch(task.data),
+        cache=cache,
+        threads=threads,
+        device=device,
+        parent=os.getpid(),
+        seed=data_order_seed(spec, task),
+    )
+    if task.kind == "evaluate":
+        adapters = [EvaluatedAdapter(checkpoint=cid, adapter=_adapter(cid, task, store)) for cid in task.checkpoints]
+        return order.model_copy(update={"adapters": adapters})
+    inputs = {"base_adapter": _adapter(task.base, task, store), "resume": _optional(resume, store)}
+    return order.model_copy(update=inputs)
+
+
+def _adapter(cid: str, task: TaskSpec, store: ContentStore) -> Path | None:
+    checkpoint = get_document(store, cid, Checkpoint)
+    if checkpoint.job != task.job:
+        raise SpecError(f"The checkpoint {cid} is of job {checkpoint.job}, but the task is of job {task.job}.")
+    return None if checkpoint.adapter is None else store.fetch(checkpoint.adapter)
+
+
+def _optional(cid: str | None, store: ContentStore) -> Path | None:
+    if cid is None:
+        return None
+    try:
+        return store.fetch(cid)
+    except ContentError as error:
+        log.warning("training starts afresh, since its checkpoint cannot be had: %s", error)
+        return None

@@ -1,0 +1,90 @@
+"""The bodies of the messages on the bus: frozen models that are validated where a message comes in."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from atlas.manifests import Cid, Positive, SavedCheckpoint
+
+TaskState = Literal["pending", "in_progress", "completed", "failed", "paused"]
+ENDED: frozenset[TaskState] = frozenset({"completed", "failed", "paused"})
+TaskId = Field(pattern=r"^[0-9a-f]{16}$", description="`TaskSpec.task_id`, equal for every attempt")
+PIPES_VARIABLES = frozenset({"DAGSTER_PIPES_CONTEXT", "DAGSTER_PIPES_MESSAGES"})
+
+
+class Body(BaseModel):
+    """What all bodies share: immutable, no unknown fields, finite numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def to_body(self) -> dict[str, Any]:
+        """The JSON mapping that `Bus.publish` and `Bus.request` take."""
+        return self.model_dump(mode="json")
+
+
+class AssignHint(Body):
+    """A coordinator's word that a task was assigned; the node believes the chain alone."""
+
+    task: Cid = Field(description="CID of the TaskSpec")
+    task_id: str = TaskId
+    job_id: Positive
+    round: Positive
+    slot: int = Field(ge=0)
+    attempt: Positive
+    pipes: dict[str, str] = Field(default_factory=dict, description="the DAGSTER_PIPES_* variables; may be empty")
+
+    @field_validator("pipes")
+    @classmethod
+    def _pipes_variables_only(cls, value: dict[str, str]) -> dict[str, str]:
+        if unknown := sorted(set(value) - PIPES_VARIABLES):
+            raise ValueError(f"only {' and '.join(sorted(PIPES_VARIABLES))} may be set, found {', '.join(unknown)}")
+        return value
+
+
+class TaskReport(Body):
+    """Where a task stands on its node."""
+
+    task_id: str = TaskId
+    task: Cid
+    attempt: Positive
+    state: TaskState
+    step: int = Field(default=0, ge=0)
+    steps: int = Field(default=0, ge=0, description="steps in all; 0 while unknown")
+    loss: float | None = None
+    checkpoint: SavedCheckpoint | None = Field(default=None, description="the newest training checkpoint uploaded")
+    adapter: Cid | None = None
+    receipt: Cid | None = Field(default=None, description="CID of the SignedReceipt")
+    error: str | None = None
+
+
+class PipesLine(Body):
+    """One Dagster Pipes message, as the trainer printed it."""
+
+    pipes: dict[str, Any]
+
+
+class Gpu(Body):
+    """One graphics processor."""
+
+    name: str
+    memory_bytes: int = Field(ge=0)
+
+
+class HardwareSummary(Body):
+    """What a node is made of, in short."""
+
+    cpu: str
+    cores: Positive
+    memory_bytes: Positive
+    gpus: list[Gpu] = Field(default_factory=list)
+
+
+class Heartbeat(Body):
+    """A node's sign of life. Liveness that is worth money is on chain; this one is for people and schedulers."""
+
+    node_id: Positive
+    address: str
+    slots: Positive
+    running: list[str] = Field(description="task ids in work")
+    version: str
+    hardware: HardwareSummary

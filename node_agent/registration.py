@@ -1,0 +1,43 @@
+"""A node's place on chain: registered once, kept true to its settings."""
+
+import logging
+
+from atlas.content.cached import CachedStore
+from atlas.content.local import LocalStore
+from atlas.content.store import ContentStore, put_document
+from chain_bridge.errors import OutcomeUnknown
+from chain_bridge.ledger import Ledger
+from chain_bridge.messages import Node
+from node_agent.config import NodeConfig, NodeHome
+from node_agent.machine import Machine
+
+log = logging.getLogger(__name__)
+
+
+def open_store(home: NodeHome, config: NodeConfig) -> CachedStore:
+    """The node's own content over the content that it shares with the coordinator."""
+    return CachedStore(LocalStore(home.content), LocalStore(config.content))
+
+
+def ensure_registered(ledger: Ledger, store: ContentStore, machine: Machine) -> Node:
+    """The node of the ledger's key: found, registered on the first start, updated when the machine has changed.
+
+    Raises `ChainError`, or `ContentError` when the machine's description cannot be stored. Blocks.
+    """
+    manifest, capacity = put_document(store, machine.manifest(ledger.address)), machine.capacity
+    node = ledger.node_of(ledger.address)
+    if node is None:
+        try:
+            node_id = ledger.register_node("compute", capacity, manifest, ledger.config().min_stake)
+            log.info("registered as node %d", node_id)
+        except OutcomeUnknown:
+            found = ledger.node_of(ledger.address)
+            if found is None:
+                raise
+            node_id = found.id
+        return ledger.node(node_id)
+    if (node.capacity, node.manifest) != (capacity, manifest):
+        ledger.update_node(capacity, manifest)
+        log.info("node %d is updated: capacity %d, manifest %s", node.id, capacity, manifest)
+        return ledger.node(node.id)
+    return node

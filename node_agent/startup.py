@@ -1,0 +1,85 @@
+"""From a folder to a working node: lock, settings, key, hardware, chain, bus, registration."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from atlas.errors import ContentError
+from chain_bridge.errors import ChainUnreachable
+from chain_bridge.keys import load_or_create_key
+from chain_bridge.ledger import Ledger
+from chain_bridge.messages import Node
+from node_agent.agent import Agent
+from node_agent.bus import Bus
+from node_agent.config import NodeConfig, NodeHome, load_config
+from node_agent.errors import BusUnreachable
+from node_agent.heartbeat import chain_interval, persist
+from node_agent.journal import Journal
+from node_agent.lock import only_agent
+from node_agent.machine import own_version, probe_machine
+from node_agent.messages import Heartbeat
+from node_agent.registration import ensure_registered, open_store
+from node_agent.workshop import Workshop
+
+log = logging.getLogger(__name__)
+LONGEST_WAIT_SECONDS = 30.0
+
+
+async def run_node(home: NodeHome, on_ready: Callable[[Node], None]) -> None:
+    """Run the agent of `home` until SIGTERM or SIGINT; `on_ready` is called when it can be given tasks.
+
+    A chain, message server or content store that does not answer is waited for. Raises `ConfigError`, `NodeError`,
+    `KeyFileError`, and `ChainError` for what waiting does not cure.
+    """
+    config = load_config(home)
+    home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with only_agent(home):
+        work = asyncio.create_task(_work(home, config, on_ready))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, _once(work.cancel))
+        with suppress(asyncio.CancelledError):
+            await work
+
+
+async def _work(home: NodeHome, config: NodeConfig, on_ready: Callable[[Node], None]) -> None:
+    key = load_or_create_key(home.key, config.network.prefix)
+    machine, store, journal = probe_machine(config), open_store(home, config), Journal(home.journal)
+    with Ledger(config.network, key) as ledger:
+
+        async def register() -> tuple[Node, int]:
+            node = await asyncio.to_thread(ensure_registered, ledger, store, machine)
+            return node, (await asyncio.to_thread(ledger.config)).heartbeat_seconds
+
+        async def connect() -> Bus:
+            return await Bus.connect(config.bus, key)
+
+        node, grace = await persist(register, (ChainUnreachable, ContentError), LONGEST_WAIT_SECONDS)
+        bus = await persist(connect, BusUnreachable, LONGEST_WAIT_SECONDS)
+        try:
+            heartbeat = Heartbeat(
+                node_id=node.id,
+                address=key.address,
+                slots=machine.slots,
+                running=[],
+                version=own_version(),
+                hardware=machine.hardware,
+            )
+            workshop = Workshop(home, config, journal, store, bus, key, time.time)
+            agent = Agent(workshop, ledger, heartbeat, machine.capacity, machine.slot_gpus)
+            await agent.serve(chain_interval(config.heartbeat_seconds, grace), lambda: on_ready(node))
+        finally:
+            await bus.close()
+
+
+def _once(action: Callable[[], object]) -> Callable[[], None]:
+    """An impatient second signal must not interrupt the orderly end that the first one began."""
+    actions = [action]
+
+    def act() -> None:
+        if actions:
+            actions.pop()()
+
+    return act

@@ -1,0 +1,36 @@
+"""The subjects of the bus. Messages on them carry identifiers, never tensors."""
+
+
+def assign(node_id: int) -> str:
+    """Requests by coordinators: an `AssignHint`, answered with a `TaskReport`."""
+    return f"atlas.tasks.assign.{node_id}"
+
+
+def pipes(task_id: str) -> str:
+    """Dagster Pipes messages of one task, as its trainer prints them: a `PipesLine`."""
+    return f"atlas.tasks.{task_id}.pipes"
+
+
+def gradients(job_id: int) -> str:
+    """The final `TaskReport` of each task of a job."""
+    return f"atlas.fl.gradients.{job_id}"
+
+
+def model(job_id: int) -> str:
+    """The checkpoint that each round of a job ends with."""
+    return f"atlas.fl.model.{job_id}"
+
+
+def aggregator(job_id: int) -> str:
+    """What the coordinator of a job announces about its rounds."""
+    return f"atlas.fl.aggregator.{job_id}"
+
+
+def rollback(job_id: int) -> str:
+    """A `TaskReport` for each training checkpoint that a node has uploaded: where work can go on from."""
+    return f"atlas.recovery.rollback.{job_id}"
+
+
+def heartbeat(node_id: int | str) -> str:
+    """A node's `Heartbeat`; `*` listens to every node."""
+    return f"atlas.nodes.{node_id}.heartbeat"

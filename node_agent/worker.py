@@ -1,0 +1,197 @@
+"""The trainer: one process per task, `python -u -m node_agent.worker --task FOLDER`.
+
+It reads FOLDER/task.json, prints Dagster Pipes messages, and writes FOLDER/result.json last of all. Exit codes: 0 done,
+75 stopped on SIGTERM in good order, 1 failed (its last words are on standard error).
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster_pipes
+from dagster_pipes import PipesContext, PipesMappingParamsLoader, open_dagster_pipes
+
+from atlas.errors import AtlasError, TrainingError
+from node_agent.lifeline import die_with
+from node_agent.work_order import EXIT_STOPPED, WorkOrder, WorkResult
+
+if TYPE_CHECKING:
+    from atlas.training.progress import Progress
+
+CONTEXT, MESSAGES = dagster_pipes.DAGSTER_PIPES_CONTEXT_ENV_VAR, dagster_pipes.DAGSTER_PIPES_MESSAGES_ENV_VAR
+
+
+class Stopped(BaseException):
+    """SIGTERM came before there was anything to save. No library's `except Exception` may catch it."""
+
+
+class StopSwitch:
+    """Turns SIGTERM into a question that training asks after each step, or into `Stopped` where nobody asks."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self.saves_its_work = False
+
+    def install(self) -> None:
+        """Listen from now on."""
+        signal.signal(signal.SIGTERM, self._on_signal)
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self.requested = True
+        if not self.saves_its_work:
+            raise Stopped
+
+
+class Reporter:
+    """Tells the agent, and through it the coordinator, how far the task is."""
+
+    def __init__(self, pipes: PipesContext, switch: StopSwitch, saves_its_work: bool) -> None:
+        self._pipes = pipes
+        self._switch = switch
+        self._saves_its_work = saves_its_work
+        self.started = False
+
+    def progress(self, progress: "Progress") -> None:
+        """After each step."""
+        self.started = True
+        self._switch.saves_its_work = self._saves_its_work
+        self._pipes.report_custom_message(
+            {
+                "kind": "progress",
+                "step": progress.step,
+                "steps": progress.steps,
+                "loss": progress.loss,
+                "tokens_per_second": progress.tokens_per_second,
+            }
+        )
+
+    def checkpoint(self, step: int, path: Path) -> None:
+        """After each resumable checkpoint."""
+        self._pipes.report_custom_message({"kind": "checkpoint", "step": step, "path": str(path)})
+
+
+def main() -> None:
+    """Run the one task that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", type=Path, required=True, help="the folder with task.json")
+    folder: Path = parser.parse_args().task
+    switch = StopSwitch()
+    try:
+        switch.install()
+        order = WorkOrder.read(folder / "task.json")
+        die_with(order.parent)
+        with open_dagster_pipes(params_loader=pipes_parameters(os.environ, order.task_id)) as pipes:
+            result = run(order, folder, pipes, switch)
+        if result is not None:
+            result.write(folder / "result.json")
+    except Stopped:
+        sys.exit(EXIT_STOPPED)
+    except AtlasError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    sys.exit(EXIT_STOPPED if result is None else 0)
+
+
+def run(order: WorkOrder, folder: Path, pipes: PipesContext, switch: StopSwitch) -> WorkResult | None:
+    """Train or evaluate; None when training was stopped and has left a checkpoint."""
+    if order.kind == "evaluate":
+        return _evaluate(order, Reporter(pipes, switch, saves_its_work=False))
+    return _train(order, folder, Reporter(pipes, switch, saves_its_work=True), pipes, switch)
+
+
+def _train(
+    order: WorkOrder, folder: Path, reporter: Reporter, pipes: PipesContext, switch: StopSwitch
+) -> WorkResult | None:
+    from atlas.training.train import TrainRequest, train
+
+    request = TrainRequest(
+        spec=order.spec,
+        model=order.model,
+        shard=order.data,
+        base_adapter=order.base_adapter,
+        seed=order.seed,
+        work=folder,
+        cache=order.cache,
+        resume=order.resume,
+        device=order.device,
+        threads=order.threads,
+    )
+    try:
+        result = train(request, reporter.progress, reporter.checkpoint, lambda: switch.requested)
+    except TrainingError as error:
+        if request.resume is None or reporter.started:
+            raise
+        # Another node's checkpoint must not be able to spoil every later attempt.
+        pipes.log.warning(f"starting afresh, since the checkpoint cannot be used: {error}")
+        request = replace(request, resume=None)
+        result = train(request, reporter.progress, reporter.checkpoint, lambda: switch.requested)
+    if not result.finished:
+        return None
+    return WorkResult(
+        adapter=result.adapter,
+        steps=result.step,
+        losses=result.losses,
+        rows_seen=result.rows_seen,
+        tokens_seen=result.tokens_seen,
+        environment=result.environment,
+        resumed=request.resume is not None,
+    )
+
+
+def _evaluate(order: WorkOrder, reporter: Reporter) -> WorkResult:
+    from atlas.training.evaluate import EvaluateRequest, evaluate
+
+    steps: list[Progress] = []
+
+    def on_progress(progress: "Progress") -> None:
+        reporter.progress(progress)
+        steps[:] = [progress]
+
+    result = evaluate(
+        EvaluateRequest(
+            spec=order.spec,
+            model=order.model,
+            rows=order.data,
+            adapters=[(item.checkpoint, item.adapter) for item in order.adapters],
+            cache=order.cache,
+            device=order.device,
+            threads=order.threads,
+        ),
+        on_progress,
+    )
+    last = steps[-1] if steps else None
+    return WorkResult(
+        steps=last.step if last else 0,
+        rows_seen=last.rows_seen if last else 0,
+        tokens_seen=last.tokens_seen if last else 0,
+        metrics=result.metrics,
+        environment=result.environment,
+    )
+
+
+def pipes_parameters(environment: Mapping[str, str], task_id: str) -> PipesMappingParamsLoader:
+    """The Pipes session of a hint, or one of our own when it has none.
+
+    A hint comes from another machine, so of its variables only the context's plain data is taken: Pipes itself would
+    also read a context from, and write messages to, any path that they name.
+    """
+    context = {"asset_keys": None, "code_version_by_asset_key": None, "provenance_by_asset_key": None}
+    context |= {"partition_key": None, "partition_key_range": None, "partition_time_window": None}
+    data: dict[str, Any] = {**context, "run_id": task_id, "job_name": None, "retry_number": 0, "extras": {}}
+    if CONTEXT in environment:
+        given = dagster_pipes.decode_param(environment[CONTEXT])
+        data |= given.get("data") or {}
+    return PipesMappingParamsLoader(
+        {
+            CONTEXT: dagster_pipes.encode_param({"data": data}),
+            MESSAGES: dagster_pipes.encode_param({"stdio": "stdout"}),
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""What every task run of a node uses."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from atlas.content.cached import CachedStore
+from atlas.signing import Signer
+from node_agent.bus import Bus
+from node_agent.config import NodeConfig, NodeHome
+from node_agent.journal import Journal
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """The node's folder, settings, journal and content, its voice and its name, and the time in unix seconds."""
+
+    home: NodeHome
+    config: NodeConfig
+    journal: Journal
+    store: CachedStore
+    bus: Bus
+    signer: Signer
+    clock: Callable[[], float]

@@ -1,0 +1,118 @@
+"""A child process that logs to a file, says when it is ready, and never outlives its parent."""
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from resources.errors import LocalNetworkError
+
+PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
+POLL_SECONDS = 0.05
+TAIL_LINES = 20
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+class Child:
+    """One running process. Its standard output and errors are appended to `log`."""
+
+    def __init__(self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
+        """Start the process; on Linux the kernel kills it when this process ends, however it ends."""
+        self.name = name
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            self._ready_from = output.tell()
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+                start_new_session=True,
+                preexec_fn=_die_with_parent(os.getpid()),
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
+    def wait_for_json(self, seconds: float) -> dict[str, Any]:
+        """The first JSON mapping that the process prints; raises `LocalNetworkError` with the log's tail."""
+        return self.wait_for(self._printed_mapping, seconds)
+
+    def wait_for(self, probe: Callable[[], dict[str, Any] | None], seconds: float) -> dict[str, Any]:
+        """What `probe` gives as soon as it gives anything; raises `LocalNetworkError` with the log's tail."""
+        deadline = time.monotonic() + seconds
+        while True:
+            running = self.running
+            found = probe()
+            if found is not None:
+                return found
+            if not running:
+                raise self._failure(f"ended with exit status {self._process.returncode} before it was ready")
+            if time.monotonic() > deadline:
+                raise self._failure(f"was not ready within {seconds:g} s")
+            time.sleep(POLL_SECONDS)
+
+    def terminate(self) -> None:
+        """Ask the process to stop."""
+        if self.running:
+            self._process.terminate()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the end that `terminate` asked for; after `seconds` the process is killed."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _printed_mapping(self) -> dict[str, Any] | None:
+        with self.log.open("rb") as log:
+            log.seek(self._ready_from)
+            for line in log:
+                if line.startswith(b"{") and line.endswith(b"\n"):
+                    try:
+                        return dict(json.loads(line))
+                    except ValueError:
+                        continue  # a log line that merely looks like it
+        return None
+
+    def _failure(self, what: str) -> LocalNetworkError:
+        return LocalNetworkError(f"{self.name} {what}. The end of {self.log}:\n{tail(self.log, self._ready_from)}")
+
+
+def tail(log: Path, start: int = 0) -> str:
+    """The last lines of a log, of what was written from byte `start` on."""
+    if not log.exists():
+        return "(nothing was written)"
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode("utf-8", "replace").splitlines()
+    return "\n".join(lines[-TAIL_LINES:]) or "(nothing was written)"
+
+
+def _die_with_parent(parent: int) -> Callable[[], None] | None:
+    libc = _libc
+    if libc is None:
+        return None
+
+    def in_child() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the kernel was told
+            os._exit(1)
+
+    return in_child

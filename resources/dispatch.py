@@ -1,0 +1,103 @@
+"""The dispatcher: hands tasks to nodes, follows them, and brings their results home."""
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+
+from atlas.aggregation.gates import Refusal
+from atlas.content.store import ContentStore
+from atlas.manifests import Receipt
+from atlas.spec import TaskSpec
+from chain_bridge.ledger import Ledger
+from node_agent import subjects
+from node_agent.bus import Bus, Message
+from node_agent.messages import PipesLine, TaskReport
+from resources.jobs import JobRegistry
+from resources.opening import OpenJob
+from resources.outcomes import TaskOutcome, TaskUpdate
+from resources.receiving import Gate
+from resources.round_drive import RoundDrive
+from resources.tools import DispatchSettings, Listener, Tools
+
+__all__ = ["DispatchSettings", "Dispatcher", "Gate", "Refusal"]
+
+log = logging.getLogger(__name__)
+
+
+def _ignore(update: TaskUpdate) -> None:
+    """Nobody listens."""
+
+
+def _no_pipes(task: TaskSpec) -> dict[str, str]:
+    return {}
+
+
+def _no_gate(task: TaskSpec, receipt: Receipt) -> Refusal | None:
+    return None
+
+
+class Dispatcher:
+    """Runs tasks on the fleet, over one bus connection. Callbacks run in the event loop's thread."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        bus: Bus,
+        store: ContentStore,
+        registry: JobRegistry,
+        clock: Callable[[], float] = time.time,
+        settings: DispatchSettings | None = None,
+    ) -> None:
+        self._tools = Tools(ledger, bus, store, registry, clock, settings or DispatchSettings())
+        self._drives: dict[str, RoundDrive] = {}
+        self._subjects: set[str] = set()
+
+    async def run(
+        self,
+        job: OpenJob,
+        number: int,
+        tasks: Sequence[TaskSpec],
+        on_update: Callable[[TaskUpdate], None] = _ignore,
+        pipes_env: Callable[[TaskSpec], dict[str, str]] = _no_pipes,
+        check: Gate | None = None,
+    ) -> AsyncGenerator[TaskOutcome, None]:
+        """Yield one outcome per task as it comes. `tasks` are first attempts; attempt and resume are set here.
+
+        A `CompletedTask` is verified, has passed `check` and is completed on chain. What earlier runs finished comes
+        at once, with `adopted` set. A task that cannot be done is a `LostTask`; the others go on. Ending the
+        iteration early leaves leases as they are: the next run adopts them. Raises `ChainUnreachable` once the chain
+        has been away for `DispatchSettings.chain_patience_seconds`.
+        """
+        listener = Listener(on_update, pipes_env, check or _no_gate)
+        drive = RoundDrive(self._tools, job, number, tasks, listener)
+        await self._listen(job.job_id)
+        self._drives.update({task.task_id: drive for task in tasks})
+        try:
+            async with aclosing(drive.outcomes()) as outcomes:
+                async for outcome in outcomes:
+                    yield outcome
+        finally:
+            for task in tasks:
+                del self._drives[task.task_id]
+
+    async def _listen(self, job_id: int) -> None:
+        wanted = {
+            subjects.gradients(job_id): self._on_report,
+            subjects.rollback(job_id): self._on_report,
+            subjects.pipes("*"): self._on_pipes,
+        }
+        for subject, handler in wanted.items():
+            if subject not in self._subjects:
+                self._subjects.add(subject)
+                await self._tools.bus.subscribe(subject, handler)
+
+    async def _on_report(self, message: Message) -> None:
+        report = message.read(TaskReport)
+        if drive := self._drives.get(report.task_id):
+            await drive.take(message.sender, report)
+
+    async def _on_pipes(self, message: Message) -> None:
+        task_id = message.subject.split(".")[2]
+        if drive := self._drives.get(task_id):
+            drive.hear(task_id, message.sender, message.read(PipesLine).pipes)

@@ -1,0 +1,35 @@
+"""The errors of the coordinator."""
+
+from atlas.errors import AtlasError, SpecError
+
+
+class CoordinatorError(AtlasError):
+    """The coordinator cannot go on; its text is fit for whoever runs the pipeline."""
+
+
+class BudgetError(SpecError):
+    """A job's budget does not cover what it promises to pay; nothing was written."""
+
+
+class JobNotFound(SpecError):
+    """No job of this name was opened by this coordinator."""
+
+
+class ChainReset(CoordinatorError):
+    """A job was opened on another contract than the one that answers now."""
+
+
+class LocalNetworkError(CoordinatorError):
+    """The local chain, message server or agents do not start or do not answer."""
+
+
+class RoundOrderError(CoordinatorError):
+    """A round is asked for before the one that it builds on has ended."""
+
+
+class QuorumError(CoordinatorError):
+    """No update of a round is fit for aggregation."""
+
+
+class SettlementError(CoordinatorError):
+    """What the chain says about a round and what this coordinator knows of it differ."""

@@ -1,0 +1,88 @@
+"""Dagster's face of the network, the nodes and the dispatcher."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from atlas.content.store import ContentStore
+from atlas.home import AtlasHome
+from chain_bridge.keys import Key, load_or_create_key
+from chain_bridge.ledger import Ledger
+from node_agent.bus import Bus
+from resources.dispatch import Dispatcher, DispatchSettings
+from resources.jobs import JobRegistry
+from resources.local_network import ensure_local_network
+from resources.settings import Addresses, explicit_network, read_addresses
+
+
+class FleetResource(dg.ConfigurableResource["FleetResource"]):
+    """The nodes, and the network over which they are reached; nothing is started before it is needed."""
+
+    atlas_home: str = Field(default="", description="The coordinator's folder; empty for $ATLAS_HOME or ~/.atlas.")
+    network_file: str = Field(
+        default="",
+        description="YAML of a network to use; empty for $ATLAS_NETWORK, and without that for a local network.",
+    )
+    agents: int = Field(default=2, gt=0, description="Agents of the local network, when this run starts it.")
+    threads: int = Field(default=1, gt=0, description="CPU threads per task of a local agent.")
+    poll_seconds: float = Field(default=2.0, gt=0, description="Between two questions to a node, and to the chain.")
+    patience_seconds: float = Field(
+        default=120.0, ge=0, description="How long a task waits while no node is fit for work, before it is given up."
+    )
+
+    _running: ExitStack = PrivateAttr(default_factory=ExitStack)
+    _addresses: Addresses | None = PrivateAttr(default=None)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["FleetResource"]:
+        """Hold the local network, once it was asked for, until the run ends."""
+        with self._running:
+            yield self
+        self._addresses = None
+
+    @property
+    def home(self) -> AtlasHome:
+        """The coordinator's folder."""
+        return AtlasHome(Path(self.atlas_home).expanduser().absolute()) if self.atlas_home else _home()
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where everything answers; starts the local network if that is wanted and does not run."""
+        if self._addresses is None:
+            self._addresses = self._explicit() or self._running.enter_context(
+                ensure_local_network(self.home, self.agents, self.threads)
+            )
+        return self._addresses
+
+    @property
+    def registry(self) -> JobRegistry:
+        """The coordinator's record of its jobs."""
+        return JobRegistry(self.home.jobs_database)
+
+    @property
+    def key(self) -> Key:
+        """The operator's key, which owns the jobs and signs for the coordinator."""
+        return load_or_create_key(self.home.operator_key, self.addresses.network.prefix)
+
+    @asynccontextmanager
+    async def dispatcher(self, ledger: Ledger, store: ContentStore) -> AsyncIterator[Dispatcher]:
+        """A dispatcher, connected to the bus for as long as it is used."""
+        settings = DispatchSettings(poll_seconds=self.poll_seconds, patience_seconds=self.patience_seconds)
+        bus = await Bus.connect(self.addresses.bus, self.key)
+        try:
+            yield Dispatcher(ledger, bus, store, self.registry, settings=settings)
+        finally:
+            await bus.close()
+
+    def _explicit(self) -> Addresses | None:
+        if self.network_file:
+            return read_addresses(Path(self.network_file).expanduser())
+        return explicit_network(os.environ)
+
+
+def _home() -> AtlasHome:
+    return AtlasHome.from_environment()

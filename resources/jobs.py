@@ -1,0 +1,191 @@
+"""The coordinator's own record of its jobs: names, attempts handed out, results, newest training checkpoints.
+
+SQLite in WAL mode; every method is one transaction, so two processes may share the file and either may die.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+from atlas.errors import SpecError
+from atlas.manifests import SavedCheckpoint
+
+BUSY_SECONDS = 30.0
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    name TEXT PRIMARY KEY, spec_cid TEXT NOT NULL, model_cid TEXT NOT NULL, dataset_cid TEXT NOT NULL,
+    genesis_cid TEXT NOT NULL, contract TEXT NOT NULL, job_id INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS attempts (
+    contract TEXT NOT NULL, job_id INTEGER NOT NULL, round INTEGER NOT NULL, slot INTEGER NOT NULL,
+    attempt INTEGER NOT NULL, task_id TEXT NOT NULL, task_cid TEXT NOT NULL, node_id INTEGER NOT NULL,
+    state TEXT NOT NULL, receipt_cid TEXT, result_cid TEXT, gate TEXT, reason TEXT,
+    PRIMARY KEY (contract, job_id, round, slot, attempt)
+) STRICT;
+CREATE TABLE IF NOT EXISTS checkpoints (task_id TEXT PRIMARY KEY, step INTEGER NOT NULL, cid TEXT NOT NULL) STRICT;
+"""
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """A job that this coordinator opened, and the documents that define it."""
+
+    name: str
+    spec_cid: str
+    model_cid: str
+    dataset_cid: str
+    genesis_cid: str
+    contract: str
+    job_id: int
+
+    def round(self, number: int) -> "RoundRef":
+        """One of the job's rounds."""
+        return RoundRef(self.contract, self.job_id, number)
+
+
+@dataclass(frozen=True)
+class RoundRef:
+    """One round of one job on one contract."""
+
+    contract: str
+    job_id: int
+    round: int
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at one task of a round: to whom it went, and how it ended."""
+
+    slot: int
+    attempt: int
+    task_id: str
+    task_cid: str
+    node_id: int
+    state: Literal["assigned", "completed", "refused", "lost"] = "assigned"
+    receipt_cid: str | None = None
+    result_cid: str | None = None
+    gate: str | None = None
+    reason: str | None = None
+
+
+class JobRegistry:
+    """The jobs, attempts and checkpoints in one SQLite file, which is created on first use."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(self._connect()) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(SCHEMA)
+
+    def job(self, name: str) -> JobRow | None:
+        """The job of this name, or None when none was opened."""
+        with self._transaction() as db:
+            row = db.execute("SELECT * FROM jobs WHERE name = ?", (name,)).fetchone()
+        return JobRow(*row) if row else None
+
+    def jobs(self) -> list[JobRow]:
+        """Every job, by name."""
+        with self._transaction() as db:
+            return [JobRow(*row) for row in db.execute("SELECT * FROM jobs ORDER BY name")]
+
+    def save_job(self, job: JobRow) -> None:
+        """Record a job once; raises `SpecError` when its name stands for something else."""
+        with self._transaction() as db:
+            db.execute("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", astuple(job))
+            found = JobRow(*db.execute("SELECT * FROM jobs WHERE name = ?", (job.name,)).fetchone())
+        refuse_other_spec(found, job.spec_cid)
+        if found != job:
+            raise SpecError(
+                f"Job {job.name!r} is recorded in {self._path} as {found}, but was opened as {job}. "
+                "Choose another name for it."
+            )
+
+    def record_assigned(self, ref: RoundRef, attempt: Attempt) -> None:
+        """Note an attempt that was handed out; noting it again changes nothing."""
+        columns = ", ".join(("contract", "job_id", "round", *(field.name for field in fields(Attempt))))
+        values = (*astuple(ref), *astuple(attempt))
+        marks = ", ".join("?" * len(values))
+        with self._transaction() as db:
+            db.execute(f"INSERT INTO attempts ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING", values)  # noqa: S608 - names of our own fields
+
+    def record_completed(self, ref: RoundRef, slot: int, attempt: int, receipt: str, result: str) -> None:
+        """Note a verified result of an attempt that was handed out."""
+        self._update(ref, slot, attempt, state="completed", receipt_cid=receipt, result_cid=result)
+
+    def record_refused(self, ref: RoundRef, slot: int, attempt: int, gate: str, reason: str) -> None:
+        """Note that a gate refused an attempt's result before it was paid."""
+        self._update(ref, slot, attempt, state="refused", gate=gate, reason=reason)
+
+    def record_excluded(self, ref: RoundRef, slot: int, attempt: int, gate: str, reason: str) -> None:
+        """Note that a completed result stays out of the aggregation."""
+        self._update(ref, slot, attempt, gate=gate, reason=reason)
+
+    def record_lost(self, ref: RoundRef, slot: int, attempt: int, reason: str) -> None:
+        """Note that an attempt ended without a result."""
+        self._update(ref, slot, attempt, state="lost", reason=reason)
+
+    def attempts(self, ref: RoundRef) -> list[Attempt]:
+        """Every attempt of a round, by slot and attempt."""
+        columns = ", ".join(field.name for field in fields(Attempt))
+        query = (
+            f"SELECT {columns} FROM attempts WHERE contract = ? AND job_id = ? AND round = ? "  # noqa: S608 - names of our own fields
+            "ORDER BY slot, attempt"
+        )
+        with self._transaction() as db:
+            return [Attempt(*row) for row in db.execute(query, astuple(ref))]
+
+    def record_checkpoint(self, task_id: str, checkpoint: SavedCheckpoint) -> bool:
+        """Remember a training checkpoint if it is newer than the one known; True if it was."""
+        with self._transaction() as db:
+            changed = db.execute(
+                "INSERT INTO checkpoints VALUES (?, ?, ?) ON CONFLICT (task_id) DO UPDATE "
+                "SET step = excluded.step, cid = excluded.cid WHERE excluded.step > step",
+                (task_id, checkpoint.step, checkpoint.cid),
+            ).rowcount
+        return changed > 0
+
+    def newest_checkpoint(self, task_id: str) -> SavedCheckpoint | None:
+        """Where work on a task can go on from."""
+        with self._transaction() as db:
+            row = db.execute("SELECT step, cid FROM checkpoints WHERE task_id = ?", (task_id,)).fetchone()
+        return SavedCheckpoint(step=row[0], cid=row[1]) if row else None
+
+    def _update(self, ref: RoundRef, slot: int, attempt: int, **values: str) -> None:
+        """Change an attempt, if it is known; what was refused stays so, with the first reason."""
+        columns = ", ".join(f"{name} = ?" for name in values)
+        with self._transaction() as db:
+            db.execute(
+                f"UPDATE attempts SET {columns} "  # noqa: S608 - names of our own fields
+                "WHERE contract = ? AND job_id = ? AND round = ? AND slot = ? AND attempt = ? AND state != 'refused'",
+                (*values.values(), *astuple(ref), slot, attempt),
+            )
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own for each transaction: safe in any thread and after a fork."""
+        with closing(self._connect()) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+
+def refuse_other_spec(found: JobRow, spec_cid: str) -> None:
+    """Raise `SpecError` unless a recorded job has this spec."""
+    if found.spec_cid != spec_cid:
+        raise SpecError(
+            f"The name {found.name!r} is taken by a job with another spec: recorded {found.spec_cid}, "
+            f"given {spec_cid}. Choose another name in the job spec."
+        )

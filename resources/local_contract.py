@@ -1,0 +1,52 @@
+"""The contract of the local network: deployed once, on first start."""
+
+import json
+import os
+from pathlib import Path
+
+from atlas.home import AtlasHome
+from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
+from chain_bridge.keys import Key
+from chain_bridge.ledger import Ledger
+from chain_bridge.network import Network
+from resources.errors import LocalNetworkError
+from resources.network_file import write_atomically
+
+HEARTBEAT_VARIABLE = "ATLAS_HEARTBEAT_SECONDS"
+DEFAULT_HEARTBEAT_SECONDS = 30
+
+
+def ensure_contract(home: AtlasHome, network: Network, operator: Key) -> Network:
+    """The network with its contract, which is deployed when this chain has none yet.
+
+    How long the contract takes a silent node for alive is `$ATLAS_HEARTBEAT_SECONDS` at that moment, else 30 s.
+    A crash between deployment and record leaves one unused contract behind, nothing else.
+    """
+    record = home.chain / "contract.json"  # beside the chain, so that deleting the chain forgets it as well
+    address = _recorded(record)
+    if address is None:
+        address = deploy_contract(
+            network, operator, CONTRACT_WASM, heartbeat_seconds=_wanted_heartbeat_seconds(), challenge_seconds=0
+        )
+        write_atomically(record, json.dumps({"contract": address}))
+    return network.model_copy(update={"contract": address})
+
+
+def heartbeat_seconds_of(network: Network) -> int:
+    """How long the network's contract takes a silent node for alive."""
+    with Ledger(network) as ledger:
+        return ledger.config().heartbeat_seconds
+
+
+def _recorded(record: Path) -> str | None:
+    try:
+        return str(json.loads(record.read_bytes())["contract"])
+    except FileNotFoundError:
+        return None
+
+
+def _wanted_heartbeat_seconds() -> int:
+    text = os.environ.get(HEARTBEAT_VARIABLE, str(DEFAULT_HEARTBEAT_SECONDS))
+    if not text.isdecimal() or int(text) < 3:
+        raise LocalNetworkError(f"${HEARTBEAT_VARIABLE} must be a whole number of seconds, 3 or more; found {text!r}.")
+    return int(text)

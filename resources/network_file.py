@@ -1,0 +1,46 @@
+"""`network.json`: where the local network answers while it runs."""
+
+import os
+import secrets
+from pathlib import Path
+
+import psutil
+from pydantic import Field, ValidationError
+
+from resources.settings import Addresses
+
+
+class LocalNetwork(Addresses):
+    """The addresses of a running local network, and the process that keeps it."""
+
+    pid: int = Field(description="the supervisor")
+    started: float = Field(description="the supervisor's start, as the kernel tells it; guards against reused pids")
+    webserver: str | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the supervisor that wrote this still runs."""
+        try:
+            process = psutil.Process(self.pid)
+            return process.create_time() == self.started and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+
+def read_network(path: Path) -> LocalNetwork | None:
+    """The network that runs now; None when there is none, or its supervisor is dead."""
+    try:
+        network = LocalNetwork.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None  # never started, or written by another version that left no process of ours
+    return network if network.alive else None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file so that a reader sees the old text or the new, also after a power cut."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

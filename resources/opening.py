@@ -1,0 +1,174 @@
+"""Opening a job: everything is checked before anything is written on chain, and a restart adopts what exists."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from atlas.aggregation.aggregate import genesis
+from atlas.content.store import ContentStore, get_document, put_document
+from atlas.data.prepare import prepare_dataset
+from atlas.errors import SpecError
+from atlas.home import AtlasHome
+from atlas.manifests import DatasetManifest
+from atlas.model_files import model_manifest
+from atlas.spec import JobSpec
+from chain_bridge.errors import ContractRefused, InsufficientFunds
+from chain_bridge.ledger import Ledger
+from chain_bridge.messages import Job
+from resources.errors import BudgetError, ChainReset, JobNotFound
+from resources.jobs import JobRegistry, JobRow, RoundRef, refuse_other_spec
+
+
+@dataclass(frozen=True)
+class OpenJob:
+    """A job that is on chain, and the documents that define it."""
+
+    job_id: int
+    contract: str
+    spec: JobSpec
+    spec_cid: str
+    model_cid: str
+    dataset: DatasetManifest
+    dataset_cid: str
+    genesis: str
+    """CID of the Checkpoint of round 0."""
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return self.spec.name
+
+    @property
+    def evaluation_slot(self) -> int:
+        """The slot of a round's evaluation; the shards have those below it."""
+        return len(self.dataset.shards)
+
+    def round(self, number: int) -> RoundRef:
+        """The registry's key of one of the job's rounds."""
+        return RoundRef(self.contract, self.job_id, number)
+
+
+def open_job(
+    spec: JobSpec,
+    home: AtlasHome,
+    store: ContentStore,
+    registry: JobRegistry,
+    ledger: Ledger,
+    on_progress: Callable[[str], None] = lambda text: None,
+) -> OpenJob:
+    """Open a job, or take up the one of this name and spec; `on_progress` is told each step in a sentence.
+
+    Raises `SpecError` for a taken name, `BudgetError` for a budget below what the job promises, `InsufficientFunds`
+    for an operator who cannot pay it, `ModelError` or `DataError` for a model or dataset that is not as the spec
+    says, and `ChainReset`. Until the last of these checks has passed, nothing is written on chain.
+    """
+    contract = ledger.contract
+    known = registry.job(spec.name)
+    if known is not None:
+        refuse_other_spec(known, spec.cid)
+        return load_job(spec.name, store, registry, contract)
+    on_progress(f"Checking the files of {spec.model.source}.")
+    model = put_document(store, model_manifest(spec.model.source, spec.model.revision, home.root / "cache"))
+    dataset = read_dataset(spec, home, store, on_progress)
+    check_budget(spec, len(dataset.shards))
+    row = JobRow(
+        name=spec.name,
+        spec_cid=put_document(store, spec),
+        model_cid=model,
+        dataset_cid=dataset.cid,
+        genesis_cid=put_document(store, genesis(spec.cid)),
+        contract=contract,
+        job_id=_job_on_chain(spec, dataset, ledger).id,
+    )
+    registry.save_job(row)
+    on_progress(f"Job {spec.name} is number {row.job_id} on chain, with {spec.payment.budget} in escrow.")
+    return load_job(spec.name, store, registry, contract)
+
+
+def read_dataset(
+    spec: JobSpec, home: AtlasHome, store: ContentStore, on_progress: Callable[[str], None] = lambda text: None
+) -> DatasetManifest:
+    """Cut a job's dataset into shards, as `open_job` does; the same rows and spec give the same manifest."""
+    on_progress(f"Reading {spec.dataset.source}.")
+    manifest = prepare_dataset(
+        spec.dataset,
+        store,
+        home.root / "cache",
+        spec.training.seed,
+        lambda rows: on_progress(f"{rows} rows of {spec.dataset.source} are read."),
+    )
+    on_progress(f"{spec.dataset.source} has {len(manifest.shards)} shards.")
+    return manifest
+
+
+def load_job(name: str, store: ContentStore, registry: JobRegistry, contract: str) -> OpenJob:
+    """A job that was opened before; raises `JobNotFound`, or `ChainReset` when it is on another contract."""
+    row = registry.job(name)
+    if row is None:
+        raise JobNotFound(f"No job {name!r} was opened here. Start it with `atlas run SPEC`.")
+    if row.contract != contract:
+        raise ChainReset(
+            f"Job {name!r} was opened on contract {row.contract}, but this network's contract is {contract}: the "
+            "chain was reset, or the settings name another network. Go back to that network, or choose another name "
+            "for the job."
+        )
+    return OpenJob(
+        job_id=row.job_id,
+        contract=row.contract,
+        spec=get_document(store, row.spec_cid, JobSpec),
+        spec_cid=row.spec_cid,
+        model_cid=row.model_cid,
+        dataset=get_document(store, row.dataset_cid, DatasetManifest),
+        dataset_cid=row.dataset_cid,
+        genesis=row.genesis_cid,
+    )
+
+
+def check_budget(spec: JobSpec, shards: int) -> None:
+    """Raise `BudgetError` unless the budget pays for every shard and one evaluation in every round."""
+    reward = spec.payment.reward_per_task
+    needed = reward * (shards + 1) * spec.rounds
+    if spec.payment.budget < needed:
+        raise BudgetError(
+            f"The budget of job {spec.name!r} is {spec.payment.budget}, but {spec.rounds} rounds of {shards} shards "
+            f"and one evaluation at {reward} each cost {needed}. Raise payment.budget to {needed} or more, or lower "
+            "payment.reward_per_task or rounds."
+        )
+
+
+def _job_on_chain(spec: JobSpec, dataset: DatasetManifest, ledger: Ledger) -> Job:
+    """The job with this spec's key, created if it is not there yet."""
+    key = f"{spec.name}@{spec.cid}"
+    found = ledger.job_of(ledger.address, key) or _create(key, spec, dataset, ledger)
+    if found.dataset != dataset.cid:
+        raise SpecError(
+            f"Job {spec.name!r} is on chain with dataset {found.dataset}, but {spec.dataset.source} now gives "
+            f"{dataset.cid}: its rows have changed. Restore them, or choose another name for the job."
+        )
+    return found
+
+
+def _create(key: str, spec: JobSpec, dataset: DatasetManifest, ledger: Ledger) -> Job:
+    balance = ledger.balance(ledger.address)
+    if balance < spec.payment.budget:
+        raise InsufficientFunds(
+            f"Account {ledger.address} holds {balance} {ledger.network.denom}, but the budget of job {spec.name!r} "
+            f"is {spec.payment.budget}. Send it {spec.payment.budget - balance} more, or lower payment.budget."
+        )
+    try:
+        ledger.create_job(
+            key=key,
+            spec=spec.cid,
+            dataset=dataset.cid,
+            shards=len(dataset.shards),
+            rounds=spec.rounds,
+            reward=spec.payment.reward_per_task,
+            lease_seconds=spec.fleet.lease_seconds,
+            escrow=spec.payment.budget,
+        )
+    except ContractRefused:
+        if ledger.job_of(ledger.address, key) is None:  # else another process of ours was first
+            raise
+    created = ledger.job_of(ledger.address, key)
+    if created is None:
+        raise ChainReset(f"The chain took job {key!r} and does not know it any more; it was reset meanwhile.")
+    return created

@@ -1,0 +1,208 @@
+"""One round's tasks, from the first assignment to the last outcome.
+
+The chain is read anew before every decision, so a restart, a lost answer or a doubled message changes nothing.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from atlas.content.store import put_document
+from atlas.spec import TaskSpec
+from chain_bridge.errors import ChainUnreachable
+from chain_bridge.messages import Assignment, Lease, SlotAttempt
+from node_agent.messages import TaskReport
+from resources.jobs import Attempt
+from resources.opening import OpenJob
+from resources.outage import Outage
+from resources.outcomes import LostTask, TaskOutcome, TaskUpdate
+from resources.recalling import recall_results
+from resources.round_on_chain import RoundOnChain
+from resources.scheduling import plan_assignments
+from resources.task_reports import TaskReports
+from resources.tools import Listener, Tools
+from resources.work import Held, Step, Work, next_step
+
+Leased = tuple[Work, Lease | None]
+
+
+class RoundDrive:
+    """Drives the tasks of one round until each has its outcome."""
+
+    def __init__(self, tools: Tools, job: OpenJob, number: int, tasks: Sequence[TaskSpec], listener: Listener) -> None:
+        settings = tools.settings
+        self._tools = tools
+        self._job = job
+        self._ref = job.round(number)
+        self._listener = listener
+        self._chain = RoundOnChain(tools.ledger, tools.store, self._ref)
+        self._works = {task.task_id: Work(task) for task in tasks}
+        self._open = {work.slot: work for work in self._works.values()}
+        self._news = asyncio.Event()
+        self._reports = TaskReports(tools, self._ref, listener, self._news)
+        self._outage = Outage(settings.poll_seconds, settings.longest_pause_seconds, settings.chain_patience_seconds)
+
+    async def outcomes(self) -> AsyncGenerator[TaskOutcome, None]:
+        """Each task's outcome as it comes; raises `ChainUnreachable` when the chain stays away for too long."""
+        tasks = [work.draft for work in self._works.values()]
+        registry, store = self._tools.registry, self._tools.store
+        recalled = await asyncio.to_thread(recall_results, self._ref, tasks, registry, store)
+        for task_id, result in recalled.items():
+            self._works[task_id].result = result
+        while self._open:
+            for outcome in await self._tick():
+                yield outcome
+            if self._open:
+                await self._pause()
+
+    async def take(self, sender: str, report: TaskReport) -> None:
+        """Take in a report that nobody asked for."""
+        if work := self._works.get(report.task_id):
+            await self._reports.take(work, sender, report)
+
+    def hear(self, task_id: str, sender: str, message: dict[str, Any]) -> None:
+        """Take in a Dagster Pipes message of a trainer."""
+        if work := self._works.get(task_id):
+            self._reports.hear(work, sender, message)
+
+    async def _tick(self) -> list[TaskOutcome]:
+        ended: list[TaskOutcome] = []
+        now = self._tools.clock()
+        if self._outage.may_ask(now):
+            try:
+                await self._decide(ended)
+                self._outage.over()
+            except ChainUnreachable as error:  # what was sent may have landed: the next look at the chain tells
+                self._outage.endure(error, now)
+        await self._reports.ask(self._open.values())
+        return ended
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(self._tools.settings.poll_seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return
+        self._news.clear()
+
+    async def _decide(self, ended: list[TaskOutcome]) -> None:
+        leases = await asyncio.to_thread(self._chain.leases)
+        todo: dict[Step, list[Leased]] = defaultdict(list)
+        for work in list(self._open.values()):
+            lease, leased = leases.get(work.slot, (None, None))
+            step = next_step(work, lease, leased)
+            if step is Step.TAKE_OVER and lease is not None and leased is not None:
+                await self._take_over(work, lease, leased)
+            elif step is Step.DELIVER and work.result is not None:
+                self._end(work, work.result, ended)
+            elif step is Step.GIVE_UP:
+                reason = work.failed or "its slot is completed on chain for other work"
+                self._end(work, LostTask(work.draft, reason), ended)
+            else:
+                todo[step].append((work, lease))
+        await self._complete(todo[Step.COMPLETE])
+        released = await self._release(todo[Step.RELEASE])
+        await self._assign(todo[Step.ASSIGN] + released, ended)
+
+    def _end(self, work: Work, outcome: TaskOutcome, ended: list[TaskOutcome]) -> None:
+        del self._open[work.slot]
+        ended.append(outcome)
+
+    async def _take_over(self, work: Work, lease: Lease, leased: TaskSpec) -> None:
+        address = await asyncio.to_thread(self._chain.address, lease.node)
+        await self._begin(work, Held(lease.node, address, leased, lease.task), "adopted")
+
+    async def _begin(self, work: Work, held: Held, event: Any) -> None:
+        task = held.task
+        attempt = Attempt(task.slot, task.attempt, task.task_id, held.task_cid, held.node_id)
+        await asyncio.to_thread(self._tools.registry.record_assigned, self._ref, attempt)
+        work.begin(held)
+        text = f"{_name(task)}: attempt {task.attempt} is {event}, node {held.node_id}"
+        self._listener.on_update(TaskUpdate(task, event, text, held.node_id))
+
+    async def _complete(self, leased: list[Leased]) -> None:
+        items = [SlotAttempt(work.slot, lease.attempt) for work, lease in leased if lease is not None]
+        if items:
+            # Refused is what somebody else ended at this moment; the next look at the chain tells what became of it.
+            await asyncio.to_thread(self._chain.complete, items)
+            self._news.set()
+
+    async def _release(self, leased: list[Leased]) -> list[Leased]:
+        items = [SlotAttempt(work.slot, lease.attempt) for work, lease in leased if lease is not None]
+        refused = await asyncio.to_thread(self._chain.release, items) if items else {}
+        return [(work, lease) for work, lease in leased if work.slot not in refused]
+
+    async def _assign(self, leased: list[Leased], ended: list[TaskOutcome]) -> None:
+        previous = {}
+        for work, lease in leased:
+            await self._mourn(work, lease)
+            if work.begun >= self._job.spec.fleet.max_attempts:
+                self._end(work, LostTask(work.draft, f"given up after {work.begun} attempts: {work.reason}"), ended)
+            else:
+                previous[work.slot] = lease.attempt if lease else 0
+        if not previous:
+            return
+        if await asyncio.to_thread(self._chain.submitted):
+            for slot in previous:
+                reason = f"round {self._ref.round} is submitted on chain, so nothing more can be assigned"
+                self._end(self._open[slot], LostTask(self._open[slot].draft, reason), ended)
+            return
+        await self._hand_out(previous, ended)
+
+    async def _hand_out(self, previous: dict[int, int], ended: list[TaskOutcome]) -> None:
+        nodes = await asyncio.to_thread(self._chain.nodes_fit_for_work, self._tools.clock())
+        plan = plan_assignments(list(previous), nodes, {slot: self._open[slot].shunned for slot in previous})
+        owners = {node.id: node.owner for node in nodes}
+        held = {}
+        for slot, node in plan:
+            held[slot] = await asyncio.to_thread(self._next, self._open[slot], previous[slot] + 1, node, owners[node])
+        items = [Assignment(slot, one.node_id, one.task.attempt, one.task_cid) for slot, one in held.items()]
+        refused = await asyncio.to_thread(self._chain.assign, items) if items else {}
+        for slot in previous:
+            work = self._open[slot]
+            if slot in held and slot not in refused:
+                await self._begin(work, held[slot], "assigned")
+            elif slot in refused:
+                self._wait(work, f"the contract refused it: {refused[slot]}", ended)
+            elif not nodes:
+                self._wait(work, "no node is fit for work", ended)
+            else:
+                work.waiting_since = None  # the nodes are full, and will not stay so
+
+    def _next(self, work: Work, attempt: int, node: int, owner: str) -> Held:
+        """The next attempt, which goes on from the newest training checkpoint that is still there."""
+        saved = self._tools.registry.newest_checkpoint(work.draft.task_id)
+        resume = saved.cid if saved and self._tools.store.has(saved.cid) else None
+        task = work.draft.model_copy(update={"attempt": attempt, "resume": resume})
+        return Held(node, owner, task, put_document(self._tools.store, task))
+
+    async def _mourn(self, work: Work, lease: Lease | None) -> None:
+        """Note, once, that the attempt of a lease came to nothing."""
+        if lease is None or lease.attempt == work.mourned:
+            return
+        reason = work.failed or _why_lost(lease)
+        await asyncio.to_thread(self._tools.registry.record_lost, self._ref, work.slot, lease.attempt, reason)
+        work.mourn(lease, reason)
+        text = f"{_name(work.draft)}: attempt {lease.attempt} on node {lease.node} is lost: {reason}"
+        self._listener.on_update(TaskUpdate(work.draft, "lost", text, lease.node))
+
+    def _wait(self, work: Work, reason: str, ended: list[TaskOutcome]) -> None:
+        now, patience = self._tools.clock(), self._tools.settings.patience_seconds
+        if work.waiting_since is None:
+            work.waiting_since = now
+            text = f"{_name(work.draft)}: waits at most {patience:g} s, since {reason}"
+            self._listener.on_update(TaskUpdate(work.draft, "waiting", text))
+        elif now - work.waiting_since > patience:
+            what = f"waited {patience:g} s, since {reason}"
+            self._end(work, LostTask(work.draft, f"{what}; before that: {work.reason}" if work.reason else what), ended)
+
+
+def _why_lost(lease: Lease) -> str:
+    if lease.state == "released":
+        return "the node gave it back"
+    return "its node was not heard of in time, or its lease ran out"
+
+
+def _name(task: TaskSpec) -> str:
+    return f"{task.shard or 'evaluation'}, round {task.round}"

@@ -1,0 +1,159 @@
+"""The steps of a round between its nodes' work: each is one function that an asset calls."""
+
+import math
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from atlas.aggregation.aggregate import aggregate_round
+from atlas.aggregation.gates import Refusal, check_adapter, reference_schema
+from atlas.content.store import ContentStore, get_document, put_document
+from atlas.errors import AggregationError
+from atlas.manifests import AcceptedUpdate, Checkpoint, Receipt, RoundManifest, ShardManifest
+from atlas.spec import JobSpec, TaskSpec
+from chain_bridge.ledger import Ledger
+from resources.errors import QuorumError, RoundOrderError
+from resources.jobs import JobRegistry
+from resources.opening import OpenJob
+from resources.outcomes import CompletedTask, TaskOutcome
+from resources.receiving import Gate
+
+
+def base_checkpoint(job: OpenJob, number: int, ledger: Ledger) -> str:
+    """CID of the Checkpoint that a round starts from: round 0's, or what the chain has of the round before.
+
+    Raises `RoundOrderError` when the round before has not ended.
+    """
+    if number == 1:
+        return job.genesis
+    previous = ledger.round(job.job_id, number - 1)
+    if previous is None:
+        raise RoundOrderError(
+            f"Round {number} of job {job.name!r} starts from round {number - 1}, which is not submitted on chain. "
+            f"Run round {number - 1} first."
+        )
+    return previous.checkpoint
+
+
+def training_tasks(job: OpenJob, number: int, base: str, shards: Collection[str] | None = None) -> list[TaskSpec]:
+    """First attempts at training a round's shards, all or those with these keys, in shard order."""
+    return [
+        _task(job, number, base, "train", slot, shard)
+        for slot, shard in enumerate(job.dataset.shards)
+        if shards is None or shard.key in shards
+    ]
+
+
+def evaluation_task(job: OpenJob, number: int, base: str, checkpoint: str) -> TaskSpec:
+    """The first attempt at judging a round's checkpoint and its base on the held-out rows."""
+    task = _task(job, number, base, "evaluate", job.evaluation_slot, job.dataset.holdout)
+    return task.model_copy(update={"shard": None, "checkpoints": [base, checkpoint]})
+
+
+def _task(job: OpenJob, number: int, base: str, kind: str, slot: int, data: ShardManifest) -> TaskSpec:
+    return TaskSpec(
+        kind=kind,
+        contract=job.contract,
+        job_id=job.job_id,
+        job=job.spec_cid,
+        model=job.model_cid,
+        round=number,
+        slot=slot,
+        shard=data.key,
+        data=data.cid,
+        rows=data.rows,
+        base=base,
+        attempt=1,
+    )
+
+
+def update_gate(base: str, store: ContentStore) -> Gate:
+    """The gate for the adapters of a round that starts from `base`; it looks at each adapter by itself."""
+    checkpoint = get_document(store, base, Checkpoint)
+    rank = get_document(store, checkpoint.job, JobSpec).lora.rank
+    base_adapter = store.fetch(checkpoint.adapter) if checkpoint.adapter else None
+
+    def gate(task: TaskSpec, receipt: Receipt) -> Refusal | None:
+        adapter = store.fetch(receipt.adapter or "")
+        try:
+            reference = reference_schema([adapter], base_adapter)
+        except AggregationError as error:
+            return Refusal("readable", str(error))
+        return check_adapter(adapter, reference, rank)
+
+    return gate
+
+
+def build_round_manifest(
+    job: OpenJob,
+    number: int,
+    base: str,
+    outcomes: Iterable[TaskOutcome],
+    store: ContentStore,
+    registry: JobRegistry,
+) -> RoundManifest:
+    """List the updates of a round that fit together, in shard order, and put the manifest into the store.
+
+    An adapter whose shape differs from its round's is left out, which the registry notes. Raises `QuorumError` when
+    nothing is left.
+    """
+    completed = sorted((one for one in outcomes if isinstance(one, CompletedTask)), key=lambda one: one.task.slot)
+    if not completed:
+        raise QuorumError(f"No shard of round {number} of job {job.name!r} was trained; there is nothing to aggregate.")
+    parent = get_document(store, base, Checkpoint)
+    reference = reference_schema(
+        [store.fetch(one.result) for one in completed], store.fetch(parent.adapter) if parent.adapter else None
+    )
+    accepted = []
+    for one in completed:
+        refusal = check_adapter(store.fetch(one.result), reference, job.spec.lora.rank)
+        if refusal:
+            registry.record_excluded(job.round(number), one.task.slot, one.task.attempt, refusal.gate, refusal.reason)
+        else:
+            accepted.append(one)
+    if not accepted:
+        raise QuorumError(f"No update of round {number} of job {job.name!r} passed the gates.")
+    manifest = RoundManifest(
+        job=job.spec_cid,
+        round=number,
+        base=base,
+        strategy=job.spec.aggregation.strategy,
+        updates=[_accepted(job, one) for one in accepted],
+    )
+    put_document(store, manifest)
+    return manifest
+
+
+def _accepted(job: OpenJob, outcome: CompletedTask) -> AcceptedUpdate:
+    shard = job.dataset.shards[outcome.task.slot]
+    return AcceptedUpdate(shard=shard.key, data=shard.cid, adapter=outcome.result, weight=shard.rows)
+
+
+def quorum_reached(job: OpenJob, manifest: RoundManifest) -> bool:
+    """Whether enough shards have delivered an update that counts."""
+    return len(manifest.updates) >= job.spec.aggregation.quorum * len(job.dataset.shards)
+
+
+def aggregate(manifest: RoundManifest, store: ContentStore) -> str:
+    """CID of the Checkpoint that a round ends with."""
+    return aggregate_round(manifest, store)[0]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics of a round's base and of its checkpoint, on the same rows, measured by the same node."""
+
+    base: dict[str, float]
+    checkpoint: dict[str, float]
+    passed: bool
+    """Whether the checkpoint's loss is no worse than its base's, give or take the job's tolerance."""
+
+
+def evaluation_result(job: OpenJob, outcome: CompletedTask) -> Evaluation:
+    """What an evaluation found."""
+    before, after = (outcome.receipt.metrics[cid] for cid in outcome.task.checkpoints)
+    return Evaluation(before, after, no_worse(before["loss"], after["loss"], job.spec.evaluation.tolerance))
+
+
+def no_worse(before: float, after: float, tolerance: float) -> bool:
+    """Whether a loss exceeds another by at most a share of that other's size; NaN never does well."""
+    return math.isfinite(after) and after <= before + tolerance * abs(before)

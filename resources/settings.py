@@ -1,0 +1,40 @@
+"""Which network the coordinator works on: the local one by default, or one that a file names."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from atlas.documents import describe_validation
+from atlas.errors import SpecError
+from atlas.spec import read_mapping
+from chain_bridge.network import Network
+
+NETWORK_VARIABLE = "ATLAS_NETWORK"
+
+
+class Addresses(BaseModel):
+    """Where the chain, the message server and the content are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    network: Network
+    bus: str = Field(pattern=r"^(nats|tls)://", description="the message server, nats://HOST:PORT")
+    content: Path = Field(description="the folder of the coordinator's content store, which the nodes can reach")
+
+
+def explicit_network(environment: Mapping[str, str]) -> Addresses | None:
+    """The network that the YAML file in `$ATLAS_NETWORK` describes; None when the variable is not set."""
+    path = environment.get(NETWORK_VARIABLE)
+    return read_addresses(Path(path).expanduser()) if path else None
+
+
+def read_addresses(path: Path) -> Addresses:
+    """Read `network`, `bus` and `content` from a YAML file; raises `SpecError` that names each bad field."""
+    try:
+        addresses = Addresses.model_validate(read_mapping(path))
+    except ValidationError as error:
+        raise SpecError(f"{path} does not describe a network:\n{describe_validation(error)}") from error
+    if addresses.network.contract is None:
+        raise SpecError(f"{path} names no contract; set network.contract to its address.")
+    return addresses

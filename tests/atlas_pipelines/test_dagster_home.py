@@ -1,0 +1,29 @@
+import dagster as dg
+
+from atlas.home import AtlasHome
+from atlas_pipelines.dagster_home import TEMPLATE, prepare_dagster_home
+
+
+def test_the_default_lies_inside_the_home(tmp_path):
+    environment = {}
+    folder = prepare_dagster_home(AtlasHome(tmp_path), environment)
+    assert folder == tmp_path / "dagster"
+    assert environment["DAGSTER_HOME"] == str(folder)
+    assert (folder / "dagster.yaml").read_bytes() == TEMPLATE.read_bytes()
+
+
+def test_a_given_folder_and_its_settings_are_kept(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    folder = prepare_dagster_home(AtlasHome(tmp_path), {"DAGSTER_HOME": str(tmp_path / "mine")})
+    assert (folder / "dagster.yaml").read_text() == "telemetry: {enabled: false}\n"
+    assert not (tmp_path / "dagster").exists()
+
+
+def test_dagster_takes_the_template(tmp_path):
+    folder = prepare_dagster_home(AtlasHome(tmp_path), {})
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        assert not instance.telemetry_enabled
+        assert not instance.nux_enabled
+        limits = instance.get_concurrency_config().run_queue_config.tag_concurrency_limits
+    assert [limit["key"] for limit in limits] == ["atlas/job"]

@@ -1,0 +1,87 @@
+import json
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from atlas_pipelines.definitions import defs
+
+LINEAGE = {
+    # asset: (partitions, made from, group)
+    "dataset": ("job", [], "data"),
+    "dataset_shard": ("shard", ["dataset"], "data"),
+    "base_checkpoint": ("round", [], "federated"),
+    "shard_adapter": ("round|shard", ["base_checkpoint", "dataset_shard"], "federated"),
+    "round_manifest": ("round", ["base_checkpoint", "shard_adapter"], "federated"),
+    "aggregated_checkpoint": ("round", ["base_checkpoint", "round_manifest"], "federated"),
+    "evaluation": ("round", ["aggregated_checkpoint"], "evaluation"),
+    "reward_settlement": ("round", ["aggregated_checkpoint", "evaluation"], "settlement"),
+}
+
+
+def specs() -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+
+
+def partitions_of(spec: dg.AssetSpec) -> str:
+    if isinstance(spec.partitions_def, dg.MultiPartitionsDefinition):
+        return "|".join(part.name for part in spec.partitions_def.partitions_defs)
+    return spec.partitions_def.name
+
+
+def test_the_lineage():
+    found = {
+        name: (partitions_of(spec), sorted(dep.asset_key.to_user_string() for dep in spec.deps), spec.group_name)
+        for name, spec in specs().items()
+    }
+    assert found == LINEAGE
+
+
+def test_every_asset_says_in_one_sentence_what_it_is():
+    for name, spec in specs().items():
+        assert spec.description, name
+        assert "\n" not in spec.description, name
+        assert spec.kinds, name
+
+
+def test_a_round_runs_in_one_process_in_the_order_of_the_lineage():
+    job = defs.resolve_job_def("federated_round")
+    steps = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
+    assert steps == set(LINEAGE) - {"dataset", "dataset_shard", "shard_adapter"}
+    assert job.executor_def is dg.in_process_executor
+
+
+def test_the_jobs():
+    assert {job.name for job in defs.resolve_all_job_defs()} >= {"federated_round", "prepare_dataset"}
+
+
+def test_the_checks():
+    checks = {
+        spec.name: spec.blocking
+        for asset in defs.assets
+        if isinstance(asset, dg.AssetsDefinition)
+        for spec in asset.check_specs
+    }
+    assert checks == {"quorum": True, "no_worse_than_base": False}
+
+
+def test_nothing_runs_by_itself_until_it_is_turned_on():
+    assert defs.resolve_sensor_def("next_round").default_status is dg.DefaultSensorStatus.STOPPED
+    assert defs.resolve_schedule_def("weekly_retraining").default_status is dg.DefaultScheduleStatus.STOPPED
+
+
+def test_the_runs_of_a_round_bear_the_name_of_their_job():
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("round", ["demo-r0002"])
+        partitioned = defs.resolve_job_def("federated_round").partitioned_config
+        assert partitioned.get_tags_for_partition_key("demo-r0002", "federated_round")["atlas/job"] == "demo"
+
+
+@pytest.mark.slow
+def test_the_dagster_process_stays_without_the_training_libraries():
+    modules = "json, sys, atlas_pipelines.definitions, atlas_pipelines.cli.main"
+    script = f"import {modules}; print(json.dumps(sorted(sys.modules)))"
+    loaded = json.loads(subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout)
+    assert "dagster" in loaded
+    assert {"torch", "transformers", "peft"}.isdisjoint(loaded)

@@ -1,0 +1,32 @@
+"""Fixtures of the node agent's tests: keys, and a real message server."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from nats_server import NatsServer
+
+from atlas.signing import KeySigner
+
+
+@pytest.fixture
+def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
+    folder = tmp_path / "nats"
+    folder.mkdir()
+    server = NatsServer(folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def alice() -> KeySigner:
+    return KeySigner(b"\x01" * 32, "atlas")
+
+
+@pytest.fixture
+def bob() -> KeySigner:
+    return KeySigner(b"\x02" * 32, "atlas")

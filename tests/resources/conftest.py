@@ -1,0 +1,134 @@
+"""A real chain and a real message server for all tests of this folder, a fresh contract for each, and nodes whose
+behaviour a test writes down."""
+
+import itertools
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from atlas.content.local import LocalStore
+from atlas.home import AtlasHome
+from atlas.spec import JobSpec
+from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
+from chain_bridge.keys import Key, load_or_create_key
+from chain_bridge.ledger import Ledger
+from node_agent.bus import Bus
+from resources.dispatch import Dispatcher, DispatchSettings
+from resources.jobs import JobRegistry
+from resources.local_parts import LocalParts
+from resources.opening import OpenJob, open_job
+from resources.settings import Addresses
+
+sys.path.insert(0, str(Path(__file__).parent))
+from scripted_nodes import HEARTBEAT_SECONDS, RANK, Behaviour, ScriptedNode, completes
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory):
+    """Chain and message server, without agents."""
+    parts = LocalParts(AtlasHome(tmp_path_factory.mktemp("servers")), agents=0, threads=1)
+    try:
+        yield parts.start()
+    finally:
+        parts.stop()
+
+
+@pytest.fixture(scope="session")
+def operator(servers, tmp_path_factory):
+    """The funded account."""
+    return load_or_create_key(servers.content.parent / "keys" / "operator.key", "atlas")
+
+
+@pytest.fixture
+def addresses(servers, operator, tmp_path) -> Addresses:
+    """The servers with a contract and a content folder of this test's own."""
+    contract = deploy_contract(servers.network, operator, CONTRACT_WASM, HEARTBEAT_SECONDS, challenge_seconds=0)
+    network = servers.network.model_copy(update={"contract": contract})
+    return Addresses(network=network, bus=servers.bus, content=tmp_path / "content")
+
+
+@dataclass
+class Place:
+    """A coordinator's home and what it works with."""
+
+    addresses: Addresses
+    operator: Key
+    home: AtlasHome
+    ledger: Ledger
+    store: LocalStore
+    registry: JobRegistry
+
+    def open(self, spec: Path | JobSpec) -> OpenJob:
+        spec = spec if isinstance(spec, JobSpec) else JobSpec.load(spec)
+        return open_job(spec, self.home, self.store, self.registry, self.ledger)
+
+    async def dispatcher(self, bus: Bus, **settings: float) -> Dispatcher:
+        chosen = DispatchSettings(**{"poll_seconds": 0.1, "answer_seconds": 1.0, **settings})
+        return Dispatcher(self.ledger, bus, self.store, self.registry, settings=chosen)
+
+
+@pytest.fixture
+def place(addresses, operator, tmp_path):
+    home = AtlasHome(tmp_path / "atlas")
+    with Ledger(addresses.network, operator) as ledger:
+        store = LocalStore(addresses.content)
+        yield Place(addresses, operator, home, ledger, store, JobRegistry(home.jobs_database))
+
+
+@pytest.fixture
+def paper_spec(tiny_csv, tmp_path):
+    """A spec over the tiny rows and a model that no test here loads: `paper_spec(rounds=1)` merges top-level fields."""
+    folder = tmp_path / "paper-model"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    (folder / "model.safetensors").write_bytes(save({"weight": np.zeros(3, np.float32)}))
+
+    def spec(**changes) -> JobSpec:
+        return JobSpec.from_mapping(
+            {
+                "name": "paper",
+                "model": {"source": f"path:{folder}", "task": "sequence-classification"},
+                "dataset": {
+                    "source": str(tiny_csv),
+                    "labels": ["negative", "positive"],
+                    "shard_by": {"column": "domain"},
+                },
+                "lora": {"rank": RANK, "target_modules": ["query"]},
+                "rounds": 2,
+                "payment": {"budget": 1_000_000, "reward_per_task": 100_000},
+                **changes,
+            }
+        )
+
+    return spec
+
+
+@pytest.fixture
+async def add_node(addresses, place, tmp_path):
+    """Start a node with a behaviour: `await add_node(completes)`."""
+    nodes, numbers = [], itertools.count(1)
+
+    async def add(behaviour: Behaviour = completes, capacity: int = 8) -> ScriptedNode:
+        key = load_or_create_key(tmp_path / f"scripted-{next(numbers)}" / "node.key", "atlas")
+        node = ScriptedNode(key, Ledger(addresses.network, key), place.store, behaviour)
+        await node.start(addresses.bus, capacity)
+        nodes.append(node)
+        return node
+
+    yield add
+    for node in nodes:
+        await node.die()
+        node.ledger.close()
+
+
+@pytest.fixture
+async def bus(addresses, operator):
+    """The coordinator's connection."""
+    bus = await Bus.connect(addresses.bus, operator)
+    yield bus
+    await bus.close()

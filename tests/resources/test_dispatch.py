@@ -1,0 +1,244 @@
+"""The dispatcher against a real chain and a real bus, with nodes that do what a test says."""
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+from scripted_nodes import adapter_bytes, completes, fails, works_on
+
+from node_agent import subjects
+from resources.outcomes import CompletedTask, LostTask
+from resources.rounds import base_checkpoint, evaluation_task, training_tasks, update_gate
+from resources.settlement import settle_round
+
+
+@pytest.fixture
+def job(place, paper_spec):
+    return place.open(paper_spec())
+
+
+async def collect(running) -> list:
+    async with aclosing(running) as outcomes:
+        return [outcome async for outcome in outcomes]
+
+
+def leases(place, job):
+    return {lease.slot: lease for lease in place.ledger.leases(job.job_id, 1)}
+
+
+async def test_every_task_is_done_once_shared_by_the_nodes_and_completed_on_chain(place, job, add_node, bus):
+    nodes = [await add_node(), await add_node()]
+    updates = []
+    dispatcher = await place.dispatcher(bus)
+    tasks = training_tasks(job, 1, job.genesis)
+    outcomes = await collect(dispatcher.run(job, 1, tasks, on_update=updates.append))
+
+    assert all(isinstance(one, CompletedTask) and not one.adopted for one in outcomes)
+    assert sorted(one.task.slot for one in outcomes) == [0, 1, 2, 3]
+    assert {node.node_id: sum(one.node_id == node.node_id for one in outcomes) for node in nodes} == {1: 2, 2: 2}
+    assert all(place.store.read(one.result) == adapter_bytes(one.task.slot) for one in outcomes)
+    assert {lease.state for lease in leases(place, job).values()} == {"completed"}
+    assert [attempt.state for attempt in place.registry.attempts(job.round(1))] == ["completed"] * 4
+    assert [update.event for update in updates].count("assigned") == 4
+
+
+async def test_a_second_run_adopts_everything_and_asks_nobody(place, job, add_node, bus):
+    node = await add_node()
+    tasks = training_tasks(job, 1, job.genesis)
+    first = await collect((await place.dispatcher(bus)).run(job, 1, tasks))
+    asked = dict(node.asked)
+    second = await collect((await place.dispatcher(bus)).run(job, 1, tasks))
+    assert all(one.adopted for one in second)
+    assert {one.receipt_cid for one in second} == {one.receipt_cid for one in first}
+    assert node.asked == asked
+    assert {lease.attempt for lease in leases(place, job).values()} == {1}
+
+
+async def test_a_new_coordinator_takes_over_what_is_under_way(place, job, add_node, bus):
+    async def last_one_waits(node, task, hint, count):
+        waits = task.slot == 3 and not finish.is_set()
+        return await (works_on if waits else completes)(node, task, hint, count)
+
+    finish = asyncio.Event()
+    node = await add_node(last_one_waits)
+    tasks = training_tasks(job, 1, job.genesis)
+    async with aclosing((await place.dispatcher(bus)).run(job, 1, tasks)) as running:
+        seen = [await anext(running) for _ in range(3)]
+    assert sorted(one.task.slot for one in seen) == [0, 1, 2]
+
+    finish.set()
+    updates = []
+    outcomes = await collect((await place.dispatcher(bus)).run(job, 1, tasks, on_update=updates.append))
+    assert {one.task.slot: one.adopted for one in outcomes} == {0: True, 1: True, 2: True, 3: False}
+    assert {lease.attempt for lease in leases(place, job).values()} == {1}
+    assert [update.event for update in updates if update.event in ("assigned", "adopted")] == ["adopted"]
+    assert len(node.asked) == 4
+
+
+async def test_a_task_that_fails_goes_to_another_node(place, job, add_node, bus):
+    bad, good = await add_node(fails), await add_node()
+    outcomes = await collect((await place.dispatcher(bus)).run(job, 1, training_tasks(job, 1, job.genesis)))
+    assert {one.node_id for one in outcomes} == {good.node_id}
+    attempts = place.registry.attempts(job.round(1))
+    lost = [attempt for attempt in attempts if attempt.state == "lost"]
+    assert {attempt.node_id for attempt in lost} == {bad.node_id}
+    assert all(attempt.attempt == 1 and attempt.reason == "out of memory" for attempt in lost)
+    assert len([attempt for attempt in attempts if attempt.attempt == 2]) == len(lost) > 0
+    assert place.ledger.node(bad.node_id).used == 0
+
+
+async def test_a_task_that_always_fails_costs_itself_alone(place, job, add_node, bus):
+    async def slot_2_fails(node, task, hint, count):
+        return await (fails if task.slot == 2 else completes)(node, task, hint, count)
+
+    await add_node(slot_2_fails)
+    outcomes = await collect((await place.dispatcher(bus)).run(job, 1, training_tasks(job, 1, job.genesis)))
+    (lost,) = [one for one in outcomes if isinstance(one, LostTask)]
+    assert lost.task.slot == 2
+    assert "3 attempts" in lost.reason
+    assert "out of memory" in lost.reason
+    assert sorted(one.task.slot for one in outcomes if isinstance(one, CompletedTask)) == [0, 1, 3]
+    assert [one.attempt for one in place.registry.attempts(job.round(1)) if one.slot == 2] == [1, 2, 3]
+
+
+async def test_a_result_that_the_gate_refuses_is_not_paid_and_trained_elsewhere(place, job, add_node, bus):
+    async def breaks(node, task, hint, count):
+        return node.completed(task, adapter_bytes(task.slot, broken=True))
+
+    bad, good = await add_node(breaks), await add_node()
+    gate = update_gate(job.genesis, place.store)
+    tasks = training_tasks(job, 1, job.genesis)
+    outcomes = await collect((await place.dispatcher(bus)).run(job, 1, tasks, check=gate))
+    assert {one.node_id for one in outcomes} == {good.node_id}
+    refused = [one for one in place.registry.attempts(job.round(1)) if one.state == "refused"]
+    assert {one.node_id for one in refused} == {bad.node_id}
+    assert {one.gate for one in refused} == {"finite"}
+    assert {lease.node for lease in leases(place, job).values()} == {good.node_id}
+
+
+async def test_a_receipt_of_another_attempt_is_refused(place, job, add_node, bus):
+    async def reuses(node, task, hint, count):
+        other = task.model_copy(update={"attempt": 2})
+        return node.report(task, "completed", receipt=node.completed(other).receipt)
+
+    cheat, honest = await add_node(reuses), await add_node()
+    tasks = training_tasks(job, 1, job.genesis, shards=["s000"])
+    (outcome,) = await collect((await place.dispatcher(bus)).run(job, 1, tasks))
+    assert outcome.node_id == honest.node_id
+    refused, kept = place.registry.attempts(job.round(1))
+    assert (refused.node_id, refused.gate, kept.state) == (cheat.node_id, "receipt", "completed")
+
+
+async def test_a_result_that_another_node_reports_is_refused(place, job, add_node, bus):
+    stolen = []
+
+    async def steals_when_asked_again(node, task, hint, count):
+        if count == 2:
+            report = thief.completed(task)
+            stolen.append(report.receipt)
+            await thief.bus.publish(subjects.gradients(job.job_id), report.to_body())
+        return await (works_on if count < 4 else completes)(node, task, hint, count)
+
+    await add_node(steals_when_asked_again)
+    thief = await add_node(fails)
+    tasks = training_tasks(job, 1, job.genesis, shards=["s000"])
+    (outcome,) = await collect((await place.dispatcher(bus)).run(job, 1, tasks))
+    assert outcome.node_id != thief.node_id
+    assert stolen
+    assert outcome.receipt_cid not in stolen
+    assert outcome.receipt.attempt == 1
+
+
+async def test_a_result_that_nobody_asked_for_is_taken_at_once(place, job, add_node, bus):
+    async def announces(node, task, hint, count):
+        await node.bus.publish(subjects.gradients(job.job_id), node.completed(task).to_body())
+        return node.report(task, "in_progress")
+
+    await add_node(announces)
+    dispatcher = await place.dispatcher(bus, poll_seconds=60)
+    outcomes = await collect(dispatcher.run(job, 1, training_tasks(job, 1, job.genesis)))
+    assert all(isinstance(one, CompletedTask) for one in outcomes)
+
+
+async def test_more_tasks_than_the_fleet_has_room_for_wait_their_turn(place, job, add_node, bus):
+    await add_node(capacity=1)
+    dispatcher = await place.dispatcher(bus, patience_seconds=0)
+    outcomes = await collect(dispatcher.run(job, 1, training_tasks(job, 1, job.genesis)))
+    assert sorted(one.task.slot for one in outcomes if isinstance(one, CompletedTask)) == [0, 1, 2, 3]
+
+
+async def test_without_any_node_a_task_is_given_up_after_the_patience(place, job, bus):
+    updates = []
+    dispatcher = await place.dispatcher(bus, patience_seconds=0.3)
+    outcomes = await collect(
+        dispatcher.run(job, 1, training_tasks(job, 1, job.genesis, shards=["s001"]), on_update=updates.append)
+    )
+    (lost,) = outcomes
+    assert (lost.task.slot, "no node is fit for work" in lost.reason) == (1, True)
+    assert [update.event for update in updates] == ["waiting"]
+
+
+async def test_pipes_messages_of_the_holder_alone_are_passed_on(place, job, add_node, bus):
+    async def talks(node, task, hint, count):
+        assert hint.pipes == {"DAGSTER_PIPES_CONTEXT": task.cid}
+        for speaker in (other, node):
+            await speaker.bus.publish(subjects.pipes(task.task_id), {"pipes": {"by": speaker.node_id}})
+        return await (works_on if count < 3 else completes)(node, task, hint, count)
+
+    other = await add_node(fails)
+    node = await add_node(talks)
+    other.beating.cancel()
+    updates = []
+    tasks = training_tasks(job, 1, job.genesis)
+    running = (await place.dispatcher(bus)).run(
+        job, 1, tasks, on_update=updates.append, pipes_env=lambda task: {"DAGSTER_PIPES_CONTEXT": task.cid}
+    )
+    await collect(running)
+    heard = [update for update in updates if update.event == "message"]
+    assert {update.message["by"] for update in heard} == {node.node_id}
+    assert {update.task.slot for update in heard} == {0, 1, 2, 3}
+
+
+@pytest.mark.slow
+async def test_a_node_that_falls_silent_loses_its_task_which_goes_on_from_its_checkpoint(place, job, add_node, bus):
+    saved = {}
+
+    async def saves_and_dies(node, task, hint, count):
+        saved[task.task_id] = node.checkpoint(7)
+        asyncio.get_running_loop().call_later(0.2, lambda: asyncio.ensure_future(node.die()))
+        return node.report(task, "in_progress", step=8, steps=9, checkpoint=saved[task.task_id])
+
+    doomed = await add_node(saves_and_dies)
+    dispatcher = await place.dispatcher(bus)
+    tasks = training_tasks(job, 1, job.genesis)[:2]
+    running = asyncio.create_task(collect(dispatcher.run(job, 1, tasks)))
+    while len(saved) < 2:
+        await asyncio.sleep(0.05)
+    heir = await add_node()
+    outcomes = await running
+    assert {one.node_id for one in outcomes} == {heir.node_id}
+    assert {one.task.attempt for one in outcomes} == {2}
+    assert {one.task.task_id: one.task.resume for one in outcomes} == {
+        task_id: checkpoint.cid for task_id, checkpoint in saved.items()
+    }
+    node = place.ledger.node(doomed.node_id)
+    assert (node.used, node.reputation) == (0, 90)
+
+
+async def test_nothing_is_assigned_once_the_round_is_submitted(place, job, add_node, bus):
+    await add_node()
+    dispatcher = await place.dispatcher(bus)
+    tasks = training_tasks(job, 1, job.genesis)
+    await collect(dispatcher.run(job, 1, tasks[:3]))
+    settle_round(job, 1, job.genesis, place.store, place.registry, place.ledger)
+    outcomes = await collect(dispatcher.run(job, 1, tasks))
+    (lost,) = [one for one in outcomes if isinstance(one, LostTask)]
+    assert (lost.task.slot, "submitted" in lost.reason) == (3, True)
+
+
+async def test_an_evaluation_is_a_task_like_any_other(place, job, add_node, bus):
+    await add_node()
+    task = evaluation_task(job, 1, base_checkpoint(job, 1, place.ledger), job.spec_cid)
+    (outcome,) = await collect((await place.dispatcher(bus)).run(job, 1, [task]))
+    assert outcome.task.slot == job.evaluation_slot
+    assert outcome.result == outcome.receipt_cid

@@ -1,0 +1,187 @@
+"""The local network comes up, is shared, survives deaths and goes away with its last user."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from atlas.home import AtlasHome
+from chain_bridge.errors import ChainUnreachable
+from chain_bridge.ledger import Ledger
+from resources.errors import LocalNetworkError
+from resources.local_network import (
+    child_environment,
+    ensure_local_network,
+    running_network,
+    supervisor_command,
+    users_lock,
+)
+from resources.locks import shared
+from resources.network_file import LocalNetwork
+
+pytestmark = [pytest.mark.slow, pytest.mark.system]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("ATLAS_HEARTBEAT_SECONDS", "6")
+    yield AtlasHome(tmp_path / "atlas")
+    for process in processes(tmp_path):
+        process.kill()
+
+
+def processes(folder: Path) -> list[psutil.Process]:
+    """Everything that was started for a folder and still runs."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        words = process.info["cmdline"] or []
+        if process.info["status"] != psutil.STATUS_ZOMBIE and any(str(folder) in word for word in words):
+            found.append(process)
+    return found
+
+
+def eventually(condition, seconds: float = 60):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(ChainUnreachable):
+            if value := condition():
+                return value
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds} s in vain")
+
+
+def children(network: LocalNetwork) -> list[psutil.Process]:
+    return psutil.Process(network.pid).children()
+
+
+def child(network: LocalNetwork, word: str) -> psutil.Process:
+    return next(process for process in children(network) if any(word in part for part in process.cmdline()))
+
+
+def test_it_comes_up_with_its_agents_and_goes_away_with_its_last_user(home):
+    with ensure_local_network(home) as network:
+        with Ledger(network.network) as ledger:
+            assert ledger.config().heartbeat_seconds == 6
+            nodes = ledger.nodes()
+        assert [node.id for node in nodes] == [1, 2]
+        assert len(children(network)) == 4
+        with ensure_local_network(home) as second:
+            assert second == network
+        assert running_network(home) == network
+    assert running_network(home) is None
+    assert not home.network_file.exists()
+    assert processes(home.root) == []
+
+
+def test_a_second_start_finds_the_same_chain_and_nodes(home):
+    seen = []
+    for _ in range(2):
+        with ensure_local_network(home, agents=1) as network, Ledger(network.network) as ledger:
+            seen.append((network.network.contract, [(node.id, node.owner) for node in ledger.nodes()]))
+    assert seen[0] == seen[1]
+
+
+def test_users_in_other_processes_share_it_and_one_that_is_killed_does_not_keep_it(home):
+    script = (
+        "import sys, time\nfrom pathlib import Path\nfrom atlas.home import AtlasHome\n"
+        "from resources.local_network import ensure_local_network\n"
+        "with ensure_local_network(AtlasHome(Path(sys.argv[1])), agents=1) as network:\n"
+        "    print(network.pid, flush=True)\n    time.sleep(600)\n"
+    )
+    command = [sys.executable, "-c", script, str(home.root)]
+    users = [subprocess.Popen(command, stdout=subprocess.PIPE, env=child_environment()) for _ in range(3)]
+    pids = {int(user.stdout.readline()) for user in users}
+    assert len(pids) == 1
+    for user in users:
+        user.kill()
+        user.wait()
+    with ensure_local_network(home, agents=1) as network:
+        assert {network.pid} == pids
+    eventually(lambda: not psutil.pid_exists(network.pid))
+    assert processes(home.root) == []
+
+
+def test_an_abandoned_network_stops_by_itself(home):
+    with shared(users_lock(home)):
+        command = [*supervisor_command(home, 1, 1, True), "--abandoned-seconds", "1"]
+        supervisor = subprocess.Popen(command, env=child_environment())
+        network = eventually(lambda: running_network(home))
+        time.sleep(2.5)
+        assert network.alive
+    assert supervisor.wait(timeout=30) == 0
+    assert processes(home.root) == []
+
+
+def test_nothing_outlives_a_killed_supervisor_and_the_next_start_is_clean(home):
+    with ensure_local_network(home, agents=1) as network:
+        parts = children(network)
+        os.kill(network.pid, signal.SIGKILL)
+        psutil.wait_procs(parts, timeout=10)
+        assert [part for part in parts if part.is_running() and part.status() != psutil.STATUS_ZOMBIE] == []
+        assert running_network(home) is None
+        with ensure_local_network(home, agents=1) as again, Ledger(again.network) as ledger:
+            assert again.pid != network.pid
+            assert again.network.contract == network.network.contract
+            assert [node.id for node in ledger.nodes()] == [1]
+
+
+def test_a_part_that_dies_is_started_again_at_the_same_address(home):
+    with ensure_local_network(home, agents=1) as network, Ledger(network.network) as ledger:
+        for word in ("chain_bridge.embedded", "nats-server", "node_agent"):
+            dead = child(network, word)
+            dead.kill()
+            psutil.wait_procs([dead], timeout=10)
+            eventually(lambda word=word, dead=dead: child_or_none(network, word, dead.pid))
+        before = ledger.node(1).last_seen
+        eventually(lambda: ledger.node(1).last_seen > before)
+
+
+def child_or_none(network: LocalNetwork, word: str, not_pid: int) -> psutil.Process | None:
+    for process in children(network):
+        with contextlib.suppress(psutil.Error):
+            if process.pid != not_pid and any(word in part for part in process.cmdline()):
+                return process
+    return None
+
+
+def test_agents_stay_dead_where_a_test_asks_for_it(home):
+    with ensure_local_network(home, agents=2, restart_agents=False) as network:
+        dead = child(network, "node-1")
+        dead.kill()
+        psutil.wait_procs([dead], timeout=10)
+        time.sleep(2)
+        assert child_or_none(network, "node-1", dead.pid) is None
+        assert child(network, "node-2").is_running()
+
+
+def test_what_does_not_start_is_told_with_its_log(home, monkeypatch):
+    monkeypatch.setenv("ATLAS_HEARTBEAT_SECONDS", "soon")
+    wanted = "ATLAS_HEARTBEAT_SECONDS must be a whole number"
+    with pytest.raises(LocalNetworkError, match=wanted), ensure_local_network(home):
+        pass
+    assert processes(home.root) == []
+
+
+def test_a_child_that_does_not_start_is_told_with_the_end_of_its_log(home):
+    home.chain.mkdir(parents=True)
+    (home.chain / "chain.db").write_bytes(b"this is no database, and long enough to be taken for one" * 100)
+    wanted = r"chain ended with exit status 1 .* The end of"
+    with pytest.raises(LocalNetworkError, match=wanted), ensure_local_network(home):
+        pass
+    assert processes(home.root) == []
+
+
+def test_a_network_file_of_a_dead_process_is_ignored(home):
+    home.root.mkdir(parents=True)
+    with ensure_local_network(home, agents=1) as network:
+        stale = home.network_file.read_text()
+    home.network_file.write_text(stale)
+    assert running_network(home) is None
+    with ensure_local_network(home, agents=1) as again:
+        assert again.pid != network.pid

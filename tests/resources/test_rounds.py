@@ -1,0 +1,164 @@
+"""The steps of a round: tasks, manifest, checkpoint, evaluation, evidence and pay."""
+
+from contextlib import aclosing
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.numpy import save
+from scripted_nodes import completes
+
+from atlas.content.store import get_document
+from atlas.manifests import Checkpoint, RoundEvidence, RoundManifest
+from atlas.verification.checkpoint import verify_checkpoint
+from atlas.verification.evidence import evidence_root
+from resources.errors import QuorumError, RoundOrderError, SettlementError
+from resources.outcomes import LostTask
+from resources.rounds import (
+    aggregate,
+    base_checkpoint,
+    build_round_manifest,
+    evaluation_result,
+    evaluation_task,
+    no_worse,
+    quorum_reached,
+    training_tasks,
+    update_gate,
+)
+from resources.settlement import publish_model, settle_round
+
+
+@pytest.fixture
+def job(place, paper_spec):
+    return place.open(paper_spec())
+
+
+async def run(place, bus, job, number, tasks, **options) -> list:
+    async with aclosing((await place.dispatcher(bus)).run(job, number, tasks, **options)) as running:
+        return [outcome async for outcome in running]
+
+
+async def train_round(place, bus, job, number):
+    """A whole round; its checkpoint."""
+    base = base_checkpoint(job, number, place.ledger)
+    tasks = training_tasks(job, number, base)
+    outcomes = await run(place, bus, job, number, tasks, check=update_gate(base, place.store))
+    manifest = build_round_manifest(job, number, base, outcomes, place.store, place.registry)
+    checkpoint = aggregate(manifest, place.store)
+    (evaluated,) = await run(place, bus, job, number, [evaluation_task(job, number, base, checkpoint)])
+    assert evaluation_result(job, evaluated).passed
+    return checkpoint
+
+
+def test_training_tasks_are_one_per_shard_in_order(job):
+    tasks = training_tasks(job, 1, job.genesis)
+    assert [task.slot for task in tasks] == [0, 1, 2, 3]
+    assert [task.shard for task in tasks] == ["s000", "s001", "s002", "s003"]
+    assert [(task.data, task.rows) for task in tasks] == [(shard.cid, shard.rows) for shard in job.dataset.shards]
+    assert [task.shard for task in training_tasks(job, 1, job.genesis, shards={"s003", "s001"})] == ["s001", "s003"]
+    assert len({task.task_id for task in [*tasks, *training_tasks(job, 2, job.genesis)]}) == 8
+
+
+async def test_two_rounds_end_to_end_are_paid_once_and_can_be_recomputed(place, job, add_node, bus):
+    nodes = [await add_node(), await add_node()]
+    first = await train_round(place, bus, job, 1)
+    with pytest.raises(RoundOrderError, match="round 1"):
+        base_checkpoint(job, 2, place.ledger)
+    settled = settle_round(job, 1, first, place.store, place.registry, place.ledger)
+    assert (settled.leaf_count, settled.settled) == (5, True)
+    assert sum(settled.payouts.values()) == 500_000
+    assert set(settled.payouts) == {node.key.address for node in nodes}
+    assert {node.key.address: place.ledger.credit(node.key.address) for node in nodes} == settled.payouts
+
+    again = settle_round(job, 1, first, place.store, place.registry, place.ledger)
+    assert (again.submit_tx, again.settle_tx, again.settled) == (None, None, True)
+    assert (again.evidence, again.root, again.payouts) == (settled.evidence, settled.root, settled.payouts)
+    assert place.ledger.job(job.job_id).paid == 500_000
+
+    evidence = get_document(place.store, settled.evidence, RoundEvidence)
+    assert [record.slot for record in evidence.records] == [0, 1, 2, 3, 4]
+    assert evidence_root(evidence).hex() == settled.root == place.ledger.round(job.job_id, 1).root.hex()
+
+    assert base_checkpoint(job, 2, place.ledger) == first
+    second = await train_round(place, bus, job, 2)
+    settle_round(job, 2, second, place.store, place.registry, place.ledger)
+    publish_model(job, 2, second, place.ledger)
+    publish_model(job, 2, second, place.ledger)
+    assert place.ledger.model("paper", 2).cid == second
+    assert [one.round for one in verify_checkpoint(second, place.store)] == [2, 1, 0]
+    with pytest.raises(SettlementError, match="cannot bear"):
+        publish_model(job, 2, first, place.ledger)
+
+
+async def test_the_checkpoint_is_the_mean_weighted_by_rows_of_the_manifest(place, job, add_node, bus):
+    await add_node()
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis))
+    manifest = build_round_manifest(job, 1, job.genesis, reversed(outcomes), place.store, place.registry)
+    assert [update.shard for update in manifest.updates] == ["s000", "s001", "s002", "s003"]
+    assert get_document(place.store, manifest.cid, RoundManifest) == manifest
+    checkpoint = get_document(place.store, aggregate(manifest, place.store), Checkpoint)
+    rows = [shard.rows for shard in job.dataset.shards]
+    expected = sum((slot + 1) * count for slot, count in enumerate(rows)) / sum(rows)
+    with safe_open(place.store.fetch(checkpoint.adapter), framework="numpy") as tensors:
+        assert np.allclose(tensors.get_tensor("layer.lora_A.weight"), expected)
+
+
+async def test_an_adapter_of_another_shape_is_left_out_and_noted_but_paid(place, job, add_node, bus):
+    odd = save({"layer.lora_A.weight": np.ones((4, 7), np.float32), "layer.lora_B.weight": np.ones((7, 4), np.float32)})
+
+    async def slot_1_is_odd(node, task, hint, count):
+        return node.completed(task, odd) if task.slot == 1 else await completes(node, task, hint, count)
+
+    await add_node(slot_1_is_odd)
+    tasks = training_tasks(job, 1, job.genesis)
+    outcomes = await run(place, bus, job, 1, tasks, check=update_gate(job.genesis, place.store))
+    manifest = build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
+    assert [update.shard for update in manifest.updates] == ["s000", "s002", "s003"]
+    settled = settle_round(job, 1, aggregate(manifest, place.store), place.store, place.registry, place.ledger)
+    (rejected,) = get_document(place.store, settled.evidence, RoundEvidence).rejected
+    assert (rejected.shard, rejected.gate) == ("s001", "schema")
+    assert settled.leaf_count == 4
+
+
+def test_nothing_trained_is_no_round(place, job):
+    (task, *_) = training_tasks(job, 1, job.genesis)
+    with pytest.raises(QuorumError, match="No shard of round 1"):
+        build_round_manifest(job, 1, job.genesis, [LostTask(task, "gone")], place.store, place.registry)
+
+
+async def test_the_quorum_counts_updates_against_shards(place, job, add_node, bus):
+    await add_node()
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis))
+    reached = []
+    for count in (1, 2, 4):
+        manifest = build_round_manifest(job, 1, job.genesis, outcomes[:count], place.store, place.registry)
+        reached.append(quorum_reached(job, manifest))
+    assert reached == [False, True, True]
+
+
+async def test_results_that_this_coordinator_does_not_know_of_stop_the_settlement(place, job, add_node, bus):
+    await add_node()
+    await run(place, bus, job, 1, training_tasks(job, 1, job.genesis))
+    place.registry.record_lost(job.round(1), 2, 1, "forgotten")
+    with pytest.raises(SettlementError, match="slot 2 attempt 1"):
+        settle_round(job, 1, job.genesis, place.store, place.registry, place.ledger)
+    assert place.ledger.round(job.job_id, 1) is None
+
+
+async def test_a_round_that_is_on_chain_with_another_checkpoint_is_refused(place, job, add_node, bus):
+    await add_node()
+    checkpoint = await train_round(place, bus, job, 1)
+    settle_round(job, 1, checkpoint, place.store, place.registry, place.ledger)
+    with pytest.raises(SettlementError, match=checkpoint):
+        settle_round(job, 1, job.genesis, place.store, place.registry, place.ledger)
+
+
+@given(st.floats(0.01, 100), st.floats(0, 1), st.floats(0, 2))
+def test_a_loss_may_exceed_its_base_by_the_tolerance_and_no_more(before, tolerance, share):
+    after = before * (1 + share)
+    if abs(share - tolerance) > 1e-9:
+        assert no_worse(before, after, tolerance) == (share < tolerance)
+    assert no_worse(before, before, 0.0)
+    assert not no_worse(before, float("nan"), tolerance)

@@ -1,0 +1,93 @@
+"""Who gets which slot: never more than fits, evenly, and away from who failed."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chain_bridge.messages import Node
+from resources.scheduling import eligible_nodes, plan_assignments
+
+
+def node(number: int, capacity: int = 4, used: int = 0, reputation: int = 100, **changes) -> Node:
+    values = {
+        "id": number,
+        "owner": f"atlas1{number}",
+        "kind": "compute",
+        "capacity": capacity,
+        "used": used,
+        "stake": 0,
+        "reputation": reputation,
+        "last_seen": 1000,
+        "status": "active",
+        "manifest": "bafy",
+    }
+    return Node.model_validate({**values, **changes})
+
+
+fleets = st.lists(
+    st.builds(
+        lambda capacity, used, reputation: (capacity, min(used, capacity), reputation),
+        st.integers(1, 6),
+        st.integers(0, 6),
+        st.integers(1, 1000),
+    ),
+    max_size=6,
+).map(lambda rows: [node(number, *row) for number, row in enumerate(rows, 1)])
+slots = st.sets(st.integers(0, 30), max_size=20)
+avoided = st.dictionaries(st.integers(0, 30), st.sets(st.integers(1, 6), max_size=3))
+
+
+@given(slots, fleets, avoided)
+def test_every_slot_gets_at_most_one_node_and_no_node_more_than_fits(wanted, nodes, avoid):
+    plan = plan_assignments(sorted(wanted), nodes, avoid)
+    assert len({slot for slot, _ in plan}) == len(plan)
+    assert {slot for slot, _ in plan} <= wanted
+    for one in nodes:
+        assert one.used + sum(chosen == one.id for _, chosen in plan) <= one.capacity
+
+
+@given(slots, fleets, avoided)
+def test_an_avoided_node_is_taken_only_where_no_other_is_eligible(wanted, nodes, avoid):
+    for slot, chosen in plan_assignments(sorted(wanted), nodes, avoid):
+        if chosen in avoid.get(slot, ()):
+            assert {one.id for one in nodes} <= avoid[slot]
+
+
+@given(slots, fleets)
+def test_nothing_waits_while_there_is_room(wanted, nodes):
+    room = sum(one.capacity - one.used for one in nodes)
+    assert len(plan_assignments(sorted(wanted), nodes, {})) == min(len(wanted), room)
+
+
+@given(slots, fleets, avoided, st.randoms())
+def test_the_plan_does_not_depend_on_the_order_of_what_it_is_given(wanted, nodes, avoid, random):
+    shuffled_nodes, shuffled_slots = list(nodes), list(wanted)
+    random.shuffle(shuffled_nodes)
+    random.shuffle(shuffled_slots)
+    assert plan_assignments(shuffled_slots, shuffled_nodes, avoid) == plan_assignments(sorted(wanted), nodes, avoid)
+
+
+def test_equal_nodes_share_evenly():
+    plan = plan_assignments(range(6), [node(1), node(2), node(3)], {})
+    assert plan == [(0, 1), (1, 2), (2, 3), (3, 1), (4, 2), (5, 3)]
+
+
+def test_a_larger_node_gets_more_and_repute_breaks_ties():
+    assert plan_assignments(range(4), [node(1, capacity=1), node(2, capacity=8)], {}) == [
+        (0, 1),
+        (1, 2),
+        (2, 2),
+        (3, 2),
+    ]
+    assert plan_assignments([0], [node(1, reputation=99), node(2, reputation=100)], {}) == [(0, 2)]
+
+
+def test_only_nodes_that_the_contract_would_take_are_eligible():
+    fit = node(1)
+    unfit = [
+        node(2, kind="storage"),
+        node(3, status="jailed"),
+        node(4, reputation=0),
+        node(5, last_seen=969),
+    ]
+    assert eligible_nodes([*unfit, fit], now=1000.0, heartbeat_seconds=30) == [fit]
+    assert eligible_nodes([node(5, last_seen=970)], now=1000.0, heartbeat_seconds=30) != []

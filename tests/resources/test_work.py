@@ -1,0 +1,114 @@
+"""The next step for a task, from what the chain says of its slot."""
+
+import pytest
+
+from atlas.manifests import Environment, Receipt, SignedReceipt
+from atlas.spec import TaskSpec
+from chain_bridge.messages import Lease
+from node_agent.messages import TaskReport
+from resources.outcomes import CompletedTask
+from resources.work import Held, Step, Work, next_step
+
+CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
+
+
+def task(attempt: int = 1, number: int = 1) -> TaskSpec:
+    return TaskSpec(
+        kind="train", contract="atlas1c", job_id=1, job=CID, model=CID, round=number, slot=0, shard="s000",
+        data=CID, rows=10, base=CID, attempt=attempt,
+    )  # fmt: skip
+
+
+def lease(of: TaskSpec, state: str = "active", live: bool = True, node: int = 1) -> Lease:
+    return Lease(job=1, round=1, slot=0, node=node, attempt=of.attempt, until=100, task=of.cid, state=state, live=live)
+
+
+def completed(of: TaskSpec) -> CompletedTask:
+    environment = Environment(device="cpu", torch="0", transformers="0", peft="0", platform="x", precision="fp32")
+    receipt = Receipt(
+        task=of.cid, task_id=of.task_id, attempt=of.attempt, node="atlas1n", data=CID, base=CID, adapter=CID,
+        environment=environment, started_at=0, finished_at=1,
+    )  # fmt: skip
+    return CompletedTask(of, of.cid, 1, SignedReceipt(receipt=receipt, public_key="", signature=""), CID)
+
+
+def held(of: TaskSpec) -> Work:
+    work = Work(task())
+    work.begin(Held(1, "atlas1n", of, of.cid))
+    return work
+
+
+def test_a_slot_without_a_lease_is_assigned():
+    assert next_step(Work(task()), None, None) is Step.ASSIGN
+
+
+@pytest.mark.parametrize("state", ["active", "released", "expired"])
+def test_a_lease_that_is_not_live_is_assigned_anew(state):
+    first = task()
+    assert next_step(held(first), lease(first, state, live=False), first) is Step.ASSIGN
+
+
+def test_a_live_lease_is_followed_by_whoever_holds_it_and_taken_over_after_a_restart():
+    first = task()
+    assert next_step(held(first), lease(first), first) is Step.FOLLOW
+    assert next_step(Work(task()), lease(first), first) is Step.TAKE_OVER
+
+
+def test_an_attempt_that_somebody_else_handed_out_meanwhile_is_taken_over():
+    assert next_step(held(task()), lease(task(attempt=2)), task(attempt=2)) is Step.TAKE_OVER
+
+
+def test_a_live_lease_for_other_work_is_released():
+    other = task(number=2)
+    assert next_step(Work(task()), lease(other), other) is Step.RELEASE
+    assert next_step(Work(task()), lease(other), None) is Step.RELEASE
+
+
+def test_a_failed_attempt_is_released_first():
+    first = task()
+    work = held(first)
+    work.failed = "out of memory"
+    assert next_step(work, lease(first), first) is Step.RELEASE
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_result_is_completed_though_its_lease_ran_out_and_delivered_once_the_chain_has_it(live):
+    first = task()
+    work = held(first)
+    work.result = completed(first)
+    assert next_step(work, lease(first, live=live), first) is Step.COMPLETE
+    assert next_step(work, lease(first, "completed", live=False), first) is Step.DELIVER
+
+
+@pytest.mark.parametrize("state", ["released", "expired"])
+def test_a_result_whose_lease_was_ended_by_somebody_else_is_void(state):
+    first = task()
+    work = held(first)
+    work.result = completed(first)
+    assert next_step(work, lease(first, state, live=False), first) is Step.ASSIGN
+
+
+def test_a_result_of_an_old_attempt_is_void():
+    work = Work(task(), result=completed(task()))
+    second = task(attempt=2)
+    assert next_step(work, lease(second), second) is Step.TAKE_OVER
+
+
+def test_a_completed_slot_without_a_known_result_is_asked_for_and_given_up_if_its_node_has_none():
+    first = task()
+    done = lease(first, "completed", live=False)
+    assert next_step(Work(task()), done, first) is Step.TAKE_OVER
+    work = held(first)
+    assert next_step(work, done, first) is Step.FOLLOW
+    work.failed = "its receipt is gone"
+    assert next_step(work, done, first) is Step.GIVE_UP
+    assert next_step(Work(task(number=2)), done, first) is Step.GIVE_UP
+
+
+@pytest.mark.parametrize(
+    ("sender", "attempt", "fits"), [("atlas1n", 1, True), ("atlas1other", 1, False), ("atlas1n", 2, False)]
+)
+def test_only_the_holder_of_this_attempt_may_report_on_it(sender, attempt, fits):
+    first = task()
+    report = TaskReport(task_id=first.task_id, task=task(attempt).cid, attempt=attempt, state="completed")
+    assert Held(1, "atlas1n", first, first.cid).fits(sender, report) is fits
