@@ -27,7 +27,7 @@ def aggregated_checkpoint(context: dg.AssetExecutionContext, content: ContentRes
         metadata={
             "cid": cid,
             "adapter": checkpoint.adapter,
-            "adapter_bytes": content.store.stat(checkpoint.adapter).size,
+            "adapter_bytes": content.store.stat(checkpoint.adapter or "").size,
             "manifest": manifest.cid,
             "parent": manifest.base,
             "strategy": manifest.strategy,

@@ -37,7 +37,7 @@ def dataset(
     spec = find_order(name, config, fleet, content)
     manifest = read_dataset(spec, fleet.home, content.store, progress.note)
     shards = [partitions.shard_key(name, shard.key) for shard in manifest.shards]
-    context.instance.add_dynamic_partitions(partitions.shards.name, shards)
+    context.instance.add_dynamic_partitions(partitions.SHARDS, shards)
     yield from shard_events(name, manifest)
     yield dg.MaterializeResult(metadata=dataset_metadata(manifest), data_version=dg.DataVersion(manifest.cid))
 

@@ -1,7 +1,5 @@
 """How good a round's checkpoint is on rows that no node has trained on."""
 
-from contextlib import aclosing
-
 import dagster as dg
 
 from assets import partitions, tables
@@ -30,7 +28,7 @@ NO_WORSE = dg.AssetCheckSpec(
     group_name="evaluation",
     kinds={"huggingface"},
 )
-async def evaluation(
+def evaluation(
     context: dg.AssetExecutionContext,
     fleet: FleetResource,
     content: ContentResource,
@@ -38,10 +36,10 @@ async def evaluation(
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult:
     """Loss and accuracy of a round's checkpoint and of its base on the held-out rows, measured by one node."""
-    job, number = find_round(context.partition_key, fleet, content)
+    job, number = find_round(context.partition_key, fleet, content, ledger)
     base = rounds.base_checkpoint(job, number, ledger.client)
     checkpoint = recorded_cid(context, "aggregated_checkpoint")
-    outcomes = run_tasks(
+    (outcome,) = run_tasks(
         context,
         job,
         [rounds.evaluation_task(job, number, base, checkpoint)],
@@ -51,8 +49,6 @@ async def evaluation(
         progress=progress,
         address=("evaluation", lambda task: context.partition_key),
     )
-    async with aclosing(outcomes):
-        outcome = await anext(outcomes)
     if not isinstance(outcome, CompletedTask):
         raise dg.Failure(f"The checkpoint was not evaluated: {outcome.reason}", allow_retries=False)
     result = rounds.evaluation_result(job, outcome)

@@ -10,6 +10,7 @@ from atlas.spec import JobSpec
 from resources.content import ContentResource
 from resources.errors import JobNotFound
 from resources.fleet import FleetResource
+from resources.ledger import LedgerResource
 from resources.opening import OpenJob, load_job
 
 
@@ -23,11 +24,10 @@ def find_order(name: str, config: LaunchConfig, fleet: FleetResource, content: C
     return config.order(name)
 
 
-def find_round(key: str, fleet: FleetResource, content: ContentResource) -> tuple[OpenJob, int]:
+def find_round(key: str, fleet: FleetResource, content: ContentResource, ledger: LedgerResource) -> tuple[OpenJob, int]:
     """The job and the number of a round whose base_checkpoint has opened the job."""
     name, number = partitions.parse_round_key(key)
-    contract = fleet.addresses.network.contract
-    return load_job(name, content.store, fleet.registry, contract), number
+    return load_job(name, content.store, fleet.registry, ledger.client.contract), number
 
 
 def check_round_exists(spec: JobSpec, number: int) -> None:
@@ -40,9 +40,9 @@ def register_partitions(instance: dg.DagsterInstance, job: OpenJob) -> None:
     """Add a job, its rounds and its shards to the partitions that the UI offers. Adding them again changes nothing."""
     rounds = [partitions.round_key(job.name, number) for number in range(1, job.spec.rounds + 1)]
     shards = [partitions.shard_key(job.name, shard.key) for shard in job.dataset.shards]
-    instance.add_dynamic_partitions(partitions.jobs.name, [job.name])
-    instance.add_dynamic_partitions(partitions.rounds.name, rounds)
-    instance.add_dynamic_partitions(partitions.shards.name, shards)
+    instance.add_dynamic_partitions(partitions.JOBS, [job.name])
+    instance.add_dynamic_partitions(partitions.ROUNDS, rounds)
+    instance.add_dynamic_partitions(partitions.SHARDS, shards)
 
 
 def _recorded_spec(name: str, fleet: FleetResource, content: ContentResource) -> JobSpec:

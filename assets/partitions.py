@@ -6,10 +6,12 @@ import dagster as dg
 
 from atlas.errors import SpecError
 
-jobs = dg.DynamicPartitionsDefinition(name="job")
-rounds = dg.DynamicPartitionsDefinition(name="round")
-shards = dg.DynamicPartitionsDefinition(name="shard")
-round_shards = dg.MultiPartitionsDefinition({"round": rounds, "shard": shards})
+JOBS, ROUNDS, SHARDS = "job", "round", "shard"
+
+jobs = dg.DynamicPartitionsDefinition(name=JOBS)
+rounds = dg.DynamicPartitionsDefinition(name=ROUNDS)
+shards = dg.DynamicPartitionsDefinition(name=SHARDS)
+round_shards = dg.MultiPartitionsDefinition({ROUNDS: rounds, SHARDS: shards})
 
 
 def round_key(job: str, number: int) -> str:
@@ -24,7 +26,7 @@ def shard_key(job: str, shard: str) -> str:
 
 def round_shard_key(job: str, number: int, shard: str) -> dg.MultiPartitionKey:
     """The partition key of one shard's adapter in one round."""
-    return dg.MultiPartitionKey({"round": round_key(job, number), "shard": shard_key(job, shard)})
+    return dg.MultiPartitionKey({ROUNDS: round_key(job, number), SHARDS: shard_key(job, shard)})
 
 
 def parse_round_key(key: str) -> tuple[str, int]:

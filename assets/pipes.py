@@ -1,7 +1,8 @@
 """Dagster Pipes over the bus: one session per attempt at a task; the node relays what its trainer prints."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from threading import Lock
 from typing import Any, Self
 
 import dagster as dg
@@ -49,6 +50,7 @@ class PipesSessions:
         self._sessions: dict[str, dg.PipesSession] = {}
         self._lines: dict[str, int] = {}
         self._stack = ExitStack()
+        self._lock = Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -57,15 +59,18 @@ class PipesSessions:
         self._stack.close()
 
     def environment(self, task: TaskSpec) -> dict[str, str]:
-        """The variables that a trainer needs to report to this step; the same at every call for one attempt."""
-        session = self._sessions.get(task.cid)
-        if session is None:
-            injector = TaskContextInjector(self._asset, self._partition(task))
-            session = self._stack.enter_context(
-                dg.open_pipes_session(self._context, injector, RelayedMessageReader(), extras={"task": task.task_id})
-            )
-            self._sessions[task.cid] = session
-        return dict(session.get_bootstrap_env_vars())
+        """The variables that a trainer needs to report to this step; the same at every call for one attempt.
+
+        Called in the thread that talks to the fleet; everything else here belongs to the step's own thread.
+        """
+        with self._lock:
+            if task.cid not in self._sessions:
+                self._sessions[task.cid] = self._stack.enter_context(self._open(task))
+            return dict(self._sessions[task.cid].get_bootstrap_env_vars())
+
+    def _open(self, task: TaskSpec) -> AbstractContextManager[dg.PipesSession]:
+        injector = TaskContextInjector(self._asset, self._partition(task))
+        return dg.open_pipes_session(self._context, injector, RelayedMessageReader(), extras={"task": task.task_id})
 
     def hear(self, update: TaskUpdate) -> None:
         """Hand a relayed message to its session; log what else is worth a line."""

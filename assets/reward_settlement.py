@@ -23,7 +23,7 @@ def reward_settlement(
     context: dg.AssetExecutionContext, fleet: FleetResource, content: ContentResource, ledger: LedgerResource
 ) -> dg.MaterializeResult:
     """What a round's nodes are credited on chain, and the evidence whose Merkle root the contract holds."""
-    job, number = find_round(context.partition_key, fleet, content)
+    job, number = find_round(context.partition_key, fleet, content, ledger)
     checkpoint = recorded_cid(context, "aggregated_checkpoint")
     settlement = settle_round(job, number, checkpoint, content.store, fleet.registry, ledger.client)
     publish_model(job, number, checkpoint, ledger.client)

@@ -1,7 +1,6 @@
 """A round's training: every shard that is missing, over the whole fleet at once."""
 
-from collections.abc import Sequence
-from contextlib import aclosing
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
@@ -36,17 +35,18 @@ QUORUM = dg.AssetCheckSpec(
     group_name="federated",
     kinds={"json"},
 )
-async def round_manifest(  # noqa: ANN201 - Dagster takes no annotation of an async generator with a check
+def round_manifest(
     context: dg.AssetExecutionContext,
     fleet: FleetResource,
     content: ContentResource,
     ledger: LedgerResource,
     progress: dg.ResourceParam[Progress],
-):
+) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
     """The updates that made it into a round. Trains whatever is missing; what earlier runs finished is adopted."""
-    job, number = find_round(context.partition_key, fleet, content)
+    job, number = find_round(context.partition_key, fleet, content, ledger)
     base = rounds.base_checkpoint(job, number, ledger.client)
-    running = run_tasks(
+    outcomes: list[TaskOutcome] = []
+    for outcome in run_tasks(
         context,
         job,
         rounds.training_tasks(job, number, base),
@@ -56,14 +56,10 @@ async def round_manifest(  # noqa: ANN201 - Dagster takes no annotation of an as
         progress=progress,
         address=("shard_adapter", adapter_partition(job.name)),
         check=rounds.update_gate(base, content.store),
-    )
-    outcomes: list[TaskOutcome] = []
-    async with aclosing(running):
-        async for outcome in running:
-            outcomes.append(outcome)
-            if isinstance(outcome, CompletedTask):
-                for event in unless_recorded(context.instance, adapter_event(job.name, outcome)):
-                    yield event
+    ):
+        outcomes.append(outcome)
+        if isinstance(outcome, CompletedTask):
+            yield from unless_recorded(context.instance, adapter_event(job.name, outcome))
     manifest = rounds.build_round_manifest(job, number, base, outcomes, content.store, fleet.registry)
     yield dg.MaterializeResult(
         metadata=_metadata(job, manifest, outcomes, fleet.registry),
@@ -91,7 +87,8 @@ def _metadata(
     attempts = registry.attempts(job.round(manifest.round))
     receipts = {outcome.receipt_cid: outcome.receipt for outcome in completed}
     curves = {
-        outcome.task.shard: [(point.step, point.loss) for point in outcome.receipt.losses] for outcome in completed
+        outcome.task.shard or "": [(point.step, point.loss) for point in outcome.receipt.losses]
+        for outcome in completed
     }
     picture = plots.line_chart(curves, "step", "loss")
     return {

@@ -1,10 +1,11 @@
 """Run tasks on the fleet from inside an asset: one Pipes session per attempt, and news for whoever watches."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 
 import dagster as dg
 
+from assets.background import iterate_in_background
 from assets.pipes import PipesSessions
 from assets.progress import Progress
 from atlas.content.store import ContentStore
@@ -16,7 +17,7 @@ from resources.opening import OpenJob
 from resources.outcomes import TaskOutcome, TaskUpdate
 
 
-async def run_tasks(
+def run_tasks(
     context: dg.AssetExecutionContext,
     job: OpenJob,
     tasks: Sequence[TaskSpec],
@@ -27,19 +28,23 @@ async def run_tasks(
     progress: Progress,
     address: tuple[str, Callable[[TaskSpec], str]],
     check: Gate | None = None,
-) -> AsyncIterator[TaskOutcome]:
+) -> Iterator[TaskOutcome]:
     """Yield the outcome of each task as it arrives; `address` is the asset that a task makes, and its partition."""
     with PipesSessions(context, *address) as sessions:
 
-        def hear(update: TaskUpdate) -> None:
-            sessions.hear(update)
-            progress.task(update)
+        async def work(tell: Callable[[TaskOutcome | TaskUpdate], None]) -> AsyncIterator[TaskOutcome | TaskUpdate]:
+            async with fleet.dispatcher(ledger, store) as dispatcher:
+                running = dispatcher.run(
+                    job, tasks[0].round, tasks, on_update=tell, pipes_env=sessions.environment, check=check
+                )
+                async with aclosing(running) as outcomes:
+                    async for outcome in outcomes:
+                        yield outcome
 
-        async with fleet.dispatcher(ledger, store) as dispatcher:
-            running = dispatcher.run(
-                job, tasks[0].round, tasks, on_update=hear, pipes_env=sessions.environment, check=check
-            )
-            async with aclosing(running) as outcomes:
-                async for outcome in outcomes:
-                    progress.ended(outcome)
-                    yield outcome
+        for news in iterate_in_background(work):
+            if isinstance(news, TaskUpdate):
+                sessions.hear(news)
+                progress.task(news)
+            else:
+                progress.ended(news)
+                yield news

@@ -1,7 +1,6 @@
 """What one node makes of one shard in one round."""
 
 from collections.abc import Callable
-from contextlib import aclosing
 
 import dagster as dg
 
@@ -27,7 +26,7 @@ from resources.outcomes import CompletedTask
     kinds={"huggingface", "safetensors"},
     pool="nodes",
 )
-async def shard_adapter(
+def shard_adapter(
     context: dg.AssetExecutionContext,
     fleet: FleetResource,
     content: ContentResource,
@@ -36,10 +35,10 @@ async def shard_adapter(
 ) -> dg.MaterializeResult:
     """A LoRA adapter that one node trained on one shard; round_manifest trains a whole round of them at once."""
     key = context.partition_key.keys_by_dimension
-    job, number = find_round(key["round"], fleet, content)
+    job, number = find_round(key["round"], fleet, content, ledger)
     _, shard = partitions.parse_shard_key(key["shard"])
     base = rounds.base_checkpoint(job, number, ledger.client)
-    outcomes = run_tasks(
+    (outcome,) = run_tasks(
         context,
         job,
         rounds.training_tasks(job, number, base, shards=[shard]),
@@ -50,8 +49,6 @@ async def shard_adapter(
         address=("shard_adapter", adapter_partition(job.name)),
         check=rounds.update_gate(base, content.store),
     )
-    async with aclosing(outcomes):
-        outcome = await anext(outcomes)
     if not isinstance(outcome, CompletedTask):
         raise dg.Failure(f"Shard {shard} was not trained: {outcome.reason}", allow_retries=False)
     return dg.MaterializeResult(metadata=adapter_metadata(outcome), data_version=dg.DataVersion(outcome.result))
@@ -59,7 +56,7 @@ async def shard_adapter(
 
 def adapter_partition(job: str) -> Callable[[TaskSpec], str]:
     """Which partition of `shard_adapter` a training task of this job makes."""
-    return lambda task: str(partitions.round_shard_key(job, task.round, task.shard))
+    return lambda task: str(partitions.round_shard_key(job, task.round, task.shard or ""))
 
 
 def adapter_event(job: str, outcome: CompletedTask) -> dg.AssetMaterialization:
@@ -94,6 +91,6 @@ def adapter_metadata(outcome: CompletedTask) -> dict[str, dg.MetadataValue]:
         facts["resumed_from"] = dg.MetadataValue.text(receipt.resumed_from)
     if curve:
         facts["loss"] = dg.MetadataValue.float(curve[-1][1])
-        picture = plots.line_chart({outcome.task.shard: curve}, "step", "loss")
+        picture = plots.line_chart({outcome.task.shard or "": curve}, "step", "loss")
         facts["loss_curve"] = dg.MetadataValue.md(plots.as_markdown(picture, "loss by step"))
     return facts

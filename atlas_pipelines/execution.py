@@ -23,7 +23,7 @@ def execute_round(
 
     Raises the `AtlasError` that stopped it, or `RoundFailed`.
     """
-    instance.add_dynamic_partitions(partitions.rounds.name, [key])
+    instance.add_dynamic_partitions(partitions.ROUNDS, [key])
     log.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -23,8 +23,8 @@ def weekly_retraining(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunR
     """One run request per round; the runs of one job wait for each other."""
     instance, day = context.instance, context.scheduled_execution_time.strftime("%Y%m%d")
     finished = finished_jobs(
-        rounds=instance.get_dynamic_partitions(partitions.rounds.name),
-        jobs=instance.get_dynamic_partitions(partitions.jobs.name),
+        rounds=instance.get_dynamic_partitions(partitions.ROUNDS),
+        jobs=instance.get_dynamic_partitions(partitions.JOBS),
         settled=instance.get_materialized_partitions(dg.AssetKey("reward_settlement")),
     )
     if not finished:
@@ -32,7 +32,7 @@ def weekly_retraining(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunR
     for job, count in finished.items():
         name = retraining_name(job, day)
         keys = [partitions.round_key(name, number) for number in range(1, count + 1)]
-        instance.add_dynamic_partitions(partitions.rounds.name, keys)
+        instance.add_dynamic_partitions(partitions.ROUNDS, keys)
         config = dg.RunConfig(ops={"base_checkpoint": LaunchConfig(repeat=job)})
         for key in keys:
             yield dg.RunRequest(run_key=key, partition_key=key, run_config=config, tags=round_tags(key))

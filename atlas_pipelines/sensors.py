@@ -30,8 +30,8 @@ def next_round(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.Skip
     instance = context.instance
     runs = instance.get_runs(dg.RunsFilter(statuses=WORKING))
     keys = next_rounds(
-        rounds=instance.get_dynamic_partitions(partitions.rounds.name),
-        jobs=instance.get_dynamic_partitions(partitions.jobs.name),
+        rounds=instance.get_dynamic_partitions(partitions.ROUNDS),
+        jobs=instance.get_dynamic_partitions(partitions.JOBS),
         settled=instance.get_materialized_partitions(dg.AssetKey("reward_settlement")),
         busy={run.tags[JOB_TAG] for run in runs if JOB_TAG in run.tags},
     )

@@ -45,13 +45,16 @@ class Agent:
         self._bench.tidy()
         await persist(self._beat_on_chain, ChainUnreachable, chain_seconds)
         try:
-            await self._shop.bus.subscribe(subjects.assign(self._heartbeat.node_id), self._on_hint)
+            await persist(self._listen, BusUnreachable, self._shop.config.heartbeat_seconds)
             on_ready()
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(repeat(self._beat_on_chain, chain_seconds, ChainError))
                 loops.create_task(repeat(self._beat_on_bus, self._shop.config.heartbeat_seconds, AtlasError))
         finally:
             await self._let_go()
+
+    async def _listen(self) -> None:
+        await self._shop.bus.subscribe(subjects.assign(self._heartbeat.node_id), self._on_hint)
 
     async def _on_hint(self, message: Message) -> dict[str, Any] | None:
         hint = message.read(AssignHint)

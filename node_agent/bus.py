@@ -96,6 +96,7 @@ class Bus:
         """Hand each genuine, fresh message to `handler`, in order; a mapping that it returns is the signed answer.
 
         What a handler raises is logged, and its message goes unanswered. `*` stands for one part of a subject.
+        The server has the subscription on return; raises `BusUnreachable` when it does not answer.
         """
 
         async def on_message(raw: Msg) -> None:
@@ -112,11 +113,15 @@ class Bus:
                 log.exception("the handler of %s failed", raw.subject)
 
         try:
-            await self._client.subscribe(subject, cb=on_message)
+            subscription = await self._client.subscribe(subject, cb=on_message)
+        except (nats.errors.Error, OSError) as error:
+            raise BusError(f"Cannot subscribe to {subject}: {error}.") from error
+        try:
             # nats-py sends the ping of a flush ahead of what is waiting, so that only the second one comes after it.
             await self._client.flush()
             await self._client.flush()
         except (nats.errors.Error, OSError) as error:
+            await subscription.unsubscribe()
             raise BusUnreachable(f"The message server did not take a subscription to {subject}: {error}.") from error
 
     async def request(self, subject: str, body: dict[str, Any], timeout: float, sender: str | None = None) -> Message:

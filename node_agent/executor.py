@@ -115,7 +115,7 @@ class Trainer:
                         self._on_message(message)
                 code = await process.wait()
             finally:
-                self.kill()
+                _kill_group(process)
                 await process.wait()
         return TrainerExit(code, tail(self._log, begin))
 
@@ -128,8 +128,14 @@ class Trainer:
     def kill(self) -> None:
         """End the trainer and whatever it started, at once."""
         self._stopping = True
-        if self._process is not None and self._process.returncode is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process is not None:
+            _kill_group(self._process)
+
+
+def _kill_group(process: asyncio.subprocess.Process) -> None:
+    """A trainer leads a group of its own; once it has ended, its id may be somebody else's."""
+    if process.returncode is None:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def parse_pipes(line: bytes) -> dict[str, Any] | None:

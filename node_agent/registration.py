@@ -9,13 +9,19 @@ from chain_bridge.errors import OutcomeUnknown
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Node
 from node_agent.config import NodeConfig, NodeHome
+from node_agent.errors import ConfigError
 from node_agent.machine import Machine
 
 log = logging.getLogger(__name__)
 
 
 def open_store(home: NodeHome, config: NodeConfig) -> CachedStore:
-    """The node's own content over the content that it shares with the coordinator."""
+    """The node's own content over the content that it shares with the coordinator.
+
+    Raises `ConfigError` when the shared folder is not there, since a new one in its place would be shared with nobody.
+    """
+    if not config.content.is_dir():
+        raise ConfigError(f"`content` is {config.content}, which is no folder here. Mount it, or correct the settings.")
     return CachedStore(LocalStore(home.content), LocalStore(config.content))
 
 

@@ -93,6 +93,8 @@ class TaskProgress:
                 # A trainer keeps its newest checkpoints only, and training is worth more than any one of them.
                 log.warning("checkpoint %d of task %s was not uploaded: %s", step, self.entry.hint.task_id, error)
                 continue
+            if self.entry.ended:
+                return
             saved = SavedCheckpoint(step=step, cid=cid)
             self.update(checkpoints=[*self.entry.checkpoints, saved])
             self._say(subjects.rollback(self.entry.hint.job_id), self.entry.report().to_body())

@@ -66,6 +66,7 @@ class Workbench:
     def step(self) -> None:
         """Do what the plan says, once."""
         unfinished = {entry.task: entry for entry in self._shop.journal.unfinished()}
+        self._misses = {task: count for task, count in self._misses.items() if task in unfinished}
         observed = Observed(
             unfinished=list(unfinished),
             running={task: slot for task, (slot, _) in self._runs.items()},
@@ -138,7 +139,7 @@ class Workbench:
         finally:
             del self._runs[task]
         log.info("task %s %s%s", entry.hint.task_id, entry.state, f": {entry.error}" if entry.error else "")
-        if entry.state == "failed" and self._misses.get(task, 0) < LOOKS:
+        if entry.state == "failed" and entry.error != LOST:
             await self._give_back(entry)
         await self._clean(entry)
         self.step()
@@ -158,7 +159,7 @@ class Workbench:
 
     async def _clean(self, entry: Entry) -> None:
         """Make room: the task's folder, and with idle slots the content that is over the limit."""
-        self._misses.pop(entry.task, None)
         await asyncio.to_thread(shutil.rmtree, work_folder(self._shop.home, entry), ignore_errors=True)
         if not self._runs:
-            await asyncio.to_thread(self._shop.store.local.trim, int(self._shop.config.cache_gigabytes * 1e9))
+            # Not in a thread: no task may begin to read what is being removed.
+            self._shop.store.local.trim(int(self._shop.config.cache_gigabytes * 1e9))

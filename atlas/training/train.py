@@ -68,8 +68,9 @@ def train(
 ) -> TrainResult:
     """Run the spec's steps over the shard, from `base_adapter` (None: untrained) or from `resume`.
 
-    `on_checkpoint` gets a file in `work` every `checkpoint_every` steps; the newest three stay there. `should_stop` is
-    asked after each step, so that every run moves on; on True it gets an emergency checkpoint and the run ends.
+    `on_checkpoint` gets a file in `work` every `checkpoint_every` steps; the newest three of this run stay there.
+    `should_stop` is asked after each step, so that every run moves on; on True an emergency checkpoint is written and
+    the run ends.
     Raises `DataError`, `ModelError`, `CorruptContent` or `TrainingError` for an input that does not fit.
     """
     spec, training = request.spec, request.spec.training
@@ -90,13 +91,13 @@ def train(
     if request.resume is not None:
         state = load_checkpoint(request.resume, run, model, optimizer, rows_per_step, training.steps)
 
-    # Only the rows that the remaining steps will see are tokenized, all at once.
+    # Only the rows that the steps will see are tokenized, all at once.
     order = row_order(len(rows), request.seed, training.steps * rows_per_step)
-    needed = sorted(set(order[state.rows_seen :]))
-    encoded = task.encode_rows([rows[index] for index in needed], adapted.tokenizer, spec) if needed else []
+    needed = sorted(set(order))
+    encoded = task.encode_rows([rows[index] for index in needed], adapted.tokenizer, spec)
     examples = dict(zip(needed, encoded, strict=True))
 
-    stopped = False
+    stopped, written = False, list[Path]()
     while state.step < training.steps and not stopped:
         started = clock()
         step_examples = [examples[index] for index in order[state.rows_seen : state.rows_seen + rows_per_step]]
@@ -132,7 +133,9 @@ def train(
             path = request.work / f"checkpoint-{state.step:06d}.safetensors"
             save_checkpoint(path, run, state, model, optimizer)
             on_checkpoint(state.step, path)
-            _remove_old_checkpoints(request.work)
+            written.append(path)
+            if len(written) > KEPT_CHECKPOINTS:
+                written.pop(0).unlink(missing_ok=True)
 
     adapter = None if stopped else request.work / "adapter.safetensors"
     if adapter is not None:
@@ -174,8 +177,3 @@ def _finite(loss: torch.Tensor, norm: torch.Tensor, step: int, rate: float) -> f
             "Lower training.learning_rate or raise training.warmup_steps."
         )
     return float(value)
-
-
-def _remove_old_checkpoints(work: Path) -> None:
-    for path in sorted(work.glob("checkpoint-*.safetensors"))[:-KEPT_CHECKPOINTS]:
-        path.unlink()

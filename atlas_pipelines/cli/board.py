@@ -9,7 +9,7 @@ from rich.table import Table
 from atlas.spec import TaskSpec
 from resources.outcomes import CompletedTask, TaskOutcome, TaskUpdate
 
-STATES = {"assigned": "assigned", "adopted": "done before", "waiting": "waiting", "lost": "lost"}
+STATES = {"assigned": "assigned", "adopted": "taken over", "waiting": "waiting", "lost": "lost"}
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,9 @@ def show(name: Annotated[str, typer.Argument(help="The job's name.")], json: Jso
         raise JobNotFound(f"No job {name!r} was opened here. List the jobs with: atlas job ls")
     with using_network(home) as addresses:
         store = LocalStore(addresses.content)
-        job = load_job(name, store, registry, addresses.network.contract)
-        summary = summarize(job, registry, store, Ledger(addresses.network, None))
+        ledger = Ledger(addresses.network)
+        job = load_job(name, store, registry, ledger.contract)
+        summary = summarize(job, registry, store, ledger)
     if json:
         print_json(summary.model_dump(mode="json"))
     else:

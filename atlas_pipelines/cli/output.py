@@ -31,7 +31,7 @@ def print_json(value: Any) -> None:
 class CleanErrors(TyperGroup):
     """A group of commands that tells of an `AtlasError` in words, without a traceback, and exits with 1."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)

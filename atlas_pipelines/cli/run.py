@@ -72,7 +72,7 @@ def train(order: JobSpec, config: LaunchConfig, agents: int, threads: int, conso
         dg.DagsterInstance.get() as instance,
         Watching(console) as watching,
     ):
-        ledger = Ledger(addresses.network, None)
+        ledger = Ledger(addresses.network)
         for number in range(1, order.rounds + 1):
             key = partitions.round_key(order.name, number)
             if _is_settled(instance, key, order, number, registry, ledger):
@@ -81,7 +81,7 @@ def train(order: JobSpec, config: LaunchConfig, agents: int, threads: int, conso
             watching.begin(f"{key}, {number} of {order.rounds}")
             execute_round(instance, key, config, watching, home.logs / f"{key}.log")
             watching.end()
-        job = load_job(order.name, LocalStore(addresses.content), registry, addresses.network.contract)
+        job = load_job(order.name, LocalStore(addresses.content), registry, ledger.contract)
         summary = summarize(job, registry, LocalStore(addresses.content), ledger)
     return summary.model_copy(update={"seconds": round(time.monotonic() - started, 3)}), addresses.network.denom
 

@@ -44,7 +44,7 @@ class Watching(Progress):
 
     def note(self, text: str) -> None:
         """Print one line."""
-        self._console.print(Text(text))
+        self._console.print(Text(text), soft_wrap=True)
 
     def task(self, update: TaskUpdate) -> None:
         """Move one line of the board."""
@@ -63,7 +63,7 @@ class Watching(Progress):
         if self._live is not None:
             self._live.update(draw(self._title, self._lines), refresh=True)
         elif is_worth_a_line(before, after):
-            self._console.print(Text(f"  {describe(after)}"))
+            self._console.print(Text(f"  {describe(after)}"), soft_wrap=True)
 
 
 def is_worth_a_line(before: Line, after: Line) -> bool:

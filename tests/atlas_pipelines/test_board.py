@@ -134,4 +134,4 @@ def test_every_turn_of_a_task_shows_on_a_terminal(event):
         watching.begin("sentiment-r0001")
         watching.task(update(event, node=1))
         watching.end()
-    assert {"waiting": "waiting", "adopted": "done before", "lost": "lost"}[event] in console.file.getvalue()
+    assert {"waiting": "waiting", "adopted": "taken over", "lost": "lost"}[event] in console.file.getvalue()

@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from nats_server import NatsServer
-from network import ENVIRONMENT, AgentProcess, SmallNetwork, ask, ask_until, wait_until
+from small_network import ENVIRONMENT, AgentProcess, SmallNetwork, ask, ask_until, wait_until
 
 from atlas.signing import KeySigner
 from atlas.spec import TaskSpec

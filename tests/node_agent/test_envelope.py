@@ -123,14 +123,14 @@ def test_stale_and_future_messages_are_refused(age: float) -> None:
             guard.admit(envelope, now)
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 100), st.floats(-70, 70)), max_size=30))
-def test_no_history_admits_an_envelope_twice(history: list[tuple[int, float, float]]) -> None:
-    """However the clock and the senders' clocks go, one envelope passes at most once."""
+@given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 100)), max_size=30))
+def test_no_history_admits_an_envelope_twice(history: list[tuple[int, float]]) -> None:
+    """Whatever comes when, from clocks behind and ahead of ours, one envelope passes at most once."""
     guard = ReplayGuard(born=0.0)
     envelopes = [seal(ALICE, "atlas.test", {}, 500.0 + 40 * index, f"{index:032x}") for index in range(6)]
     admitted: list[int] = []
     now = 400.0
-    for index, pause, _ in history:
+    for index, pause in history:
         now += pause
         try:
             guard.admit(envelopes[index], now)

@@ -62,6 +62,11 @@ async def test_the_last_words_are_those_of_this_run_alone(tmp_path: Path) -> Non
     assert len(end.tail) <= 4000
 
 
+async def test_a_trainer_can_be_run_again(tmp_path: Path) -> None:
+    running = trainer(tmp_path, "import time; time.sleep(0.2)", Heard())
+    assert [(await running.run(ENVIRONMENT)).code for _ in range(2)] == [0, 0]
+
+
 async def test_a_trainer_may_save_its_work_on_sigterm(tmp_path: Path) -> None:
     heard = Heard()
     code = LISTEN + (

@@ -30,7 +30,11 @@ from resources.settlement import settle_round
 
 pytestmark = [pytest.mark.slow, pytest.mark.system]
 
-TWO_SHARDS = {"shard_by": {"rows": 100}}
+
+def two_shards(tiny_spec, **training: int) -> JobSpec:
+    """One shard for each of two agents."""
+    rule = {"shard_by": {"rows": 100}}
+    return JobSpec.load(tiny_spec(dataset=rule, training={"learning_rate": 0.001, **training}))
 
 
 class Coordinator:
@@ -92,9 +96,7 @@ async def test_a_round_is_trained_evaluated_and_paid(home, tiny_spec):
 
 
 async def test_a_killed_agent_s_shard_goes_on_from_its_last_checkpoint_elsewhere(home, tiny_spec):
-    spec = JobSpec.load(
-        tiny_spec(dataset=TWO_SHARDS, training={"steps": 1500, "checkpoint_every": 20, "learning_rate": 0.001})
-    )
+    spec = two_shards(tiny_spec, steps=1500, checkpoint_every=20)
     killed = []
 
     def kill_one(update):
@@ -125,9 +127,7 @@ async def test_a_killed_agent_s_shard_goes_on_from_its_last_checkpoint_elsewhere
 
 
 async def test_a_coordinator_that_starts_again_in_mid_round_trains_and_pays_nothing_twice(home, tiny_spec):
-    spec = JobSpec.load(
-        tiny_spec(dataset=TWO_SHARDS, training={"steps": 300, "checkpoint_every": 50, "learning_rate": 0.001})
-    )
+    spec = two_shards(tiny_spec, steps=300, checkpoint_every=50)
     with ensure_local_network(home):
         async with Coordinator(home, spec) as first, first.training() as running:
             early = await anext(running)
@@ -151,9 +151,7 @@ async def test_a_coordinator_that_starts_again_in_mid_round_trains_and_pays_noth
 
 
 async def test_an_agent_that_is_killed_and_started_again_keeps_its_task(home, tiny_spec):
-    spec = JobSpec.load(
-        tiny_spec(dataset=TWO_SHARDS, training={"steps": 1000, "checkpoint_every": 50, "learning_rate": 0.001})
-    )
+    spec = two_shards(tiny_spec, steps=1000, checkpoint_every=50)
     killed = []
 
     def kill_one(update):

@@ -63,21 +63,20 @@ class Workplace:
                 found.append(process)
         return found
 
+    def wait_for(self, condition: Callable[[], object], what: str, seconds: float = 240) -> object:
+        """Poll until the condition is true and return its value."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            value = condition()
+            if value:
+                return value
+            time.sleep(0.1)
+        raise AssertionError(f"waited {seconds} s in vain for {what}")
+
     def stop_everything(self) -> None:
         for process in self.processes():
             if process.pid != os.getpid() and process.is_running():
                 process.send_signal(signal.SIGKILL)
-
-
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 240) -> object:
-    """Poll until the condition is true and return its value."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.1)
-    raise AssertionError(f"waited {seconds} s in vain for {what}")
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import signal
 
 import pytest
-from conftest import wait_until
 
 from resources.jobs import JobRegistry
 
@@ -20,17 +19,17 @@ def test_a_second_start_adopts_what_is_done(workplace, tiny_spec):
 
     def some_but_not_all():
         job = registry.job("tiny")
-        attempts = registry.attempts(job.contract, job.job_id, 1) if job else []
+        attempts = registry.attempts(job.round(1)) if job else []
         done = {attempt.task_id: attempt.receipt_cid for attempt in attempts if attempt.state == "completed"}
         return done if 1 <= len(done) < 4 else None
 
-    done = wait_until(some_but_not_all, "a round that is half done")
+    done = place.wait_for(some_but_not_all, "a round that is half done")
     run.send_signal(signal.SIGKILL)
     run.wait()
 
     summary = place.json("run", spec)
     job = registry.job("tiny")
-    attempts = registry.attempts(job.contract, job.job_id, 1)
+    attempts = registry.attempts(job.round(1))
     kept = {attempt.task_id: attempt.receipt_cid for attempt in attempts if attempt.task_id in done}
     assert kept == done, "a finished shard was trained again"
     assert {task["attempt"] for task in summary["tasks"]} == {1}

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from atlas.errors import CorruptContent, DataError, ModelError, TrainingError
 from atlas.manifests import ModelManifest
 from atlas.spec import JobSpec
 from atlas.training.progress import Progress
+from atlas.training.rows import read_rows, row_order
+from atlas.training.schedules import learning_rate
 from atlas.training.train import TrainRequest, TrainResult, train
 
 TASKS = ["sequence-classification", "causal-lm"]
@@ -121,12 +125,62 @@ def test_bytes_do_not_depend_on_threads_or_the_state_of_the_process(task: str, m
     assert one.losses == two.losses
 
 
-def test_the_seed_of_the_request_orders_rows_and_dropout(make_request: MakeRequest) -> None:
-    request = make_request("causal-lm")
-    first, _, _ = run(request)
-    expected = adapter_bytes(first)
-    other, _, _ = run(dataclasses.replace(request, seed=8))
-    assert adapter_bytes(other) != expected
+def test_the_seed_of_the_request_orders_the_rows(make_request: MakeRequest) -> None:
+    request = make_request("causal-lm", dropout=0.0)
+    first = adapter_bytes(run(request)[0])
+    assert adapter_bytes(run(dataclasses.replace(request, seed=8))[0]) != first
+
+
+def test_dropout_is_the_specs_alone_and_driven_by_the_seed_of_the_request(
+    make_request: MakeRequest, tmp_path: Path
+) -> None:
+    one_row = tmp_path / "one.jsonl"  # one row has one order, so that the seed can act through dropout alone
+    one_row.write_text('{"label":"good","text":"a good film"}\n')
+
+    def result(seed: int, dropout: float) -> bytes:
+        request = make_request("sequence-classification", dropout=dropout)
+        return adapter_bytes(run(dataclasses.replace(request, shard=one_row, seed=seed))[0])
+
+    assert result(7, dropout=0.2) != result(8, dropout=0.2)
+    assert result(7, dropout=0.0) == result(8, dropout=0.0)
+    assert result(7, dropout=0.2) != result(7, dropout=0.0)
+
+
+def test_every_step_is_that_of_a_plain_peft_loop(make_request: MakeRequest, bert_folder: Path) -> None:
+    request = make_request(
+        "sequence-classification", dropout=0.0, schedule="cosine", learning_rate=1e-2, max_grad_norm=0.1
+    )
+    spec, rows = request.spec, read_rows(request.shard, request.spec)
+    result, _, _ = run(request)
+
+    torch.manual_seed(spec.training.seed)
+    base = AutoModelForSequenceClassification.from_pretrained(bert_folder, num_labels=2)
+    torch.manual_seed(spec.training.seed)
+    config = LoraConfig(task_type="SEQ_CLS", r=4, lora_alpha=8, target_modules=["query", "value"])
+    model = get_peft_model(base, config).eval()
+    tokenizer = AutoTokenizer.from_pretrained(bert_folder)
+    weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    matrices = [parameter for parameter in weights if parameter.dim() > 1]
+    biases = [parameter for parameter in weights if parameter.dim() == 1]
+    optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.01}, {"params": biases, "weight_decay": 0.0}])
+    losses, norms = [], []
+    for step, rate in enumerate([learning_rate(step, spec.training) for step in range(STEPS)]):
+        batch = [rows[index] for index in row_order(len(rows), request.seed, 6 * STEPS)[6 * step : 6 * step + 6]]
+        inputs = tokenizer([row.text for row in batch], return_tensors="pt", padding=True)
+        output = model(**inputs, labels=torch.tensor([row.label for row in batch]))
+        output.loss.backward()
+        norms.append(torch.nn.utils.clip_grad_norm_(weights, 0.1).item())
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(output.loss.item())
+
+    assert min(norms) < 0.1 < max(norms)  # so that clipping is seen
+    assert [point.loss for point in result.losses] == pytest.approx(losses, rel=1e-4)
+    assert result.adapter is not None
+    for name, tensor in get_peft_model_state_dict(model).items():
+        torch.testing.assert_close(load_file(result.adapter)[name], tensor, rtol=1e-2, atol=1e-4)
 
 
 def test_accumulation_is_the_same_step_as_a_larger_batch(make_request: MakeRequest) -> None:

@@ -118,6 +118,7 @@ class SmallNetwork:
         self.network = network.model_copy(update={"contract": contract})
         self.ledger = Ledger(self.network, self.key)
         self.store = LocalStore(self.folder / "content")
+        self.store.root.mkdir()
 
     def start_chain(self) -> str:
         """The chain, on the same port as before; its URL."""

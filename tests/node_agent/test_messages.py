@@ -1,0 +1,51 @@
+"""Bodies and subjects: what comes in from another machine is checked field by field."""
+
+from typing import Any
+
+import pytest
+
+from node_agent import subjects
+from node_agent.bus import Message
+from node_agent.errors import RefusedMessage
+from node_agent.messages import AssignHint, TaskReport
+
+CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
+HINT: dict[str, Any] = {"task": CID, "task_id": "0" * 16, "job_id": 1, "round": 1, "slot": 0, "attempt": 1}
+
+
+def test_a_body_reads_back() -> None:
+    hint = AssignHint(**HINT, pipes={"DAGSTER_PIPES_CONTEXT": "x"})
+    assert Message("s", "sender", hint.to_body()).read(AssignHint) == hint
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"task": "../../etc/passwd"}, "task"),
+        ({"task_id": "../x"}, "task_id"),
+        ({"task_id": "a.b.c.*.>"}, "task_id"),
+        ({"attempt": 0}, "attempt"),
+        ({"slot": -1}, "slot"),
+        ({"pipes": {"LD_PRELOAD": "/tmp/evil.so"}}, "LD_PRELOAD"),
+        ({"more": 1}, "more"),
+    ],
+)
+def test_a_bad_hint_is_refused_by_name(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(RefusedMessage, match=named):
+        Message("s", "sender", {**HINT, **change}).read(AssignHint)
+
+
+def test_a_report_with_a_loss_that_is_no_number_is_refused() -> None:
+    report = {"task_id": "0" * 16, "task": CID, "attempt": 1, "state": "in_progress", "loss": float("inf")}
+    with pytest.raises(RefusedMessage, match="loss"):
+        Message("s", "sender", report).read(TaskReport)
+
+
+def test_subjects() -> None:
+    assert subjects.assign(7) == "atlas.tasks.assign.7"
+    assert subjects.pipes("0" * 16) == "atlas.tasks.0000000000000000.pipes"
+    assert subjects.gradients(3) == "atlas.fl.gradients.3"
+    assert subjects.model(3) == "atlas.fl.model.3"
+    assert subjects.aggregator(3) == "atlas.fl.aggregator.3"
+    assert subjects.rollback(3) == "atlas.recovery.rollback.3"
+    assert subjects.heartbeat("*") == "atlas.nodes.*.heartbeat"

@@ -1,0 +1,131 @@
+"""What others hear of a running task, over a real bus, journal and store."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atlas.content.cached import CachedStore
+from atlas.content.local import LocalStore
+from atlas.signing import KeySigner
+from chain_bridge.network import Network
+from node_agent import subjects
+from node_agent.bus import Bus, Message
+from node_agent.config import NodeConfig, NodeHome
+from node_agent.journal import Journal
+from node_agent.messages import AssignHint, TaskReport
+from node_agent.task_progress import TaskProgress
+from node_agent.workshop import Workshop
+
+HINT = AssignHint(
+    task="bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy",
+    task_id="0" * 16,
+    job_id=1,
+    round=1,
+    slot=0,
+    attempt=1,
+)
+
+
+@pytest.fixture
+async def workshop(tmp_path: Path, nats_server: Any, alice: KeySigner) -> AsyncIterator[Workshop]:
+    network = Network(chain_id="test", url="grpc+http://127.0.0.1:1", contract="atlas1contract")
+    config = NodeConfig(network=network, bus=nats_server.url, content=tmp_path / "shared")
+    store = CachedStore(LocalStore(tmp_path / "own"), LocalStore(config.content))
+    bus = await Bus.connect(nats_server.url, alice)
+    yield Workshop(NodeHome(tmp_path), config, Journal(tmp_path / "journal.db"), store, bus, alice, lambda: 5.0)
+    await bus.close()
+
+
+@pytest.fixture
+async def heard(nats_server: Any, bob: KeySigner) -> AsyncIterator[asyncio.Queue[Message]]:
+    bus = await Bus.connect(nats_server.url, bob)
+    messages: asyncio.Queue[Message] = asyncio.Queue()
+    await bus.subscribe("atlas.>", messages.put)
+    yield messages
+    await bus.close()
+
+
+def pipes(method: str, **params: Any) -> dict[str, Any]:
+    return {"__dagster_pipes_version": "0.1", "method": method, "params": params}
+
+
+def custom(kind: str, **values: Any) -> dict[str, Any]:
+    return pipes("report_custom_message", payload={"kind": kind, **values})
+
+
+async def drain(heard: asyncio.Queue[Message], count: int) -> list[Message]:
+    return [await asyncio.wait_for(heard.get(), 10) for _ in range(count)]
+
+
+async def test_progress_is_told_and_not_journaled(workshop: Workshop, heard: asyncio.Queue[Message]) -> None:
+    progress = TaskProgress(workshop, workshop.journal.accept(HINT))
+    progress.on_message(custom("progress", step=3, steps=9, loss=0.5, tokens_per_second=1.0))
+    assert (progress.entry.report().step, progress.entry.report().loss) == (3, 0.5)
+    assert workshop.journal[HINT.task].step == 0, "a step a fsync would slow training down"
+    (message,) = await drain(heard, 1)
+    assert message.subject == subjects.pipes(HINT.task_id)
+    assert message.body["pipes"]["params"]["payload"]["step"] == 3
+    await progress.close()
+
+
+async def test_a_loss_that_is_no_number_ends_nothing(workshop: Workshop) -> None:
+    progress = TaskProgress(workshop, workshop.journal.accept(HINT))
+    progress.on_message(custom("progress", step=3, steps=9, loss=float("nan"), tokens_per_second=1.0))
+    await progress.settle()
+    assert progress.entry.report().loss is None
+    await progress.close()
+
+
+async def test_a_checkpoint_is_uploaded_journaled_and_announced_before_the_session_closes(
+    workshop: Workshop, heard: asyncio.Queue[Message], tmp_path: Path
+) -> None:
+    path = tmp_path / "checkpoint-000004.safetensors"
+    path.write_bytes(b"moments")
+    progress = TaskProgress(workshop, workshop.journal.accept(HINT))
+    progress.on_message(custom("checkpoint", step=4, path=str(path)))
+    progress.on_message(pipes("closed"))
+    await progress.settle()
+    (saved,) = workshop.journal[HINT.task].checkpoints
+    assert LocalStore(tmp_path / "shared").read(saved.cid) == b"moments"
+    rollback, announced, closed = await drain(heard, 3)
+    assert rollback.subject == subjects.rollback(1)
+    assert rollback.read(TaskReport).checkpoint == saved
+    payload = announced.body["pipes"]["params"]["payload"]
+    assert payload == {"kind": "checkpoint", "step": 4, "cid": saved.cid}, "no path of this machine goes out"
+    assert closed.body["pipes"]["method"] == "closed"
+    await progress.close()
+
+
+async def test_an_overtaken_a_vanished_and_an_old_checkpoint_are_left_out(workshop: Workshop, tmp_path: Path) -> None:
+    progress = TaskProgress(workshop, workshop.journal.accept(HINT))
+    paths = {step: tmp_path / f"checkpoint-{step:06d}.safetensors" for step in (2, 4, 6)}
+    for step in (2, 6):
+        paths[step].write_bytes(b"moments %d" % step)
+    progress.save_checkpoint(4, paths[4])
+    await progress.settle()
+    assert progress.entry.checkpoints == [], "the trainer had removed it already"
+    progress.save_checkpoint(2, paths[2])
+    progress.save_checkpoint(6, paths[6])
+    await progress.settle()
+    assert [saved.step for saved in progress.entry.checkpoints] == [6]
+    progress.save_checkpoint(2, paths[2])
+    await progress.settle()
+    assert [saved.step for saved in workshop.journal[HINT.task].checkpoints] == [6]
+    await progress.close()
+
+
+async def test_without_a_bus_everything_but_the_news_goes_on(
+    workshop: Workshop, nats_server: Any, tmp_path: Path
+) -> None:
+    await workshop.bus.close()
+    path = tmp_path / "checkpoint-000004.safetensors"
+    path.write_bytes(b"moments")
+    progress = TaskProgress(workshop, workshop.journal.accept(HINT))
+    progress.save_checkpoint(4, path)
+    progress.announce()
+    await progress.settle()
+    assert [saved.step for saved in workshop.journal[HINT.task].checkpoints] == [4]
+    await progress.close()

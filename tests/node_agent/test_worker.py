@@ -1,0 +1,192 @@
+"""The trainer process itself, on a tiny model: its messages, its exit codes, and what it will not do."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster_pipes import encode_param
+
+from atlas.content.local import LocalStore
+from atlas.data.prepare import prepare_dataset
+from atlas.model_files import model_manifest
+from atlas.spec import JobSpec
+from node_agent.executor import trainer_environment, worker_command
+from node_agent.work_order import EXIT_STOPPED, EvaluatedAdapter, WorkOrder, WorkResult
+from node_agent.worker import CONTEXT, MESSAGES, pipes_parameters
+
+TASK_ID = "0123456789abcdef"
+
+
+@pytest.fixture
+def order(tiny_spec: Any, tmp_path: Path) -> Callable[..., WorkOrder]:
+    """A work order over the first shard of the tiny dataset."""
+
+    def build(training: dict[str, Any], **changes: Any) -> WorkOrder:
+        spec = JobSpec.load(tiny_spec(training={"batch_size": 4, **training}))
+        store = LocalStore(tmp_path / "content")
+        dataset = prepare_dataset(spec.dataset, store, tmp_path / "cache", spec.training.seed)
+        fields = {
+            "kind": "train",
+            "task_id": TASK_ID,
+            "spec": spec,
+            "model": model_manifest(spec.model.source, None, tmp_path / "cache"),
+            "data": store.fetch(dataset.shards[0].cid),
+            "cache": tmp_path / "cache",
+            "threads": 1,
+            "device": "cpu",
+            "parent": os.getpid(),
+            "seed": 3,
+        }
+        return WorkOrder.model_validate({**fields, **changes})
+
+    return build
+
+
+class Worker:
+    """A worker process over `folder/task.json`."""
+
+    def __init__(self, folder: Path, order: WorkOrder, pipes: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        order.write(folder / "task.json")
+        self.process = subprocess.Popen(
+            worker_command(folder),
+            cwd=folder,
+            env=trainer_environment(os.environ, pipes or {}, 1, "", order.cache),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def next_message(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, self.process.communicate()
+        return json.loads(line)
+
+    def end(self) -> tuple[int, list[dict[str, Any]], str]:
+        output, errors = self.process.communicate(timeout=300)
+        return self.process.returncode, [json.loads(line) for line in output.splitlines() if line[:1] == "{"], errors
+
+
+def payloads(messages: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    customs = [m["params"]["payload"] for m in messages if m["method"] == "report_custom_message"]
+    return [payload for payload in customs if payload["kind"] == kind]
+
+
+@pytest.mark.slow
+def test_a_stopped_worker_leaves_a_checkpoint_and_the_next_one_ends_with_the_same_adapter(
+    order: Any, tmp_path: Path
+) -> None:
+    work = order({"steps": 400, "checkpoint_every": 1000})
+    whole = Worker(tmp_path / "whole", work)
+    first = Worker(tmp_path / "first", work)
+    while not payloads([first.next_message()], "progress"):
+        pass
+    first.process.send_signal(signal.SIGTERM)
+    code, messages, errors = first.end()
+    assert code == EXIT_STOPPED, errors
+    assert not (tmp_path / "first" / "result.json").exists()
+    (saved,) = payloads(messages, "checkpoint")
+    assert 0 < saved["step"] < 400
+    assert messages[-1]["method"] == "closed"
+
+    second = Worker(tmp_path / "second", work.model_copy(update={"resume": Path(saved["path"])}))
+    code, messages, errors = second.end()
+    assert code == 0, errors
+    assert payloads(messages, "progress")[0]["step"] == saved["step"] + 1
+    result = WorkResult.read(tmp_path / "second" / "result.json")
+    assert (result.resumed, result.steps, len(result.losses)) == (True, 400, 400)
+    assert whole.end()[0] == 0
+    undisturbed = WorkResult.read(tmp_path / "whole" / "result.json")
+    assert result.adapter is not None
+    assert undisturbed.adapter is not None
+    assert result.adapter.read_bytes() == undisturbed.adapter.read_bytes()
+
+    # The checkpoint of another run (here: another seed) is passed over, not obeyed, and not fatal.
+    other = work.model_copy(update={"resume": Path(saved["path"]), "seed": 4})
+    third = Worker(tmp_path / "third", other)
+    code, messages, errors = third.end()
+    assert code == 0, errors
+    assert payloads(messages, "progress")[0]["step"] == 1
+    assert WorkResult.read(tmp_path / "third" / "result.json").resumed is False
+    assert any("starting afresh" in m["params"]["message"] for m in messages if m["method"] == "log")
+
+
+@pytest.mark.slow
+def test_an_evaluation_is_measured_and_stops_when_told(order: Any, tmp_path: Path) -> None:
+    judged = [EvaluatedAdapter(checkpoint="base", adapter=None)]
+    work = order({}, kind="evaluate", adapters=judged)
+    code, messages, errors = Worker(tmp_path / "whole", work).end()
+    assert code == 0, errors
+    result = WorkResult.read(tmp_path / "whole" / "result.json")
+    assert set(result.metrics["base"]) == {"loss", "accuracy", "macro_f1", "rows"}
+    assert result.adapter is None
+    assert result.steps == len(payloads(messages, "progress"))
+
+    many = [EvaluatedAdapter(checkpoint=f"base-{number}", adapter=None) for number in range(2000)]
+    stopped = Worker(tmp_path / "stopped", order({}, kind="evaluate", adapters=many))
+    while not payloads([stopped.next_message()], "progress"):
+        pass
+    stopped.process.send_signal(signal.SIGTERM)
+    assert stopped.end()[0] == EXIT_STOPPED
+    assert not (tmp_path / "stopped" / "result.json").exists()
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_stopped_while_it_loads_ends_at_once(order: Any, tmp_path: Path) -> None:
+    worker = Worker(tmp_path / "work", order({"steps": 100_000}))
+    assert worker.next_message()["method"] == "opened"
+    worker.process.send_signal(signal.SIGTERM)
+    code, messages, _ = worker.end()
+    assert code == EXIT_STOPPED
+    assert not payloads(messages, "progress")
+
+
+@pytest.mark.slow
+def test_a_foreseen_error_is_a_sentence(order: Any, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"label":"neutral","text":"fine"}\n')
+    code, messages, errors = Worker(tmp_path / "work", order({}, data=rows)).end()
+    assert code == 1
+    assert "DataError: Row 1 of rows.jsonl has the label 'neutral'" in errors
+    assert "Traceback" not in errors
+    assert messages[-1]["params"]["exception"]["name"] == "DataError"
+
+
+def test_a_worker_whose_agent_is_gone_does_nothing(order: Any, tmp_path: Path) -> None:
+    code, messages, _ = Worker(tmp_path / "work", order({}, parent=1)).end()
+    assert (code, messages) == (-signal.SIGKILL, [])
+
+
+def test_a_worker_without_a_work_order_says_so(tmp_path: Path) -> None:
+    environment = trainer_environment(os.environ, {}, 1, "", tmp_path)
+    command = [sys.executable, "-m", "node_agent.worker", "--task", str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "task.json" in done.stderr
+
+
+def test_the_session_of_a_hint_is_joined() -> None:
+    context = {"data": {"run_id": "run-1", "extras": {"shard": "s001"}, "asset_keys": ["shard_adapter"]}}
+    found = pipes_parameters({CONTEXT: encode_param(context)}, TASK_ID).load_context_params()["data"]
+    assert found["run_id"] == "run-1"
+    assert found["extras"] == {"shard": "s001"}
+    assert found["retry_number"] == 0
+
+
+def test_without_a_session_the_worker_has_one_of_its_own() -> None:
+    assert pipes_parameters({}, TASK_ID).load_context_params()["data"]["run_id"] == TASK_ID
+
+
+def test_a_hint_cannot_make_a_worker_read_or_write_a_path() -> None:
+    hint = {CONTEXT: encode_param({"path": "/etc/passwd"}), MESSAGES: encode_param({"path": "/etc/cron.d/x"})}
+    parameters = pipes_parameters(hint, TASK_ID)
+    assert set(parameters.load_context_params()) == {"data"}
+    assert parameters.load_messages_params() == {"stdio": "stdout"}

@@ -1,0 +1,165 @@
+"""The Dagster UI under `atlas up`, in a real browser: lineage, launchpad, a round launched and looked at."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine; install the package chromium"),
+]
+LAUNCH = """
+mutation Launch($params: ExecutionParams!) {
+  launchPipelineExecution(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on RunConfigValidationInvalid { errors { message } }
+    ... on PythonError { message }
+  }
+}
+"""
+STATUS = "query Status($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+
+
+class Dagster:
+    """The web server that `atlas up` keeps."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def ask(self, query: str, variables: dict) -> dict:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)["data"]
+
+    def launch_round(self, partition: str, config: dict) -> str:
+        """What the launchpad's button sends; returns the run's id."""
+        params = {
+            "selector": {
+                "repositoryLocationName": "atlas_pipelines.definitions",
+                "repositoryName": "__repository__",
+                "jobName": "federated_round",
+            },
+            "runConfigData": {"ops": {"base_checkpoint": {"config": config}}},
+            "mode": "default",
+            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": partition}]},
+        }
+        result = self.ask(LAUNCH, {"params": params})["launchPipelineExecution"]
+        assert result["__typename"] == "LaunchRunSuccess", result
+        return result["run"]["runId"]
+
+    def wait_for(self, run: str, seconds: float = 400) -> str:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            status = self.ask(STATUS, {"id": run})["runOrError"]["status"]
+            if status in ("SUCCESS", "FAILURE", "CANCELED"):
+                return status
+            time.sleep(1)
+        raise AssertionError(f"run {run} did not end in {seconds} s")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    """Where the screenshots go: `$ATLAS_SCREENSHOTS`, or a temporary folder."""
+    folder = Path(os.environ.get("ATLAS_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dagster(tmp_path_factory, tiny_model, tiny_csv):
+    """`atlas up` with two agents, and one round that was launched as the launchpad does it."""
+    home = tmp_path_factory.mktemp("up") / "atlas"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "ATLAS_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    environment.pop("DAGSTER_HOME", None)
+    up = subprocess.Popen(
+        [sys.executable, "-m", "atlas_pipelines.cli", "up", "--port", str(port)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        for line in up.stdout:
+            if "Ctrl-C" in line:
+                break
+        assert up.poll() is None, "atlas up ended by itself"
+        dagster = Dagster(f"http://127.0.0.1:{port}")
+        spec = home / "tiny.yaml"
+        spec.write_text(
+            json.dumps(
+                {
+                    "name": "tiny",
+                    "model": {"source": f"path:{tiny_model}", "task": "sequence-classification"},
+                    "dataset": {
+                        "source": str(tiny_csv),
+                        "labels": ["negative", "positive"],
+                        "shard_by": {"column": "domain"},
+                    },
+                    "lora": {"rank": 4, "target_modules": ["query", "value"]},
+                    "training": {"steps": 8, "batch_size": 4, "max_length": 16, "checkpoint_every": 4},
+                    "payment": {"budget": 10_000_000, "reward_per_task": 100_000},
+                }
+            )
+        )
+        run = dagster.launch_round("tiny-r0001", {"spec": str(spec), "rounds": 2})
+        assert dagster.wait_for(run) == "SUCCESS"
+        yield dagster
+    finally:
+        up.send_signal(signal.SIGINT)
+        assert up.wait(60) == 0
+
+
+@pytest.fixture
+def page(dagster):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1600, "height": 900}, base_url=dagster.url)
+        page.set_default_timeout(60_000)
+        yield page
+        browser.close()
+
+
+def test_the_lineage_shows_a_round_from_data_to_payout(page, pictures):
+    page.goto("/asset-groups")
+    for asset in ("dataset_shard", "base_checkpoint", "shard_adapter", "round_manifest", "reward_settlement"):
+        page.get_by_text(asset, exact=True).first.wait_for()
+    page.screenshot(path=pictures / "lineage.png")
+
+
+def test_the_launchpad_explains_its_fields(page, pictures):
+    page.goto("/locations/atlas_pipelines.definitions/jobs/federated_round/playground")
+    page.get_by_text("federated_round").first.wait_for()
+    page.locator(".CodeMirror").first.wait_for()
+    page.screenshot(path=pictures / "launchpad.png")
+
+
+def test_every_shard_of_the_round_has_its_adapter(page, pictures):
+    page.goto("/assets/shard_adapter?view=partitions")
+    page.get_by_text("tiny-s003").first.wait_for()
+    page.get_by_text("tiny-r0001").first.wait_for()
+    page.screenshot(path=pictures / "shards.png")
+
+
+def test_the_loss_curves_are_pictures(page, pictures):
+    page.goto("/assets/round_manifest?view=partitions&partition=tiny-r0001")
+    page.locator("img[src^='data:image/svg+xml']").first.wait_for()
+    page.screenshot(path=pictures / "round.png")
