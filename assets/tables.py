@@ -49,9 +49,9 @@ def _update(attempt: Attempt, receipt: Receipt | None, shard: ShardManifest) -> 
         "verdict": "excluded" if excluded else VERDICTS[attempt.state],
         "rows": shard.rows,
         "loss": round(receipt.losses[-1].loss, 4) if receipt and receipt.losses else None,
-        "adapter": attempt.result_cid,
         "gate": attempt.gate,
         "reason": attempt.reason,
+        "adapter": attempt.result_cid,
     }
 
 

@@ -68,7 +68,7 @@ class TrainingSpec(Value):
     max_length: Positive = Field(default=64, description="tokens per row; longer rows are cut")
     learning_rate: float = Field(default=1e-3, gt=0)
     warmup_steps: int = Field(default=0, ge=0)
-    schedule: Literal["constant", "linear", "cosine"] = "linear"
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
     weight_decay: float = Field(default=0.0, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
     precision: Literal["fp32", "bf16"] = "fp32"

@@ -125,7 +125,7 @@ def _print_json(value: dict[str, Any]) -> None:
 
 
 def _show_status(found: NodeStatus) -> None:
-    console.print(f"Agent: {'running' if found.running else 'not running'}   Address: {found.address}")
+    console.print(f"Agent: {'running' if found.running else 'not running'}   Address: {found.address}", soft_wrap=True)
     if found.chain_error is not None:
         console.print(f"Chain: {found.chain_error}", markup=False)
     elif found.node is None:
@@ -134,7 +134,8 @@ def _show_status(found: NodeStatus) -> None:
         node = found.node
         console.print(
             f"Chain: node {node.id}, {node.status}, reputation {node.reputation}, {node.used} of {node.capacity} "
-            f"tasks; balance {found.balance} {found.denom}, credit {found.credit} {found.denom}"
+            f"tasks; balance {found.balance} {found.denom}, credit {found.credit} {found.denom}",
+            soft_wrap=True,
         )
     table = Table("task", "attempt", "state", "step", "loss", "error")
     for task in found.tasks:

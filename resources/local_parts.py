@@ -23,7 +23,7 @@ from resources.settings import Addresses
 
 CHAIN_ID, PREFIX, DENOM = "atlas-local", "atlas", "uatl"
 OPERATOR_FUNDS = 10**15
-CHAIN_SECONDS, BUS_SECONDS, AGENT_SECONDS, STOP_SECONDS = 60.0, 10.0, 60.0, 15.0
+CHAIN_SECONDS, BUS_SECONDS, AGENT_SECONDS, STOP_SECONDS = 60.0, 10.0, 60.0, 25.0
 
 
 class LocalParts:
