@@ -1,39 +1,49 @@
-"""Small line charts as SVG text, and as markdown that the Dagster UI shows as a picture. Pure; needs no library."""
+"""Small line charts as SVG text, and as markdown that the Dagster UI shows as a picture. Pure; needs no library.
+
+The UI shows markdown below 1,000 characters in place and hides the rest behind a click, so every character counts:
+coordinates are whole and relative, and a long curve is drawn by the means of its parts.
+"""
 
 import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from itertools import pairwise
 
 Points = Sequence[tuple[float, float]]
 
-COLOURS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f")
-WIDTH, HEIGHT = 520, 220
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 34
-LEGEND_STEP, LEGEND_ROWS = 96, 5
+COLOURS = ("#26e", "#c60", "#083", "#c22", "#72d", "#08a", "#b15", "#470")
+WIDTH, HEIGHT = 320, 130
+LEFT, RIGHT, TOP, BOTTOM = 44, 6, 8, 18
+DRAWN_POINTS = 48
+LARGEST = 1e300
+LEGEND_STEP, LEGEND_ROWS = 40, 5
 
 
 def line_chart(curves: Mapping[str, Points], x_label: str, y_label: str) -> str:
-    """An SVG with one line per named curve, in the order of their names. Points that are not finite are left out."""
-    drawn = {name: [point for point in curves[name] if all(map(math.isfinite, point))] for name in sorted(curves)}
+    """An SVG with one line per named curve, in the order of their names.
+
+    Points that are not numbers, or lie beyond `LARGEST`, are left out.
+    """
+    drawn = {name: thin([(x, y) for x, y in curves[name] if abs(x) < LARGEST > abs(y)]) for name in sorted(curves)}
     x_low, x_high = _bounds(x for points in drawn.values() for x, _ in points)
     y_low, y_high = _bounds(y for points in drawn.values() for _, y in points)
 
-    def place(point: tuple[float, float]) -> tuple[float, float]:
-        across = (point[0] - x_low) / (x_high - x_low)
-        up = (point[1] - y_low) / (y_high - y_low)
-        return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
+    def place(point: tuple[float, float]) -> tuple[int, int]:
+        across, up = (point[0] - x_low) / (x_high - x_low), (point[1] - y_low) / (y_high - y_low)
+        return round(LEFT + across * (WIDTH - LEFT - RIGHT)), round(HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM))
 
-    lines = [
-        _curve(name, [place(point) for point in points], index) for index, (name, points) in enumerate(drawn.items())
-    ]
+    lines = [_curve([place(point) for point in points], index) for index, points in enumerate(drawn.values())]
+    legend = [_legend(name, index) for index, name in enumerate(drawn)] if len(drawn) > 1 else []
     return "".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
-            ' font-family="sans-serif" font-size="11">',
-            '<rect width="100%" height="100%" fill="white"/>',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" font-size="10"'
+            ' font-family="sans-serif" style="background:#fff">',
             _axes(x_label, y_label, (x_low, x_high), (y_low, y_high)),
+            '<g fill="none" stroke-width="1.5" stroke-linecap="round">',
             *lines,
+            "</g>",
+            *legend,
             "</svg>",
         ]
     )
@@ -44,36 +54,46 @@ def as_markdown(svg: str, title: str) -> str:
     return f"![{title}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
 
 
+def thin(points: Points) -> Points:
+    """At most `DRAWN_POINTS` points: the means of equal parts of a longer curve, each at its part's end."""
+    if len(points) <= DRAWN_POINTS:
+        return points
+    cuts = [len(points) * part // DRAWN_POINTS for part in range(DRAWN_POINTS + 1)]
+    return [_mean(points[start:end]) for start, end in pairwise(cuts)]
+
+
+def _mean(points: Points) -> tuple[float, float]:
+    """The last x and the mean y; each is divided before it is added, so that no sum overflows."""
+    return points[-1][0], math.fsum(y / len(points) for _, y in points)
+
+
 def _bounds(values: Iterable[float]) -> tuple[float, float]:
     """Lowest and highest value, set apart when they are equal, so that a scale exists."""
     found = list(values) or [0.0, 1.0]
     low, high = min(found), max(found)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    return (low, high) if high > low else (low - max(1.0, abs(low)), high)
 
 
-def _curve(name: str, points: Points, index: int) -> str:
-    """One line with its name in the legend; a lone point is drawn as a dot."""
-    colour = COLOURS[index % len(COLOURS)]
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{colour}"/>' for x, y in points[-1:])
+def _curve(places: Sequence[tuple[int, int]], index: int) -> str:
+    """One line; a lone point is a dot, since its ends are round."""
+    steps = [f"{here[0] - before[0]},{here[1] - before[1]}" for before, here in pairwise(places)] or ["0,0"]
+    start = f"{places[0][0]},{places[0][1]}" if places else "0,0"
+    path = f"M{start}l{' '.join(steps)}" if places else ""
+    return f'<path d="{path}" stroke="{COLOURS[index % len(COLOURS)]}"/>'
+
+
+def _legend(name: str, index: int) -> str:
     column, row = divmod(index, LEGEND_ROWS)
-    x, y = WIDTH - RIGHT - LEGEND_STEP * (column + 1), TOP + 10 + 14 * row
-    return (
-        f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>{dots}'
-        f'<text x="{x}" y="{y}" fill="{colour}">{escape(name)}</text>'
-    )
+    x, y = WIDTH - RIGHT - LEGEND_STEP * (column + 1), TOP + 8 + 11 * row
+    return f'<text x="{x}" y="{y}" fill="{COLOURS[index % len(COLOURS)]}">{escape(name)}</text>'
 
 
 def _axes(x_label: str, y_label: str, x_range: tuple[float, float], y_range: tuple[float, float]) -> str:
-    """Both axes with their labels and the values at their ends."""
-    floor, right = HEIGHT - BOTTOM, WIDTH - RIGHT
+    """Both axes, the values at their ends, and what they count."""
+    floor, right, left = HEIGHT - BOTTOM, WIDTH - RIGHT, LEFT - 3
     return (
-        f'<path d="M{LEFT},{TOP} V{floor} H{right}" fill="none" stroke="#9ca3af"/>'
-        f'<text x="{LEFT - 4}" y="{TOP + 8}" text-anchor="end">{y_range[1]:.3g}</text>'
-        f'<text x="{LEFT - 4}" y="{floor}" text-anchor="end">{y_range[0]:.3g}</text>'
-        f'<text x="{LEFT}" y="{floor + 14}">{x_range[0]:.6g}</text>'
-        f'<text x="{right}" y="{floor + 14}" text-anchor="end">{x_range[1]:.6g}</text>'
-        f'<text x="{(LEFT + right) / 2}" y="{floor + 28}" text-anchor="middle">{escape(x_label)}</text>'
-        f'<text x="14" y="{(TOP + floor) / 2}" text-anchor="middle"'
-        f' transform="rotate(-90 14 {(TOP + floor) / 2})">{escape(y_label)}</text>'
+        f'<path d="M{LEFT},{TOP}V{floor}H{right}" fill="none" stroke="#999"/><g text-anchor="end">'
+        f'<text x="{left}" y="{TOP + 8}">{y_range[1]:.3g}</text><text x="{left}" y="{floor}">{y_range[0]:.3g}</text>'
+        f'<text x="{left}" y="{(TOP + floor) // 2}">{escape(y_label)}</text>'
+        f'<text x="{right}" y="{HEIGHT - 6}">{escape(x_label)} {x_range[1]:.6g}</text></g>'
     )

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -70,7 +71,7 @@ class Bus:
                     reconnect_time_wait=random.randint(1, 3),  # noqa: S311 - jitter, not a secret
                     connect_timeout=int(CONNECT_SECONDS),
                     error_cb=_log_error,
-                    disconnected_cb=_log_disconnected,
+                    disconnected_cb=partial(_log_disconnected, client),
                     reconnected_cb=_log_reconnected,
                 ),
                 CONNECT_SECONDS,
@@ -194,8 +195,9 @@ async def _log_error(error: Exception) -> None:
     log.warning("bus: %r", error)
 
 
-async def _log_disconnected() -> None:
-    log.warning("bus: disconnected")
+async def _log_disconnected(client: Client) -> None:
+    if not client.is_closed:  # hanging up is no news
+        log.warning("bus: disconnected")
 
 
 async def _log_reconnected() -> None:

@@ -1,40 +1,67 @@
 import base64
 import math
+import re
 import xml.etree.ElementTree as ET
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from assets.plots import HEIGHT, WIDTH, as_markdown, line_chart
+from assets.plots import DRAWN_POINTS, HEIGHT, LARGEST, WIDTH, as_markdown, line_chart, thin
 
 SVG = "{http://www.w3.org/2000/svg}"
-POINTS = st.lists(st.tuples(st.integers(1, 10_000), st.floats(allow_nan=True, allow_infinity=True, width=32)))
+SHOWN_IN_PLACE = 1000
+NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=12)
+POINTS = st.lists(st.tuples(st.integers(1, 10_000), st.floats(allow_nan=True, allow_infinity=True)))
 
 
-def polylines(svg: str) -> list[list[tuple[float, float]]]:
-    drawn = ET.fromstring(svg).findall(f"{SVG}polyline")
-    return [[tuple(map(float, pair.split(","))) for pair in line.attrib["points"].split()] for line in drawn]
+def curves_of(svg: str) -> list[list[tuple[int, int]]]:
+    """The corners of each drawn line."""
+    lines = []
+    for path in ET.fromstring(svg).findall(f"{SVG}g/{SVG}path"):
+        numbers = [int(number) for number in re.findall(r"-?\d+", path.attrib["d"])]
+        corners, x, y = [], 0, 0
+        for dx, dy in zip(numbers[::2], numbers[1::2], strict=True):
+            x, y = x + dx, y + dy
+            corners.append((x, y))
+        lines.append(corners)
+    return lines
 
 
-@given(
-    st.dictionaries(st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=12), POINTS, max_size=9)
-)
-def test_every_finite_point_lies_inside_the_picture(curves):
-    lines = polylines(line_chart(curves, "step", "loss"))
+@given(st.dictionaries(NAMES, POINTS, max_size=9))
+@example({"a": [(1, 1.7e308), (2, -1.7e308)], "b": [(1, 1e300)]})
+def test_every_point_lies_inside_the_picture(curves):
+    lines = curves_of(line_chart(curves, "step", "loss"))
 
-    assert [len(line) for line in lines] == [sum(math.isfinite(y) for _, y in curves[name]) for name in sorted(curves)]
+    drawable = [[y for _, y in curves[name] if abs(y) < LARGEST] for name in sorted(curves)]
+    assert [bool(line) for line in lines] == [bool(values) for values in drawable]
     assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for line in lines for x, y in line)
 
 
 def test_a_falling_loss_falls_on_the_picture():
-    ((first, last),) = polylines(line_chart({"s000": [(1, 2.0), (10, 0.5)]}, "step", "loss"))
+    ((first, last),) = curves_of(line_chart({"s000": [(1, 2.0), (10, 0.5)]}, "step", "loss"))
 
     assert first[0] < last[0]
     assert first[1] < last[1], "SVG's y axis points down"
 
 
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=500))
+def test_a_long_curve_is_drawn_by_the_means_of_its_parts(losses):
+    points = list(enumerate(losses, 1))
+    drawn = thin(points)
+    assert len(drawn) == min(len(points), DRAWN_POINTS)
+    assert [x for x, _ in drawn] == sorted(x for x, _ in drawn)
+    slack = 1e-9 * max(map(abs, losses))
+    assert all(min(losses) - slack <= y <= max(losses) + slack for _, y in drawn)
+
+
+def test_one_curve_is_short_enough_to_be_shown_in_place():
+    noisy = [(step, 1234.5 * (1 + math.sin(step * step))) for step in range(1, 100_001)]
+    assert len(as_markdown(line_chart({"s000": noisy}, "step", "loss"), "loss by step")) < SHOWN_IN_PLACE
+
+
 def test_names_are_escaped():
-    texts = [text.text for text in ET.fromstring(line_chart({"<b>&": [(1, 1.0)]}, "x", "y")).iter(f"{SVG}text")]
+    two = {"<b>&": [(1, 1.0)], "other": [(1, 1.0)]}
+    texts = [text.text for text in ET.fromstring(line_chart(two, "x", "y")).iter(f"{SVG}text")]
     assert "<b>&" in texts
 
 

@@ -140,6 +140,9 @@ def page(dagster):
 
 def test_the_lineage_shows_a_round_from_data_to_payout(page, pictures):
     page.goto("/asset-groups")
+    page.get_by_text("federated", exact=True).last.wait_for()
+    page.mouse.click(1000, 750, button="right")
+    page.get_by_text("Expand all groups").last.click()
     for asset in ("dataset_shard", "base_checkpoint", "shard_adapter", "round_manifest", "reward_settlement"):
         page.get_by_text(asset, exact=True).first.wait_for()
     page.screenshot(path=pictures / "lineage.png")
@@ -152,14 +155,24 @@ def test_the_launchpad_explains_its_fields(page, pictures):
     page.screenshot(path=pictures / "launchpad.png")
 
 
-def test_every_shard_of_the_round_has_its_adapter(page, pictures):
-    page.goto("/assets/shard_adapter?view=partitions")
-    page.get_by_text("tiny-s003").first.wait_for()
-    page.get_by_text("tiny-r0001").first.wait_for()
-    page.screenshot(path=pictures / "shards.png")
+def test_a_shard_shows_its_loss_curve_as_a_picture(page, pictures):
+    page.goto("/assets/shard_adapter?view=partitions&partition=tiny-r0001|tiny-s003")
+    page.get_by_text("tiny-s000").first.wait_for()
+    page.locator("img[src^='data:image/svg+xml']").first.scroll_into_view_if_needed()
+    page.screenshot(path=pictures / "shard.png")
 
 
-def test_the_loss_curves_are_pictures(page, pictures):
+def test_a_round_shows_its_updates_and_their_verdicts(page, pictures):
     page.goto("/assets/round_manifest?view=partitions&partition=tiny-r0001")
-    page.locator("img[src^='data:image/svg+xml']").first.wait_for()
+    page.get_by_role("cell", name="accepted", exact=True).nth(3).wait_for()
     page.screenshot(path=pictures / "round.png")
+    page.get_by_text("[Show Markdown]").click()
+    page.locator("img[src^='data:image/svg+xml']").first.wait_for()
+    page.screenshot(path=pictures / "curves.png")
+
+
+def test_a_settlement_shows_who_was_paid(page, pictures):
+    page.goto("/assets/reward_settlement?view=partitions&partition=tiny-r0001")
+    page.get_by_text("merkle_root").first.wait_for()
+    page.get_by_text("500000").first.wait_for()
+    page.screenshot(path=pictures / "settlement.png")
