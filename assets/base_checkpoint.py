@@ -11,6 +11,7 @@ from assets.launch_config import LaunchConfig
 from assets.opening import check_round_exists, find_order, register_partitions
 from assets.progress import Progress
 from assets.recorded import newest_record, unless_recorded
+from assets.run_process import PROCESS_TAG, process_tag
 from resources import rounds
 from resources.content import ContentResource
 from resources.fleet import FleetResource
@@ -28,6 +29,7 @@ def base_checkpoint(
     progress: dg.ResourceParam[Progress],
 ) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
     """The checkpoint that a round starts from: the untrained adapter, or what the round before it ended with."""
+    context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process_tag(context.run_id)})
     name, number = partitions.parse_round_key(context.partition_key)
     spec = find_order(name, config, fleet, content)
     check_round_exists(spec, number)

@@ -11,6 +11,7 @@ from assets.opening import find_round
 from assets.progress import Progress
 from assets.recorded import DATA_VERSION
 from assets.running import run_tasks
+from atlas.errors import SpecError
 from atlas.spec import TaskSpec
 from resources import rounds
 from resources.content import ContentResource
@@ -36,7 +37,7 @@ def shard_adapter(
     """A LoRA adapter that one node trained on one shard; round_manifest trains a whole round of them at once."""
     key = context.partition_key.keys_by_dimension
     job, number = find_round(key["round"], fleet, content, ledger)
-    _, shard = partitions.parse_shard_key(key["shard"])
+    shard = shard_of_round(key["round"], key["shard"])
     base = rounds.base_checkpoint(job, number, ledger.client)
     (outcome,) = run_tasks(
         context,
@@ -52,6 +53,15 @@ def shard_adapter(
     if not isinstance(outcome, CompletedTask):
         raise dg.Failure(f"Shard {shard} was not trained: {outcome.reason}", allow_retries=False)
     return dg.MaterializeResult(metadata=adapter_metadata(outcome), data_version=dg.DataVersion(outcome.result))
+
+
+def shard_of_round(round_key: str, shard_key: str) -> str:
+    """The shard's key in its manifest; raises `SpecError` when round and shard belong to different jobs."""
+    job, _ = partitions.parse_round_key(round_key)
+    owner, shard = partitions.parse_shard_key(shard_key)
+    if owner != job:
+        raise SpecError(f"The round {round_key} is of job {job!r}, but the shard {shard_key} is of job {owner!r}.")
+    return shard
 
 
 def adapter_partition(job: str) -> Callable[[TaskSpec], str]:

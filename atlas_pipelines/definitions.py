@@ -13,7 +13,7 @@ from assets.shard_adapter import shard_adapter
 from atlas_pipelines.jobs import federated_round, prepare_dataset
 from atlas_pipelines.log_file import file_logger
 from atlas_pipelines.schedules import weekly_retraining
-from atlas_pipelines.sensors import next_round
+from atlas_pipelines.sensors import dead_runs, next_round
 from resources.content import ContentResource
 from resources.fleet import FleetResource
 from resources.ledger import LedgerResource
@@ -32,7 +32,7 @@ defs = dg.Definitions(
         reward_settlement,
     ],
     jobs=[federated_round, prepare_dataset],
-    sensors=[next_round],
+    sensors=[next_round, dead_runs],
     schedules=[weekly_retraining],
     resources={
         "fleet": fleet,

@@ -9,6 +9,7 @@ from assets import partitions
 from assets.launch_config import LaunchConfig
 from assets.progress import Progress
 from atlas.errors import AtlasError
+from atlas_pipelines.dead_runs import fail_dead_runs, refuse_second_run
 from atlas_pipelines.definitions import defs
 
 
@@ -21,8 +22,10 @@ def execute_round(
 ) -> dg.ExecuteInProcessResult:
     """Run `federated_round` for one round, its Dagster log going to a file.
 
-    Raises the `AtlasError` that stopped it, or `RoundFailed`.
+    Raises the `AtlasError` that stopped it, `RoundFailed`, or `JobAtWork` while another run works for the job.
     """
+    fail_dead_runs(instance)
+    refuse_second_run(instance, partitions.parse_round_key(key)[0])
     instance.add_dynamic_partitions(partitions.ROUNDS, [key])
     log.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():

@@ -1,9 +1,10 @@
-"""Keeps jobs going: the next round starts when the one before it is settled."""
+"""Keeps jobs going: the next round starts when the one before it is settled, and no killed run stands in its way."""
 
 import dagster as dg
 
 from assets import partitions
 from atlas_pipelines.campaign import next_rounds
+from atlas_pipelines.dead_runs import fail_dead_runs
 from atlas_pipelines.jobs import JOB_TAG, federated_round, round_tags
 
 WORKING = [
@@ -13,6 +14,17 @@ WORKING = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+
+
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Reports runs as failed whose process was killed, so that they keep no later run of their job waiting.",
+)
+def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Starts nothing; says what it found."""
+    failed = fail_dead_runs(context.instance)
+    return dg.SkipReason(f"Reported as failed: {', '.join(failed)}." if failed else "Every run's process is alive.")
 
 
 @dg.sensor(

@@ -92,7 +92,7 @@ def _is_number(value: Any) -> bool:
 
 def draw(title: str, lines: dict[str, Line]) -> Table:
     """The board as a table."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for name, justify in (
         ("task", "left"),
         ("node", "right"),

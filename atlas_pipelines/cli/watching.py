@@ -2,13 +2,15 @@
 
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from assets.progress import Progress
 from atlas_pipelines.cli.board import Line, advance, conclude, describe, draw, label_of
 from resources.outcomes import TaskOutcome, TaskUpdate
+
+REFRESHES_PER_SECOND = 4.0
 
 
 class Watching(Progress):
@@ -18,7 +20,11 @@ class Watching(Progress):
         self._console = console
         self._title = ""
         self._lines: dict[str, Line] = {}
-        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._live = (
+            Live(console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True, get_renderable=self._draw)
+            if console.is_terminal
+            else None
+        )
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -37,10 +43,10 @@ class Watching(Progress):
 
     def end(self) -> None:
         """Print the board as it stands and clear it."""
-        if self._live is not None and self._lines:
-            self._live.update("", refresh=True)
-            self._console.print(draw("", self._lines))
-        self._lines = {}
+        ended, self._lines = self._lines, {}
+        if self._live is not None and ended:
+            self._live.refresh()
+            self._console.print(draw("", ended))
 
     def note(self, text: str) -> None:
         """Print one line."""
@@ -60,10 +66,13 @@ class Watching(Progress):
 
     def _show(self, before: Line, after: Line) -> None:
         self._lines[after.label] = after
-        if self._live is not None:
-            self._live.update(draw(self._title, self._lines), refresh=True)
-        elif is_worth_a_line(before, after):
+        if self._live is None and is_worth_a_line(before, after):
             self._console.print(Text(f"  {describe(after)}"), soft_wrap=True)
+
+    def _draw(self) -> RenderableType:
+        """Called by the thread that redraws the terminal, however many messages come in between."""
+        lines = dict(self._lines)
+        return draw(self._title, lines) if lines else ""
 
 
 def is_worth_a_line(before: Line, after: Line) -> bool:

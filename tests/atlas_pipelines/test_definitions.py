@@ -66,7 +66,7 @@ def test_the_checks():
     assert checks == {"quorum": True, "no_worse_than_base": False}
 
 
-def test_nothing_runs_by_itself_until_it_is_turned_on():
+def test_nothing_is_launched_by_itself_until_it_is_turned_on():
     assert defs.resolve_sensor_def("next_round").default_status is dg.DefaultSensorStatus.STOPPED
     assert defs.resolve_schedule_def("weekly_retraining").default_status is dg.DefaultScheduleStatus.STOPPED
 

@@ -1,0 +1,30 @@
+"""Runs whose process was killed. Dagster would hold them for running, and keep later runs of their job waiting."""
+
+import dagster as dg
+
+from assets.run_process import PROCESS_TAG, has_died
+from atlas.errors import AtlasError
+from atlas_pipelines.jobs import JOB_TAG
+
+AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+
+
+class JobAtWork(AtlasError):
+    """Another run works for the same job."""
+
+
+def fail_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Report every run as failed whose process is gone from this machine; the ids of those runs."""
+    runs = instance.get_runs(dg.RunsFilter(statuses=AT_WORK))
+    dead = [run for run in runs if has_died(run.run_id, run.tags.get(PROCESS_TAG, ""))]
+    for run in dead:
+        instance.report_run_failed(run, "The process of this run was killed. Launch the round again to go on with it.")
+    return [run.run_id for run in dead]
+
+
+def refuse_second_run(instance: dg.DagsterInstance, job: str) -> None:
+    """Raise `JobAtWork` while a live run works for a job: its rounds build on each other."""
+    for run in instance.get_runs(dg.RunsFilter(statuses=AT_WORK, tags={JOB_TAG: job})):
+        raise JobAtWork(
+            f"Job {job!r} is in work by run {run.run_id}. Wait for its end, or terminate it in the Dagster UI."
+        )

@@ -1,0 +1,88 @@
+import json
+import re
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from assets.order import PROJECT
+from atlas.aggregation.aggregate import genesis
+from atlas.content.cid import cid_of_bytes
+from atlas.content.local import LocalStore
+from atlas.content.store import put_document
+from atlas.home import AtlasHome
+from atlas_pipelines.cli.main import app
+
+ANY = cid_of_bytes(b"any")
+
+
+@pytest.fixture
+def atlas(tmp_path, monkeypatch):
+    """Run `atlas` in an empty home; the result has `stdout`, `stderr` and `exit_code`."""
+    monkeypatch.setenv("ATLAS_HOME", str(tmp_path))
+    monkeypatch.delenv("ATLAS_NETWORK", raising=False)
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(app, list(arguments))
+
+    run.home = AtlasHome(tmp_path)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["run", "nowhere.yaml"], "nowhere.yaml"),
+        (["run", "examples/sentiment.yaml", "--set", "training.stepz=1"], "training.stepz"),
+        (["run", "examples/sentiment.yaml", "--set", "nonsense"], "FIELD=VALUE"),
+        (["run", "examples/sentiment.yaml", "--model", "gpt9"], "minilm, smollm2"),
+        (["run", "examples/sentiment.yaml", "--name", "Not A Name"], "name:"),
+        (["job", "show", "nope"], "'nope'"),
+        (["verify", "nonsense"], "'nonsense'"),
+        (["verify", ANY], ANY),
+        (["model", "export", ANY, "--merged", "model"], ANY),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_words(atlas, monkeypatch, arguments, told):
+    monkeypatch.chdir(PROJECT)
+    result = atlas(*arguments)
+    assert result.exit_code == 1, result.stderr
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: ")
+    assert told in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["run"], ["run", "a.yaml", "--rounds", "0"], ["run", "a.yaml", "--nope"], ["up", "--port", "0"], ["x"]],
+)
+def test_a_command_that_is_not_one_shows_its_usage(atlas, arguments):
+    result = atlas(*arguments)
+    assert result.exit_code == 2
+    assert "Usage" in result.stderr
+
+
+def test_a_bad_order_leaves_no_trace(atlas):
+    assert atlas("run", "examples/sentiment.yaml", "--set", "training.steps=0").exit_code == 1
+    assert list(atlas.home.root.iterdir()) == []
+
+
+def test_a_home_without_jobs_says_how_to_start_one(atlas):
+    assert "atlas run" in atlas("job", "ls").stdout
+    assert json.loads(atlas("job", "ls", "--json").stdout) == []
+
+
+def test_the_untrained_checkpoint_verifies(atlas):
+    cid = put_document(LocalStore(atlas.home.content), genesis(ANY))
+    result = atlas("verify", cid, "--json")
+    assert json.loads(result.stdout) == {
+        "verified": True,
+        "checkpoints": [{"cid": cid, "round": 0, "adapter": None, "updates": 0}],
+    }
+    assert f"round 0: {cid}" in atlas("verify", cid).stdout
+
+
+def test_every_command_has_help(atlas):
+    text = atlas("--help").stdout
+    commands = re.findall(r"│ (run|up|verify|job|model) +(\S.*?) +│", text)
+    assert {name for name, _ in commands} == {"run", "up", "verify", "job", "model"}
