@@ -30,7 +30,7 @@ def main(model_folder: str, steps: int, batch: int, max_length: int, shards: lis
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3, weight_decay=0.0)
         decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
         order = torch.randperm(len(rows)).tolist()
-        model.train()
+        model.eval()  # the base's own dropout is off in the pipeline too, and the adapter has none here
         before = time.perf_counter()
         for step in range(steps):
             picked = [rows[order[(step * batch + k) % len(rows)]] for k in range(batch)]
