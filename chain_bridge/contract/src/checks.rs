@@ -1,9 +1,9 @@
 //! Checks that several messages share.
 
-use cosmwasm_std::{Addr, Storage};
+use cosmwasm_std::{Addr, Binary, Storage};
 
 use crate::error::ContractError;
-use crate::state::{Config, Job, JobState, JOBS};
+use crate::state::{Config, Job, JobState, Round, JOBS, ROUNDS};
 
 const MAX_TEXT: usize = 256;
 
@@ -11,6 +11,18 @@ const MAX_TEXT: usize = 256;
 pub fn text(field: &'static str, value: &str) -> Result<(), ContractError> {
     if value.is_empty() || value.len() > MAX_TEXT {
         return Err(ContractError::TextLength { field, length: value.len(), max: MAX_TEXT });
+    }
+    Ok(())
+}
+
+pub fn bytes(
+    field: &'static str,
+    value: &Binary,
+    least: usize,
+    most: usize,
+) -> Result<(), ContractError> {
+    if value.len() < least || value.len() > most {
+        return Err(ContractError::BytesLength { field, found: value.len(), least, most });
     }
     Ok(())
 }
@@ -40,22 +52,47 @@ pub fn load_job(storage: &dyn Storage, job: u64) -> Result<Job, ContractError> {
     JOBS.may_load(storage, job)?.ok_or(ContractError::JobNotFound { job })
 }
 
+pub fn job_owner(job: &Job, id: u64, sender: &Addr) -> Result<(), ContractError> {
+    if job.owner != *sender {
+        return Err(ContractError::NotJobOwner { sender: sender.clone(), job: id });
+    }
+    Ok(())
+}
+
+pub fn open(job: &Job, id: u64) -> Result<(), ContractError> {
+    if job.state != JobState::Open {
+        return Err(ContractError::JobNotOpen { job: id, state: job.state });
+    }
+    Ok(())
+}
+
+pub fn not_closed(job: &Job, id: u64) -> Result<(), ContractError> {
+    if job.state == JobState::Closed {
+        return Err(ContractError::JobClosed { job: id });
+    }
+    Ok(())
+}
+
 pub fn job_of_owner(storage: &dyn Storage, job: u64, sender: &Addr) -> Result<Job, ContractError> {
     let found = load_job(storage, job)?;
-    if found.owner != *sender {
-        return Err(ContractError::NotJobOwner { sender: sender.clone(), job });
-    }
+    job_owner(&found, job, sender)?;
     Ok(found)
 }
 
-pub fn open_job_of_owner(
-    storage: &dyn Storage,
-    job: u64,
-    sender: &Addr,
-) -> Result<Job, ContractError> {
-    let found = job_of_owner(storage, job, sender)?;
-    if found.state == JobState::Closed {
-        return Err(ContractError::JobClosed { job });
+pub fn not_submitted(storage: &dyn Storage, job: u64, round: u32) -> Result<(), ContractError> {
+    if ROUNDS.has(storage, (job, round)) {
+        return Err(ContractError::RoundSubmitted { job, round });
     }
-    Ok(found)
+    Ok(())
+}
+
+/// The submission of a round that still waits for its settlement.
+pub fn unsettled(storage: &dyn Storage, job: u64, round: u32) -> Result<Round, ContractError> {
+    let found = ROUNDS
+        .may_load(storage, (job, round))?
+        .ok_or(ContractError::RoundNotSubmitted { job, round })?;
+    match found.settled_at {
+        Some(at) => Err(ContractError::RoundSettled { job, round, at }),
+        None => Ok(found),
+    }
 }

@@ -2,22 +2,24 @@
 
 #[cfg(not(feature = "library"))]
 use cosmwasm_std::entry_point;
-use cosmwasm_std::{to_json_binary, Binary, Deps, DepsMut, Env, MessageInfo, Response};
+use cosmwasm_std::{Binary, Deps, DepsMut, Env, MessageInfo, Response};
 use cw_utils::nonpayable;
 use semver::Version;
 
-use crate::checks;
 use crate::error::ContractError;
-use crate::execute::{compute, health, job, model, reward, round, sharding};
+use crate::execute::{
+    admin, challenge, compute, health, job, model, recovery, reward, round, sharding, storage,
+    verdict,
+};
 use crate::msg::{ExecuteMsg, InstantiateMsg, MigrateMsg, QueryMsg};
 use crate::query;
-use crate::state::{Config, Model, Totals, CONFIG, LAST_JOB, LAST_NODE, ROUNDS, TOTALS};
+use crate::state::{Model, ModelStatus, Totals, CONFIG, LAST_JOB, LAST_NODE, PAUSED, TOTALS};
 
 pub const CONTRACT_NAME: &str = "atlas-pipelines";
 pub const CONTRACT_VERSION: &str = env!("CARGO_PKG_VERSION");
 
-const DEFAULT_BATCH: u32 = 200;
-const MAX_BATCH: u32 = 1000;
+/// What versions before this one stored has another layout.
+const FIRST_OF_LAYOUT: Version = Version::new(0, 2, 0);
 
 #[cfg_attr(not(feature = "library"), entry_point)]
 pub fn instantiate(
@@ -27,19 +29,11 @@ pub fn instantiate(
     msg: InstantiateMsg,
 ) -> Result<Response, ContractError> {
     nonpayable(&info)?;
-    let config = Config {
-        denom: msg.denom,
-        min_stake: msg.min_stake,
-        heartbeat_seconds: msg.heartbeat_seconds,
-        challenge_seconds: msg.challenge_seconds,
-        max_batch: msg.max_batch.unwrap_or(DEFAULT_BATCH),
-    };
-    checks::text("denom", &config.denom)?;
-    checks::at_least_one("heartbeat_seconds", config.heartbeat_seconds == 0)?;
-    checks::range("max_batch", config.max_batch, MAX_BATCH)?;
+    let config = admin::first_config(msg)?;
     cw2::set_contract_version(deps.storage, CONTRACT_NAME, CONTRACT_VERSION)?;
     cw_ownable::initialize_owner(deps.storage, deps.api, Some(info.sender.as_str()))?;
     CONFIG.save(deps.storage, &config)?;
+    PAUSED.save(deps.storage, &false)?;
     TOTALS.save(deps.storage, &Totals::default())?;
     LAST_NODE.save(deps.storage, &0)?;
     LAST_JOB.save(deps.storage, &0)?;
@@ -53,42 +47,135 @@ pub fn execute(
     info: MessageInfo,
     msg: ExecuteMsg,
 ) -> Result<Response, ContractError> {
-    use ExecuteMsg::*;
-    if !matches!(msg, RegisterNode { .. } | CreateJob { .. }) {
+    if !takes_funds(&msg) {
         nonpayable(&info)?;
     }
+    if !works_while_paused(&msg) && PAUSED.load(deps.storage)? {
+        return Err(ContractError::Paused);
+    }
+    dispatch(deps, env, info, msg)
+}
+
+fn takes_funds(msg: &ExecuteMsg) -> bool {
+    use ExecuteMsg::*;
+    matches!(
+        msg,
+        RegisterNode { .. }
+            | AddStake {}
+            | Unjail {}
+            | CreateJob { .. }
+            | TopUp { .. }
+            | Challenge { .. }
+    )
+}
+
+fn works_while_paused(msg: &ExecuteMsg) -> bool {
+    use ExecuteMsg::*;
+    matches!(
+        msg,
+        Heartbeat {}
+            | HeartbeatBatch { .. }
+            | ReleaseBatch { .. }
+            | ExpireLeases { .. }
+            | ClaimStake {}
+            | Withdraw {}
+            | WithdrawFor { .. }
+            | UpdateOwnership(_)
+            | Pause { .. }
+            | UpdateConfig { .. }
+    )
+}
+
+fn dispatch(
+    deps: DepsMut,
+    env: Env,
+    info: MessageInfo,
+    msg: ExecuteMsg,
+) -> Result<Response, ContractError> {
+    use ExecuteMsg::*;
     match msg {
-        RegisterNode { kind, capacity, manifest } => {
-            compute::register_node(deps, env, info, kind, capacity, manifest)
+        RegisterNode { kind, capacity, manifest, public_key } => {
+            let description = compute::Description { kind, capacity, manifest, public_key };
+            compute::register_node(deps, env, info, description)
         }
-        UpdateNode { capacity, manifest } => compute::update_node(deps, info, capacity, manifest),
+        UpdateNode { capacity, manifest, public_key } => {
+            compute::update_node(deps, info, capacity, manifest, public_key)
+        }
+        AddStake {} => compute::add_stake(deps, info),
+        WithdrawStake { amount } => compute::withdraw_stake(deps, env, info, amount),
+        ClaimStake {} => compute::claim_stake(deps, env, info),
+        DeregisterNode {} => compute::deregister_node(deps, env, info),
+        Unjail {} => compute::unjail(deps, env, info),
+
         Heartbeat {} => health::heartbeat(deps, env, info),
+        HeartbeatBatch { beats } => health::heartbeat_batch(deps, env, beats),
+
         CreateJob { key, spec, dataset, shards, rounds, reward, lease_seconds } => {
             let order = job::Order { key, spec, dataset, shards, rounds, reward, lease_seconds };
             job::create_job(deps, info, order)
         }
-        AssignBatch { job, round, items } => {
-            sharding::assign_batch(deps, env, info, job, round, items)
+        TopUp { job, key } => job::top_up(deps, info, job, key),
+        CancelJob { job } => job::cancel_job(deps, info, job),
+        CloseJob { job } => job::close_job(deps, info, job),
+
+        AssignBatch { job, round, plan, items } => {
+            let wanted = sharding::Assignment { job, round, plan, items, again: false };
+            sharding::assign_batch(deps, env, info, wanted)
+        }
+        ReassignBatch { job, round, plan, items } => {
+            let wanted = sharding::Assignment { job, round, plan, items, again: true };
+            sharding::assign_batch(deps, env, info, wanted)
         }
         CompleteBatch { job, round, items } => {
-            sharding::complete_batch(deps, info, job, round, items)
+            sharding::complete_batch(deps, env, info, job, round, items)
         }
         ReleaseBatch { job, round, items } => {
-            sharding::release_batch(deps, info, job, round, items)
+            sharding::release_batch(deps, env, info, job, round, items)
         }
+
         ExpireLeases { job, round, limit, start_after_slot } => {
-            health::expire_leases(deps, env, job, round, limit, start_after_slot)
+            recovery::expire_leases(deps, env, job, round, limit, start_after_slot)
         }
+        RollbackRound { job, round } => recovery::rollback_round(deps, info, job, round),
+        ClaimAbandoned { job, round } => recovery::claim_abandoned(deps, env, info, job, round),
+
         SubmitRound { job, round, root, leaf_count, checkpoint, evidence, per_node } => {
             let outcome = round::Outcome { root, leaf_count, checkpoint, evidence, per_node };
             round::submit_round(deps, env, info, job, round, outcome)
         }
-        Settle { job, round } => round::settle(deps, env, job, round),
-        CloseJob { job } => job::close_job(deps, info, job),
-        Withdraw {} => reward::withdraw(deps, info),
-        RegisterModel { name, version, cid, job, parent } => {
-            model::register_model(deps, info, Model { name, version, cid, job, parent })
+        Challenge { job, round, index, leaf, proof, evidence } => {
+            let dispute = challenge::Dispute { job, round, index, leaf, proof, evidence };
+            challenge::challenge(deps, env, info, dispute)
         }
+        ResolveChallenge { job, round, index, upheld } => {
+            verdict::resolve_challenge(deps, env, info, job, round, index, upheld)
+        }
+        DismissChallenge { job, round, index } => {
+            verdict::dismiss_challenge(deps, env, job, round, index)
+        }
+        Settle { job, round } => round::settle(deps, env, job, round),
+        Withdraw {} => reward::withdraw(deps, info),
+        WithdrawFor { addresses } => reward::withdraw_for(deps, addresses),
+
+        AnnounceStorage { cids } => storage::announce_storage(deps, env, info, cids),
+        DropStorage { cids } => storage::drop_storage(deps, env, info, cids),
+        OpenAudit { cid, node, nonce, answer_hash } => {
+            storage::open_audit(deps, env, info, cid, node, nonce, answer_hash)
+        }
+        AnswerAudit { cid, answer } => storage::answer_audit(deps, env, info, cid, answer),
+        ExpireAudit { cid, node } => storage::expire_audit(deps, env, cid, node),
+
+        RegisterModel { name, version, cid, job, parent, metrics } => {
+            let status = ModelStatus::Registered;
+            let model = Model { name, version, cid, job, parent, metrics, status };
+            model::register_model(deps, info, model)
+        }
+        PromoteModel { name, version } => model::promote_model(deps, info, name, version),
+        DeprecateModel { name, version } => model::deprecate_model(deps, info, name, version),
+
+        UpdateConfig { change } => admin::update_config(deps, info, change),
+        Pause { paused } => admin::pause(deps, info, paused),
+        WithdrawTreasury { to, amount } => admin::withdraw_treasury(deps, info, to, amount),
         UpdateOwnership(action) => {
             let ownership = cw_ownable::update_ownership(deps, &env.block, &info.sender, action)?;
             Ok(Response::new()
@@ -100,32 +187,7 @@ pub fn execute(
 
 #[cfg_attr(not(feature = "library"), entry_point)]
 pub fn query(deps: Deps, env: Env, msg: QueryMsg) -> Result<Binary, ContractError> {
-    use QueryMsg::*;
-    let answer = match msg {
-        Config {} => to_json_binary(&CONFIG.load(deps.storage)?),
-        Node { id } => to_json_binary(&query::node(deps, id)?),
-        NodeOf { owner } => to_json_binary(&query::node_of(deps, &owner)?),
-        Nodes { start_after, limit } => to_json_binary(&query::nodes(deps, start_after, limit)?),
-        Job { id } => to_json_binary(&checks::load_job(deps.storage, id)?),
-        JobOf { owner, key } => to_json_binary(&query::job_of(deps, &owner, &key)?),
-        Jobs { start_after, limit } => to_json_binary(&query::jobs(deps, start_after, limit)?),
-        Lease { job, round, slot } => to_json_binary(&query::lease(deps, env, (job, round, slot))?),
-        Leases { job, round, start_after, limit } => {
-            to_json_binary(&query::leases(deps, env, job, round, start_after, limit)?)
-        }
-        LeasesOfNode { node, start_after, limit } => {
-            to_json_binary(&query::leases_of_node(deps, env, node, start_after, limit)?)
-        }
-        Round { job, round } => to_json_binary(&ROUNDS.may_load(deps.storage, (job, round))?),
-        Credit { address } => to_json_binary(&query::credit(deps, &address)?),
-        Totals {} => to_json_binary(&TOTALS.load(deps.storage)?),
-        Model { name, version } => to_json_binary(&query::model(deps, name, version)?),
-        Models { name, start_after, limit } => {
-            to_json_binary(&query::models(deps, name, start_after, limit)?)
-        }
-        Ownership {} => to_json_binary(&cw_ownable::get_ownership(deps.storage)?),
-    };
-    Ok(answer?)
+    query::answer(deps, env, msg)
 }
 
 #[cfg_attr(not(feature = "library"), entry_point)]
@@ -137,7 +199,11 @@ pub fn migrate(deps: DepsMut, _env: Env, _msg: MigrateMsg) -> Result<Response, C
             found: stored.contract,
         });
     }
-    if parse_version(&stored.version)? >= parse_version(CONTRACT_VERSION)? {
+    let version = parse_version(&stored.version)?;
+    if version < FIRST_OF_LAYOUT {
+        return Err(ContractError::OldLayout { stored: stored.version });
+    }
+    if version >= parse_version(CONTRACT_VERSION)? {
         return Err(ContractError::NotNewer { stored: stored.version, new: CONTRACT_VERSION });
     }
     cw2::set_contract_version(deps.storage, CONTRACT_NAME, CONTRACT_VERSION)?;

@@ -3,76 +3,140 @@
 use std::collections::btree_map::BTreeMap;
 use std::collections::btree_map::Entry::{Occupied, Vacant};
 
-use cosmwasm_std::Storage;
+use cosmwasm_std::{OverflowError, OverflowOperation, Storage};
 
 use crate::error::ContractError;
-use crate::state::{Node, NodeStatus, MAX_REPUTATION, NODES};
+use crate::state::{Config, Node, NodeStatus, Standing, MAX_REPUTATION, NODES, STANDING};
 
-const EXPIRY_PENALTY: u32 = 5;
+/// What an expired lease or a failed audit costs of a reputation.
+pub const NEGLECT: u32 = 5;
+/// What an upheld challenge costs.
+pub const FRAUD: u32 = 50;
 
-#[derive(Default)]
 pub struct Fleet {
-    nodes: BTreeMap<u32, Entry>,
+    now: u64,
+    heartbeat_seconds: u64,
+    jail_seconds: u64,
+    members: BTreeMap<u32, Member>,
 }
 
-struct Entry {
-    node: Node,
-    changed: bool,
+struct Member {
+    standing: Standing,
+    standing_changed: bool,
+    node: Option<Node>,
+    node_changed: bool,
 }
 
 impl Fleet {
-    /// The node as this message has left it so far. Errors: NodeNotFound.
+    pub fn new(config: &Config, now: u64) -> Self {
+        let &Config { heartbeat_seconds, jail_seconds, .. } = config;
+        Self { now, heartbeat_seconds, jail_seconds, members: BTreeMap::new() }
+    }
+
+    /// The standing as this message has left it so far. Errors: NodeNotFound.
+    pub fn standing(&mut self, storage: &dyn Storage, id: u32) -> Result<&Standing, ContractError> {
+        Ok(&self.member(storage, id)?.standing)
+    }
+
+    /// The same, to be changed and saved.
+    pub fn standing_mut(
+        &mut self,
+        storage: &dyn Storage,
+        id: u32,
+    ) -> Result<&mut Standing, ContractError> {
+        let member = self.member(storage, id)?;
+        member.standing_changed = true;
+        Ok(&mut member.standing)
+    }
+
+    /// What of the node changes seldom. Errors: NodeNotFound.
     pub fn node(&mut self, storage: &dyn Storage, id: u32) -> Result<&Node, ContractError> {
-        Ok(&self.entry(storage, id)?.node)
+        Ok(self.loaded_node(storage, id)?)
     }
 
     /// The same, to be changed and saved.
     pub fn node_mut(&mut self, storage: &dyn Storage, id: u32) -> Result<&mut Node, ContractError> {
-        let entry = self.entry(storage, id)?;
-        entry.changed = true;
-        Ok(&mut entry.node)
+        self.member(storage, id)?.node_changed = true;
+        self.loaded_node(storage, id)
     }
 
-    fn entry(&mut self, storage: &dyn Storage, id: u32) -> Result<&mut Entry, ContractError> {
-        match self.nodes.entry(id) {
-            Occupied(known) => Ok(known.into_mut()),
-            Vacant(place) => {
-                let node =
-                    NODES.may_load(storage, id)?.ok_or(ContractError::NodeNotFound { node: id })?;
-                Ok(place.insert(Entry { node, changed: false }))
-            }
+    /// Whether the node's last heartbeat is recent enough.
+    pub fn is_heard_of(&mut self, storage: &dyn Storage, id: u32) -> Result<bool, ContractError> {
+        let (now, heartbeat_seconds) = (self.now, self.heartbeat_seconds);
+        Ok(now <= self.standing(storage, id)?.last_seen.saturating_add(heartbeat_seconds))
+    }
+
+    /// Gives back one of the places that a node uses.
+    pub fn free_place(&mut self, storage: &dyn Storage, id: u32) -> Result<(), ContractError> {
+        let standing = self.standing_mut(storage, id)?;
+        standing.used =
+            standing.used.checked_sub(1).ok_or(OverflowError::new(OverflowOperation::Sub))?;
+        Ok(())
+    }
+
+    /// One more completed task.
+    pub fn praise(&mut self, storage: &dyn Storage, id: u32) -> Result<(), ContractError> {
+        let standing = self.standing_mut(storage, id)?;
+        standing.reputation = MAX_REPUTATION.min(standing.reputation.saturating_add(1));
+        Ok(())
+    }
+
+    /// Takes reputation; the node whose reputation that spends goes to jail.
+    pub fn blame(
+        &mut self,
+        storage: &dyn Storage,
+        id: u32,
+        penalty: u32,
+    ) -> Result<(), ContractError> {
+        let standing = self.standing_mut(storage, id)?;
+        let before = standing.reputation;
+        standing.reputation = before.saturating_sub(penalty);
+        if before == 0 || standing.reputation > 0 {
+            return Ok(());
         }
+        if standing.status == NodeStatus::Active {
+            standing.status = NodeStatus::Jailed;
+        }
+        let until = self.now.saturating_add(self.jail_seconds);
+        self.node_mut(storage, id)?.jailed_until = until;
+        Ok(())
     }
 
     pub fn save(self, storage: &mut dyn Storage) -> Result<(), ContractError> {
-        for (id, entry) in self.nodes {
-            if entry.changed {
-                NODES.save(storage, id, &entry.node)?;
+        for (id, member) in self.members {
+            if member.standing_changed {
+                STANDING.save(storage, id, &member.standing)?;
+            }
+            if let (true, Some(node)) = (member.node_changed, member.node) {
+                NODES.save(storage, id, &node)?;
             }
         }
         Ok(())
     }
-}
 
-impl Node {
-    /// Whether its last heartbeat is recent enough.
-    pub fn is_heard_of(&self, now: u64, heartbeat_seconds: u64) -> bool {
-        now <= self.last_seen.saturating_add(heartbeat_seconds)
-    }
-
-    /// One more accepted task.
-    pub fn praise(&mut self) {
-        self.reputation = MAX_REPUTATION.min(self.reputation + 1);
-        if self.status == NodeStatus::Jailed {
-            self.status = NodeStatus::Active;
+    fn member(&mut self, storage: &dyn Storage, id: u32) -> Result<&mut Member, ContractError> {
+        match self.members.entry(id) {
+            Occupied(known) => Ok(known.into_mut()),
+            Vacant(place) => {
+                let standing = STANDING
+                    .may_load(storage, id)?
+                    .ok_or(ContractError::NodeNotFound { node: id })?;
+                Ok(place.insert(Member {
+                    standing,
+                    standing_changed: false,
+                    node: None,
+                    node_changed: false,
+                }))
+            }
         }
     }
 
-    /// One more lease that ran out.
-    pub fn blame(&mut self) {
-        self.reputation = self.reputation.saturating_sub(EXPIRY_PENALTY);
-        if self.reputation == 0 && self.status == NodeStatus::Active {
-            self.status = NodeStatus::Jailed;
-        }
+    fn loaded_node(&mut self, storage: &dyn Storage, id: u32) -> Result<&mut Node, ContractError> {
+        let member = self.member(storage, id)?;
+        let node = match member.node.take() {
+            Some(node) => node,
+            None => NODES.load(storage, id)?,
+        };
+        Ok(member.node.insert(node))
     }
 }

@@ -1,11 +1,23 @@
-//! What the contract stores. Keys are short because each stored byte costs gas.
+//! What the contract stores. Each stored byte costs 30 gas, so keys are short, what changes often lies apart from
+//! what does not, and the records of a thousand leases are tuples on shared pages.
 
 use cosmwasm_schema::cw_serde;
 use cosmwasm_std::{Addr, Binary, Empty, Uint128};
 use cw_storage_plus::{Item, Map};
 
+pub use crate::rows::{Account, Batch, Lease, Page, Progress, Standing, Work};
+
 pub const START_REPUTATION: u32 = 100;
 pub const MAX_REPUTATION: u32 = 1000;
+/// What a node has after its time in jail.
+pub const PAROLE_REPUTATION: u32 = 10;
+/// All of a round's pool, in basis points.
+pub const WHOLE_BPS: u32 = 10_000;
+/// Neighbouring slots share one stored page.
+pub const PAGE_SLOTS: u32 = 50;
+pub const MAX_SHARDS: u32 = 10_000;
+/// Parts of one node's stake that may be unbonding at once.
+pub const MAX_UNBONDING: usize = 8;
 
 #[cw_serde]
 pub struct Config {
@@ -15,7 +27,22 @@ pub struct Config {
     pub heartbeat_seconds: u64,
     /// A round can be settled this long after its submission.
     pub challenge_seconds: u64,
-    /// The most items that one message may carry.
+    /// What a challenge must bring. Default 0.
+    pub challenge_bond: Uint128,
+    /// A challenge that is not decided by then may be dismissed. Default 1 day.
+    pub dispute_seconds: u64,
+    /// Stake is claimable this long after its withdrawal, at least challenge_seconds + dispute_seconds, so that it
+    /// cannot escape a slash. Default 7 days, or that sum if it is longer.
+    pub unbonding_seconds: u64,
+    /// Default 1 hour.
+    pub jail_seconds: u64,
+    /// Nodes may claim completed tasks of a round that is not submitted by then. Default 7 days.
+    pub abandon_seconds: u64,
+    /// An audit must be answered within this time. Default 1 hour.
+    pub audit_seconds: u64,
+    /// What a proven bad result costs of its node's stake, in basis points. Default 1,000.
+    pub slash_bps: u32,
+    /// The most items that one message may carry. Default and maximum 200.
     pub max_batch: u32,
 }
 
@@ -35,49 +62,43 @@ pub enum NodeStatus {
     Retired,
 }
 
+/// What of a node changes seldom.
 #[cw_serde]
 pub struct Node {
-    pub id: u32,
     pub owner: Addr,
     pub kind: NodeKind,
-    /// How many leases it may hold at once.
-    pub capacity: u32,
-    /// How many active leases it holds.
-    pub used: u32,
     pub stake: Uint128,
-    pub reputation: u32,
-    /// Unix seconds.
-    pub last_seen: u64,
-    pub status: NodeStatus,
-    /// CID of its hardware manifest.
+    pub unbonding: Vec<Unbonding>,
+    pub jailed_until: u64,
     pub manifest: String,
+    pub public_key: Option<Binary>,
+}
+
+#[cw_serde]
+pub struct Unbonding {
+    pub amount: Uint128,
+    /// Unix seconds.
+    pub release_at: u64,
 }
 
 #[cw_serde]
 #[derive(Copy)]
 pub enum JobState {
     Open,
+    /// Nothing new is leased; what was leased may end and be paid.
+    Cancelled,
     Closed,
 }
 
 #[cw_serde]
 pub struct Job {
-    pub id: u64,
     pub owner: Addr,
     pub key: String,
-    /// CID of the job's specification.
     pub spec: String,
-    /// CID of the dataset's manifest.
     pub dataset: String,
-    /// Training slots of a round; one evaluation slot follows them.
     pub shards: u32,
     pub rounds: u32,
-    /// What one completed task earns.
     pub reward: Uint128,
-    pub deposited: Uint128,
-    pub reserved: Uint128,
-    pub paid: Uint128,
-    pub refunded: Uint128,
     pub lease_seconds: u64,
     pub state: JobState,
 }
@@ -91,45 +112,24 @@ pub enum LeaseState {
     Expired,
 }
 
-#[cw_serde]
-pub struct Lease {
-    pub node: u32,
-    pub attempt: u32,
-    /// Unix seconds.
-    pub until: u64,
-    /// CID of the task's specification.
-    pub task: String,
-    pub state: LeaseState,
-}
-
-/// How much of a round is done, so that a submission can be checked without reading every lease.
-#[cw_serde]
-#[derive(Default)]
-pub struct Tally {
-    pub completed: u32,
-    pub nodes: u32,
-}
-
-#[cw_serde]
-pub struct Share {
-    pub node: u32,
-    pub count: u32,
-}
-
+/// The outcome of a round.
 #[cw_serde]
 pub struct Round {
-    pub job: u64,
-    pub round: u32,
-    /// Root of the Merkle tree over the round's results: 32 bytes.
+    /// Which submission of the round this is.
+    pub submission: u32,
     pub root: Binary,
     pub leaf_count: u32,
     pub checkpoint: String,
     pub evidence: String,
-    pub per_node: Vec<Share>,
-    /// Unix seconds.
+    /// [node, count, bps]
+    pub per_node: Vec<(u32, u32, u32)>,
     pub submitted_at: u64,
-    /// Unix seconds; null until then.
+    pub settle_from: u64,
     pub settled_at: Option<u64>,
+    /// The indices of its open challenges.
+    pub open: Vec<u32>,
+    /// [node, tasks]
+    pub struck: Vec<(u32, u32)>,
 }
 
 /// The bank balance of the contract is escrow + stake + credit + treasury.
@@ -137,10 +137,58 @@ pub struct Round {
 #[derive(Default)]
 pub struct Totals {
     pub escrow: Uint128,
+    /// Stakes, what of them is unbonding, and the bonds of open challenges.
     pub stake: Uint128,
     pub credit: Uint128,
     pub treasury: Uint128,
     pub withdrawn: Uint128,
+}
+
+#[cw_serde]
+#[derive(Copy)]
+pub enum ChallengeState {
+    Open,
+    Upheld,
+    Rejected,
+    Dismissed,
+}
+
+#[cw_serde]
+pub struct Challenge {
+    /// The submission that it disputes.
+    pub submission: u32,
+    pub slot: u32,
+    pub node: u32,
+    pub challenger: Addr,
+    pub bond: Uint128,
+    pub evidence: String,
+    pub until: u64,
+    pub state: ChallengeState,
+}
+
+/// Content that a storage node says it holds.
+#[cw_serde]
+pub struct Holding {
+    /// Unix seconds.
+    pub since: u64,
+    /// Unix seconds of the last audit that it passed.
+    pub proven_at: Option<u64>,
+}
+
+#[cw_serde]
+pub struct Audit {
+    pub nonce: Binary,
+    pub answer_hash: Binary,
+    /// Unix seconds.
+    pub until: u64,
+}
+
+#[cw_serde]
+#[derive(Copy)]
+pub enum ModelStatus {
+    Registered,
+    Promoted,
+    Deprecated,
 }
 
 #[cw_serde]
@@ -150,34 +198,49 @@ pub struct Model {
     pub cid: String,
     pub job: u64,
     pub parent: Option<String>,
+    /// CID of its evaluation.
+    pub metrics: Option<String>,
+    pub status: ModelStatus,
 }
 
-/// (job, round, slot)
-pub type LeaseKey = (u64, u32, u32);
-
 pub const CONFIG: Item<Config> = Item::new("c");
+pub const PAUSED: Item<bool> = Item::new("p");
 pub const TOTALS: Item<Totals> = Item::new("t");
 
 pub const LAST_NODE: Item<u32> = Item::new("ln");
 pub const NODES: Map<u32, Node> = Map::new("n");
+pub const STANDING: Map<u32, Standing> = Map::new("s");
 pub const NODE_OF: Map<&Addr, u32> = Map::new("no");
 
 pub const LAST_JOB: Item<u64> = Item::new("lj");
 pub const JOBS: Map<u64, Job> = Map::new("j");
+pub const ACCOUNTS: Map<u64, Account> = Map::new("a");
 pub const JOB_OF: Map<(&Addr, &str), u64> = Map::new("jo");
+/// The job that a sender's key topped up.
+pub const NONCES: Map<(&Addr, &str), u64> = Map::new("k");
 
-pub const LEASES: Map<LeaseKey, Lease> = Map::new("l");
-/// The active leases of each node.
-pub const LEASES_OF: Map<(u32, LeaseKey), Empty> = Map::new("lo");
-
-/// Tasks completed, by (job, round, node).
-pub const DONE: Map<(u64, u32, u32), u32> = Map::new("d");
+/// By (job, round, slot / PAGE_SLOTS).
+pub const PAGES: Map<(u64, u32, u32), Page> = Map::new("l");
+/// By (job, round, number).
+pub const BATCHES: Map<(u64, u32, u32), Batch> = Map::new("b");
 /// By (job, round).
-pub const TALLIES: Map<(u64, u32), Tally> = Map::new("dt");
+pub const PROGRESS: Map<(u64, u32), Progress> = Map::new("d");
+/// By (node, (job, round)).
+pub const WORK: Map<(u32, (u64, u32)), Work> = Map::new("w");
 /// By (job, round).
 pub const ROUNDS: Map<(u64, u32), Round> = Map::new("r");
+/// By (job, round, index).
+pub const CHALLENGES: Map<(u64, u32, u32), Challenge> = Map::new("x");
 
 pub const CREDIT: Map<&Addr, Uint128> = Map::new("cr");
 
 pub const MODELS: Map<(&str, u32), Model> = Map::new("m");
 pub const MODEL_OWNER: Map<&str, Addr> = Map::new("mo");
+/// By (CID, node).
+pub const HOLDINGS: Map<(&str, u32), Holding> = Map::new("h");
+/// The same by (node, CID).
+pub const HOLDINGS_OF: Map<(u32, &str), Empty> = Map::new("ho");
+/// The open audits, by (CID, node).
+pub const AUDITS: Map<(&str, u32), Audit> = Map::new("u");
+/// The current version of a name.
+pub const PROMOTED: Map<&str, u32> = Map::new("mp");

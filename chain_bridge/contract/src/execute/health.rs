@@ -1,75 +1,79 @@
-//! Nodes are heard of, and leases run out.
+//! Nodes are heard of.
 
-use cosmwasm_std::{DepsMut, Env, MessageInfo, Order, Response, StdResult};
-use cw_storage_plus::Bound;
+use cosmwasm_std::{Api, DepsMut, Env, MessageInfo, Response, Storage};
+use sha2::{Digest, Sha256};
 
-use super::compute::own_node;
+use super::compute::own_id;
 use crate::checks;
 use crate::error::ContractError;
 use crate::fleet::Fleet;
-use crate::lease;
-use crate::state::{Lease, LeaseState, CONFIG, LEASES, NODES};
-
-/// The most leases that one expire_leases looks at, whatever its limit.
-const MAX_SCAN: usize = 1000;
+use crate::msg::SignedBeat;
+use crate::state::{NodeStatus, CONFIG};
 
 pub fn heartbeat(deps: DepsMut, env: Env, info: MessageInfo) -> Result<Response, ContractError> {
-    let mut node = own_node(deps.as_ref(), &info.sender)?;
-    node.last_seen = env.block.time.seconds();
-    NODES.save(deps.storage, node.id, &node)?;
+    let now = env.block.time.seconds();
+    let id = own_id(deps.storage, &info.sender)?;
+    let mut fleet = Fleet::new(&CONFIG.load(deps.storage)?, now);
+    serving(&mut fleet, deps.storage, id)?;
+    fleet.standing_mut(deps.storage, id)?.last_seen = now;
+    fleet.save(deps.storage)?;
     Ok(Response::new()
         .add_attribute("action", "heartbeat")
-        .add_attribute("node_id", node.id.to_string()))
+        .add_attribute("node_id", id.to_string()))
 }
 
-/// Looks at leases in slot order until `limit` have expired or MAX_SCAN are seen. If it stopped early,
-/// the attribute `last_slot` tells from where to go on.
-pub fn expire_leases(
+pub fn heartbeat_batch(
     deps: DepsMut,
     env: Env,
-    job: u64,
-    round: u32,
-    limit: u32,
-    start_after_slot: Option<u32>,
+    beats: Vec<SignedBeat>,
 ) -> Result<Response, ContractError> {
     let config = CONFIG.load(deps.storage)?;
-    checks::at_least_one("limit", limit == 0)?;
-    let limit = limit.min(config.max_batch);
-    checks::load_job(deps.storage, job)?;
+    checks::batch(&beats, &config)?;
     let now = env.block.time.seconds();
-
-    let page: Vec<(u32, Lease)> = LEASES
-        .prefix((job, round))
-        .range(deps.storage, start_after_slot.map(Bound::exclusive), None, Order::Ascending)
-        .take(MAX_SCAN)
-        .collect::<StdResult<_>>()?;
-
-    let mut fleet = Fleet::default();
-    let mut expired = 0;
-    let mut last_slot = None;
-    for (seen, (slot, found)) in (1..).zip(page) {
-        if found.state == LeaseState::Active {
-            let holder = fleet.node(deps.storage, found.node)?;
-            if !lease::is_live(&found, holder, now, config.heartbeat_seconds) {
-                let key = (job, round, slot);
-                lease::end(deps.storage, &mut fleet, key, found, LeaseState::Expired)?;
-                expired += 1;
-            }
+    // A node's clock may be as far ahead as a heartbeat lasts.
+    let latest = now.saturating_add(config.heartbeat_seconds);
+    let mut fleet = Fleet::new(&config, now);
+    for beat in &beats {
+        let &SignedBeat { node, at, .. } = beat;
+        serving(&mut fleet, deps.storage, node)?;
+        if at > latest {
+            return Err(ContractError::FutureBeat { node, at, latest });
         }
-        if expired == limit || seen == MAX_SCAN {
-            last_slot = Some(slot);
-            break;
+        let last_seen = fleet.standing(deps.storage, node)?.last_seen;
+        if at <= last_seen {
+            return Err(ContractError::StaleBeat { node, at, last_seen });
         }
+        check_signature(deps.api, deps.storage, &env, &mut fleet, beat)?;
+        fleet.standing_mut(deps.storage, node)?.last_seen = at.min(now);
     }
     fleet.save(deps.storage)?;
+    Ok(Response::new()
+        .add_attribute("action", "heartbeat_batch")
+        .add_attribute("items", beats.len().to_string()))
+}
 
-    let response = Response::new()
-        .add_attribute("action", "expire_leases")
-        .add_attribute("job_id", job.to_string())
-        .add_attribute("round", round.to_string())
-        .add_attribute("expired", expired.to_string());
-    Ok(match last_slot {
-        Some(slot) => response.add_attribute("last_slot", slot.to_string()),
-        None => response,
-    })
+fn serving(fleet: &mut Fleet, storage: &dyn Storage, node: u32) -> Result<(), ContractError> {
+    match fleet.standing(storage, node)?.status {
+        NodeStatus::Retired => Err(ContractError::NodeRetired { node }),
+        NodeStatus::Active | NodeStatus::Jailed => Ok(()),
+    }
+}
+
+fn check_signature(
+    api: &dyn Api,
+    storage: &dyn Storage,
+    env: &Env,
+    fleet: &mut Fleet,
+    beat: &SignedBeat,
+) -> Result<(), ContractError> {
+    let SignedBeat { node, at, signature } = beat;
+    let (node, at) = (*node, *at);
+    let public_key = fleet.node(storage, node)?.public_key.as_ref();
+    let public_key = public_key.ok_or(ContractError::NoPublicKey { node })?;
+    let text = format!("atlas-heartbeat:{}:{node}:{at}", env.contract.address);
+    // What cannot be read as a signature or a key is none, too.
+    match api.secp256k1_verify(&Sha256::digest(text), signature, public_key) {
+        Ok(true) => Ok(()),
+        Ok(false) | Err(_) => Err(ContractError::BadSignature { node, at }),
+    }
 }

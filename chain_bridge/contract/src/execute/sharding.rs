@@ -1,208 +1,195 @@
 //! Slots of a round are leased to nodes, and given back with or without a result.
 
-use std::collections::BTreeMap;
-
 use cosmwasm_std::{
     DepsMut, Env, MessageInfo, OverflowError, OverflowOperation, Response, Storage,
 };
 
 use crate::checks;
 use crate::error::{AssignRefusal, ContractError};
-use crate::fleet::Fleet;
-use crate::lease;
+use crate::lease::Leases;
 use crate::msg::{AssignItem, LeaseItem};
-use crate::state::{
-    Config, Lease, LeaseState, Node, NodeStatus, CONFIG, DONE, LEASES, ROUNDS, TALLIES,
-};
+use crate::state::{Batch, Config, Lease, LeaseState, NodeKind, NodeStatus, CONFIG};
+
+/// What the owner of a job wants leased.
+pub struct Assignment {
+    pub job: u64,
+    pub round: u32,
+    pub plan: String,
+    pub items: Vec<AssignItem>,
+    /// Whether slots that are leased change hands.
+    pub again: bool,
+}
 
 pub fn assign_batch(
     deps: DepsMut,
     env: Env,
     info: MessageInfo,
-    job_id: u64,
-    round: u32,
-    items: Vec<AssignItem>,
+    wanted: Assignment,
 ) -> Result<Response, ContractError> {
+    let Assignment { job, round, plan, items, again } = wanted;
     let config = CONFIG.load(deps.storage)?;
     checks::batch(&items, &config)?;
-    let job = checks::open_job_of_owner(deps.storage, job_id, &info.sender)?;
-    checks::range("round", round, job.rounds)?;
-    not_submitted(deps.storage, job_id, round)?;
-    let now = env.block.time.seconds();
-    let until =
-        now.checked_add(job.lease_seconds).ok_or(OverflowError::new(OverflowOperation::Add))?;
-
-    let mut fleet = Fleet::default();
-    for item in &items {
-        checks::text("task", &item.task)?;
-        let refuse = |reason| ContractError::Assign { slot: item.slot, node: item.node, reason };
-        if item.slot > job.shards {
-            return Err(refuse(AssignRefusal::SlotOutOfRange { last: job.shards }));
-        }
-        let key = (job_id, round, item.slot);
-        let previous = LEASES.may_load(deps.storage, key)?;
-        let expected = previous.as_ref().map_or(0, |lease| lease.attempt) + 1;
-        if let Some(previous) = previous {
-            let holder = fleet.node(deps.storage, previous.node)?;
-            check_slot(&previous, holder, now, &config).map_err(refuse)?;
-            if previous.state == LeaseState::Active {
-                lease::end(deps.storage, &mut fleet, key, previous, LeaseState::Expired)?;
-            }
-        }
-        if item.attempt != expected {
-            return Err(refuse(AssignRefusal::WrongAttempt { expected, found: item.attempt }));
-        }
-        let node = match fleet.node_mut(deps.storage, item.node) {
-            Err(ContractError::NodeNotFound { .. }) => {
-                Err(refuse(AssignRefusal::NodeNotRegistered))
-            }
-            found => found,
-        }?;
-        check_node(node, now, &config).map_err(refuse)?;
-        let lease = Lease {
-            node: item.node,
-            attempt: item.attempt,
-            until,
-            task: item.task.clone(),
-            state: LeaseState::Active,
-        };
-        lease::begin(deps.storage, node, key, &lease)?;
+    checks::text("plan", &plan)?;
+    let mut leases = Leases::load(deps.storage, &env, &config, job, round)?;
+    checks::job_owner(&leases.job, job, &info.sender)?;
+    checks::open(&leases.job, job)?;
+    checks::range("round", round, leases.job.rounds)?;
+    checks::not_submitted(deps.storage, job, round)?;
+    if leases.progress.claimed {
+        return Err(ContractError::RoundAbandoned { job, round });
     }
-    fleet.save(deps.storage)?;
-    Ok(batch_response("assign_batch", job_id, round, items.len())
-        .add_attribute("until", until.to_string()))
+
+    let until = leases
+        .now
+        .checked_add(leases.job.lease_seconds)
+        .ok_or(OverflowError::new(OverflowOperation::Add))?;
+    let response = batch_response(if again { "reassign_batch" } else { "assign_batch" }, &leases)
+        .add_attribute("items", items.len().to_string())
+        .add_attribute("plan", &plan)
+        .add_attribute("until", until.to_string());
+    let batch = leases.begin_batch(deps.storage, Batch { plan, until })?;
+    for AssignItem { slot, node, attempt } in items {
+        let refuse = |reason| ContractError::Assign { slot, node, reason };
+        let last = leases.job.shards;
+        if slot > last {
+            return Err(refuse(AssignRefusal::SlotOutOfRange { last }));
+        }
+        let previous = leases.find(deps.storage, slot)?;
+        if let Some(previous) = previous {
+            let live = leases.is_live(deps.storage, &previous)?;
+            let until = leases.batch(deps.storage, previous.batch)?.until;
+            check_previous(&previous, live && !again, until).map_err(refuse)?;
+            check_attempt(previous.attempt, attempt).map_err(refuse)?;
+            if previous.state == LeaseState::Active {
+                let outcome = if live { LeaseState::Released } else { LeaseState::Expired };
+                leases.end(deps.storage, slot, previous, outcome)?;
+            }
+        } else if again {
+            return Err(refuse(AssignRefusal::NeverAssigned));
+        } else {
+            check_attempt(0, attempt).map_err(refuse)?;
+        }
+        check_node(&mut leases, deps.storage, node, &config)?.map_err(refuse)?;
+        let lease = Lease { node, attempt, batch, state: LeaseState::Active };
+        leases.begin(deps.storage, slot, lease)?;
+    }
+    leases.save(deps.storage)?;
+    Ok(response)
 }
 
-/// Whether a slot that was leased before is free again.
-fn check_slot(
-    previous: &Lease,
-    holder: &Node,
-    now: u64,
-    config: &Config,
-) -> Result<(), AssignRefusal> {
+/// Whether a slot that was leased before may be leased again.
+fn check_previous(previous: &Lease, is_taken: bool, until: u64) -> Result<(), AssignRefusal> {
     if previous.state == LeaseState::Completed {
         return Err(AssignRefusal::Completed);
     }
-    if lease::is_live(previous, holder, now, config.heartbeat_seconds) {
-        return Err(AssignRefusal::AlreadyAssigned {
-            holder: previous.node,
-            until: previous.until,
-        });
+    if is_taken {
+        return Err(AssignRefusal::AlreadyAssigned { holder: previous.node, until });
+    }
+    Ok(())
+}
+
+fn check_attempt(previous: u32, found: u32) -> Result<(), AssignRefusal> {
+    let expected = previous.saturating_add(1);
+    if found != expected {
+        return Err(AssignRefusal::WrongAttempt { expected, found });
     }
     Ok(())
 }
 
 /// Whether a node can take one more lease.
-fn check_node(node: &Node, now: u64, config: &Config) -> Result<(), AssignRefusal> {
-    if node.reputation == 0 {
-        return Err(AssignRefusal::NoReputation);
-    }
-    if node.status != NodeStatus::Active {
-        return Err(AssignRefusal::NodeNotActive { status: node.status });
-    }
-    if !node.is_heard_of(now, config.heartbeat_seconds) {
-        return Err(AssignRefusal::StaleHeartbeat {
-            last_seen: node.last_seen,
+fn check_node(
+    leases: &mut Leases,
+    storage: &dyn Storage,
+    id: u32,
+    config: &Config,
+) -> Result<Result<(), AssignRefusal>, ContractError> {
+    let now = leases.now;
+    let standing = match leases.fleet.standing(storage, id) {
+        Err(ContractError::NodeNotFound { .. }) => {
+            return Ok(Err(AssignRefusal::NodeNotRegistered))
+        }
+        found => found?.clone(),
+    };
+    let kind = leases.fleet.node(storage, id)?.kind;
+    let is_heard_of = leases.fleet.is_heard_of(storage, id)?;
+    Ok(if kind != NodeKind::Compute {
+        Err(AssignRefusal::WrongKind { kind })
+    } else if standing.reputation == 0 {
+        Err(AssignRefusal::NoReputation)
+    } else if standing.status != NodeStatus::Active {
+        Err(AssignRefusal::NodeNotActive { status: standing.status })
+    } else if !is_heard_of {
+        Err(AssignRefusal::StaleHeartbeat {
+            last_seen: standing.last_seen,
             heartbeat_seconds: config.heartbeat_seconds,
             now,
-        });
-    }
-    if node.used >= node.capacity {
-        return Err(AssignRefusal::NoCapacity { used: node.used, capacity: node.capacity });
-    }
-    Ok(())
+        })
+    } else if standing.used >= standing.capacity {
+        Err(AssignRefusal::NoCapacity { used: standing.used, capacity: standing.capacity })
+    } else {
+        Ok(())
+    })
 }
 
 /// A lease past its deadline may still be completed while nobody else has taken its slot.
 pub fn complete_batch(
     deps: DepsMut,
+    env: Env,
     info: MessageInfo,
-    job_id: u64,
+    job: u64,
     round: u32,
     items: Vec<LeaseItem>,
 ) -> Result<Response, ContractError> {
     let config = CONFIG.load(deps.storage)?;
     checks::batch(&items, &config)?;
-    checks::open_job_of_owner(deps.storage, job_id, &info.sender)?;
-    not_submitted(deps.storage, job_id, round)?;
-
-    let mut fleet = Fleet::default();
-    let mut done: BTreeMap<u32, u32> = BTreeMap::new();
-    for item in &items {
-        let key = (job_id, round, item.slot);
-        let found = lease::active(deps.storage, key, item.attempt)?;
-        *done.entry(found.node).or_default() += 1;
-        lease::end(deps.storage, &mut fleet, key, found, LeaseState::Completed)?;
+    let mut leases = Leases::load(deps.storage, &env, &config, job, round)?;
+    checks::job_owner(&leases.job, job, &info.sender)?;
+    checks::not_closed(&leases.job, job)?;
+    checks::not_submitted(deps.storage, job, round)?;
+    for &LeaseItem { slot, attempt } in &items {
+        let lease = leases.active(deps.storage, slot, attempt)?;
+        leases.end(deps.storage, slot, lease, LeaseState::Completed)?;
     }
-    fleet.save(deps.storage)?;
-    count(deps.storage, job_id, round, done, config.max_batch)?;
-    Ok(batch_response("complete_batch", job_id, round, items.len()))
-}
-
-/// Adds completed tasks per node to what the round's submission will have to list.
-fn count(
-    storage: &mut dyn Storage,
-    job: u64,
-    round: u32,
-    done: BTreeMap<u32, u32>,
-    max_nodes: u32,
-) -> Result<(), ContractError> {
-    let mut tally = TALLIES.may_load(storage, (job, round))?.unwrap_or_default();
-    for (node, added) in done {
-        let before = DONE.may_load(storage, (job, round, node))?;
-        if before.is_none() {
-            tally.nodes += 1;
-        }
-        tally.completed += added;
-        DONE.save(storage, (job, round, node), &(before.unwrap_or(0) + added))?;
+    if leases.progress.nodes > config.max_batch {
+        return Err(ContractError::TooManyNodes { job, round, max: config.max_batch });
     }
-    if tally.nodes > max_nodes {
-        return Err(ContractError::TooManyNodes { job, round, max: max_nodes });
-    }
-    TALLIES.save(storage, (job, round), &tally)?;
-    Ok(())
+    let response = batch_response("complete_batch", &leases)
+        .add_attribute("items", items.len().to_string())
+        .add_attribute("completed", leases.progress.completed.to_string());
+    leases.save(deps.storage)?;
+    Ok(response)
 }
 
 pub fn release_batch(
     deps: DepsMut,
+    env: Env,
     info: MessageInfo,
-    job_id: u64,
+    job: u64,
     round: u32,
     items: Vec<LeaseItem>,
 ) -> Result<Response, ContractError> {
-    checks::batch(&items, &CONFIG.load(deps.storage)?)?;
-    let job = checks::load_job(deps.storage, job_id)?;
-
-    let mut fleet = Fleet::default();
-    for item in &items {
-        let key = (job_id, round, item.slot);
-        let found = lease::active(deps.storage, key, item.attempt)?;
-        let holder = &fleet.node(deps.storage, found.node)?.owner;
-        if info.sender != job.owner && info.sender != *holder {
-            return Err(ContractError::NotLeaseHolder {
-                sender: info.sender,
-                job: job_id,
-                node: found.node,
-                slot: item.slot,
-            });
+    let config = CONFIG.load(deps.storage)?;
+    checks::batch(&items, &config)?;
+    let mut leases = Leases::load(deps.storage, &env, &config, job, round)?;
+    for &LeaseItem { slot, attempt } in &items {
+        let lease = leases.active(deps.storage, slot, attempt)?;
+        let node = lease.node;
+        if info.sender != leases.job.owner
+            && info.sender != leases.fleet.node(deps.storage, node)?.owner
+        {
+            return Err(ContractError::NotLeaseHolder { sender: info.sender, job, node, slot });
         }
-        lease::end(deps.storage, &mut fleet, key, found, LeaseState::Released)?;
+        leases.end(deps.storage, slot, lease, LeaseState::Released)?;
     }
-    fleet.save(deps.storage)?;
-    Ok(batch_response("release_batch", job_id, round, items.len()))
+    let response =
+        batch_response("release_batch", &leases).add_attribute("items", items.len().to_string());
+    leases.save(deps.storage)?;
+    Ok(response)
 }
 
-fn not_submitted(storage: &dyn Storage, job: u64, round: u32) -> Result<(), ContractError> {
-    if ROUNDS.has(storage, (job, round)) {
-        return Err(ContractError::RoundSubmitted { job, round });
-    }
-    Ok(())
-}
-
-fn batch_response(action: &str, job: u64, round: u32, items: usize) -> Response {
+fn batch_response(action: &str, leases: &Leases) -> Response {
     Response::new()
         .add_attribute("action", action)
-        .add_attribute("job_id", job.to_string())
-        .add_attribute("round", round.to_string())
-        .add_attribute("items", items.to_string())
+        .add_attribute("job_id", leases.id.to_string())
+        .add_attribute("round", leases.round.to_string())
 }

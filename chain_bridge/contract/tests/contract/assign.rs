@@ -1,12 +1,12 @@
 //! assign_batch.
 
 use atlas::msg::{ExecuteMsg, LeaseAnswer};
-use atlas::state::{LeaseState, NodeStatus, NODES};
+use atlas::state::{LeaseState, NodeKind, NodeStatus, ACCOUNTS, STANDING};
 use atlas::{AssignRefusal, ContractError};
 
 use crate::fleet::{heartbeats, refused, suite, LEASE};
-use crate::messages::{assign, complete, release, submit, task};
-use crate::suite::{attribute, HEARTBEAT, MAX_BATCH};
+use crate::messages::{assign, complete, expire, reassign, register_as, release, submit, PLAN};
+use crate::suite::{attribute, Suite, HEARTBEAT, MAX_BATCH, MIN_STAKE};
 
 #[test]
 fn a_batch_leases_slots_including_the_evaluation() {
@@ -21,7 +21,7 @@ fn a_batch_leases_slots_including_the_evaluation() {
         node: 1,
         attempt: 1,
         until: suite.now() + LEASE,
-        task: task(3, 1),
+        plan: PLAN.into(),
         state: LeaseState::Active,
         live: true,
     };
@@ -75,14 +75,16 @@ fn a_submitted_round_takes_no_more_work() {
 }
 
 #[test]
-fn a_task_has_a_cid() {
+fn a_plan_has_a_cid() {
     let mut suite = suite();
-    let mut message = assign(1, 1, &[(0, 1, 1)]);
-    if let ExecuteMsg::AssignBatch { items, .. } = &mut message {
-        items[0].task.clear();
+    for length in [0, 257] {
+        let mut message = assign(1, 1, &[(0, 1, 1)]);
+        if let ExecuteMsg::AssignBatch { plan, .. } = &mut message {
+            *plan = "p".repeat(length);
+        }
+        let expected = ContractError::TextLength { field: "plan", length, max: 256 };
+        assert_eq!(suite.refusal("alice", message), expected);
     }
-    let expected = ContractError::TextLength { field: "task", length: 0, max: 256 };
-    assert_eq!(suite.refusal("alice", message), expected);
 }
 
 #[test]
@@ -137,11 +139,56 @@ fn an_unknown_node_gets_nothing() {
 fn a_node_that_is_not_active_gets_nothing() {
     let mut suite = suite();
     let contract = suite.contract.clone();
-    let mut node = suite.node(2);
-    node.status = NodeStatus::Retired;
-    NODES.save(&mut *suite.app.contract_storage_mut(&contract), 2, &node).unwrap();
+    suite.run("carol", ExecuteMsg::DeregisterNode {});
     let error = suite.refusal("alice", assign(1, 1, &[(0, 2, 1)]));
     assert_eq!(error.to_string(), "slot 0, node 2: the node is retired, not active");
+    // In jail with a reputation.
+    let mut storage = suite.app.contract_storage_mut(&contract);
+    let mut standing = STANDING.load(&*storage, 1).unwrap();
+    standing.status = NodeStatus::Jailed;
+    STANDING.save(&mut *storage, 1, &standing).unwrap();
+    drop(storage);
+    let jailed = refused(0, 1, AssignRefusal::NodeNotActive { status: NodeStatus::Jailed });
+    assert_eq!(suite.refusal("alice", assign(1, 1, &[(0, 1, 1)])), jailed);
+}
+
+#[test]
+fn a_storage_node_gets_nothing() {
+    let mut suite = suite();
+    suite.pay("dave", register_as(NodeKind::Storage, 3), MIN_STAKE);
+    let wrong = refused(0, 3, AssignRefusal::WrongKind { kind: NodeKind::Storage });
+    assert_eq!(suite.refusal("alice", assign(1, 1, &[(0, 3, 1)])), wrong);
+}
+
+#[test]
+fn a_lease_reserves_its_reward() {
+    let mut suite = suite();
+    let reserved = |suite: &Suite| suite.job(1).reserved.u128();
+    suite.run("alice", assign(1, 1, &[(0, 1, 1), (1, 2, 1), (2, 1, 1)]));
+    assert_eq!(reserved(&suite), 15);
+    suite.run("alice", release(1, 1, &[(0, 1)]));
+    assert_eq!(reserved(&suite), 10);
+    suite.run("alice", complete(1, 1, &[(1, 1)]));
+    assert_eq!(reserved(&suite), 10);
+    suite.run("alice", reassign(1, 1, &[(2, 2, 2), (0, 2, 2)]));
+    assert_eq!(reserved(&suite), 15);
+    suite.wait(HEARTBEAT + 1);
+    suite.run("dave", expire(1, 1, 9));
+    assert_eq!(reserved(&suite), 5);
+}
+
+#[test]
+fn a_lease_that_the_escrow_no_longer_covers_is_refused() {
+    let mut suite = suite();
+    let contract = suite.contract.clone();
+    let mut storage = suite.app.contract_storage_mut(&contract);
+    let mut account = ACCOUNTS.load(&*storage, 1).unwrap();
+    account.refunded = 31u128.into();
+    ACCOUNTS.save(&mut *storage, 1, &account).unwrap();
+    drop(storage);
+    let expected =
+        ContractError::EscrowSpent { job: 1, found: 9u128.into(), expected: 10u128.into() };
+    assert_eq!(suite.refusal("alice", assign(1, 1, &[(0, 1, 1), (1, 2, 1)])), expected);
 }
 
 #[test]
@@ -167,7 +214,8 @@ fn a_full_node_gets_nothing() {
     suite.run("alice", assign(1, 1, &four[..3]));
     assert_eq!(suite.refusal("alice", assign(1, 1, &four[3..])), full);
 
-    suite.run("bob", ExecuteMsg::UpdateNode { capacity: Some(2), manifest: None });
+    suite
+        .run("bob", ExecuteMsg::UpdateNode { capacity: Some(2), manifest: None, public_key: None });
     suite.run("alice", complete(1, 1, &[(0, 1)]));
     let full = refused(3, 1, AssignRefusal::NoCapacity { used: 2, capacity: 2 });
     assert_eq!(suite.refusal("alice", assign(1, 1, &four[3..])), full);

@@ -1,7 +1,7 @@
 //! register_node, update_node, heartbeat.
 
-use atlas::msg::{ExecuteMsg, QueryMsg};
-use atlas::state::{Node, NodeKind, NodeStatus, Totals};
+use atlas::msg::{ExecuteMsg, NodeAnswer, QueryMsg};
+use atlas::state::{NodeKind, NodeStatus, Totals};
 use atlas::ContractError;
 use cosmwasm_std::{coins, Uint128};
 use cw_utils::PaymentError;
@@ -9,23 +9,30 @@ use cw_utils::PaymentError;
 use crate::messages::register;
 use crate::suite::{attribute, config, Suite, DENOM, MIN_STAKE};
 
+fn update(capacity: Option<u32>, manifest: Option<&str>) -> ExecuteMsg {
+    ExecuteMsg::UpdateNode { capacity, manifest: manifest.map(String::from), public_key: None }
+}
+
 #[test]
 fn a_registered_node_is_active_and_heard_of() {
     let mut suite = Suite::new();
     let response = suite.pay("alice", register(3), MIN_STAKE + 5);
     assert_eq!(attribute(&response, "action").unwrap(), "register_node");
     assert_eq!(attribute(&response, "node_id").unwrap(), "1");
-    let expected = Node {
+    let expected = NodeAnswer {
         id: 1,
         owner: suite.address("alice"),
         kind: NodeKind::Compute,
         capacity: 3,
         used: 0,
         stake: Uint128::new(MIN_STAKE + 5),
+        unbonding: vec![],
         reputation: 100,
         last_seen: suite.now(),
         status: NodeStatus::Active,
+        jailed_until: 0,
         manifest: "bafymanifest".into(),
+        public_key: None,
     };
     assert_eq!(suite.node(1), expected);
     assert_eq!(suite.ask::<Totals>(QueryMsg::Totals {}).stake, Uint128::new(MIN_STAKE + 5));
@@ -95,7 +102,8 @@ fn a_manifest_is_not_empty_and_not_long() {
     let mut suite = Suite::new();
     for (length, accepted) in [(0, false), (1, true), (256, true), (257, false)] {
         let manifest = "m".repeat(length);
-        let message = ExecuteMsg::RegisterNode { kind: NodeKind::Storage, capacity: 1, manifest };
+        let kind = NodeKind::Storage;
+        let message = ExecuteMsg::RegisterNode { kind, capacity: 1, manifest, public_key: None };
         let sender = if length == 1 { "alice" } else { "bob" };
         let result = suite.send(sender, &message, MIN_STAKE);
         let refusal = ContractError::TextLength { field: "manifest", length, max: 256 };
@@ -107,17 +115,15 @@ fn a_manifest_is_not_empty_and_not_long() {
 fn a_node_changes_what_it_names() {
     let mut suite = Suite::new();
     suite.pay("alice", register(3), MIN_STAKE);
-    suite.run("alice", ExecuteMsg::UpdateNode { capacity: Some(8), manifest: None });
-    suite.run("alice", ExecuteMsg::UpdateNode { capacity: None, manifest: Some("bafynew".into()) });
+    suite.run("alice", update(Some(8), None));
+    suite.run("alice", update(None, Some("bafynew")));
     let node = suite.node(1);
     assert_eq!((node.capacity, node.manifest.as_str()), (8, "bafynew"));
 
-    let error =
-        suite.refusal("alice", ExecuteMsg::UpdateNode { capacity: Some(0), manifest: None });
+    let error = suite.refusal("alice", update(Some(0), None));
     assert_eq!(error, ContractError::OutOfRange { field: "capacity", found: 0, max: 1000 });
-    let empty = ExecuteMsg::UpdateNode { capacity: Some(2), manifest: Some(String::new()) };
     let expected = ContractError::TextLength { field: "manifest", length: 0, max: 256 };
-    assert_eq!(suite.refusal("alice", empty), expected);
+    assert_eq!(suite.refusal("alice", update(Some(2), Some(""))), expected);
 }
 
 #[test]
@@ -135,8 +141,14 @@ fn who_has_no_node_cannot_speak_for_one() {
     let mut suite = Suite::new();
     suite.pay("alice", register(1), MIN_STAKE);
     let owner = suite.address("bob");
-    let update = ExecuteMsg::UpdateNode { capacity: Some(1), manifest: None };
-    for message in [ExecuteMsg::Heartbeat {}, update] {
+    for message in [
+        ExecuteMsg::Heartbeat {},
+        update(Some(1), None),
+        ExecuteMsg::WithdrawStake { amount: Uint128::one() },
+        ExecuteMsg::ClaimStake {},
+        ExecuteMsg::DeregisterNode {},
+        ExecuteMsg::Unjail {},
+    ] {
         let expected = ContractError::NoNode { owner: owner.clone() };
         assert_eq!(suite.refusal("bob", message), expected);
     }

@@ -1,212 +1,156 @@
 //! Whatever anybody does in whatever order, the books are right (Suite checks them after each message),
 //! and in the end every coin comes out again.
 
-use std::collections::BTreeMap;
-
-use atlas::msg::{ExecuteMsg, LeaseAnswer, QueryMsg};
-use atlas::state::{Job, JobState, LeaseState, Node, Totals};
+use atlas::msg::{ExecuteMsg, QueryMsg};
+use atlas::state::{ChallengeState, JobState, LeaseState, NodeKind, NodeStatus, Totals};
+use cosmwasm_std::Uint128;
 use proptest::prelude::*;
-use proptest::sample::{subsequence, Index};
 
-use crate::messages::{assign, complete, create_job, expire, register, release, settle, submit};
-use crate::suite::{Suite, CHALLENGE, MAX_BATCH, MIN_STAKE, PEOPLE};
+use crate::messages::{assign, create_job, expire, settle, submit};
+use crate::steps::{registration, Step, WEIGHTS};
+use crate::suite::{Suite, HEARTBEAT, MAX_BATCH, MIN_STAKE, PEOPLE};
+use crate::world::{Dice, World};
 
-#[derive(Debug, Clone)]
-enum Step {
-    Register { who: usize, capacity: u32 },
-    Resize { who: usize, capacity: u32 },
-    Heartbeats { who: Vec<usize> },
-    Wait { seconds: u64 },
-    Create { who: usize, shards: u32, rounds: u32, reward: u128, surplus: i128 },
-    OfJob { job: Index, round: u32, sender: Option<usize>, step: JobStep },
-    Withdraw { who: usize },
+/// Longer than any time that a message may have to wait for.
+const LONG: u64 = 100_000;
+
+fn step() -> impl Strategy<Value = (Step, Dice)> {
+    let times = |&(weight, step): &(u32, Step)| vec![step; weight as usize];
+    let steps: Vec<Step> = WEIGHTS.iter().flat_map(times).collect();
+    let dice = prop::collection::vec(any::<u32>(), 32).prop_map(Dice);
+    (prop::sample::select(steps), dice)
 }
 
-/// Sent by the job's owner unless the step names another sender.
-#[derive(Debug, Clone)]
-enum JobStep {
-    Assign { picks: Vec<(Index, Index)>, attempt_error: u32 },
-    Complete { picks: Vec<Index> },
-    Release { picks: Vec<Index> },
-    Expire { limit: u32 },
-    Submit { count_error: u32 },
-    Settle,
-    Close,
-}
-
-fn who() -> impl Strategy<Value = usize> {
-    0..PEOPLE.len()
-}
-
-/// Mostly zero, so that most messages are right.
-fn seldom_one() -> impl Strategy<Value = u32> {
-    prop_oneof![12 => Just(0u32), 1 => Just(1u32)]
-}
-
-fn job_step() -> impl Strategy<Value = JobStep> {
-    let picks = || prop::collection::vec(any::<Index>(), 1..4);
-    let pairs = prop::collection::vec(any::<(Index, Index)>(), 1..4);
-    prop_oneof![
-        8 => (pairs, seldom_one())
-            .prop_map(|(picks, attempt_error)| JobStep::Assign { picks, attempt_error }),
-        8 => picks().prop_map(|picks| JobStep::Complete { picks }),
-        2 => picks().prop_map(|picks| JobStep::Release { picks }),
-        3 => (1..4u32).prop_map(|limit| JobStep::Expire { limit }),
-        3 => seldom_one().prop_map(|count_error| JobStep::Submit { count_error }),
-        6 => Just(JobStep::Settle),
-        1 => Just(JobStep::Close),
-    ]
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let sender = prop_oneof![8 => Just(None), 1 => who().prop_map(Some)];
-    let surplus = prop_oneof![4 => 0..5i128, 1 => Just(-1i128)];
-    let seconds = prop_oneof![4 => 1..30u64, 1 => Just(CHALLENGE)];
-    let crowd = subsequence((0..PEOPLE.len()).collect::<Vec<_>>(), 1..=PEOPLE.len());
-    prop_oneof![
-        1 => (who(), 0..4u32).prop_map(|(who, capacity)| Step::Register { who, capacity }),
-        1 => (who(), 0..4u32).prop_map(|(who, capacity)| Step::Resize { who, capacity }),
-        8 => crowd.prop_map(|who| Step::Heartbeats { who }),
-        6 => seconds.prop_map(|seconds| Step::Wait { seconds }),
-        1 => (who(), 1..4u32, 1..3u32, 1..50u128, surplus).prop_map(
-            |(who, shards, rounds, reward, surplus)| {
-                Step::Create { who, shards, rounds, reward, surplus }
-            }
-        ),
-        32 => (any::<Index>(), 1..3u32, sender, job_step())
-            .prop_map(|(job, round, sender, step)| Step::OfJob { job, round, sender, step }),
-        1 => who().prop_map(|who| Step::Withdraw { who }),
-    ]
-}
-
-/// What a step sends: sender, message, funds. Some of it is right and some is not.
-fn messages(suite: &Suite, number: usize, step: Step) -> Vec<(usize, ExecuteMsg, u128)> {
-    match step {
-        Step::Register { who, capacity } => vec![(who, register(capacity), MIN_STAKE)],
-        Step::Resize { who, capacity } => {
-            let message = ExecuteMsg::UpdateNode { capacity: Some(capacity), manifest: None };
-            vec![(who, message, 0)]
-        }
-        Step::Heartbeats { who } => {
-            who.into_iter().map(|who| (who, ExecuteMsg::Heartbeat {}, 0)).collect()
-        }
-        Step::Wait { .. } => vec![],
-        Step::Create { who, shards, rounds, reward, surplus } => {
-            let price = reward * u128::from((shards + 1) * rounds);
-            let message = create_job(&format!("key-{number}"), shards, rounds, reward);
-            vec![(who, message, price.saturating_add_signed(surplus))]
-        }
-        Step::OfJob { job, round, sender, step } => {
-            let jobs = preferred(suite.jobs(), |job| job.state == JobState::Open);
-            let job = job.get(&jobs);
-            let sender = sender.unwrap_or_else(|| owner(suite, job));
-            vec![(sender, job_message(suite, job, round, step), 0)]
-        }
-        Step::Withdraw { who } => vec![(who, ExecuteMsg::Withdraw {}, 0)],
+/// Two compute nodes, the first of which is near jail, a storage node, and a job.
+fn begin() -> World {
+    let mut world = World::new();
+    let suite = &mut world.suite;
+    let (compute, storage) = (NodeKind::Compute, NodeKind::Storage);
+    suite.pay("bob", registration("bob", compute, 3), MIN_STAKE);
+    suite.pay("carol", registration("carol", compute, 2), MIN_STAKE + 3);
+    suite.pay("dave", registration("dave", storage, 3), MIN_STAKE);
+    suite.pay("alice", create_job("first", 3, 2, 7), 60);
+    for attempt in 1..=6 {
+        suite.run("bob", ExecuteMsg::Heartbeat {});
+        suite.run("alice", assign(1, 1, &[0, 1, 2].map(|slot| (slot, 1, attempt))));
+        suite.wait(HEARTBEAT + 1);
+        suite.run("dave", expire(1, 1, 3));
     }
+    world
 }
 
-fn owner(suite: &Suite, job: &Job) -> usize {
-    PEOPLE.iter().position(|name| suite.address(name) == job.owner).unwrap()
-}
-
-fn job_message(suite: &Suite, job: &Job, round: u32, step: JobStep) -> ExecuteMsg {
-    let leases = suite.leases(job.id, round);
-    match step {
-        JobStep::Assign { picks, attempt_error } => {
-            let slots = (0..=job.shards).collect();
-            let slots = preferred(slots, |slot| !leases.iter().any(|l| l.slot == *slot && l.live));
-            let nodes = preferred(suite.nodes(), |node| node.used < node.capacity);
-            let item = |(slot, node): (Index, Index)| {
-                let (slot, node): (u32, &Node) = (*slot.get(&slots), node.get(&nodes));
-                let previous = leases.iter().find(|lease| lease.slot == slot);
-                let attempt = previous.map_or(0, |lease| lease.attempt) + 1 + attempt_error;
-                (slot, node.id, attempt)
-            };
-            assign(job.id, round, &picks.into_iter().map(item).collect::<Vec<_>>())
-        }
-        JobStep::Complete { picks } => complete(job.id, round, &ends(leases, picks)),
-        JobStep::Release { picks } => release(job.id, round, &ends(leases, picks)),
-        JobStep::Expire { limit } => expire(job.id, round, limit),
-        JobStep::Submit { count_error } => {
-            let mut done: BTreeMap<u32, u32> = BTreeMap::new();
-            for lease in leases.iter().filter(|lease| lease.state == LeaseState::Completed) {
-                *done.entry(lease.node).or_insert(count_error) += 1;
-            }
-            let shares: Vec<_> = done.into_iter().collect();
-            let leaf_count = shares.iter().map(|(_, count)| count).sum();
-            submit(job.id, round, leaf_count, &shares)
-        }
-        JobStep::Settle => settle(job.id, round),
-        JobStep::Close => ExecuteMsg::CloseJob { job: job.id },
-    }
-}
-
-/// Slots and attempts of active leases, or of any when none is active.
-fn ends(leases: Vec<LeaseAnswer>, picks: Vec<Index>) -> Vec<(u32, u32)> {
-    let leases = preferred(leases, |lease| lease.state == LeaseState::Active);
-    if leases.is_empty() {
-        return vec![(0, 1)];
-    }
-    let chosen: BTreeMap<u32, u32> =
-        picks.iter().map(|pick| pick.get(&leases)).map(|l| (l.slot, l.attempt)).collect();
-    chosen.into_iter().collect()
-}
-
-/// Those that fit, or all when none does.
-fn preferred<T>(all: Vec<T>, fits: impl Fn(&T) -> bool) -> Vec<T> {
-    if all.iter().any(&fits) {
-        all.into_iter().filter(fits).collect()
-    } else {
-        all
-    }
-}
-
-/// Settles, expires, closes and withdraws all there is: none of it may be refused.
+/// Ends all there is and takes out every coin: none of it may be refused.
 fn wind_up(suite: &mut Suite) {
-    suite.wait(CHALLENGE);
+    suite.run("admin", ExecuteMsg::Pause { paused: false });
+    suite.wait(LONG);
     for job in suite.jobs() {
+        let owner = name(suite, job.owner.as_str());
         for round in 1..=job.rounds {
-            if suite.round(job.id, round).is_some_and(|round| round.settled_at.is_none()) {
-                suite.run("dave", settle(job.id, round));
-            }
-            suite.run("dave", expire(job.id, round, MAX_BATCH));
+            end_challenges(suite, job.id, round);
+            end_leases(suite, job.id, round);
+            pay_round(suite, &owner, job.id, round);
         }
-        if job.state == JobState::Open {
-            let owner = owner(suite, &job);
-            suite.run(PEOPLE[owner], ExecuteMsg::CloseJob { job: job.id });
+        if job.state != JobState::Closed {
+            suite.run(&owner, ExecuteMsg::CloseJob { job: job.id });
         }
     }
-    for name in PEOPLE {
+    for node in suite.nodes() {
+        let owner = name(suite, node.owner.as_str());
+        end_node(suite, &owner, node.id);
+    }
+    for name in PEOPLE.iter().chain(&["admin"]) {
         if suite.credit(name) > 0 {
             suite.run(name, ExecuteMsg::Withdraw {});
         }
     }
+    let amount = suite.ask::<Totals>(QueryMsg::Totals {}).treasury;
+    if !amount.is_zero() {
+        let to = suite.address("admin").into_string();
+        suite.run("admin", ExecuteMsg::WithdrawTreasury { to, amount });
+    }
+}
+
+fn name(suite: &Suite, address: &str) -> String {
+    let is = |name: &&&str| suite.address(name).as_str() == address;
+    PEOPLE.iter().chain(&["admin"]).find(is).unwrap().to_string()
+}
+
+fn end_challenges(suite: &mut Suite, job: u64, round: u32) {
+    for found in suite.challenges(job, round) {
+        if found.state == ChallengeState::Open {
+            let index = found.index;
+            suite.run("dave", ExecuteMsg::DismissChallenge { job, round, index });
+        }
+    }
+}
+
+fn end_leases(suite: &mut Suite, job: u64, round: u32) {
+    suite.run("dave", expire(job, round, MAX_BATCH));
+    let leases = suite.leases(job, round);
+    assert!(leases.iter().all(|lease| lease.state != LeaseState::Active));
+}
+
+/// By its submission or, when its nodes have begun to claim, by their claims.
+fn pay_round(suite: &mut Suite, owner: &str, job: u64, round: u32) {
+    let books = suite.books();
+    let unpaid = |node: u32| books.unpaid(&suite.claimed, job, round, node);
+    let due: Vec<_> = books.nodes.iter().map(|node| (node.id, unpaid(node.id))).collect();
+    let due: Vec<_> = due.into_iter().filter(|(_, count)| *count > 0).collect();
+    let claimed = suite.claimed.keys().any(|key| (key.0, key.1) == (job, round));
+    match suite.round(job, round) {
+        Some(found) if found.settled_at.is_some() => {}
+        Some(_) => drop(suite.run("dave", settle(job, round))),
+        None if claimed => {
+            for (node, _) in due {
+                let owner = name(suite, books.node(node).owner.as_str());
+                suite.run(&owner, ExecuteMsg::ClaimAbandoned { job, round });
+            }
+        }
+        None if due.is_empty() => {}
+        None => {
+            let leaf_count = due.iter().map(|(_, count)| count).sum();
+            suite.run(owner, submit(job, round, leaf_count, &due));
+            suite.wait(LONG);
+            suite.run("dave", settle(job, round));
+        }
+    }
+}
+
+fn end_node(suite: &mut Suite, owner: &str, id: u32) {
+    for held in suite.holdings(id) {
+        let cid = held.cid;
+        match held.audit {
+            Some(_) => suite.run("alice", ExecuteMsg::ExpireAudit { cid, node: id }),
+            None => suite.run(owner, ExecuteMsg::DropStorage { cids: vec![cid] }),
+        };
+    }
+    if !suite.node(id).unbonding.is_empty() {
+        suite.run(owner, ExecuteMsg::ClaimStake {});
+    }
+    if suite.node(id).status != NodeStatus::Retired {
+        suite.run(owner, ExecuteMsg::DeregisterNode {});
+    }
+    if !suite.node(id).unbonding.is_empty() {
+        suite.wait(LONG);
+        suite.run(owner, ExecuteMsg::ClaimStake {});
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn the_books_are_right_after_any_sequence(steps in prop::collection::vec(step(), 20..120)) {
-        let mut suite = Suite::new();
-        suite.pay("bob", register(3), MIN_STAKE);
-        suite.pay("carol", register(2), MIN_STAKE);
-        suite.pay("alice", create_job("first", 3, 2, 7), 60);
-        for (number, step) in steps.into_iter().enumerate() {
-            if let Step::Wait { seconds } = &step {
-                suite.wait(*seconds);
-            }
-            for (sender, message, funds) in messages(&suite, number, step) {
-                // A refusal is as good an answer; Suite checks that it changed nothing.
-                let _ = suite.send(PEOPLE[sender], &message, funds);
-            }
+    fn the_books_are_right_after_any_sequence(steps in prop::collection::vec(step(), 20..140)) {
+        let mut world = begin();
+        for (step, mut dice) in steps {
+            world.step(step, &mut dice);
         }
-
-        wind_up(&mut suite);
+        let suite = &mut world.suite;
+        wind_up(suite);
         let totals: Totals = suite.ask(QueryMsg::Totals {});
-        prop_assert_eq!((totals.escrow.u128(), totals.credit.u128()), (0, 0));
-        prop_assert_eq!(suite.balance(&suite.contract), totals.stake.u128());
+        let Totals { escrow, stake, credit, treasury, .. } = totals;
+        prop_assert_eq!([escrow, stake, credit, treasury], [Uint128::zero(); 4]);
+        prop_assert_eq!(suite.balance(&suite.contract), 0);
         prop_assert!(suite.nodes().iter().all(|node| node.used == 0));
     }
 }

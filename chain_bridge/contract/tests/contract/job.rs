@@ -1,7 +1,7 @@
-//! create_job, close_job, withdraw, and that no other message takes funds.
+//! create_job, top_up, cancel_job, close_job, and that no other message takes funds.
 
-use atlas::msg::{ExecuteMsg, QueryMsg};
-use atlas::state::{Job, JobState, Totals};
+use atlas::msg::{ExecuteMsg, JobAnswer, QueryMsg};
+use atlas::state::{JobState, Totals};
 use atlas::ContractError;
 use cosmwasm_std::{coins, OverflowError, OverflowOperation, Uint128};
 use cw_utils::PaymentError;
@@ -9,7 +9,7 @@ use cw_utils::PaymentError;
 use crate::messages::{
     assign, complete, create_job, expire, register, register_model, release, settle, submit,
 };
-use crate::suite::{attribute, Suite, CHALLENGE, DENOM, FUNDS, MIN_STAKE};
+use crate::suite::{attribute, Suite, DENOM, MIN_STAKE};
 
 #[test]
 fn a_job_holds_its_escrow() {
@@ -17,7 +17,7 @@ fn a_job_holds_its_escrow() {
     let response = suite.pay("alice", create_job("k", 3, 2, 5), 41);
     assert_eq!(attribute(&response, "action").unwrap(), "create_job");
     assert_eq!(attribute(&response, "job_id").unwrap(), "1");
-    let expected = Job {
+    let expected = JobAnswer {
         id: 1,
         owner: suite.address("alice"),
         key: "k".into(),
@@ -72,7 +72,6 @@ fn a_job_asks_for_something() {
         *lease_seconds = 0;
     }
     for (field, message) in [
-        ("shards", create_job("k", 0, 1, 1)),
         ("rounds", create_job("k", 1, 0, 1)),
         ("reward", create_job("k", 1, 1, 0)),
         ("lease_seconds", no_time),
@@ -80,6 +79,12 @@ fn a_job_asks_for_something() {
         let error = suite.send("alice", &message, 100).unwrap_err();
         assert_eq!(error, ContractError::Zero { field });
     }
+    for found in [0, 10_001] {
+        let error = suite.send("alice", &create_job("k", found, 1, 1), 20_000).unwrap_err();
+        let expected = ContractError::OutOfRange { field: "shards", found, max: 10_000 };
+        assert_eq!(error, expected);
+    }
+    suite.pay("alice", create_job("k", 10_000, 1, 1), 10_001);
 }
 
 #[test]
@@ -109,47 +114,32 @@ fn a_key_opens_one_job_of_each_owner() {
     assert_eq!(attribute(&response, "job_id").unwrap(), "2");
 }
 
-#[test]
-fn closing_refunds_what_is_free() {
-    let mut suite = Suite::new();
-    suite.pay("bob", register(4), MIN_STAKE);
-    suite.pay("alice", create_job("k", 3, 2, 5), 41);
-    suite.run("alice", assign(1, 1, &[(0, 1, 1), (1, 1, 1)]));
-    suite.run("alice", complete(1, 1, &[(0, 1)]));
-    suite.run("alice", submit(1, 1, 1, &[(1, 1)]));
-
-    let error = suite.refusal("alice", ExecuteMsg::CloseJob { job: 1 });
-    assert_eq!(error, ContractError::JobUnsettled { job: 1, reserved: Uint128::new(5) });
-    suite.wait(CHALLENGE);
-    suite.run("dave", settle(1, 1));
-    let response = suite.run("alice", ExecuteMsg::CloseJob { job: 1 });
-    assert_eq!(attribute(&response, "refunded").unwrap(), "36");
-    let job = suite.job(1);
-    assert_eq!((job.state, job.paid.u128(), job.refunded.u128()), (JobState::Closed, 5, 36));
-    assert_eq!((suite.credit("alice"), suite.credit("bob")), (36, 5));
-
-    // The lease that was left over ends as any other.
-    let response = suite.run("dave", expire(1, 1, 10));
-    assert_eq!(attribute(&response, "expired").unwrap(), "1");
+pub fn top_up(job: u64, key: &str) -> ExecuteMsg {
+    ExecuteMsg::TopUp { job, key: key.into() }
 }
 
 #[test]
-fn a_closed_job_takes_no_more_work() {
+fn a_key_tops_up_once() {
     let mut suite = Suite::new();
-    suite.pay("bob", register(4), MIN_STAKE);
-    suite.pay("alice", create_job("k", 3, 2, 5), 40);
-    suite.run("alice", assign(1, 1, &[(0, 1, 1), (1, 1, 1)]));
-    suite.run("alice", ExecuteMsg::CloseJob { job: 1 });
-    for message in [
-        assign(1, 1, &[(2, 1, 1)]),
-        complete(1, 1, &[(0, 1)]),
-        submit(1, 1, 1, &[(1, 1)]),
-        ExecuteMsg::CloseJob { job: 1 },
-    ] {
-        assert_eq!(suite.refusal("alice", message), ContractError::JobClosed { job: 1 });
+    suite.pay("alice", create_job("k", 1, 1, 1), 2);
+    suite.pay("alice", create_job("l", 1, 1, 1), 2);
+    let response = suite.pay("alice", top_up(1, "k"), 7);
+    assert_eq!(attribute(&response, "amount").unwrap(), "7");
+    assert_eq!(suite.job(1).deposited.u128(), 9);
+    for job in [1, 2] {
+        let error = suite.send("alice", &top_up(job, "k"), 7).unwrap_err();
+        assert_eq!(error, ContractError::TopUpKeyUsed { key: "k".into(), job: 1 });
     }
-    suite.run("bob", release(1, 1, &[(0, 1)]));
-    suite.run("alice", release(1, 1, &[(1, 1)]));
+    suite.pay("alice", top_up(2, "l"), 1);
+
+    let error = suite.send("alice", &top_up(1, ""), 1).unwrap_err();
+    assert_eq!(error, ContractError::TextLength { field: "key", length: 0, max: 256 });
+    let no_funds = ContractError::Payment(PaymentError::NoFunds {});
+    assert_eq!(suite.refusal("alice", top_up(1, "m")), no_funds);
+    let error = suite.send_coins("alice", &top_up(1, "m"), &coins(1, "other")).unwrap_err();
+    assert_eq!(error, ContractError::Payment(PaymentError::MissingDenom(DENOM.into())));
+    let error = suite.send("bob", &top_up(1, "m"), 1).unwrap_err();
+    assert_eq!(error, ContractError::NotJobOwner { sender: suite.address("bob"), job: 1 });
 }
 
 #[test]
@@ -163,7 +153,9 @@ fn a_job_obeys_its_owner() {
             assign(job, 1, &[(2, 1, 1)]),
             complete(job, 1, &[(0, 1)]),
             submit(job, 1, 1, &[(1, 1)]),
+            ExecuteMsg::CancelJob { job },
             ExecuteMsg::CloseJob { job },
+            ExecuteMsg::RollbackRound { job, round: 1 },
             register_model("m", 1, job),
         ]
     };
@@ -179,41 +171,35 @@ fn a_job_obeys_its_owner() {
 }
 
 #[test]
-fn credit_is_withdrawn_once() {
-    let mut suite = Suite::new();
-    suite.pay("alice", create_job("k", 3, 2, 5), 40);
-    let address = suite.address("alice");
-    let nothing = ContractError::NoCredit { address: address.clone() };
-    assert_eq!(suite.refusal("alice", ExecuteMsg::Withdraw {}), nothing);
-    suite.run("alice", ExecuteMsg::CloseJob { job: 1 });
-    assert_eq!(suite.balance(&address), FUNDS - 40);
-
-    let response = suite.run("alice", ExecuteMsg::Withdraw {});
-    assert_eq!(attribute(&response, "amount").unwrap(), "40");
-    assert_eq!(suite.balance(&address), FUNDS);
-    assert_eq!(suite.credit("alice"), 0);
-    let totals: Totals = suite.ask(QueryMsg::Totals {});
-    assert_eq!(totals, Totals { withdrawn: Uint128::new(40), ..Totals::default() });
-    assert_eq!(suite.refusal("alice", ExecuteMsg::Withdraw {}), nothing);
-}
-
-#[test]
 fn no_other_message_takes_funds() {
     let mut suite = Suite::new();
     suite.pay("alice", register(4), MIN_STAKE);
     suite.pay("alice", create_job("k", 3, 2, 5), 40);
     for message in [
-        ExecuteMsg::UpdateNode { capacity: None, manifest: None },
+        ExecuteMsg::UpdateNode { capacity: None, manifest: None, public_key: None },
+        ExecuteMsg::WithdrawStake { amount: Uint128::one() },
+        ExecuteMsg::ClaimStake {},
+        ExecuteMsg::DeregisterNode {},
         ExecuteMsg::Heartbeat {},
+        ExecuteMsg::HeartbeatBatch { beats: vec![] },
+        ExecuteMsg::CancelJob { job: 1 },
         assign(1, 1, &[(0, 1, 1)]),
         complete(1, 1, &[(0, 1)]),
         release(1, 1, &[(0, 1)]),
         expire(1, 1, 1),
         submit(1, 1, 1, &[(1, 1)]),
         settle(1, 1),
+        ExecuteMsg::RollbackRound { job: 1, round: 1 },
+        ExecuteMsg::ResolveChallenge { job: 1, round: 1, index: 0, upheld: true },
+        ExecuteMsg::DismissChallenge { job: 1, round: 1, index: 0 },
+        ExecuteMsg::ClaimAbandoned { job: 1, round: 1 },
         ExecuteMsg::CloseJob { job: 1 },
         ExecuteMsg::Withdraw {},
+        ExecuteMsg::WithdrawFor { addresses: vec![] },
+        ExecuteMsg::AnnounceStorage { cids: vec![] },
         register_model("m", 1, 1),
+        ExecuteMsg::Pause { paused: true },
+        ExecuteMsg::UpdateConfig { change: Default::default() },
         ExecuteMsg::UpdateOwnership(cw_ownable::Action::RenounceOwnership),
     ] {
         let error = suite.send("alice", &message, 1).unwrap_err();

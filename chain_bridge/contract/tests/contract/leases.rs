@@ -1,19 +1,19 @@
 //! How leases end: complete_batch, release_batch, expire_leases, and a new assignment.
 
 use atlas::msg::ExecuteMsg;
-use atlas::state::{LeaseState, NodeStatus, NODES};
+use atlas::state::{LeaseState, NodeStatus, STANDING};
 use atlas::{AssignRefusal, ContractError};
 
 use crate::fleet::{heartbeats, refused, suite, LEASE};
 use crate::messages::{assign, complete, create_job, expire, register, release};
-use crate::suite::{attribute, config, Suite, HEARTBEAT, MAX_BATCH, MIN_STAKE};
+use crate::suite::{attribute, config, Suite, HEARTBEAT, JAIL, MAX_BATCH, MIN_STAKE};
 
 fn state(suite: &Suite, slot: u32) -> LeaseState {
     suite.lease(1, 1, slot).unwrap().state
 }
 
 #[test]
-fn a_spent_reputation_jails_until_a_task_is_completed() {
+fn a_spent_reputation_jails() {
     let mut suite = Suite::new();
     suite.pay("bob", register(25), MIN_STAKE);
     suite.pay("alice", create_job("k", 25, 1, 1), 26);
@@ -24,13 +24,16 @@ fn a_spent_reputation_jails_until_a_task_is_completed() {
     suite.run("dave", expire(1, 1, 19));
     assert_eq!((suite.node(1).reputation, suite.node(1).status), (5, NodeStatus::Active));
     suite.run("dave", expire(1, 1, 1));
-    assert_eq!((suite.node(1).reputation, suite.node(1).status), (0, NodeStatus::Jailed));
+    let node = suite.node(1);
+    assert_eq!((node.reputation, node.status), (0, NodeStatus::Jailed));
+    assert_eq!(node.jailed_until, suite.now() + JAIL);
     let expected = refused(22, 1, AssignRefusal::NoReputation);
     assert_eq!(suite.refusal("alice", assign(1, 1, &[(22, 1, 1)])), expected);
 
     suite.run("alice", complete(1, 1, &[(20, 1)]));
-    assert_eq!((suite.node(1).reputation, suite.node(1).status), (1, NodeStatus::Active));
-    suite.run("alice", assign(1, 1, &[(22, 1, 1)]));
+    assert_eq!((suite.node(1).reputation, suite.node(1).status), (1, NodeStatus::Jailed));
+    let expected = refused(22, 1, AssignRefusal::NodeNotActive { status: NodeStatus::Jailed });
+    assert_eq!(suite.refusal("alice", assign(1, 1, &[(22, 1, 1)])), expected);
 }
 
 #[test]
@@ -189,9 +192,11 @@ fn a_reputation_ends_at_1000() {
     let mut suite = suite();
     suite.run("alice", assign(1, 1, &[(0, 1, 1), (1, 1, 1)]));
     let contract = suite.contract.clone();
-    let mut node = suite.node(1);
-    node.reputation = 999;
-    NODES.save(&mut *suite.app.contract_storage_mut(&contract), 1, &node).unwrap();
+    let mut storage = suite.app.contract_storage_mut(&contract);
+    let mut standing = STANDING.load(&*storage, 1).unwrap();
+    standing.reputation = 999;
+    STANDING.save(&mut *storage, 1, &standing).unwrap();
+    drop(storage);
     for slot in [0, 1] {
         suite.run("alice", complete(1, 1, &[(slot, 1)]));
         assert_eq!(suite.node(1).reputation, 1000);
@@ -201,13 +206,17 @@ fn a_reputation_ends_at_1000() {
 #[test]
 fn expiry_looks_at_1000_leases_and_goes_on_from_there() {
     let mut wide = config();
-    wide.max_batch = Some(1000);
+    wide.max_batch = Some(200);
     let mut suite = Suite::with(&wide).unwrap();
     suite.pay("bob", register(1000), MIN_STAKE);
     suite.pay("alice", create_job("k", 1000, 1, 1), 1001);
-    let slots = || 0..1000;
-    suite.run("alice", assign(1, 1, &slots().map(|slot| (slot, 1, 1)).collect::<Vec<_>>()));
-    suite.run("alice", complete(1, 1, &slots().map(|slot| (slot, 1)).collect::<Vec<_>>()));
+    for first in (0..1000).step_by(200) {
+        let slots = first..first + 200;
+        let items: Vec<_> = slots.clone().map(|slot| (slot, 1, 1)).collect();
+        suite.run("alice", assign(1, 1, &items));
+        let items: Vec<_> = slots.map(|slot| (slot, 1)).collect();
+        suite.run("alice", complete(1, 1, &items));
+    }
     suite.run("alice", assign(1, 1, &[(1000, 1, 1)]));
     suite.wait(LEASE + 1);
 

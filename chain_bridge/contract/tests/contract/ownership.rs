@@ -2,46 +2,12 @@
 
 use atlas::contract::{CONTRACT_NAME, CONTRACT_VERSION};
 use atlas::msg::{ExecuteMsg, QueryMsg};
-use atlas::state::Config;
 use atlas::ContractError;
-use cosmwasm_std::{coins, Uint128};
+use cosmwasm_std::coins;
 use cw_ownable::{Action, Ownership, OwnershipError};
 use cw_utils::PaymentError;
 
-use crate::suite::{config, Suite, CHALLENGE, DENOM, HEARTBEAT, MIN_STAKE};
-
-#[test]
-fn a_batch_is_200_when_the_config_does_not_say() {
-    let mut message = config();
-    message.max_batch = None;
-    let suite = Suite::with(&message).unwrap();
-    let expected = Config {
-        denom: DENOM.into(),
-        min_stake: Uint128::new(MIN_STAKE),
-        heartbeat_seconds: HEARTBEAT,
-        challenge_seconds: CHALLENGE,
-        max_batch: 200,
-    };
-    assert_eq!(suite.ask::<Config>(QueryMsg::Config {}), expected);
-}
-
-#[test]
-fn a_config_that_cannot_work_is_refused() {
-    let refusal = |message| Suite::with(&message).err().unwrap();
-    let mut message = config();
-    message.denom.clear();
-    let expected = ContractError::TextLength { field: "denom", length: 0, max: 256 };
-    assert_eq!(refusal(message), expected);
-    let mut message = config();
-    message.heartbeat_seconds = 0;
-    assert_eq!(refusal(message), ContractError::Zero { field: "heartbeat_seconds" });
-    for found in [0, 1001] {
-        let mut message = config();
-        message.max_batch = Some(found);
-        let expected = ContractError::OutOfRange { field: "max_batch", found, max: 1000 };
-        assert_eq!(refusal(message), expected);
-    }
-}
+use crate::suite::{config, Suite, DENOM};
 
 #[test]
 fn instantiation_takes_no_funds() {
@@ -79,14 +45,11 @@ fn stored_as(name: &str, version: &str) -> Suite {
 }
 
 #[test]
-fn a_migration_rises() {
-    let mut suite = stored_as(CONTRACT_NAME, "0.0.9");
-    suite.migrate().unwrap();
-    let stored = cw2::query_contract_info(&suite.app.wrap(), suite.contract.clone()).unwrap();
-    assert_eq!(
-        (stored.contract.as_str(), stored.version.as_str()),
-        (CONTRACT_NAME, CONTRACT_VERSION)
-    );
+fn what_has_another_layout_is_not_migrated() {
+    for stored in ["0.0.9", "0.1.0", "0.1.9", "0.2.0-rc.1"] {
+        let expected = ContractError::OldLayout { stored: stored.into() };
+        assert_eq!(stored_as(CONTRACT_NAME, stored).migrate().unwrap_err(), expected);
+    }
 }
 
 #[test]

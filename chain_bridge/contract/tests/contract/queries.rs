@@ -1,7 +1,7 @@
 //! What the other tests do not ask.
 
-use atlas::msg::{LeaseAnswer, QueryMsg};
-use atlas::state::{Job, Model, Node};
+use atlas::msg::{JobAnswer, LeaseAnswer, NodeAnswer, QueryMsg};
+use atlas::state::Model;
 
 use crate::messages::{assign, complete, create_job, register, register_model};
 use crate::suite::{Suite, MIN_STAKE, PEOPLE};
@@ -24,9 +24,9 @@ fn suite() -> Suite {
 fn what_is_not_there() {
     let suite = suite();
     let stranger = suite.address("stranger").into_string();
-    assert_eq!(suite.ask::<Option<Node>>(QueryMsg::NodeOf { owner: stranger.clone() }), None);
+    assert_eq!(suite.ask::<Option<NodeAnswer>>(QueryMsg::NodeOf { owner: stranger.clone() }), None);
     let query = QueryMsg::JobOf { owner: stranger, key: "a".into() };
-    assert_eq!(suite.ask::<Option<Job>>(query), None);
+    assert_eq!(suite.ask::<Option<JobAnswer>>(query), None);
     assert_eq!(suite.lease(1, 1, 0), None);
     assert_eq!(suite.round(1, 1), None);
     assert_eq!(suite.credit("alice"), 0);
@@ -44,9 +44,9 @@ fn what_is_not_there() {
 fn who_owns_what() {
     let suite = suite();
     let owner = suite.address("bob").into_string();
-    assert_eq!(suite.ask::<Option<Node>>(QueryMsg::NodeOf { owner }), Some(suite.node(2)));
+    assert_eq!(suite.ask::<Option<NodeAnswer>>(QueryMsg::NodeOf { owner }), Some(suite.node(2)));
     let query = QueryMsg::JobOf { owner: suite.address("alice").into_string(), key: "b".into() };
-    assert_eq!(suite.ask::<Option<Job>>(query), Some(suite.job(2)));
+    assert_eq!(suite.ask::<Option<JobAnswer>>(query), Some(suite.job(2)));
 }
 
 #[test]
@@ -65,13 +65,13 @@ fn an_address_that_is_none_is_refused() {
 fn lists_come_in_pages() {
     let suite = suite();
     let nodes = |start_after, limit| -> Vec<u32> {
-        let page: Vec<Node> = suite.ask(QueryMsg::Nodes { start_after, limit });
+        let page: Vec<NodeAnswer> = suite.ask(QueryMsg::Nodes { start_after, limit });
         page.iter().map(|node| node.id).collect()
     };
     assert_eq!(nodes(None, Some(3)), [1, 2, 3]);
     assert_eq!(nodes(Some(3), Some(3)), [4]);
     assert!(nodes(None, Some(0)).is_empty());
-    let jobs: Vec<Job> = suite.ask(QueryMsg::Jobs { start_after: Some(1), limit: None });
+    let jobs: Vec<JobAnswer> = suite.ask(QueryMsg::Jobs { start_after: Some(1), limit: None });
     assert_eq!(jobs, [suite.job(2)]);
 
     let query = QueryMsg::Leases { job: 1, round: 2, start_after: Some(4), limit: Some(2) };

@@ -1,11 +1,12 @@
 //! submit_round, settle.
 
-use atlas::msg::ExecuteMsg;
-use atlas::state::{Round, Share, JOBS};
+use atlas::msg::{ExecuteMsg, RoundAnswer, Share};
 use atlas::ContractError;
-use cosmwasm_std::{Binary, Uint128};
+use cosmwasm_std::Binary;
 
-use crate::messages::{assign, complete, create_job, register, settle, submit};
+use crate::messages::{
+    assign, complete, create_job, register, release, settle, submit, submit_shares,
+};
 use crate::suite::{attribute, config, Suite, CHALLENGE, MIN_STAKE};
 
 /// alice owns job 1 (3 shards, 2 rounds, reward 5). In round 1 node 1 of bob completed two tasks
@@ -22,24 +23,31 @@ fn suite() -> Suite {
 }
 
 #[test]
-fn a_submitted_round_reserves_its_pay() {
+fn a_submitted_round_is_kept() {
     let mut suite = suite();
     let response = suite.run("alice", submit(1, 1, 3, &[(1, 2), (2, 1)]));
     assert_eq!(attribute(&response, "action").unwrap(), "submit_round");
-    assert_eq!(attribute(&response, "reserved").unwrap(), "15");
-    let expected = Round {
+    let settle_from = suite.now() + CHALLENGE;
+    assert_eq!(attribute(&response, "settle_from").unwrap(), settle_from.to_string());
+    let expected = RoundAnswer {
         job: 1,
         round: 1,
         root: Binary::from([7u8; 32]),
         leaf_count: 3,
         checkpoint: "bafycheckpoint".into(),
         evidence: "bafyevidence".into(),
-        per_node: vec![Share { node: 1, count: 2 }, Share { node: 2, count: 1 }],
+        per_node: vec![
+            Share { node: 1, count: 2, bps: 6667 },
+            Share { node: 2, count: 1, bps: 3333 },
+        ],
         submitted_at: suite.now(),
+        settle_from,
         settled_at: None,
+        open_challenges: 0,
+        struck: vec![],
     };
     assert_eq!(suite.round(1, 1), Some(expected));
-    assert_eq!(suite.job(1).reserved, Uint128::new(15));
+    assert_eq!(suite.job(1).reserved.u128(), 15);
 }
 
 #[test]
@@ -82,7 +90,10 @@ fn a_root_has_32_bytes() {
         if let ExecuteMsg::SubmitRound { root, .. } = &mut message {
             *root = Binary::new(vec![7; found]);
         }
-        assert_eq!(suite.refusal("alice", message), ContractError::RootLength { found });
+        assert_eq!(
+            suite.refusal("alice", message),
+            ContractError::BytesLength { field: "root", found, least: 32, most: 32 }
+        );
     }
 }
 
@@ -100,15 +111,46 @@ fn a_round_names_its_content() {
 }
 
 #[test]
-fn a_pay_that_the_escrow_no_longer_covers_is_refused() {
+fn the_basis_points_are_the_whole() {
     let mut suite = suite();
-    let contract = suite.contract.clone();
-    let mut job = suite.job(1);
-    job.refunded = Uint128::new(30);
-    JOBS.save(&mut *suite.app.contract_storage_mut(&contract), 1, &job).unwrap();
-    let (found, expected) = (Uint128::new(10), Uint128::new(15));
-    let error = suite.refusal("alice", submit(1, 1, 3, &[(1, 2), (2, 1)]));
-    assert_eq!(error, ContractError::EscrowSpent { job: 1, found, expected });
+    for (shares, sum) in [
+        (vec![(1, 2, 5000), (2, 1, 4999)], 9999),
+        (vec![(1, 2, 5001), (2, 1, 5000)], 10_001),
+        (vec![(1, 2, u32::MAX), (2, 1, 10_001)], 4_294_977_296),
+    ] {
+        let expected = ContractError::WrongBps { sum, expected: 10_000 };
+        assert_eq!(suite.refusal("alice", submit_shares(1, 1, 3, &shares)), expected);
+    }
+}
+
+#[test]
+fn the_pool_is_divided_by_basis_points() {
+    for (bob, carol, credits) in
+        [(10_000, 0, (15, 0)), (5000, 5000, (8, 7)), (3333, 6667, (5, 10)), (1, 9999, (0, 15))]
+    {
+        let mut suite = suite();
+        suite.run("alice", submit_shares(1, 1, 3, &[(2, 1, carol), (1, 2, bob)]));
+        suite.wait(CHALLENGE);
+        let response = suite.run("dave", settle(1, 1));
+        assert_eq!((suite.credit("bob"), suite.credit("carol")), credits);
+        let events = response.events.iter().filter(|event| event.ty == "wasm-credit");
+        assert_eq!(events.count(), [bob, carol].iter().filter(|bps| **bps > 1).count());
+    }
+}
+
+#[test]
+fn a_round_takes_no_result_after_its_submission() {
+    let mut suite = suite();
+    suite.run("alice", assign(1, 1, &[(3, 2, 1)]));
+    suite.run("alice", submit(1, 1, 3, &[(1, 2), (2, 1)]));
+    suite.wait(CHALLENGE);
+    suite.run("dave", settle(1, 1));
+    // The lease that is still active keeps its place and its reserve until it ends.
+    assert_eq!((suite.node(2).used, suite.job(1).reserved.u128()), (1, 5));
+    let expected = ContractError::RoundSubmitted { job: 1, round: 1 };
+    assert_eq!(suite.refusal("alice", complete(1, 1, &[(3, 1)])), expected);
+    suite.run("carol", release(1, 1, &[(3, 1)]));
+    assert_eq!((suite.node(2).used, suite.job(1).reserved.u128()), (0, 0));
 }
 
 #[test]
@@ -135,7 +177,7 @@ fn settlement_credits_each_node_once() {
     suite.wait(CHALLENGE);
     let response = suite.run("dave", settle(1, 1));
     assert_eq!(attribute(&response, "action").unwrap(), "settle");
-    assert_eq!(attribute(&response, "paid").unwrap(), "15");
+    assert_eq!(attribute(&response, "amount").unwrap(), "15");
     assert_eq!((suite.credit("bob"), suite.credit("carol")), (10, 5));
     let job = suite.job(1);
     assert_eq!((job.reserved.u128(), job.paid.u128()), (0, 15));
@@ -155,7 +197,7 @@ fn settlement_waits_for_the_challenge_window() {
     suite.run("alice", submit(1, 1, 3, &[(1, 2), (2, 1)]));
     let from = suite.now() + CHALLENGE;
     suite.wait(CHALLENGE - 1);
-    let expected = ContractError::ChallengeOpen { job: 1, round: 1, from, now: from - 1 };
+    let expected = ContractError::WindowOpen { job: 1, round: 1, from, now: from - 1 };
     assert_eq!(suite.refusal("dave", settle(1, 1)), expected);
     suite.wait(1);
     suite.run("dave", settle(1, 1));

@@ -1,8 +1,12 @@
 //! A chain with the contract on it. Every message that it accepts is followed by a check of its books.
 
 use atlas::contract;
-use atlas::msg::{ExecuteMsg, InstantiateMsg, LeaseAnswer, MigrateMsg, QueryMsg};
-use atlas::state::{Job, Node, Round};
+use std::collections::BTreeMap;
+
+use atlas::msg::{
+    ChallengeAnswer, ExecuteMsg, HoldingAnswer, InstantiateMsg, JobAnswer, LeaseAnswer, MigrateMsg,
+    NodeAnswer, QueryMsg, RoundAnswer,
+};
 use atlas::ContractError;
 use cosmwasm_std::{coin, coins, Addr, Coin, Uint128};
 use cw_multi_test::{App, AppResponse, ContractWrapper, Executor};
@@ -13,6 +17,13 @@ pub const FUNDS: u128 = 1_000_000;
 pub const MIN_STAKE: u128 = 10;
 pub const HEARTBEAT: u64 = 60;
 pub const CHALLENGE: u64 = 100;
+pub const BOND: u128 = 5;
+pub const DISPUTE: u64 = 40;
+pub const UNBONDING: u64 = 150;
+pub const JAIL: u64 = 30;
+pub const ABANDON: u64 = 200;
+pub const AUDIT: u64 = 20;
+pub const SLASH_BPS: u32 = 2_500;
 pub const MAX_BATCH: u32 = 25;
 pub const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
@@ -20,6 +31,8 @@ pub struct Suite {
     pub app: App,
     pub contract: Addr,
     pub code: u64,
+    /// How many tasks of an abandoned (job, round) were paid to a node.
+    pub claimed: BTreeMap<(u64, u32, u32), u32>,
 }
 
 pub fn config() -> InstantiateMsg {
@@ -28,6 +41,13 @@ pub fn config() -> InstantiateMsg {
         min_stake: Uint128::new(MIN_STAKE),
         heartbeat_seconds: HEARTBEAT,
         challenge_seconds: CHALLENGE,
+        challenge_bond: Some(Uint128::new(BOND)),
+        dispute_seconds: Some(DISPUTE),
+        unbonding_seconds: Some(UNBONDING),
+        jail_seconds: Some(JAIL),
+        abandon_seconds: Some(ABANDON),
+        audit_seconds: Some(AUDIT),
+        slash_bps: Some(SLASH_BPS),
         max_batch: Some(MAX_BATCH),
     }
 }
@@ -64,11 +84,16 @@ impl Suite {
                 Some(admin.into_string()),
             )
             .map_err(|error| error.downcast::<ContractError>().unwrap())?;
-        Ok(Self { app, contract: address, code })
+        Ok(Self { app, contract: address, code, claimed: BTreeMap::new() })
     }
 
     pub fn address(&self, name: &str) -> Addr {
         self.app.api().addr_make(name)
+    }
+
+    /// Everybody who has coins.
+    pub fn people(&self) -> Vec<Addr> {
+        PEOPLE.iter().chain(&["admin"]).map(|name| self.address(name)).collect()
     }
 
     pub fn now(&self) -> u64 {
@@ -102,10 +127,12 @@ impl Suite {
     ) -> Result<AppResponse, ContractError> {
         let sender = self.address(sender);
         let before = self.everything();
-        let result = self.app.execute_contract(sender, self.contract.clone(), message, funds);
+        let books = self.books();
+        let result =
+            self.app.execute_contract(sender.clone(), self.contract.clone(), message, funds);
         match result {
             Ok(response) => {
-                self.check_books();
+                self.check_books(&books, &sender, message);
                 Ok(response)
             }
             Err(error) => {
@@ -144,16 +171,32 @@ impl Suite {
         self.try_ask(&query).unwrap()
     }
 
-    pub fn node(&self, id: u32) -> Node {
+    pub fn node(&self, id: u32) -> NodeAnswer {
         self.ask(QueryMsg::Node { id })
     }
 
-    pub fn job(&self, id: u64) -> Job {
+    pub fn job(&self, id: u64) -> JobAnswer {
         self.ask(QueryMsg::Job { id })
     }
 
-    pub fn round(&self, job: u64, round: u32) -> Option<Round> {
+    pub fn round(&self, job: u64, round: u32) -> Option<RoundAnswer> {
         self.ask(QueryMsg::Round { job, round })
+    }
+
+    pub fn rounds(&self, job: u64) -> Vec<RoundAnswer> {
+        self.ask(QueryMsg::Rounds { job, start_after: None, limit: Some(100) })
+    }
+
+    pub fn challenges(&self, job: u64, round: u32) -> Vec<ChallengeAnswer> {
+        self.ask(QueryMsg::Challenges { job, round, start_after: None, limit: Some(100) })
+    }
+
+    pub fn holdings(&self, node: u32) -> Vec<HoldingAnswer> {
+        self.ask(QueryMsg::Holdings { node, start_after: None, limit: Some(100) })
+    }
+
+    pub fn holders(&self, cid: &str) -> Vec<HoldingAnswer> {
+        self.ask(QueryMsg::Holders { cid: cid.into(), start_after: None, limit: Some(100) })
     }
 
     pub fn lease(&self, job: u64, round: u32, slot: u32) -> Option<LeaseAnswer> {
@@ -181,10 +224,11 @@ impl Suite {
         let mut all: Vec<LeaseAnswer> = vec![];
         loop {
             let page: Vec<LeaseAnswer> = self.ask(query(all.last()));
-            if page.is_empty() {
+            let full = page.len() == 100;
+            all.extend(page);
+            if !full {
                 return all;
             }
-            all.extend(page);
         }
     }
 
@@ -197,17 +241,17 @@ impl Suite {
         self.app.wrap().query_balance(address, DENOM).unwrap().amount.u128()
     }
 
-    pub fn nodes(&self) -> Vec<Node> {
+    pub fn nodes(&self) -> Vec<NodeAnswer> {
         self.ask(QueryMsg::Nodes { start_after: None, limit: Some(100) })
     }
 
-    pub fn jobs(&self) -> Vec<Job> {
+    pub fn jobs(&self) -> Vec<JobAnswer> {
         self.ask(QueryMsg::Jobs { start_after: None, limit: Some(100) })
     }
 
     /// The contract's whole state, and what everybody has in the bank.
     fn everything(&self) -> impl PartialEq + std::fmt::Debug {
-        let accounts = PEOPLE.iter().map(|name| self.address(name)).chain([self.contract.clone()]);
+        let accounts = self.people().into_iter().chain([self.contract.clone()]);
         let balances: Vec<u128> = accounts.map(|account| self.balance(&account)).collect();
         (self.app.dump_wasm_raw(&self.contract), balances)
     }
