@@ -10,6 +10,7 @@ from cosmpy.protos.cosmos.auth.v1beta1.query_pb2_grpc import QueryStub as AuthSt
 from cosmpy.protos.cosmos.bank.v1beta1.query_pb2_grpc import QueryStub as BankStub
 from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2 import GetLatestBlockRequest
 from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2_grpc import ServiceStub as NodeStub
+from cosmpy.protos.cosmos.feegrant.v1beta1.query_pb2_grpc import QueryStub as FeeGrantStub
 from cosmpy.protos.cosmos.tx.v1beta1.service_pb2_grpc import ServiceStub as TransactionStub
 from cosmpy.protos.cosmwasm.wasm.v1.query_pb2_grpc import QueryStub as WasmStub
 
@@ -27,6 +28,7 @@ class Services(NamedTuple):
 
     auth: Any
     bank: Any
+    feegrant: Any
     node: Any
     transactions: Any
     wasm: Any
@@ -83,7 +85,7 @@ class Connection:
             raise explain(error.details() or "", error.code().name) from error
 
 
-_STUBS = (AuthStub, BankStub, NodeStub, TransactionStub, WasmStub)
+_STUBS = (AuthStub, BankStub, FeeGrantStub, NodeStub, TransactionStub, WasmStub)
 
 
 class _Details(NamedTuple):

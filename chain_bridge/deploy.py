@@ -34,10 +34,25 @@ def read_contract(wasm: Path = CONTRACT_WASM) -> bytes:
 
 
 def deploy_contract(
-    network: Network, key: Key, wasm: Path, heartbeat_seconds: int, challenge_seconds: int, min_stake: int = 0
+    network: Network,
+    key: Key,
+    wasm: Path,
+    heartbeat_seconds: int,
+    challenge_seconds: int,
+    min_stake: int = 0,
+    *,
+    challenge_bond: int | None = None,
+    dispute_seconds: int | None = None,
+    unbonding_seconds: int | None = None,
+    jail_seconds: int | None = None,
+    abandon_seconds: int | None = None,
+    audit_seconds: int | None = None,
+    slash_bps: int | None = None,
+    max_batch: int | None = None,
 ) -> str:
     """Store the contract's bytecode and make an instance, owned and migratable by `key`; its address.
 
+    What is None takes the contract's own default.
     Raises `ContractFileError`, `ContractRefused`, `InsufficientFunds`, `TransactionFailed`, `ChainUnreachable`.
     """
     bytecode = read_contract(wasm)
@@ -46,6 +61,14 @@ def deploy_contract(
         "min_stake": str(min_stake),
         "heartbeat_seconds": heartbeat_seconds,
         "challenge_seconds": challenge_seconds,
+        "challenge_bond": None if challenge_bond is None else str(challenge_bond),
+        "dispute_seconds": dispute_seconds,
+        "unbonding_seconds": unbonding_seconds,
+        "jail_seconds": jail_seconds,
+        "abandon_seconds": abandon_seconds,
+        "audit_seconds": audit_seconds,
+        "slash_bps": slash_bps,
+        "max_batch": max_batch,
     }
     connection = Connection(network, _TIMEOUT_SECONDS)
     sender = Sender(connection, key, _TIMEOUT_SECONDS)
@@ -57,7 +80,7 @@ def deploy_contract(
             admin=key.address,
             code_id=code_id,
             label="atlas-pipelines",
-            msg=json.dumps(settings).encode(),
+            msg=json.dumps({name: value for name, value in settings.items() if value is not None}).encode(),
         )
         return _attribute(sender.send([instantiate]), "instantiate", "_contract_address")
     finally:

@@ -4,7 +4,9 @@ from atlas.errors import AtlasError
 
 
 class ChainError(AtlasError):
-    """Root of the chain's errors."""
+    """Root of the chain's errors. `log` is the chain's own text, where it is the chain that refused."""
+
+    log: str = ""
 
 
 class KeyFileError(ChainError):
@@ -49,6 +51,26 @@ class ContractRefused(ChainError):
 
 class InsufficientFunds(ChainError):
     """The sender holds less than the message or its fee needs."""
+
+
+class InsufficientFee(InsufficientFunds):
+    """The fee is below what the chain asks for, or the one who grants it does not pay it."""
+
+
+class FeeTooHigh(ChainError):
+    """A transaction would cost or use more than the network's settings allow; it was not sent."""
+
+
+class ReplayedKey(ChainError):
+    """An idempotency key stands for another message already; nothing was recorded."""
+
+
+class ChainReset(ChainError):
+    """The chain is not the one that the outbox knows: what was not decided there is set aside, and not sent here."""
+
+
+class OutboxError(ChainError):
+    """An outbox belongs to another key or chain, is in use for too long, or cannot be read."""
 
 
 class TransactionFailed(ChainError):

@@ -2,11 +2,20 @@
 
 import re
 
-from chain_bridge.errors import ChainError, ContractRefused, InsufficientFunds, TransactionFailed, WrongContract
+from chain_bridge.errors import (
+    ChainError,
+    ContractRefused,
+    InsufficientFee,
+    InsufficientFunds,
+    TransactionFailed,
+    WrongContract,
+)
 
 _FRAME = re.compile(r"^(rpc error: code = \w+ desc = )*(failed to execute message; message index: \d+: )?")
 _CONTRACT = re.compile(r"^(?P<reason>.*): (instantiate|execute|query|migrate) wasm contract failed", re.DOTALL)
 _NO_ACCOUNT = re.compile(r"account \S+ (not found|does not exist)")
+_MESSAGE_INDEX = re.compile(r"failed to execute message; message index: (\d+): ")
+_FEE = re.compile(r"insufficient fee|fee-grant not found|fee allowance|fee limit exceeded|does not allow to pay fees")
 _SEQUENCE = re.compile(r"account sequence mismatch, expected (\d+), got (\d+)")
 
 
@@ -21,8 +30,20 @@ class SequenceMismatch(ChainError):
         self.expected = expected
 
 
+def refused_message(error: ChainError) -> int | None:
+    """Which message of a transaction the chain refused; None when it refused the transaction as such."""
+    found = _MESSAGE_INDEX.search(error.log)
+    return int(found[1]) if found else None
+
+
 def explain(log: str, codespace: str = "", code: int = 0) -> ChainError:
     """The error that a refusal stands for: the contract's own, missing money, a wrong sequence, or another."""
+    error = _meaning(log, codespace, code)
+    error.log = log
+    return error
+
+
+def _meaning(log: str, codespace: str, code: int) -> ChainError:
     text = _FRAME.sub("", log)
     if found := _SEQUENCE.search(text):
         return SequenceMismatch(int(found[1]), int(found[2]))
@@ -32,6 +53,11 @@ def explain(log: str, codespace: str = "", code: int = 0) -> ChainError:
         return WrongContract(f"There is no such contract on this chain ({text}). Deploy it, or correct its address.")
     if _NO_ACCOUNT.search(text):
         return InsufficientFunds(f"The account has never held coins on this chain ({text}). Send it some first.")
-    if "insufficient f" in text:  # funds, or fee(s)
+    if _FEE.search(text):
+        return InsufficientFee(
+            f"The chain does not accept the fee: {text}. "
+            "Correct the network's gas_price or max_fee, or have the fee granted again."
+        )
+    if "insufficient funds" in text:
         return InsufficientFunds(f"The account cannot pay: {text}. Fund it, or lower the amount.")
     return TransactionFailed(f"The chain refused ({codespace} {code}): {text}", codespace, code)

@@ -1,4 +1,4 @@
-"""What the contract takes and answers, in Python's types: amounts are ints, roots are bytes."""
+"""What the contract takes and answers, in Python's types: amounts are ints, binary values are bytes."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -11,12 +11,11 @@ NodeKind = Literal["compute", "storage"]
 
 @dataclass(frozen=True)
 class Assignment:
-    """A slot to lease to a node; `task` is the CID of the TaskSpec."""
+    """A slot to lease to a node."""
 
     slot: int
     node: int
     attempt: int
-    task: str
 
 
 @dataclass(frozen=True)
@@ -28,11 +27,21 @@ class SlotAttempt:
 
 
 @dataclass(frozen=True)
-class NodeCount:
-    """How many tasks of a round a node completed."""
+class Share:
+    """A node's tasks in a round, and its part of the round's pool in basis points."""
 
     node: int
     count: int
+    bps: int
+
+
+@dataclass(frozen=True)
+class SignedBeat:
+    """A heartbeat that its node signed, for somebody else to bring; `at` is unix seconds by the node's clock."""
+
+    node: int
+    at: int
+    signature: bytes
 
 
 class Answer(BaseModel):
@@ -48,7 +57,21 @@ class ContractConfig(Answer):
     min_stake: Amount
     heartbeat_seconds: int
     challenge_seconds: int
+    challenge_bond: Amount
+    dispute_seconds: int
+    unbonding_seconds: int
+    jail_seconds: int
+    abandon_seconds: int
+    audit_seconds: int
+    slash_bps: int
     max_batch: int
+
+
+class Unbonding(Answer):
+    """Stake on its way out."""
+
+    amount: Amount
+    release_at: int = Field(description="unix seconds")
 
 
 class Node(Answer):
@@ -60,10 +83,13 @@ class Node(Answer):
     capacity: int
     used: int
     stake: Amount
+    unbonding: list[Unbonding]
     reputation: int
     last_seen: int = Field(description="unix seconds of its last heartbeat")
     status: Literal["active", "jailed", "retired"]
+    jailed_until: int = Field(description="unix seconds; 0 when it never was in jail")
     manifest: str
+    public_key: Base64Bytes | None
 
 
 class Job(Answer):
@@ -82,7 +108,7 @@ class Job(Answer):
     paid: Amount
     refunded: Amount
     lease_seconds: int
-    state: Literal["open", "closed"]
+    state: Literal["open", "cancelled", "closed"]
 
     @property
     def free(self) -> int:
@@ -99,16 +125,9 @@ class Lease(Answer):
     node: int
     attempt: int
     until: int = Field(description="unix seconds")
-    task: str
+    plan: str = Field(description="CID of the list that names the slot's task")
     state: Literal["active", "completed", "released", "expired"]
     live: bool
-
-
-class RoundShare(Answer):
-    """One node's tasks in a round."""
-
-    node: int
-    count: int
 
 
 class Round(Answer):
@@ -120,9 +139,45 @@ class Round(Answer):
     leaf_count: int
     checkpoint: str
     evidence: str
-    per_node: list[RoundShare]
+    per_node: list[Share]
     submitted_at: int = Field(description="unix seconds")
+    settle_from: int = Field(description="unix seconds: the end of the challenge window")
     settled_at: int | None
+    open_challenges: int
+    struck: list[tuple[int, int]] = Field(description="tasks that upheld challenges have struck, as (node, count)")
+
+
+class Challenge(Answer):
+    """A dispute over one result of a round."""
+
+    job: int
+    round: int
+    index: int
+    slot: int
+    node: int
+    challenger: str
+    bond: Amount
+    evidence: str
+    until: int = Field(description="unix seconds: from then on anyone may dismiss it")
+    state: Literal["open", "upheld", "rejected", "dismissed"]
+
+
+class Audit(Answer):
+    """A question that a storage node must answer before `until`."""
+
+    nonce: Base64Bytes
+    answer_hash: Base64Bytes
+    until: int = Field(description="unix seconds")
+
+
+class Holding(Answer):
+    """A CID that a storage node says it holds."""
+
+    cid: str
+    node: int
+    since: int = Field(description="unix seconds")
+    proven_at: int | None = Field(description="unix seconds of the last audit that it passed")
+    audit: Audit | None
 
 
 class Totals(Answer):
@@ -148,6 +203,8 @@ class RegisteredModel(Answer):
     cid: str
     job: int
     parent: str | None
+    metrics: str | None
+    status: Literal["registered", "promoted", "deprecated"]
 
 
 class Ownership(Answer):
@@ -160,7 +217,7 @@ class Ownership(Answer):
 
 @dataclass(frozen=True)
 class Tx:
-    """A transaction that the chain accepted; `attributes` has one mapping per `wasm` event, in order."""
+    """A message's transaction, which the chain accepted; `attributes` has one mapping per `wasm` event, in order."""
 
     hash: str
     height: int

@@ -11,11 +11,23 @@ from cosmpy.protos.cosmwasm.wasm.v1.query_pb2 import QueryRawContractStateReques
 
 from chain_bridge.connection import Connection
 from chain_bridge.errors import WrongContract
-from chain_bridge.messages import Answer, ContractConfig, Job, Lease, Node, Ownership, RegisteredModel, Round, Totals
+from chain_bridge.messages import (
+    Answer,
+    Challenge,
+    ContractConfig,
+    Holding,
+    Job,
+    Lease,
+    Node,
+    Ownership,
+    RegisteredModel,
+    Round,
+    Totals,
+)
 
 CONTRACT_NAME = "atlas-pipelines"
-# The contract's messages are fixed within 0.1.x.
-CONTRACT_VERSION = "0.1"
+# The contract's messages are fixed within 0.2.x.
+CONTRACT_VERSION = "0.2"
 _CW2_KEY = b"contract_info"
 _PAGE = 100
 _ANSWER = TypeVar("_ANSWER", bound=Answer)
@@ -54,6 +66,10 @@ class Queries:
     def config(self) -> ContractConfig:
         """The contract's settings."""
         return ContractConfig.model_validate(self._query("config"))
+
+    def paused(self) -> bool:
+        """Whether the contract's owner has stopped it."""
+        return bool(self._query("paused"))
 
     def node(self, id: int) -> Node:  # noqa: A002
         """One node; raises `ContractRefused` when there is none."""
@@ -101,6 +117,20 @@ class Queries:
         """A round's outcome, once it is submitted."""
         return _optional(Round, self._query("round", job=job, round=round))
 
+    def rounds(self, job: int, start_after: int | None = None, limit: int | None = None) -> list[Round]:
+        """A job's submitted rounds, by number."""
+        return self._list(Round, "rounds", lambda found: found.round, start_after, limit, job=job)
+
+    def challenge_at(self, job: int, round: int, index: int) -> Challenge | None:  # noqa: A002
+        """The dispute over one leaf of a round."""
+        return _optional(Challenge, self._query("challenge", job=job, round=round, index=index))
+
+    def challenges(
+        self, job: int, round: int, start_after: int | None = None, limit: int | None = None  # noqa: A002
+    ) -> list[Challenge]:  # fmt: skip
+        """The disputes over a round, by leaf."""
+        return self._list(Challenge, "challenges", lambda found: found.index, start_after, limit, job=job, round=round)
+
     def credit(self, address: str) -> int:
         """What an address may withdraw."""
         return int(self._query("credit", address=address))
@@ -108,6 +138,14 @@ class Queries:
     def totals(self) -> Totals:
         """All money in the contract."""
         return Totals.model_validate(self._query("totals"))
+
+    def holders(self, cid: str, start_after: int | None = None, limit: int | None = None) -> list[Holding]:
+        """Who holds a CID, by node."""
+        return self._list(Holding, "holders", lambda found: found.node, start_after, limit, cid=cid)
+
+    def holdings(self, node: int, start_after: str | None = None, limit: int | None = None) -> list[Holding]:
+        """What a storage node holds, by CID."""
+        return self._list(Holding, "holdings", lambda found: found.cid, start_after, limit, node=node)
 
     def model(self, name: str, version: int) -> RegisteredModel:
         """A registered model; raises `ContractRefused` when there is none."""
@@ -120,6 +158,10 @@ class Queries:
         return self._list(
             RegisteredModel, "models", lambda model: (model.name, model.version), start_after, limit, name=name
         )
+
+    def current_model(self, name: str) -> RegisteredModel | None:
+        """The promoted version of a name."""
+        return _optional(RegisteredModel, self._query("current_model", name=name))
 
     def ownership(self) -> Ownership:
         """Who administers the contract."""

@@ -5,13 +5,15 @@ Prints one line of JSON when it can be reached: {"url": "grpc+http://127.0.0.1:P
 
 import argparse
 import json
+import math
 import signal
 import sys
 import threading
 from pathlib import Path
 
-from chain_bridge.embedded.chain import Chain, Settings
+from chain_bridge.embedded.chain import Chain
 from chain_bridge.embedded.facade.server import Server
+from chain_bridge.embedded.settings import Settings
 from chain_bridge.errors import ChainError
 
 
@@ -19,7 +21,7 @@ def main(arguments: list[str]) -> int:
     """Run until SIGTERM or SIGINT; 1 when the chain cannot start."""
     options = _parser().parse_args(arguments)
     try:
-        chain = Chain(options.home, Settings(options.chain_id, options.prefix, options.denom))
+        chain = Chain(options.home, Settings(options.chain_id, options.prefix, options.denom, options.gas_price))
         for address, amount in options.genesis:
             chain.fund(address, amount)
         server = Server(chain, options.port)
@@ -44,6 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--prefix", default="atlas", help="what addresses begin with")
     parser.add_argument("--denom", default="uatl")
     parser.add_argument(
+        "--gas-price", type=_price, default=0.0, metavar="PRICE",
+        help="the least fee, in denom per unit of gas; 0 (the default) asks for none, nor for an account",
+    )  # fmt: skip
+    parser.add_argument(
         "--genesis", type=_grant, nargs="*", action="extend", default=[], metavar="ADDRESS=AMOUNT",
         help="mint coins for an address that never had any",
     )  # fmt: skip
@@ -55,6 +61,16 @@ def _grant(text: str) -> tuple[str, int]:
     if not amount.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is not ADDRESS=AMOUNT")
     return address, int(amount)
+
+
+def _price(text: str) -> float:
+    try:
+        price = float(text)
+    except ValueError:
+        price = math.nan
+    if not 0 <= price < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a price: expected a number from 0 on")
+    return price
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from chain_bridge.embedded.errors import InvalidAddress
 
 ACCOUNT_BYTES = 20
 CONTRACT_BYTES = 32
+_LONGEST = 1023
 
 
 def encode(raw: bytes, prefix: str) -> str:
@@ -19,17 +20,37 @@ def encode(raw: bytes, prefix: str) -> str:
 
 
 def decode(text: str, prefix: str) -> bytes:
-    """The bytes of an address; raises `InvalidAddress` unless it is lower-case bech32 with this prefix."""
-    if not text:
+    """The bytes of an address; raises `InvalidAddress` unless it is lower-case bech32 with this prefix.
+
+    The reasons are worded as by cosmos-sdk `types/address.go` over btcutil `bech32/bech32.go`.
+    """
+    if not text.strip():
         raise InvalidAddress("empty address string is not allowed")
-    found, words = bech32.bech32_decode(text)
-    raw = None if words is None else bech32.convertbits(words, 5, 8, False)
-    if raw is None or len(raw) not in (ACCOUNT_BYTES, CONTRACT_BYTES):
-        raise InvalidAddress(f"decoding bech32 failed: {text!r} is not an address")
-    if found != prefix:
-        raise InvalidAddress(f"invalid Bech32 prefix; expected {prefix}, got {found}")
-    if text.lower() != text:
-        raise InvalidAddress(f"decoding bech32 failed: {text!r} is not in lower case")
+    lower, separator = text.lower(), text.rfind("1")
+    if not 8 <= len(text) <= _LONGEST:
+        raise InvalidAddress(f"decoding bech32 failed: invalid bech32 string length {len(text)}")
+    if strange := next((char for char in text if not "!" <= char <= "~"), None):
+        raise InvalidAddress(f"decoding bech32 failed: invalid character in string: '{strange}'")
+    if text not in (lower, text.upper()):
+        raise InvalidAddress("decoding bech32 failed: string not all lowercase or all uppercase")
+    if separator < 1 or separator + 7 > len(text):
+        raise InvalidAddress(f"decoding bech32 failed: invalid separator index {separator}")
+    if strange := next((char for char in lower[separator + 1 :] if char not in bech32.CHARSET), None):
+        reason = f"failed converting data to bytes: invalid character not part of charset: {ord(strange)}"
+        raise InvalidAddress(f"decoding bech32 failed: {reason}")
+    words = [bech32.CHARSET.index(char) for char in lower[separator + 1 :]]
+    checksum = "".join(bech32.CHARSET[word] for word in bech32.bech32_create_checksum(lower[:separator], words[:-6]))
+    if checksum != lower[-6:]:
+        raise InvalidAddress(f"decoding bech32 failed: invalid checksum (expected {checksum} got {lower[-6:]})")
+    raw = bech32.convertbits(words[:-6], 5, 8, False)
+    if raw is None:
+        raise InvalidAddress("decoding bech32 failed: invalid incomplete group")
+    if lower[:separator] != prefix:
+        raise InvalidAddress(f"invalid Bech32 prefix; expected {prefix}, got {lower[:separator]}")
+    if text != lower:
+        raise InvalidAddress("address not normalized")
+    if len(raw) not in (ACCOUNT_BYTES, CONTRACT_BYTES):
+        raise InvalidAddress(f"an address has {ACCOUNT_BYTES} or {CONTRACT_BYTES} bytes, not {len(raw)}")
     return bytes(raw)
 
 

@@ -4,35 +4,34 @@ import fcntl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 
 from cosmpy.protos.cosmos.base.abci.v1beta1.abci_pb2 import TxResponse
+from cosmpy.protos.cosmos.feegrant.v1beta1.feegrant_pb2 import Grant
 from google.protobuf.message import Message
 
 from chain_bridge.embedded import gas
-from chain_bridge.embedded.addresses import decode, module_address
+from chain_bridge.embedded.accounts import Accounts
+from chain_bridge.embedded.addresses import decode
+from chain_bridge.embedded.ante import admit
 from chain_bridge.embedded.bank import Bank, Coin
+from chain_bridge.embedded.blocks import Block, Blocks, StoredBlock
 from chain_bridge.embedded.database import Database
-from chain_bridge.embedded.errors import OutOfGas, Refused, WrongSequence
+from chain_bridge.embedded.errors import OutOfGas, Refused
 from chain_bridge.embedded.events import Event, event
-from chain_bridge.embedded.execution import Block, Execution, Parts
+from chain_bridge.embedded.execution import Execution, Parts
+from chain_bridge.embedded.feegrants import FeeGrants
 from chain_bridge.embedded.handlers import HANDLERS
 from chain_bridge.embedded.outcomes import Outcome, admitted, record, refused
 from chain_bridge.embedded.registry import Registry
-from chain_bridge.embedded.transactions import Transaction, check_signature, parse_transaction, transaction_hash
+from chain_bridge.embedded.search import count, parse_search, search
+from chain_bridge.embedded.settings import Settings
+from chain_bridge.embedded.transactions import Transaction, parse_transaction, transaction_hash
 from chain_bridge.embedded.vm import Vm
 from chain_bridge.errors import ChainError, WrongChain
 
-
-@dataclass(frozen=True)
-class Settings:
-    """What a chain is born with."""
-
-    chain_id: str
-    prefix: str = "atlas"
-    denom: str = "uatl"
+__all__ = ["Chain", "Settings"]
 
 
 class Chain:
@@ -49,22 +48,22 @@ class Chain:
         with ExitStack() as opened:
             opened.enter_context(_sole_use(home))
             self._database = opened.enter_context(closing(Database(home / "chain.db")))
-            registry = Registry(self._database, settings.prefix)
-            machine = Vm(home / "modules", registry.bytecode)
-            self._parts = Parts(self._database, Bank(self._database), registry, machine, settings.prefix)
-            self._fees = module_address("fee_collector", settings.prefix)
-            self._remember_settings(home)
+            self._blocks = Blocks(self._database, settings)
+            self._parts = _parts(home, settings, self._database)
+            self._remember_birth(home)
             self._opened = opened.pop_all()
 
-    def _remember_settings(self, home: Path) -> None:
-        wanted = self.settings
-        row = self._database.execute("SELECT chain_id, prefix, denom FROM chain").fetchone()
-        if row is None:
-            self._database.execute(
-                "INSERT INTO chain VALUES (?, ?, ?, 0, ?)", wanted.chain_id, wanted.prefix, wanted.denom, self._now()
-            )
-        elif Settings(*row) != wanted:
-            raise WrongChain(f"{home} holds the chain {Settings(*row)}, not {wanted}. Use another folder.")
+    def _remember_birth(self, home: Path) -> None:
+        wanted = (self.settings.chain_id, self.settings.prefix, self.settings.denom)
+        found = self._database.execute("SELECT chain_id, prefix, denom FROM chain").fetchone()
+        if found is None:
+            with self._database.transaction():
+                self._database.execute("INSERT INTO chain VALUES (?, ?, ?)", *wanted)
+                self._blocks.begin(self.settings, self._now())
+                self._parts.accounts.create(self._parts.fee_purse)
+        elif found != wanted:
+            names = [" ".join(triple) for triple in (found, wanted)]
+            raise WrongChain(f"{home} holds the chain {names[0]}, not {names[1]}. Use another folder.")
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -85,20 +84,37 @@ class Chain:
                 return False
             self._database.execute("INSERT INTO genesis VALUES (?, ?)", address, str(amount))
             self._parts.bank.mint(address, Coin(self.settings.denom, amount))
+            self._parts.accounts.create(address)
             return True
 
     def sequence(self, address: str) -> int:
-        """How many transactions an account has sent; raises `InvalidAddress`."""
+        """How many transactions an account has sent; raises `InvalidAddress`, `NoSuchAccount`."""
         decode(address, self.settings.prefix)
         with self._lock:
-            row = self._database.execute("SELECT sequence FROM accounts WHERE address = ?", address).fetchone()
-            return int(row[0]) if row else 0
+            return self._parts.accounts.sequence(address)
 
     def latest_block(self) -> Block:
         """The newest block; its time goes on with the clock, as if an empty block had just been made."""
         with self._lock:
-            height, last = self._database.execute("SELECT height, time_ns FROM chain").fetchone()
-            return Block(height, max(last, self._now()), self.settings.chain_id)
+            block = self._blocks.latest().block
+            return Block(block.height, max(block.time_ns, self._now()), block.chain_id)
+
+    def stored_block(self, height: int | None = None) -> StoredBlock:
+        """A block as it was made, or the newest; raises `NoSuchBlock`."""
+        with self._lock:
+            return self._blocks.latest() if height is None else self._blocks.at(height)
+
+    def fee_grant(self, granter: str, grantee: str) -> Grant:
+        """A grant that has not run out; raises `NoSuchGrant`, `InvalidAddress`."""
+        for address in (granter, grantee):
+            decode(address, self.settings.prefix)
+        with self._lock:
+            return self._parts.grants.find(granter, grantee, self.latest_block().time_ns)
+
+    def fee_grants(self, *, granter: str = "", grantee: str = "") -> list[Grant]:
+        """The grants of one granter or to one grantee that have not run out."""
+        with self._lock:
+            return self._parts.grants.of(time_ns=self.latest_block().time_ns, granter=granter, grantee=grantee)
 
     def query(self, contract: str, message: bytes) -> bytes:
         """Ask a contract; raises `Refused`."""
@@ -110,9 +126,14 @@ class Chain:
         """Run a transaction and undo it; signatures are not checked. Raises `Refused` when it would fail."""
         with self._lock, self._database.transaction(keep=False):
             transaction = parse_transaction(data, self.settings.prefix)
-            execution = Execution(self._parts, self._next_block(), gas.GasMeter(gas.BLOCK_LIMIT))
-            self._admit(transaction, execution)
-            outcome = self._run(transaction, execution)
+            block = self._next_block()
+            self._parts.grants.prune(block.time_ns)
+            execution = Execution(self._parts, block, gas.GasMeter(self.settings.block_gas))
+            try:
+                admit(transaction, execution, simulated=True)
+                outcome = self._run(transaction, execution)
+            except Refused as error:
+                outcome = Outcome(execution.gas.used, error.code, error.codespace, str(error))
         if outcome.code:
             text = f"{outcome.log} with gas used: '{outcome.gas_used}'"
             raise Refused(text, outcome.codespace, outcome.code)
@@ -130,59 +151,49 @@ class Chain:
     def find(self, transaction_hash: str) -> bytes | None:
         """The record of a transaction (a serialized `GetTxResponse`), if the chain took it in."""
         with self._lock:
-            row = self._database.execute(
-                "SELECT answer FROM transactions WHERE hash = ?", transaction_hash.upper()
-            ).fetchone()
-            return bytes(row[0]) if row else None
+            return self._blocks.find(transaction_hash.upper())
+
+    def search(self, text: str, *, descending: bool, limit: int, offset: int) -> tuple[list[bytes], int]:
+        """A page of the records of the transactions that fit, and how many fit; raises `SearchRefused`."""
+        conditions = parse_search(text)
+        with self._lock:
+            page = search(self._database, conditions, descending=descending, limit=limit, offset=offset)
+            return page, count(self._database, conditions)
 
     def _deliver(self, data: bytes) -> None:
         if self.find(transaction_hash(data)) is not None:
             raise Refused("tx already in mempool", "sdk", 19)
         transaction = parse_transaction(data, self.settings.prefix)
-        check_signature(transaction, self.settings.chain_id)
         with self._database.transaction():
             block = self._next_block()
+            self._parts.grants.prune(block.time_ns)
             execution = Execution(self._parts, block, gas.GasMeter(transaction.gas_limit))
-            self._admit(transaction, execution)
+            admit(transaction, execution)
             answer = record(transaction, self._run(transaction, execution), block)
-            self._database.execute("UPDATE chain SET height = ?, time_ns = ?", block.height, block.time_ns)
-            self._database.execute(
-                "INSERT INTO transactions VALUES (?, ?, ?)", transaction.hash, block.height, answer.SerializeToString()
-            )
-
-    def _admit(self, transaction: Transaction, execution: Execution) -> None:
-        """What holds before any message runs, and is kept when they fail: the fee and the sequence."""
-        meter, sender = execution.gas, transaction.sender
-        meter.charge(gas.TX_BYTE * transaction.size, "txSize")
-        meter.charge(gas.SIGNATURE, "ante verify: secp256k1")
-        if 0 < transaction.timeout_height < execution.block.height:
-            text = f"block height: {execution.block.height}, timeout height: {transaction.timeout_height}"
-            raise Refused(f"{text}: tx timeout height", "sdk", 30)
-        expected = self.sequence(sender)
-        if transaction.sequence != expected:
-            raise WrongSequence(expected, transaction.sequence)
-        self._parts.bank.send(sender, self._fees, transaction.fee)
-        self._database.execute("INSERT OR REPLACE INTO accounts VALUES (?, ?)", sender, expected + 1)
+            self._blocks.append(block, transaction.hash, data, answer)
 
     def _run(self, transaction: Transaction, execution: Execution) -> Outcome:
-        """All messages or none."""
+        """All messages or none; the events of the fee stay in any case."""
         answers: list[Message] = []
+        paid = list(execution.events)
         try:
             with self._database.savepoint():
                 for message in transaction.messages:
                     answers.append(self._run_message(message, execution, len(answers)))
         except OutOfGas as error:
-            return Outcome(execution.gas.used, error.code, error.codespace, str(error))
+            return Outcome(execution.gas.used, error.code, error.codespace, str(error), paid)
         except Refused as error:
             log = f"failed to execute message; message index: {len(answers)}: {error}"
-            return Outcome(execution.gas.used, error.code, error.codespace, log)
+            return Outcome(execution.gas.used, error.code, error.codespace, log, paid)
         return Outcome(execution.gas.used, events=execution.events, answers=answers)
 
     def _run_message(self, message: Message, execution: Execution, index: int) -> Message:
         type_url = f"/{message.DESCRIPTOR.full_name}"
         handler = HANDLERS[type_url]
         mark = len(execution.events)
-        execution.events.append(event("message", action=type_url, sender=handler.signer(message)))
+        module = type_url.split(".")[1]
+        execution.events.append(event("message", action=type_url, sender=handler.signer(message), module=module))
+        execution.gas.charge_has()  # whether the type of message is blocked, once more
         answer = handler.run(execution, message)
         execution.events[mark:] = [
             Event(item.type, (*item.attributes, ("msg_index", str(index)))) for item in execution.events[mark:]
@@ -190,11 +201,24 @@ class Chain:
         return answer
 
     def _next_block(self) -> Block:
-        height, last = self._database.execute("SELECT height, time_ns FROM chain").fetchone()
-        return Block(height + 1, max(last + 1, self._now()), self.settings.chain_id)
+        last = self._blocks.latest().block
+        return Block(last.height + 1, max(last.time_ns + 1, self._now()), last.chain_id)
 
     def _now(self) -> int:
         return int(self._clock() * 10**9)
+
+
+def _parts(home: Path, settings: Settings, database: Database) -> Parts:
+    registry = Registry(database, settings.prefix)
+    return Parts(
+        settings=settings,
+        database=database,
+        accounts=Accounts(database, open_to_all=not settings.gas_price),
+        bank=Bank(database),
+        grants=FeeGrants(database),
+        registry=registry,
+        vm=Vm(home / "modules", registry.bytecode),
+    )
 
 
 @contextmanager

@@ -5,33 +5,43 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from chain_bridge.embedded.errors import StateNotWritten
 from chain_bridge.errors import ChainError
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
-CREATE TABLE chain(chain_id TEXT NOT NULL, prefix TEXT NOT NULL, denom TEXT NOT NULL,
-                   height INTEGER NOT NULL, time_ns INTEGER NOT NULL);
+CREATE TABLE chain(chain_id TEXT NOT NULL, prefix TEXT NOT NULL, denom TEXT NOT NULL);
 CREATE TABLE genesis(address TEXT PRIMARY KEY, amount TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE accounts(address TEXT PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE accounts(address TEXT PRIMARY KEY, sequence INTEGER NOT NULL, has_key INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE balances(address TEXT, denom TEXT, amount TEXT NOT NULL, PRIMARY KEY(address, denom)) WITHOUT ROWID;
+CREATE TABLE fee_grants(granter TEXT, grantee TEXT, expires_ns INTEGER, record BLOB NOT NULL,
+                        PRIMARY KEY(granter, grantee)) WITHOUT ROWID;
 CREATE TABLE codes(id INTEGER PRIMARY KEY, checksum BLOB NOT NULL, creator TEXT NOT NULL, wasm BLOB NOT NULL);
 CREATE TABLE contracts(id INTEGER PRIMARY KEY, address TEXT UNIQUE NOT NULL, code_id INTEGER NOT NULL,
                        creator TEXT NOT NULL, admin TEXT NOT NULL, label TEXT NOT NULL, height INTEGER NOT NULL);
 CREATE TABLE state(contract TEXT, key BLOB, value BLOB NOT NULL, PRIMARY KEY(contract, key)) WITHOUT ROWID;
-CREATE TABLE transactions(hash TEXT PRIMARY KEY, height INTEGER NOT NULL, answer BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE blocks(height INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, hash BLOB NOT NULL, data BLOB NOT NULL);
+CREATE TABLE transactions(hash TEXT PRIMARY KEY, height INTEGER UNIQUE NOT NULL, answer BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE attributes(name TEXT, value TEXT, height INTEGER, PRIMARY KEY(name, value, height)) WITHOUT ROWID;
 """
+# What SQLite says when the disk is full, fails, or has become read-only (https://www.sqlite.org/rescode.html).
+_FULL = sqlite3.SQLITE_FULL
+_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 
 class Database:
     """One connection; whoever uses it from several threads holds a lock around each use."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._connection = sqlite3.connect(path, isolation_level=None, cached_statements=256, check_same_thread=False)
         self._depth = 0
         self.execute("PRAGMA journal_mode = WAL")
         # FULL: a commit is on the disk before a client hears of it.
         self.execute("PRAGMA synchronous = FULL")
         self.execute("PRAGMA busy_timeout = 5000")
+        # What a statement must be able to undo stays off the disk, which may be full.
+        self.execute("PRAGMA temp_store = MEMORY")
         self._create_tables(path)
 
     def _create_tables(self, path: Path) -> None:
@@ -45,8 +55,15 @@ class Database:
             )
 
     def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
-        """Run one statement."""
-        return self._connection.execute(statement, values)
+        """Run one statement; raises `StateNotWritten` when the disk does not take it."""
+        try:
+            return self._connection.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            code = error.sqlite_errorcode & 0xFF
+            if code not in _DISK:
+                raise
+            what = "the disk is full" if code == _FULL else f"the disk fails ({error}, {error.sqlite_errorname})"
+            raise StateNotWritten(self._path, what) from error
 
     @contextmanager
     def transaction(self, *, keep: bool = True) -> Iterator[None]:
@@ -69,11 +86,15 @@ class Database:
         try:
             yield
         except BaseException:
-            self.execute(f"ROLLBACK TO {name}")
+            # A full disk may have ended the whole transaction, and every savepoint with it.
+            if self._connection.in_transaction:
+                self.execute(f"ROLLBACK TO {name}")
+                self.execute(f"RELEASE {name}")
             raise
+        else:
+            self.execute(f"RELEASE {name}")
         finally:
             self._depth -= 1
-            self.execute(f"RELEASE {name}")
 
     def close(self) -> None:
         """Close the file; SQLite folds the log into it."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import wasmtime
 
-from chain_bridge.embedded.errors import CodeRefused
+from chain_bridge.embedded.errors import CodeRefused, StateNotWritten
 from chain_bridge.errors import ChainError
 
 MEMORY_PAGES = 512
@@ -79,7 +79,7 @@ class ModuleCache:
         self._folder = folder
 
     def load(self, wasm: bytes) -> wasmtime.Module:
-        """The compiled module of a bytecode; raises `CodeRefused` when it is not valid wasm 1.0."""
+        """The compiled module of a bytecode; raises `CodeRefused` when it is not valid wasm 1.0, `StateNotWritten`."""
         name = f"{hashlib.sha256(wasm).hexdigest()}-{version('wasmtime')}-{_SETTINGS}.cwasm"
         path = self._folder / name
         if path.exists():
@@ -92,9 +92,13 @@ class ModuleCache:
         except wasmtime.WasmtimeError as error:
             raise CodeRefused(f"the bytecode is not valid: {error}") from error
         temporary = path.with_suffix(f".{secrets.token_hex(8)}")
-        with temporary.open("wb") as file:
-            file.write(module.serialize())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        try:
+            with temporary.open("wb") as file:
+                file.write(module.serialize())
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise StateNotWritten(path, error.strerror or str(error)) from error
         return module

@@ -1,7 +1,9 @@
 """Refusals, with the codespaces, codes and texts of the Cosmos SDK and wasmd as near as they are known.
 
-Sources: cosmos-sdk `types/errors/errors.go`, wasmd `x/wasm/types/errors.go`.
+Sources: cosmos-sdk `types/errors/errors.go`, `x/feegrant/errors.go`, wasmd `x/wasm/types/errors.go`.
 """
+
+from pathlib import Path
 
 from chain_bridge.errors import ChainError
 
@@ -38,10 +40,15 @@ class FundsRefused(Refused):
 
 
 class InvalidAddress(Refused):
-    """A text is not an address of this chain."""
+    """A text is not an address of this chain; `reason` says why."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(f"{text}: invalid address", "sdk", 7)
+    def __init__(self, reason: str, role: str = "") -> None:
+        super().__init__(f"{role}{reason}: invalid address", "sdk", 7)
+        self.reason = reason
+
+
+class MessageRefused(Refused):
+    """A message is malformed; it is refused before any fee is taken."""
 
 
 class OutOfGas(Refused):
@@ -50,6 +57,42 @@ class OutOfGas(Refused):
     def __init__(self, where: str, limit: int, used: int) -> None:
         text = f"out of gas in location: {where}; gasWanted: {limit}, gasUsed: {used}: out of gas"
         super().__init__(text, "sdk", 11)
+
+
+class GasLimitRefused(Refused):
+    """A transaction's gas limit is none, or above what a block may use."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{text}: invalid gas limit", "sdk", 41)
+
+
+class FeeRefused(Refused):
+    """A transaction offers less than the node's price for its gas limit."""
+
+    def __init__(self, got: str, required: str) -> None:
+        super().__init__(f"insufficient fees; got: {got} required: {required}: insufficient fee", "sdk", 13)
+
+
+class NoSuchAccount(Refused):
+    """Nothing has made this account yet: no coins, no fee grant, no transaction."""
+
+    def __init__(self, address: str, role: str = "account") -> None:
+        super().__init__(f"{role} {address} does not exist: unknown address", "sdk", 9)
+        self.address = address
+
+
+class NoSuchGrant(Refused):
+    """Nobody has granted these fees, or the grant has run out."""
+
+    def __init__(self) -> None:
+        super().__init__("fee-grant not found: not found", "sdk", 38)
+
+
+class GrantRefused(Refused):
+    """A fee grant does not cover a transaction, or is not one that can be made."""
+
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text, "feegrant", code)
 
 
 class WrongSequence(Refused):
@@ -92,6 +135,43 @@ class ContractFailed(Refused):
         verb = "execute" if entry == "reply" else entry
         super().__init__(f"{reason}: {verb} wasm contract failed", "wasm", _ENTRY_CODES[entry])
         self.reason = reason
+
+
+class VmFailed(Refused):
+    """A contract's call ended in a trap or broke the rules of its machine."""
+
+    def __init__(self, reason: str) -> None:
+        where = "Error calling the VM: Error executing Wasm: Wasmer runtime error: RuntimeError"
+        super().__init__(f"{where}: {reason}: wasmvm error", "wasm", 29)
+
+
+class AnswerMalformed(Refused):
+    """A contract's answer is none."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the contract's answer is malformed: {reason}: wasmvm error", "wasm", 29)
+
+
+class NoSuchBlock(Refused):
+    """The chain has no block of this height."""
+
+    def __init__(self, height: int, newest: int) -> None:
+        text = f"requested height {height} but height must not be less than 1 or greater than the current height"
+        super().__init__(f"{text} {newest}: invalid height", "sdk", 26)
+
+
+class SearchRefused(Refused):
+    """A search for transactions is malformed, or compares what cannot be compared here."""
+
+
+class StateNotWritten(ChainError):
+    """The disk does not take the chain's state; nothing has changed, and the chain goes on when it does again."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            f"The chain cannot write its state to {path}: {problem}. Nothing has changed. "
+            "It goes on when the disk takes writes again."
+        )
 
 
 class VmError(Exception):

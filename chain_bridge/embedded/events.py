@@ -27,6 +27,15 @@ def contract_event(type_: str, contract: str, **attributes: str) -> Event:
     return Event(type_, ((CONTRACT, contract), *attributes.items()))
 
 
+def transfer_events(sender: str, recipient: str, amount: str) -> list[Event]:
+    """What the bank says when coins move."""
+    return [
+        event("coin_spent", spender=sender, amount=amount),
+        event("coin_received", receiver=recipient, amount=amount),
+        event("transfer", recipient=recipient, sender=sender, amount=amount),
+    ]
+
+
 def response_events(contract: str, response: Response) -> list[Event]:
     """The `wasm` event of a response's attributes, if any, and a `wasm-…` one for each custom event."""
     own = [_wasm_event("wasm", contract, response.attributes)] if response.attributes else []

@@ -1,21 +1,38 @@
 """One transaction or query as it runs: contract calls, the messages that they send, and the replies to those."""
 
-import base64
 from dataclasses import dataclass
-from typing import Any
 
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgExecuteContractResponse, MsgInstantiateContractResponse
 
-from chain_bridge.embedded.addresses import decode
-from chain_bridge.embedded.bank import Bank, Coin
+from chain_bridge.embedded.accounts import Accounts
+from chain_bridge.embedded.addresses import decode, module_address
+from chain_bridge.embedded.bank import Bank, Coin, charge_permission, check_coins
+from chain_bridge.embedded.blocks import Block
 from chain_bridge.embedded.database import Database
-from chain_bridge.embedded.errors import OutOfGas, Refused, Unauthorized
-from chain_bridge.embedded.events import Event, contract_event, dump, event, events_as_json, response_events
-from chain_bridge.embedded.gas import CALL, GasMeter
+from chain_bridge.embedded.errors import (
+    InvalidAddress,
+    NoSuchCode,
+    NoSuchContract,
+    OutOfGas,
+    Refused,
+    Unauthorized,
+)
+from chain_bridge.embedded.events import (
+    Event,
+    contract_event,
+    dump,
+    event,
+    response_events,
+    transfer_events,
+)
+from chain_bridge.embedded.feegrants import FeeGrants
+from chain_bridge.embedded.gas import ANSWER_BYTE, CALL, CALL_AGAIN, GasMeter
 from chain_bridge.embedded.instance import Surroundings
 from chain_bridge.embedded.querier import answer_query
 from chain_bridge.embedded.registry import Registry
-from chain_bridge.embedded.responses import ChainMessage, SubMessage, parse_answer, parse_response
+from chain_bridge.embedded.replies import Answer, redact, reply_message
+from chain_bridge.embedded.responses import ChainMessage, Response, SubMessage, parse_answer, parse_response
+from chain_bridge.embedded.settings import Settings
 from chain_bridge.embedded.storage import Storage
 from chain_bridge.embedded.vm import Vm
 
@@ -24,31 +41,21 @@ _MOST_DEPTH = 10
 
 
 @dataclass(frozen=True)
-class Block:
-    """When a call happens, by the chain's count and clock."""
-
-    height: int
-    time_ns: int
-    chain_id: str
-
-
-@dataclass(frozen=True)
 class Parts:
     """What the chain is made of."""
 
+    settings: Settings
     database: Database
+    accounts: Accounts
     bank: Bank
+    grants: FeeGrants
     registry: Registry
     vm: Vm
-    prefix: str
 
-
-@dataclass(frozen=True)
-class _Answer:
-    """The chain's protobuf answer to a message."""
-
-    type_url: str = ""
-    value: bytes = b""
+    @property
+    def fee_purse(self) -> str:
+        """Where fees go."""
+        return module_address("fee_collector", self.settings.prefix)
 
 
 class Execution:
@@ -59,54 +66,103 @@ class Execution:
         self.block = block
         self.gas = gas
         self.events: list[Event] = []
+        self._loaded: set[bytes] = set()
 
     def send(self, sender: str, recipient: str, coins: list[Coin]) -> None:
-        """Move coins between accounts or contracts."""
-        decode(recipient, self.parts.prefix)
-        self.parts.bank.send(sender, recipient, coins)
-        amount = ",".join(map(str, coins))
-        self.events.append(event("transfer", recipient=recipient, sender=sender, amount=amount))
+        """Move coins between accounts or contracts, as they ask for."""
+        try:
+            decode(recipient, self.parts.settings.prefix)
+        except InvalidAddress as error:
+            raise InvalidAddress(error.reason, "invalid to address: ") from error
+        if not coins:
+            raise Refused(": invalid coins", "sdk", 10)
+        check_coins(coins)
+        charge_permission(coins, self.gas)
+        if recipient == self.parts.fee_purse:
+            raise Unauthorized(f"{recipient} is not allowed to receive funds")
+        self.move(sender, recipient, coins)
+
+    def move(self, sender: str, recipient: str, coins: list[Coin]) -> None:
+        """Move coins, and make the recipient's account if there is none."""
+        accounts = self.parts.accounts
+        accounts.charge_read(sender, self.gas)
+        self.parts.bank.send(sender, recipient, coins, self.gas)
+        self.gas.charge_has()
+        accounts.create(recipient, self.gas)
+        self.events += transfer_events(sender, recipient, ",".join(map(str, coins)))
 
     def execute(self, sender: str, contract: str, message: bytes, funds: list[Coin], depth: int = 0) -> bytes:
         """Send a contract a message with funds; the data that it answers with."""
-        self.parts.registry.contract(contract)
+        self._load("execute", contract)
         self._pay(sender, contract, funds)
+        response = self._respond("execute", contract, [_info(sender, funds), message], depth)
         self.events.append(contract_event("execute", contract))
-        return self._run("execute", contract, [_info(sender, funds), message], depth)
+        return self._carry_out(contract, response, depth)
 
     def instantiate(
         self, sender: str, code_id: int, message: bytes, funds: list[Coin], label: str, admin: str, depth: int = 0
     ) -> tuple[str, bytes]:
         """Make a contract; its address and the data that it answers with."""
         if admin:
-            decode(admin, self.parts.prefix)
-        if not label:
-            raise Refused("label is required: empty", "wasm", 12)
-        contract = self.parts.registry.create_contract(code_id, sender, admin, label, self.block.height).address
+            decode(admin, self.parts.settings.prefix)
+        registry, accounts = self.parts.registry, self.parts.accounts
+        made = registry.create_contract(code_id, sender, admin, label, self.block.height)
+        contract = made.address
+        self._load("instantiate", contract)
+        accounts.charge_read(contract, self.gas)
+        accounts.create(contract, self.gas)
         self._pay(sender, contract, funds)
+        response = self._respond("instantiate", contract, [_info(sender, funds), message], depth)
+        registry.charge_create(made, message, self.gas)
         self.events.append(contract_event("instantiate", contract, code_id=str(code_id)))
-        return contract, self._run("instantiate", contract, [_info(sender, funds), message], depth)
+        return contract, self._carry_out(contract, response, depth)
 
     def migrate(self, sender: str, contract: str, code_id: int, message: bytes) -> bytes:
         """Let a contract run another code; only its admin may."""
-        if self.parts.registry.contract(contract).admin != sender:
-            raise Unauthorized("can not migrate")
-        self.parts.registry.code(code_id)
-        self.parts.registry.change_code(contract, code_id)
-        self.events.append(contract_event("migrate", contract, code_id=str(code_id)))
-        return self._run("migrate", contract, [message], 0)
+        registry = self.parts.registry
+        try:
+            found = registry.contract(contract)
+            if found.admin != sender:
+                raise Unauthorized("can not migrate")
+            registry.code(code_id)
+        except (NoSuchContract, NoSuchCode) as error:
+            what = "contract" if isinstance(error, NoSuchContract) else "code"
+            raise Refused(f"unknown {what}: invalid request") from error
+        registry.change_code(contract, code_id)
+        self._load("migrate", contract)
+        response = self._respond("migrate", contract, [message], 0)
+        registry.charge_migrate(found, message, self.gas)
+        self.events.append(event("migrate", code_id=str(code_id), _contract_address=contract))
+        return self._carry_out(contract, response, 0)
 
     def query(self, contract: str, message: bytes, depth: int = 0) -> bytes:
         """Ask a contract."""
+        self._load("query", contract)
         return parse_answer(self._call("query", contract, [message], depth, read_only=True))
 
     def _pay(self, sender: str, contract: str, funds: list[Coin]) -> None:
         if funds:
             self.send(sender, contract, funds)
 
-    def _run(self, entry: str, contract: str, arguments: list[bytes], depth: int) -> bytes:
-        """Call an entry point and carry out the messages that it answers with, in order."""
-        response = parse_response(entry, self._call(entry, contract, arguments, depth, read_only=False))
+    def _load(self, entry: str, contract: str) -> None:
+        """Find a contract and its code, and pay for that; raises `NoSuchContract`."""
+        registry = self.parts.registry
+        found = registry.contract(contract)
+        if entry == "instantiate":
+            registry.charge_load_code(found.code_id, self.gas)
+        else:
+            registry.charge_load(found, self.gas)
+        checksum = registry.code(found.code_id).checksum
+        again = entry == "reply" or checksum in self._loaded
+        self._loaded.add(checksum)
+        self.gas.charge(CALL_AGAIN if again else CALL, f"Loading CosmWasm module: {entry}")
+
+    def _respond(self, entry: str, contract: str, arguments: list[bytes], depth: int) -> Response:
+        return parse_response(entry, self._call(entry, contract, arguments, depth, read_only=False))
+
+    def _carry_out(self, contract: str, response: Response, depth: int) -> bytes:
+        """Make known what a contract answered, and carry out the messages in it, in order."""
+        self._charge_events(response)
         self.events += response_events(contract, response)
         data = response.data or b""
         for message in response.messages:
@@ -117,21 +173,27 @@ class Execution:
     def _call(self, entry: str, contract: str, arguments: list[bytes], depth: int, *, read_only: bool) -> bytes:
         if depth > _MOST_DEPTH:
             raise Refused(f"contracts call each other more than {_MOST_DEPTH} deep: max call depth exceeded")
-        self.gas.charge(CALL, f"Loading CosmWasm module: {entry}")
         code = self.parts.registry.code(self.parts.registry.contract(contract).code_id)
         around = Surroundings(
             storage=Storage(self.parts.database, contract, self.gas, read_only=read_only),
-            prefix=self.parts.prefix,
+            prefix=self.parts.settings.prefix,
             gas=self.gas,
             query_chain=lambda request: answer_query(self, request, depth + 1),
         )
-        return self.parts.vm.run(code.checksum, entry, [self._environment(contract), *arguments], around)
+        answer = self.parts.vm.run(code.checksum, entry, [self._environment(contract), *arguments], around)
+        self.gas.charge(ANSWER_BYTE * len(answer), "wasm contract")
+        return answer
+
+    def _charge_events(self, response: Response) -> None:
+        groups = (response.attributes, *(item.attributes for item in response.events))
+        sizes = [[item.size for item in group] for group in groups]
+        self.gas.charge_events(sizes, [len(item.type) for item in response.events])
 
     def _submessage(self, contract: str, message: SubMessage, depth: int) -> bytes:
         """Carry out one message; a failure undoes it alone when the contract wants to hear of failures."""
         if message.gas_limit is not None:
             raise Refused("the embedded chain knows no gas limits of submessages")
-        mark, failure, answer = len(self.events), "", _Answer()
+        mark, failure, answer = len(self.events), "", Answer()
         try:
             with self.parts.database.savepoint():
                 answer = self._dispatch(contract, message.message, depth)
@@ -141,35 +203,38 @@ class Execution:
             if message.reply_on not in ("always", "error"):
                 raise
             del self.events[mark:]
-            failure = str(error)
+            failure = redact(error)
         if message.reply_on not in ("always", "error" if failure else "success"):
             return b""
-        reply = _reply(message, failure, self.events[mark:], answer)
-        mode = "handle_failure" if failure else "handle_success"
-        self.events.append(contract_event("reply", contract, mode=mode))
-        return self._run("reply", contract, [reply], depth)
+        reply = reply_message(message, failure, self.events[mark:], answer)
+        self._load("reply", contract)
+        response = self._respond("reply", contract, [reply], depth)
+        self.events.append(contract_event("reply", contract))
+        return self._carry_out(contract, response, depth)
 
-    def _dispatch(self, contract: str, message: ChainMessage, depth: int) -> _Answer:
+    def _dispatch(self, contract: str, message: ChainMessage, depth: int) -> Answer:
         """Carry out a contract's message."""
         bank, wasm = message.bank, message.wasm
         if bank and bank.send:
-            self.send(contract, bank.send.to_address, bank.send.coins)
-            return _Answer("/cosmos.bank.v1beta1.MsgSendResponse")
+            if bank.send.amount:
+                self.gas.charge_has()
+                self.send(contract, bank.send.to_address, bank.send.coins)
+            return Answer("/cosmos.bank.v1beta1.MsgSendResponse")
         if bank and bank.burn:
-            self.parts.bank.burn(contract, bank.burn.coins)
-            return _Answer("/cosmos.bank.v1beta1.MsgBurnResponse")
+            self.parts.bank.burn(contract, bank.burn.coins, self.gas)
+            return Answer("/cosmos.bank.v1beta1.MsgBurnResponse")
         if wasm and wasm.execute:
             call = wasm.execute
             data = self.execute(contract, call.contract_addr, call.msg, call.coins, depth)
             value = MsgExecuteContractResponse(data=data).SerializeToString()
-            return _Answer("/cosmwasm.wasm.v1.MsgExecuteContractResponse", value)
+            return Answer("/cosmwasm.wasm.v1.MsgExecuteContractResponse", value)
         if wasm and wasm.instantiate:
             order = wasm.instantiate
             address, data = self.instantiate(
                 contract, order.code_id, order.msg, order.coins, order.label, order.admin or "", depth
             )
             value = MsgInstantiateContractResponse(address=address, data=data).SerializeToString()
-            return _Answer("/cosmwasm.wasm.v1.MsgInstantiateContractResponse", value)
+            return Answer("/cosmwasm.wasm.v1.MsgInstantiateContractResponse", value)
         raise Refused("the contract sent an empty message", "wasm", 20)
 
     def _environment(self, contract: str) -> bytes:
@@ -180,20 +245,3 @@ class Execution:
 def _info(sender: str, funds: list[Coin]) -> bytes:
     coins = [{"denom": item.denom, "amount": str(item.amount)} for item in funds]
     return dump({"sender": sender, "funds": coins})
-
-
-def _reply(message: SubMessage, failure: str, events: list[Event], answer: _Answer) -> bytes:
-    """A submessage's outcome as a contract's `reply` gets it."""
-    outcome: dict[str, Any]
-    if failure:
-        outcome = {"error": failure}
-    else:
-        value = base64.b64encode(answer.value).decode()
-        outcome = {
-            "ok": {
-                "events": events_as_json(events) if "wasm" in message.msg else [],
-                "data": value or None,
-                "msg_responses": [{"type_url": answer.type_url, "value": value}],
-            }
-        }
-    return dump({"id": message.id, "payload": message.payload, "gas_used": 0, "result": outcome})

@@ -5,16 +5,24 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from cosmpy.protos.cosmos.bank.v1beta1.tx_pb2 import MsgSend, MsgSendResponse
+from cosmpy.protos.cosmos.feegrant.v1beta1.tx_pb2 import (
+    MsgGrantAllowance,
+    MsgGrantAllowanceResponse,
+    MsgRevokeAllowance,
+    MsgRevokeAllowanceResponse,
+)
 from cosmpy.protos.cosmwasm.wasm.v1 import tx_pb2 as wasm
 from google.protobuf.message import Message
 
+from chain_bridge.embedded.addresses import decode
 from chain_bridge.embedded.bank import Coin, coin
-from chain_bridge.embedded.errors import CodeRefused
+from chain_bridge.embedded.errors import CodeRefused, InvalidAddress
 from chain_bridge.embedded.events import event
 from chain_bridge.embedded.execution import Execution
-from chain_bridge.embedded.gas import CODE_BYTE
+from chain_bridge.embedded.gas import CODE_BYTE, UNPACK, UNPACK_BYTES, GasMeter
 
 _CODE_BYTES = 800 * 1024
+_PARAMETERS = 9
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -28,14 +36,38 @@ class Handler(NamedTuple):
 
 def _send(execution: Execution, message: Any) -> Message:
     execution.send(message.from_address, message.to_address, _coins(message.amount))
+    execution.events.append(event("message", sender=message.from_address))
     return MsgSendResponse()
 
 
+def _grant_fees(execution: Execution, message: Any) -> Message:
+    parts = execution.parts
+    if message.grantee.lower() == message.granter.lower():
+        raise InvalidAddress("cannot self-grant fee authorization")
+    decode(message.grantee, parts.settings.prefix)
+    parts.grants.grant(message.granter, message.grantee, message.allowance, execution.block.time_ns, execution.gas)
+    parts.accounts.charge_read(message.grantee, execution.gas)
+    parts.accounts.create(message.grantee, execution.gas)
+    execution.events.append(event("set_feegrant", granter=message.granter, grantee=message.grantee))
+    return MsgGrantAllowanceResponse()
+
+
+def _revoke_fees(execution: Execution, message: Any) -> Message:
+    if message.grantee == message.granter:
+        raise InvalidAddress("addresses must be different")
+    decode(message.grantee, execution.parts.settings.prefix)
+    execution.parts.grants.revoke(message.granter, message.grantee, execution.gas)
+    execution.events.append(event("revoke_feegrant", granter=message.granter, grantee=message.grantee))
+    return MsgRevokeAllowanceResponse()
+
+
 def _store_code(execution: Execution, message: Any) -> Message:
-    bytecode = _decompress(message.wasm_byte_code)
-    execution.gas.charge(CODE_BYTE * len(bytecode), "Compiling wasm bytecode")
+    for _ in ("who may instantiate it", "who may upload it"):
+        execution.gas.charge_read(_PARAMETERS)
+    bytecode = _decompress(message.wasm_byte_code, execution.gas)
+    execution.gas.charge(CODE_BYTE * len(bytecode), "wasm contract")
     execution.parts.vm.check(bytecode)
-    code = execution.parts.registry.store_code(message.sender, bytecode)
+    code = execution.parts.registry.store_code(message.sender, bytecode, execution.gas)
     execution.events.append(event("store_code", code_checksum=code.checksum.hex(), code_id=str(code.id)))
     return wasm.MsgStoreCodeResponse(code_id=code.id, checksum=code.checksum)
 
@@ -61,9 +93,10 @@ def _coins(coins: Any) -> list[Coin]:
     return [coin(item.denom, item.amount) for item in coins]
 
 
-def _decompress(data: bytes) -> bytes:
+def _decompress(data: bytes, gas: GasMeter) -> bytes:
     """Bytecode as it is or out of gzip, at most as much as chains take."""
     if data[:2] == b"\x1f\x8b":
+        gas.charge(UNPACK * len(data) // UNPACK_BYTES, "Uncompress gzip bytecode")
         try:
             data = zlib.decompressobj(_GZIP).decompress(data, _CODE_BYTES + 1)
         except zlib.error as error:
@@ -81,6 +114,8 @@ HANDLERS = {
     f"/{handler.kind.DESCRIPTOR.full_name}": handler
     for handler in (
         Handler(MsgSend, lambda message: str(message.from_address), _send),
+        Handler(MsgGrantAllowance, lambda message: str(message.granter), _grant_fees),
+        Handler(MsgRevokeAllowance, lambda message: str(message.granter), _revoke_fees),
         Handler(wasm.MsgStoreCode, _sender, _store_code),
         Handler(wasm.MsgInstantiateContract, _sender, _instantiate),
         Handler(wasm.MsgExecuteContract, _sender, _execute),

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-from chain_bridge.embedded import addresses, crypto
+from chain_bridge.embedded import addresses, crypto, gas
 from chain_bridge.embedded.errors import InvalidAddress, VmError
 from chain_bridge.embedded.instance import Instance
 
@@ -48,14 +48,17 @@ def _db_next(call: Instance, iterator: int) -> int:
 
 
 def _addr_validate(call: Instance, text: int) -> int:
+    _charge(call, gas.ADDRESS_VALIDATED)
     return _or_problem(call, lambda: _canonical(call, text))
 
 
 def _addr_canonicalize(call: Instance, text: int, target: int) -> int:
+    _charge(call, gas.ADDRESS_CANONICALIZED)
     return _or_problem(call, lambda: call.fill(target, _canonical(call, text)))
 
 
 def _addr_humanize(call: Instance, raw: int, target: int) -> int:
+    _charge(call, gas.ADDRESS_HUMANIZED)
     canonical = call.read(raw, CANONICAL_BYTES)
     return _or_problem(call, lambda: call.fill(target, addresses.encode(canonical, call.around.prefix).encode()))
 
@@ -69,28 +72,35 @@ def _or_problem(call: Instance, action: Callable[[], object]) -> int:
     try:
         action()
     except InvalidAddress as error:
-        return call.give(str(error).encode())
+        return call.give(error.reason.encode())
     return 0
 
 
+def _charge(call: Instance, amount: int) -> None:
+    call.around.gas.charge(amount, "wasm contract")
+
+
 def _secp256k1_verify(call: Instance, digest: int, signature: int, key: int) -> int:
+    _charge(call, gas.SECP256K1_VERIFIED)
     return crypto.secp256k1_verify(call.read(digest, 32), call.read(signature, 64), call.read(key, 65))
 
 
 def _secp256k1_recover_pubkey(call: Instance, digest: int, signature: int, recovery: int) -> int:
+    _charge(call, gas.SECP256K1_RECOVERED)
     found = crypto.secp256k1_recover(call.read(digest, 32), call.read(signature, 64), recovery)
     return found << 32 if isinstance(found, int) else call.give(found)
 
 
 def _ed25519_verify(call: Instance, message: int, signature: int, key: int) -> int:
+    _charge(call, gas.ED25519_VERIFIED)
     return crypto.ed25519_verify(call.read(message, VALUE_BYTES), call.read(signature, 64), call.read(key, 32))
 
 
 def _ed25519_batch_verify(call: Instance, messages: int, signatures: int, keys: int) -> int:
+    signed = _split(call.read(signatures, (64 + 4) * _BATCH))
+    _charge(call, gas.ED25519_VERIFIED * len(signed))
     return crypto.ed25519_batch_verify(
-        _split(call.read(messages, (VALUE_BYTES + 4) * _BATCH)),
-        _split(call.read(signatures, (64 + 4) * _BATCH)),
-        _split(call.read(keys, (32 + 4) * _BATCH)),
+        _split(call.read(messages, (VALUE_BYTES + 4) * _BATCH)), signed, _split(call.read(keys, (32 + 4) * _BATCH))
     )
 
 

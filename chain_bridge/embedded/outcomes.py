@@ -9,9 +9,9 @@ from cosmpy.protos.cosmos.tx.v1beta1.tx_pb2 import AuthInfo, Tx, TxBody
 from google.protobuf.any_pb2 import Any as ProtoAny
 from google.protobuf.message import Message
 
+from chain_bridge.embedded.blocks import Block
 from chain_bridge.embedded.errors import Refused
 from chain_bridge.embedded.events import Event
-from chain_bridge.embedded.execution import Block
 from chain_bridge.embedded.transactions import Transaction
 
 

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from chain_bridge.embedded.addresses import contract_address
 from chain_bridge.embedded.database import Database
 from chain_bridge.embedded.errors import NoSuchCode, NoSuchContract
+from chain_bridge.embedded.gas import GasMeter
+
+# Bytes of key and value as wasmd stores them.
+_COUNTER, _BY_CODE, _BY_CREATOR, _HISTORY = 23, 57, 70, 52
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,11 @@ class Registry:
         self._database = database
         self._prefix = prefix
 
-    def store_code(self, creator: str, wasm: bytes) -> Code:
+    def store_code(self, creator: str, wasm: bytes, gas: GasMeter) -> Code:
         """Keep bytecode that was checked."""
+        gas.charge_read(_COUNTER)
+        gas.charge_write(_COUNTER)
+        gas.charge_write(_code_size(creator))
         checksum = hashlib.sha256(wasm).digest()
         row = self._database.execute(
             "INSERT INTO codes(checksum, creator, wasm) VALUES (?, ?, ?) RETURNING id", checksum, creator, wasm
@@ -59,6 +66,37 @@ class Registry:
         if row is None:
             raise NoSuchCode(code_id)
         return Code(*row)
+
+    def charge_load(self, contract: Contract, gas: GasMeter) -> None:
+        """The price of looking up a contract, its code, and whether that is pinned."""
+        gas.charge_read(_contract_size(contract))
+        self.charge_load_code(contract.code_id, gas)
+
+    def charge_load_code(self, code_id: int, gas: GasMeter) -> None:
+        """The price of looking up a code, and whether it is pinned."""
+        gas.charge_read(_code_size(self.code(code_id).creator))
+        gas.charge_has()
+
+    def charge_create(self, contract: Contract, message: bytes, gas: GasMeter) -> None:
+        """The price of registering a contract: two counters, two indexes, its history and its record."""
+        gas.charge_read(_COUNTER)
+        gas.charge_write(_COUNTER)
+        gas.charge_has()
+        gas.charge_write(_BY_CODE)
+        gas.charge_write(_BY_CREATOR)
+        gas.charge_step(0)
+        gas.charge_write(_HISTORY + len(message))
+        gas.charge_write(_contract_size(contract))
+
+    def charge_migrate(self, contract: Contract, message: bytes, gas: GasMeter) -> None:
+        """The price of registering another code of a contract."""
+        gas.charge_read(_code_size(contract.creator))
+        for _ in ("its last entry", "where the next belongs"):
+            gas.charge_step(_HISTORY + len(message))
+        gas.charge_remove()
+        gas.charge_write(_HISTORY + len(message))
+        gas.charge_write(_BY_CODE)
+        gas.charge_write(_contract_size(contract))
 
     def create_contract(self, code_id: int, creator: str, admin: str, label: str, height: int) -> Contract:
         """Register a new instance under the address that wasmd would give it; raises `NoSuchCode`."""
@@ -96,3 +134,13 @@ class Registry:
         return self._database.execute(
             "SELECT key, value FROM state WHERE contract = ? AND key >= ? ORDER BY key LIMIT ?", address, start, limit
         ).fetchall()
+
+
+def _code_size(creator: str) -> int:
+    return 9 + 34 + 2 + len(creator) + 4
+
+
+def _contract_size(contract: Contract) -> int:
+    """Address, code, creator, admin, label, when it was made, and the name of its port."""
+    texts = [text for text in (contract.creator, contract.admin, contract.label) if text]
+    return 33 + 2 + sum(2 + len(text) for text in texts) + 5 + 2 + 5 + len(contract.address.partition("1")[2]) + 1

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Base64Bytes, BaseModel, ConfigDict, ValidationError
 
 from chain_bridge.embedded.bank import Coin, coin
-from chain_bridge.embedded.errors import ContractFailed, Refused
+from chain_bridge.embedded.errors import AnswerMalformed, ContractFailed, Refused
 
 
 class _Raw(BaseModel):
@@ -24,6 +24,11 @@ class Attribute(_Raw):
 
     key: str
     value: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of both."""
+        return len(self.key.encode()) + len(self.value.encode())
 
 
 class CustomEvent(_Raw):
@@ -140,7 +145,7 @@ class _QueryResult(_Raw):
 
 
 def parse_response(entry: str, raw: bytes) -> Response:
-    """The response in a contract's answer; raises `ContractFailed` with its error, or when it is none at all."""
+    """The response in a contract's answer; raises `ContractFailed` with its error, `AnswerMalformed` for no answer."""
     return _unwrap(entry, _ResponseResult, raw)  # type: ignore[no-any-return]
 
 
@@ -153,9 +158,9 @@ def _unwrap(entry: str, kind: type[_ResponseResult | _QueryResult], raw: bytes) 
     try:
         result = kind.model_validate_json(raw)
     except ValidationError as error:
-        raise ContractFailed(entry, f"the contract's answer is malformed: {error.errors()[0]['msg']}") from error
+        raise AnswerMalformed(error.errors()[0]["msg"]) from error
     if result.error is not None:
         raise ContractFailed(entry, result.error)
     if result.ok is None:
-        raise ContractFailed(entry, "the contract's answer has neither ok nor error")
+        raise AnswerMalformed("it has neither ok nor error")
     return result.ok

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from chain_bridge.embedded.database import Database
 from chain_bridge.embedded.errors import VmError
-from chain_bridge.embedded.gas import GasMeter
+from chain_bridge.embedded.gas import CONTRACT_PREFIX, GasMeter
 
 _PAGE = 32
 
@@ -26,13 +26,13 @@ class Storage:
             "SELECT value FROM state WHERE contract = ? AND key = ?", self._contract, key
         ).fetchone()
         value: bytes | None = row[0] if row else None
-        self._gas.charge_read(value)
+        self._gas.charge_read(_size(key, value or b""))
         return value
 
     def set(self, key: bytes, value: bytes) -> None:
         """Put a value under a key; raises `VmError` in a query."""
         self._refuse_in_query()
-        self._gas.charge_write(key, value)
+        self._gas.charge_write(_size(key, value))
         self._database.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", self._contract, key, value)
 
     def remove(self, key: bytes) -> None:
@@ -45,16 +45,22 @@ class Storage:
         """Entries with start <= key < end in the order of their bytes.
 
         Reads in pages that begin after the last key, so that no cursor stays open while the contract writes.
+        The chain charges for the first entry when it opens the iterator, and for each again when it leaves it.
         """
+        opened = False
         while page := self._page(start, end, descending):
             for entry in page:
-                self._gas.charge_step(entry)
+                if not opened:
+                    self._gas.charge_step(_size(*entry))
+                    opened = True
+                self._gas.charge_step(_size(*entry))
                 yield entry
             if len(page) < _PAGE:
                 break
             last = page[-1][0]
             start, end = (start, last) if descending else (last + b"\0", end)
-        self._gas.charge_step(None)
+        if not opened:
+            self._gas.charge_step(0)
 
     def _page(self, start: bytes | None, end: bytes | None, descending: bool) -> list[Entry]:
         clauses, values = ["contract = ?"], [self._contract]
@@ -72,3 +78,7 @@ class Storage:
     def _refuse_in_query(self) -> None:
         if self._read_only:
             raise VmError("a query must not write")
+
+
+def _size(key: bytes, value: bytes) -> int:
+    return CONTRACT_PREFIX + len(key) + len(value)

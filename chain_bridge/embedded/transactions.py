@@ -11,7 +11,9 @@ from cosmpy.protos.cosmos.tx.v1beta1.tx_pb2 import AuthInfo, SignDoc, SignerInfo
 from google.protobuf.message import DecodeError, Message
 
 from atlas.signing import address_of
+from chain_bridge.embedded.accounts import account_number
 from chain_bridge.embedded.bank import Coin, coin
+from chain_bridge.embedded.checks import check_message
 from chain_bridge.embedded.errors import ParseRefused, Refused, Unauthorized
 from chain_bridge.embedded.handlers import HANDLERS
 
@@ -29,21 +31,14 @@ class Transaction:
     sequence: int
     gas_limit: int
     fee: list[Coin]
+    granter: str
     timeout_height: int
+    memo: str
 
 
 def transaction_hash(raw: bytes) -> str:
     """What the chain calls a transaction: SHA-256 of its bytes, in upper-case hex."""
     return hashlib.sha256(raw).hexdigest().upper()
-
-
-def account_number(address: str) -> int:
-    """An account's number in sign documents.
-
-    A chain counts its accounts; here the number comes from the address, so that an account needs no first deposit
-    before it can sign.
-    """
-    return int.from_bytes(hashlib.sha256(address.encode()).digest()[:4], "big")
 
 
 def parse_transaction(data: bytes, prefix: str) -> Transaction:
@@ -57,13 +52,15 @@ def parse_transaction(data: bytes, prefix: str) -> Transaction:
         raise ParseRefused(str(error)) from error
     if not messages:
         raise Refused("must contain at least one message: invalid request")
+    for message in messages:
+        check_message(message, prefix)
     signers = {HANDLERS[f"/{message.DESCRIPTOR.full_name}"].signer(message) for message in messages}
     if not len(signers) == len(auth.signer_infos) == len(raw.signatures) == 1:
         raise Unauthorized(f"wrong number of signers; expected {len(signers)}, got {len(auth.signer_infos)}")
-    if auth.fee.payer or auth.fee.granter:
-        raise Refused("the embedded chain lets only the sender pay: invalid request")
-    public_key = _public_key(auth.signer_infos[0])
     sender = signers.pop()
+    if auth.fee.payer not in ("", sender):
+        raise Refused("the embedded chain lets only the sender pay, or who granted it fees: invalid request")
+    public_key = _public_key(auth.signer_infos[0])
     if address_of(public_key, prefix) != sender:
         raise Refused(f"pubKey does not match signer address {sender} with signer index: 0: invalid pubkey", "sdk", 8)
     return Transaction(
@@ -76,7 +73,9 @@ def parse_transaction(data: bytes, prefix: str) -> Transaction:
         sequence=auth.signer_infos[0].sequence,
         gas_limit=auth.fee.gas_limit,
         fee=[coin(item.denom, item.amount) for item in auth.fee.amount],
+        granter=auth.fee.granter,
         timeout_height=body.timeout_height,
+        memo=body.memo,
     )
 
 
@@ -96,8 +95,8 @@ def check_signature(transaction: Transaction, chain_id: str) -> None:
         valid = False
     if not valid:
         raise Unauthorized(
-            f"signature verification failed; please verify account number ({number}), "
-            f"sequence ({transaction.sequence}) and chain-id ({chain_id})"
+            f"signature verification failed; please verify account number ({number}) "
+            f"and chain-id ({chain_id}): (unable to verify single signer signature)"
         )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import wasmtime
 
 from chain_bridge.embedded.engine import ModuleCache, check_module, make_engine
-from chain_bridge.embedded.errors import ContractFailed, OutOfGas, VmError
+from chain_bridge.embedded.errors import OutOfGas, VmError, VmFailed
 from chain_bridge.embedded.imports import IMPORTS, Import
 from chain_bridge.embedded.instance import Instance, Surroundings
 
@@ -38,19 +38,19 @@ class Vm:
     def run(self, checksum: bytes, entry: str, arguments: list[bytes], around: Surroundings) -> bytes:
         """Call an entry point with JSON arguments and return its JSON answer.
 
-        Raises `ContractFailed` when it traps or misbehaves, `OutOfGas`, and what the chain refuses it.
+        Raises `VmFailed` when it traps or misbehaves, `OutOfGas`, and what the chain refuses it.
         """
         code = self._codes.get(checksum) or self._prepare(checksum, self._find_code(checksum))
         try:
             instance = Instance(self._engine, code, around)
         except (wasmtime.WasmtimeError, wasmtime.Trap) as error:
-            raise _explain(entry, error, around) from error
+            raise _explain(error, around) from error
         self._running.append(instance)
         try:
             return instance.call(entry, arguments, _ANSWER_BYTES)
         except Exception as error:
             # A host function's own error comes back as it was or behind one of wasmtime's, so it is kept aside.
-            raise _explain(entry, instance.host_error or error, around) from error
+            raise _explain(instance.host_error or error, around) from error
         finally:
             self._running.pop()
             instance.close()
@@ -74,14 +74,15 @@ class Vm:
         return run
 
 
-def _explain(entry: str, error: BaseException, around: Surroundings) -> BaseException:
+def _explain(error: BaseException, around: Surroundings) -> BaseException:
     """What a failed call looks like to the chain."""
     if isinstance(error, wasmtime.Trap) and error.trap_code == wasmtime.TrapCode.OUT_OF_FUEL:
-        return OutOfGas("wasm contract", around.gas.limit, around.gas.limit)
+        return OutOfGas("Wasm engine function execution", around.gas.limit, around.gas.limit)
     if isinstance(error, wasmtime.Trap | wasmtime.WasmtimeError):
-        return ContractFailed(entry, f"Error executing Wasm: {str(error).strip().rpartition('wasm trap: ')[2]}")
+        trap = str(error).strip().rpartition("wasm trap: ")[2]
+        return VmFailed("unreachable" if "`unreachable`" in trap else trap)
     if isinstance(error, VmError):
-        return ContractFailed(entry, f"Error executing Wasm: {error}")
+        return VmFailed(str(error))
     return error
 
 

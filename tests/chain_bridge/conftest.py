@@ -1,10 +1,12 @@
 """An embedded chain on a free port, in this process, with a clock that tests move, and ledgers to it."""
 
+import hashlib
 import shutil
 import stat
 from contextlib import ExitStack
 from pathlib import Path
 
+import grpc
 import pytest
 import wasmtime
 from cosmpy.aerial.tx import SigningCfg, Transaction, TxFee
@@ -12,6 +14,7 @@ from cosmpy.aerial.tx import SigningCfg, Transaction, TxFee
 from chain_bridge.deploy import CONTRACT_WASM, deploy_contract, read_contract
 from chain_bridge.embedded.chain import Chain, Settings
 from chain_bridge.embedded.facade.server import Server
+from chain_bridge.embedded.facade.tx import Transactions
 from chain_bridge.embedded.transactions import account_number
 from chain_bridge.embedded.vm import Vm
 from chain_bridge.keys import load_or_create_key
@@ -61,8 +64,14 @@ def chain_home(tmp_path, compiled_modules):
 
 
 @pytest.fixture
-def chain(chain_home, clock):
-    chain = Chain(chain_home, Settings("atlas-test"), clock)
+def chain_settings():
+    """What the chain asks for: nothing."""
+    return Settings("atlas-test")
+
+
+@pytest.fixture
+def chain(chain_home, chain_settings, clock):
+    chain = Chain(chain_home, chain_settings, clock)
     yield chain
     chain.close()
 
@@ -95,9 +104,14 @@ def operator_key(new_key, chain, genesis):
 
 
 @pytest.fixture
-def empty_network(server):
-    """The chain before a contract is deployed."""
-    return Network(chain_id="atlas-test", url=server.url)
+def make_network():
+    """`make_network(url)` gives the chain before a contract is deployed."""
+    return lambda url: Network(chain_id="atlas-test", url=url)
+
+
+@pytest.fixture
+def empty_network(server, make_network):
+    return make_network(server.url)
 
 
 @pytest.fixture
@@ -117,6 +131,42 @@ def open_ledger(network, new_key):
 @pytest.fixture
 def operator(open_ledger):
     return open_ledger("operator")
+
+
+class Faults:
+    """Makes the next broadcasts of a server go wrong: `lost answer`, `lost request`, `doubled`. While `hidden`, it
+    finds no transaction by its hash.
+    """
+
+    def __init__(self, monkeypatch) -> None:
+        self.next = []
+        self.taken = []
+        self.hidden = False
+        broadcast, find = Transactions.BroadcastTx, Transactions.GetTx
+
+        def faulty_broadcast(servicer, request, context):
+            fault = self.next.pop(0) if self.next else None
+            if fault == "lost request":
+                context.abort(grpc.StatusCode.UNAVAILABLE, "the line was cut")
+            answer = broadcast(servicer, request, context)
+            self.taken.append(hashlib.sha256(request.tx_bytes).hexdigest().upper())
+            if fault == "lost answer":
+                context.abort(grpc.StatusCode.UNAVAILABLE, "the line was cut")
+            return broadcast(servicer, request, context) if fault == "doubled" else answer
+
+        def faulty_find(servicer, request, context):
+            if self.hidden:
+                context.abort(grpc.StatusCode.NOT_FOUND, f"tx not found: {request.hash}")
+            return find(servicer, request, context)
+
+        monkeypatch.setattr(Transactions, "BroadcastTx", faulty_broadcast)
+        monkeypatch.setattr(Transactions, "GetTx", faulty_find)
+
+
+@pytest.fixture
+def faults(monkeypatch):
+    """Create it before the server starts."""
+    return Faults(monkeypatch)
 
 
 @pytest.fixture(scope="session")

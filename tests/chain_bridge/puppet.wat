@@ -1,9 +1,10 @@
-;; A contract that does what its message says. The message's first byte chooses:
-;;   {  the message itself is the answer
-;;   ?  ask the chain for the rest, keep the answer under "answer"
-;;   =  keep the rest under "contract_info"
-;;   ~  abort with the rest
-;;   !  loop for ever      /  call itself for ever      +  take memory until there is no more, then trap
+;; A contract that does what its message says. Messages are JSON, which may begin with white space and be a number,
+;; so the first byte chooses:
+;;   {        the message itself is the answer (and so it is for anything that is not below)
+;;   tab      ask the chain for the rest, keep the answer under "answer"
+;;   newline  keep the rest under "contract_info"
+;;   space    abort with the rest
+;;   1        loop for ever      2  call itself for ever      3  take memory until there is no more, then trap
 ;; A reply is kept under "reply" and answered with the data "replied".
 (module
   (import "env" "db_write" (func $db_write (param i32 i32)))
@@ -51,19 +52,19 @@
   (func $obey (param $message i32) (result i32)
     (local $verb i32)
     (local.set $verb (i32.load8_u (i32.load (local.get $message))))
-    (if (i32.eq (local.get $verb) (i32.const 63)) ;; ?
+    (if (i32.eq (local.get $verb) (i32.const 9)) ;; tab
       (then (call $db_write (i32.const 100) (call $query_chain (call $rest (local.get $message))))
             (return (i32.const 136))))
-    (if (i32.eq (local.get $verb) (i32.const 61)) ;; =
+    (if (i32.eq (local.get $verb) (i32.const 10)) ;; newline
       (then (call $db_write (i32.const 124) (call $rest (local.get $message)))
             (return (i32.const 136))))
-    (if (i32.eq (local.get $verb) (i32.const 126)) ;; ~
+    (if (i32.eq (local.get $verb) (i32.const 32)) ;; space
       (then (call $abort (call $rest (local.get $message)))))
-    (if (i32.eq (local.get $verb) (i32.const 33)) ;; !
+    (if (i32.eq (local.get $verb) (i32.const 49)) ;; 1
       (then (loop $for_ever (br $for_ever))))
-    (if (i32.eq (local.get $verb) (i32.const 47)) ;; /
+    (if (i32.eq (local.get $verb) (i32.const 50)) ;; 2
       (then (drop (call $deeper (i32.const 0)))))
-    (if (i32.eq (local.get $verb) (i32.const 43)) ;; +
+    (if (i32.eq (local.get $verb) (i32.const 51)) ;; 3
       (then (loop $more (br_if $more (i32.ge_s (memory.grow (i32.const 16)) (i32.const 0))))
             (unreachable)))
     (local.get $message))

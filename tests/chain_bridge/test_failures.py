@@ -1,7 +1,7 @@
 import pytest
 
-from chain_bridge.errors import ContractRefused, InsufficientFunds, TransactionFailed, WrongContract
-from chain_bridge.failures import SequenceMismatch, explain
+from chain_bridge.errors import ContractRefused, InsufficientFee, InsufficientFunds, TransactionFailed, WrongContract
+from chain_bridge.failures import SequenceMismatch, explain, refused_message
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,9 @@ def test_the_contracts_own_words_are_kept(log, reason):
     ("log", "kind"),
     [
         ("spendable balance 3uatl is smaller than 5uatl: insufficient funds", InsufficientFunds),
-        ("insufficient fees; got: 0uatl required: 25uatl: insufficient fee", InsufficientFunds),
+        ("insufficient fees; got: 0uatl required: 25uatl: insufficient fee", InsufficientFee),
+        ("fee-grant not found: not found: atlas1a does not allow to pay fees for atlas1b: not found", InsufficientFee),
+        ("basic allowance: fee limit exceeded: atlas1a does not allow to pay fees for atlas1b", InsufficientFee),
         ("rpc error: code = NotFound desc = account atlas1xyz not found", InsufficientFunds),
         ("address atlas1xyz: no such contract", WrongContract),
         ("out of gas in location: WriteFlat; gasWanted: 10, gasUsed: 11: out of gas", TransactionFailed),
@@ -52,3 +54,10 @@ def test_a_failed_transaction_keeps_the_chains_code():
     error = explain("out of gas", "sdk", 11)
     assert isinstance(error, TransactionFailed)
     assert (error.codespace, error.code) == ("sdk", 11)
+
+
+def test_a_refusal_names_the_message_that_it_is_about():
+    log = "failed to execute message; message index: 3: there is no job 7: execute wasm contract failed"
+    assert refused_message(explain(log, "wasm", 5)) == 3
+    assert explain(log, "wasm", 5).log == log
+    assert refused_message(explain("insufficient fees; got: 0uatl required: 25uatl: insufficient fee")) is None

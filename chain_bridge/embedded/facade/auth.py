@@ -5,13 +5,13 @@ from cosmpy.protos.cosmos.auth.v1beta1.auth_pb2 import BaseAccount
 from cosmpy.protos.cosmos.auth.v1beta1.query_pb2 import QueryAccountRequest, QueryAccountResponse
 from cosmpy.protos.cosmos.auth.v1beta1.query_pb2_grpc import QueryServicer
 
+from chain_bridge.embedded.accounts import account_number
 from chain_bridge.embedded.chain import Chain
 from chain_bridge.embedded.facade.refusals import refusals
-from chain_bridge.embedded.transactions import account_number
 
 
 class Auth(QueryServicer):  # type: ignore[misc]
-    """Every address has an account here, used or not."""
+    """With a gas price of 0 every address has an account here, used or not."""
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain

@@ -1,5 +1,8 @@
 """cosmos.bank: balances."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import grpc
 from cosmpy.protos.cosmos.bank.v1beta1.query_pb2 import (
     QueryAllBalancesRequest,
@@ -11,6 +14,7 @@ from cosmpy.protos.cosmos.bank.v1beta1.query_pb2_grpc import QueryServicer
 
 from chain_bridge.embedded.addresses import decode
 from chain_bridge.embedded.chain import Chain
+from chain_bridge.embedded.errors import InvalidAddress
 from chain_bridge.embedded.facade.refusals import refusals
 
 
@@ -22,8 +26,8 @@ class Bank(QueryServicer):  # type: ignore[misc]
 
     def Balance(self, request: QueryBalanceRequest, context: grpc.ServicerContext) -> QueryBalanceResponse:  # noqa: N802
         """One coin of an account."""
-        with refusals(context), self._chain.reading() as parts:
-            decode(request.address, parts.prefix)
+        with refusals(context), _addresses(context), self._chain.reading() as parts:
+            decode(request.address, parts.settings.prefix)
             amount = parts.bank.balance(request.address, request.denom)
         return QueryBalanceResponse(balance={"denom": request.denom, "amount": str(amount)})
 
@@ -31,8 +35,17 @@ class Bank(QueryServicer):  # type: ignore[misc]
         self, request: QueryAllBalancesRequest, context: grpc.ServicerContext
     ) -> QueryAllBalancesResponse:
         """Every coin of an account."""
-        with refusals(context), self._chain.reading() as parts:
-            decode(request.address, parts.prefix)
+        with refusals(context), _addresses(context), self._chain.reading() as parts:
+            decode(request.address, parts.settings.prefix)
             coins = parts.bank.balances(request.address)
         held = [{"denom": item.denom, "amount": str(item.amount)} for item in coins]
         return QueryAllBalancesResponse(balances=held)
+
+
+@contextmanager
+def _addresses(context: grpc.ServicerContext) -> Iterator[None]:
+    """This module has its own words for what is not an address."""
+    try:
+        yield
+    except InvalidAddress as error:
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"invalid address: {error.reason}")

@@ -5,17 +5,33 @@ from contextlib import contextmanager
 
 import grpc
 
-from chain_bridge.embedded.errors import InvalidAddress, NoSuchCode, NoSuchContract, Refused
+from chain_bridge.embedded.errors import (
+    ContractFailed,
+    InvalidAddress,
+    NoSuchAccount,
+    NoSuchGrant,
+    Refused,
+    SearchRefused,
+    StateNotWritten,
+)
 
 
 @contextmanager
 def refusals(context: grpc.ServicerContext) -> Iterator[None]:
-    """End the call with a status and the chain's text when the block raises `Refused`."""
+    """End the call with a status and the chain's text when the block raises `Refused` or `StateNotWritten`."""
     try:
         yield
-    except (NoSuchContract, NoSuchCode) as error:
-        context.abort(grpc.StatusCode.NOT_FOUND, str(error))
+    except StateNotWritten as error:
+        context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
     except InvalidAddress as error:
-        context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-    except Refused as error:
+        context.abort(grpc.StatusCode.UNKNOWN, error.reason)
+    except NoSuchAccount as error:
+        context.abort(grpc.StatusCode.NOT_FOUND, f"account {error.address} not found")
+    except (NoSuchGrant, SearchRefused) as error:
+        context.abort(grpc.StatusCode.INTERNAL, str(error))
+    except ContractFailed as error:
         context.abort(grpc.StatusCode.UNKNOWN, str(error))
+    except Refused as error:
+        reason, _, kind = str(error).rpartition(": ")
+        text = f"codespace {error.codespace} code {error.code}: {kind}: {reason}"
+        context.abort(grpc.StatusCode.UNKNOWN, text)

@@ -7,12 +7,14 @@ from cosmpy.protos.cosmos.auth.v1beta1.query_pb2_grpc import add_QueryServicer_t
 from cosmpy.protos.cosmos.bank.v1beta1.query_pb2_grpc import add_QueryServicer_to_server as add_bank
 from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2_grpc import add_ServiceServicer_to_server as add_tendermint
 from cosmpy.protos.cosmos.consensus.v1.query_pb2_grpc import add_QueryServicer_to_server as add_consensus
+from cosmpy.protos.cosmos.feegrant.v1beta1.query_pb2_grpc import add_QueryServicer_to_server as add_grants
 from cosmpy.protos.cosmos.tx.v1beta1.service_pb2_grpc import add_ServiceServicer_to_server as add_transactions
 from cosmpy.protos.cosmwasm.wasm.v1.query_pb2_grpc import add_QueryServicer_to_server as add_wasm
 
 from chain_bridge.embedded.chain import Chain
 from chain_bridge.embedded.facade.auth import Auth
 from chain_bridge.embedded.facade.bank import Bank
+from chain_bridge.embedded.facade.feegrant import FeeGrants
 from chain_bridge.embedded.facade.node import Consensus, Tendermint
 from chain_bridge.embedded.facade.tx import Transactions
 from chain_bridge.embedded.facade.wasm import Wasm
@@ -34,7 +36,8 @@ class Server:
         self._server = grpc.server(ThreadPoolExecutor(_THREADS, thread_name_prefix="chain"), options=_OPTIONS)
         add_auth(Auth(chain), self._server)
         add_bank(Bank(chain), self._server)
-        add_consensus(Consensus(), self._server)
+        add_consensus(Consensus(chain), self._server)
+        add_grants(FeeGrants(chain), self._server)
         add_tendermint(Tendermint(chain), self._server)
         add_transactions(Transactions(chain), self._server)
         add_wasm(Wasm(chain), self._server)

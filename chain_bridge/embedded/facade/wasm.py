@@ -3,10 +3,20 @@
 import grpc
 from cosmpy.protos.cosmwasm.wasm.v1 import query_pb2 as query
 from cosmpy.protos.cosmwasm.wasm.v1.query_pb2_grpc import QueryServicer
-from cosmpy.protos.cosmwasm.wasm.v1.types_pb2 import AbsoluteTxPosition, ContractInfo, Model
+from cosmpy.protos.cosmwasm.wasm.v1.types_pb2 import (
+    ACCESS_TYPE_EVERYBODY,
+    AbsoluteTxPosition,
+    AccessConfig,
+    ContractInfo,
+    Model,
+)
 
+from chain_bridge.embedded.addresses import decode
 from chain_bridge.embedded.chain import Chain
+from chain_bridge.embedded.checks import is_json
+from chain_bridge.embedded.errors import Refused
 from chain_bridge.embedded.facade.refusals import refusals
+from chain_bridge.embedded.registry import Code
 
 _PAGE = 100
 
@@ -21,14 +31,23 @@ class Wasm(QueryServicer):  # type: ignore[misc]
         """Every stored bytecode."""
         with self._chain.reading() as parts:
             codes = parts.registry.codes()
-        infos = [{"code_id": code.id, "creator": code.creator, "data_hash": code.checksum} for code in codes]
-        return query.QueryCodesResponse(code_infos=infos)
+        return query.QueryCodesResponse(code_infos=[_code_info(code) for code in codes])
+
+    def Code(self, request: query.QueryCodeRequest, context: grpc.ServicerContext) -> query.QueryCodeResponse:  # noqa: N802
+        """A stored bytecode."""
+        with refusals(context), self._chain.reading() as parts:
+            if not request.code_id:
+                raise Refused("code id: invalid", "wasm", 14)
+            code = parts.registry.code(request.code_id)
+            bytecode = parts.registry.bytecode(code.checksum)
+        return query.QueryCodeResponse(code_info=_code_info(code), data=bytecode)
 
     def ContractInfo(  # noqa: N802
         self, request: query.QueryContractInfoRequest, context: grpc.ServicerContext
     ) -> query.QueryContractInfoResponse:
         """Where a contract comes from."""
         with refusals(context), self._chain.reading() as parts:
+            decode(request.address, parts.settings.prefix)
             contract = parts.registry.contract(request.address)
         info = ContractInfo(
             code_id=contract.code_id,
@@ -43,7 +62,10 @@ class Wasm(QueryServicer):  # type: ignore[misc]
         self, request: query.QuerySmartContractStateRequest, context: grpc.ServicerContext
     ) -> query.QuerySmartContractStateResponse:
         """A contract's answer to a JSON question."""
+        if not is_json(request.query_data):
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "invalid query data")
         with refusals(context):
+            decode(request.address, self._chain.settings.prefix)
             return query.QuerySmartContractStateResponse(data=self._chain.query(request.address, request.query_data))
 
     def RawContractState(  # noqa: N802
@@ -51,6 +73,7 @@ class Wasm(QueryServicer):  # type: ignore[misc]
     ) -> query.QueryRawContractStateResponse:
         """The bytes under a contract's key; empty when there are none."""
         with refusals(context), self._chain.reading() as parts:
+            decode(request.address, parts.settings.prefix)
             value = parts.registry.read_state(request.address, request.query_data)
         return query.QueryRawContractStateResponse(data=value)
 
@@ -60,6 +83,7 @@ class Wasm(QueryServicer):  # type: ignore[misc]
         """A contract's keys and values, in pages."""
         limit = request.pagination.limit or _PAGE
         with refusals(context), self._chain.reading() as parts:
+            decode(request.address, parts.settings.prefix)
             page = parts.registry.state_page(request.address, request.pagination.key, limit + 1)
         answer = query.QueryAllContractStateResponse(
             models=[Model(key=key, value=value) for key, value in page[:limit]]
@@ -67,3 +91,10 @@ class Wasm(QueryServicer):  # type: ignore[misc]
         if len(page) > limit:
             answer.pagination.next_key = page[limit][0]
         return answer
+
+
+def _code_info(code: Code) -> query.CodeInfoResponse:
+    everybody = AccessConfig(permission=ACCESS_TYPE_EVERYBODY)
+    return query.CodeInfoResponse(
+        code_id=code.id, creator=code.creator, data_hash=code.checksum, instantiate_permission=everybody
+    )

@@ -33,7 +33,7 @@ def test_a_foreign_prefix_and_capitals_are_refused():
     address = encode(bytes(20), "atlas")
     with pytest.raises(InvalidAddress, match="expected wasm, got atlas"):
         decode(address, "wasm")
-    with pytest.raises(InvalidAddress, match="lower case"):
+    with pytest.raises(InvalidAddress, match="not normalized"):
         decode(address.upper(), "atlas")
 
 

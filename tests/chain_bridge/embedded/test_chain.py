@@ -2,7 +2,6 @@ import gzip
 
 import pytest
 from cosmpy.protos.cosmos.bank.v1beta1.tx_pb2 import MsgMultiSend, MsgSend
-from cosmpy.protos.cosmos.base.v1beta1.coin_pb2 import Coin
 from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import GetTxResponse
 from cosmpy.protos.cosmos.tx.v1beta1.tx_pb2 import TxRaw
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgInstantiateContract
@@ -16,16 +15,6 @@ from chain_bridge.errors import ChainError, WrongChain
 @pytest.fixture
 def stranger(new_key):
     return new_key("stranger")
-
-
-@pytest.fixture
-def pay(operator_key, stranger):
-    """A message that sends the stranger one coin, or as many as asked."""
-    return lambda amount=1: MsgSend(
-        from_address=operator_key.address,
-        to_address=stranger.address,
-        amount=[Coin(denom="uatl", amount=str(amount))],
-    )
 
 
 def test_a_transaction_lands_once(chain, driver, sign, pay, operator_key, stranger):
@@ -103,7 +92,7 @@ def test_all_messages_of_a_transaction_or_none(driver, pay, stranger, genesis):
     sent = driver.send(pay(1), pay(2), pay(genesis))
     assert sent.code == 5
     assert sent.raw_log.startswith("failed to execute message; message index: 2: spendable balance")
-    assert list(sent.events) == []
+    assert {item.type for item in sent.events} == {"tx"}, "the fee's events alone"
     assert driver.balance(stranger.address) == 0
     assert driver.send(pay(1), pay(2)).code == 0
     assert driver.balance(stranger.address) == 3
@@ -122,20 +111,20 @@ def test_a_fee_that_cannot_be_paid_is_refused_at_the_door(chain, sign, stranger,
     assert chain.sequence(stranger.address) == 0
 
 
-def test_an_account_without_coins_may_send(new_driver, operator_key):
+def test_an_account_without_coins_may_send_when_gas_is_free(new_driver, puppet):
     poor = new_driver("poor")
-    message = MsgSend(from_address=poor.key.address, to_address=operator_key.address)
-    assert poor.send(message).code == 0
-    assert poor.send(message).code == 0
+    assert poor.execute(puppet).code == 0
+    assert poor.execute(puppet).code == 0
     assert poor.chain.sequence(poor.key.address) == 2
 
 
 def test_gas_has_a_limit(driver, pay, stranger):
     assert driver.send(pay(), gas=10).code == 11
+    driver.send(pay())
     used = driver.send(pay()).gas_used
-    sent = driver.send(pay(), gas=used - 1)
+    sent = driver.send(pay(), gas=used - 100)
     assert sent.code == 11
-    assert f"gasWanted: {used - 1}" in sent.raw_log
+    assert f"gasWanted: {used - 100}" in sent.raw_log
 
 
 def test_a_simulation_changes_nothing_and_needs_no_signature(chain, driver, sign, pay, operator_key, stranger):
@@ -144,7 +133,8 @@ def test_a_simulation_changes_nothing_and_needs_no_signature(chain, driver, sign
     simulated = chain.simulate(raw.SerializeToString()).gas_used
     assert driver.balance(stranger.address) == 0
     assert chain.latest_block().height == 0
-    assert abs(driver.send(pay()).gas_used - simulated) < 2000
+    # A simulation lacks the signature's bytes and does not count the block's transactions.
+    assert 0 < driver.send(pay()).gas_used - simulated < 5000
     with pytest.raises(Refused, match=r"insufficient funds with gas used: '\d+'"):
         chain.simulate(sign(operator_key, [pay(10**15)], 1))
 
@@ -229,8 +219,8 @@ def test_code_may_come_compressed(driver, puppet_wasm, events_of):
     ("changes", "reason"),
     [
         ({"code_id": 9}, "no such code"),
-        ({"label": ""}, "label is required"),
-        ({"admin": "nobody"}, "invalid address"),
+        ({"label": ""}, "label: is required: empty"),
+        ({"admin": "nobody"}, "admin: decoding bech32 failed"),
         ({"msg": b'{"error": "no"}'}, "no: instantiate wasm contract failed"),
     ],
 )

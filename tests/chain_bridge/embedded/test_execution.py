@@ -8,7 +8,7 @@ import pytest
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgMigrateContract
 
 from chain_bridge.embedded.addresses import contract_address
-from chain_bridge.embedded.errors import ContractFailed, NoSuchContract
+from chain_bridge.embedded.errors import ContractFailed, NoSuchContract, VmFailed
 
 NOWHERE = contract_address(9, 9, "atlas")
 
@@ -74,7 +74,7 @@ def test_a_failure_that_the_contract_hears_of_undoes_its_message_alone(driver, p
     assert driver.balance(stranger) == 1
     reply = reply_to(driver, puppet)
     assert (reply["id"], reply["payload"]) == (7, packed(b"note"))
-    assert "insufficient funds" in reply["result"]["error"]
+    assert reply["result"]["error"] == "codespace: sdk, code: 5"
     assert b"replied" in bytes.fromhex(sent.data)
 
 
@@ -98,16 +98,16 @@ def test_a_contract_calls_another_and_hears_what_it_answered(driver, puppet, goo
     assert [item["key"] for item in wasm["attributes"]] == ["_contract_address", "a", "z"]
     assert base64.b64decode(ok["data"]) == b"\n\x04deep"
     assert ok["msg_responses"][0]["type_url"] == "/cosmwasm.wasm.v1.MsgExecuteContractResponse"
-    assert events_of(sent, "reply") == [{"_contract_address": puppet, "mode": "handle_success", "msg_index": "0"}]
+    assert events_of(sent, "reply") == [{"_contract_address": puppet, "msg_index": "0"}]
 
 
 def test_what_a_failed_call_wrote_is_gone(driver, puppet, good):
     other = driver.instantiate()
-    inner = good({"messages": [sub(call(other, b"=kept?")), sub(call(other, b"~no"))]})
-    sent = driver.execute(puppet, {"messages": [sub(call(other, b"=first")), sub(call(other, inner), "error")]})
+    inner = good({"messages": [sub(call(other, b'\n"kept?"')), sub(call(other, b' "no"'))]})
+    sent = driver.execute(puppet, {"messages": [sub(call(other, b'\n"first"')), sub(call(other, inner), "error")]})
     assert sent.code == 0
-    assert driver.state(other, b"contract_info") == b"first"
-    assert "Aborted: no" in reply_to(driver, puppet)["result"]["error"]
+    assert driver.state(other, b"contract_info") == b'"first"'
+    assert "codespace: wasm, code: 29" in reply_to(driver, puppet)["result"]["error"]
 
 
 def test_a_contract_makes_another(driver, puppet, good, chain):
@@ -159,14 +159,14 @@ def test_endless_calls_between_contracts_end(driver, puppet, good):
 @pytest.mark.parametrize(
     ("message", "code", "reason"),
     [
-        (b"~because", 5, "Aborted: because: execute wasm contract failed"),
-        (b"/", 5, "call stack exhausted"),
-        (b"+", 5, "unreachable"),
-        (b"nonsense", 5, "answer is malformed"),
-        (b'{"ok": 5}', 5, "answer is malformed"),
-        (b"{}", 5, "neither ok nor error"),
+        (b' "because"', 29, 'RuntimeError: Aborted: "because": wasmvm error'),
+        (b"2", 29, "call stack exhausted: wasmvm error"),
+        (b"3", 29, "unreachable"),
+        (b'"nonsense"', 29, "answer is malformed"),
+        (b'{"ok": 5}', 29, "answer is malformed"),
+        (b"{}", 29, "neither ok nor error"),
         (b'{"error": "own words"}', 5, "message index: 0: own words: execute wasm contract failed"),
-        (b"!", 11, "out of gas in location: wasm contract"),
+        (b"1", 11, "out of gas in location: Wasm engine function execution"),
     ],
 )
 def test_calls_that_go_wrong_change_nothing_but_the_sequence(driver, puppet, message, code, reason):
@@ -181,15 +181,15 @@ def test_queries_answer_and_cannot_write(chain, puppet):
     assert chain.query(puppet, b'{"ok": "aGVsbG8="}') == b"hello"
     with pytest.raises(ContractFailed, match="no words: query wasm contract failed"):
         chain.query(puppet, b'{"error": "no words"}')
-    with pytest.raises(ContractFailed, match="a query must not write"):
-        chain.query(puppet, b"=sneaky")
+    with pytest.raises(VmFailed, match="a query must not write"):
+        chain.query(puppet, b'\n"sneaky"')
     with pytest.raises(NoSuchContract, match="no such contract"):
         chain.query(NOWHERE, b"{}")
 
 
 def asked(driver, puppet, question):
     """What the chain answers when a contract asks."""
-    assert driver.execute(puppet, b"?" + json.dumps(question).encode()).code == 0
+    assert driver.execute(puppet, b"\t" + json.dumps(question).encode()).code == 0
     return json.loads(driver.state(puppet, b"answer"))
 
 
@@ -207,7 +207,7 @@ def test_contracts_ask_the_chain(driver, puppet):
 
 def test_contracts_ask_contracts(driver, puppet):
     other = driver.instantiate()
-    driver.execute(other, b"=secret")
+    driver.execute(other, b'\n"secret"')
 
     def smart(message, contract=other):
         return asked(driver, puppet, {"wasm": {"smart": {"contract_addr": contract, "msg": packed(message)}}})
@@ -216,7 +216,7 @@ def test_contracts_ask_contracts(driver, puppet):
     assert smart({"error": "own words"}) == {"ok": {"error": "own words"}}
     assert smart({}, NOWHERE) == {"error": {"no_such_contract": {"addr": NOWHERE}}}
     raw = {"wasm": {"raw": {"contract_addr": other, "key": packed(b"contract_info")}}}
-    assert asked(driver, puppet, raw) == {"ok": {"ok": packed(b"secret")}}
+    assert asked(driver, puppet, raw) == {"ok": {"ok": packed(b'"secret"')}}
     assert "unsupported_request" in asked(driver, puppet, {"staking": {"bonded_denom": {}}})["error"]
 
 
@@ -227,13 +227,13 @@ def test_only_the_admin_migrates(driver, new_driver, puppet_wasm, good, puppet):
 
     def migrate(who, contract, code_id=2):
         return who.send(
-            MsgMigrateContract(sender=who.key.address, contract=contract, code_id=code_id, msg=b"=migrated")
+            MsgMigrateContract(sender=who.key.address, contract=contract, code_id=code_id, msg=b'\n"migrated"')
         )
 
     assert "can not migrate: unauthorized" in migrate(other, owned).raw_log
     assert "can not migrate: unauthorized" in migrate(driver, puppet).raw_log
-    assert "no such code" in migrate(driver, owned, code_id=3).raw_log
+    assert "unknown code: invalid request" in migrate(driver, owned, code_id=3).raw_log
     assert migrate(driver, owned).code == 0
-    assert driver.state(owned, b"contract_info") == b"migrated"
+    assert driver.state(owned, b"contract_info") == b'"migrated"'
     with driver.chain.reading() as parts:
         assert parts.registry.contract(owned).code_id == 2

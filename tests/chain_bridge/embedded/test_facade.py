@@ -13,9 +13,11 @@ from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import GetTxRequest
 from cosmpy.protos.cosmwasm.wasm.v1 import query_pb2 as query
 
 from chain_bridge.deploy import CONTRACT_WASM
+from chain_bridge.embedded.addresses import contract_address
 from chain_bridge.embedded.facade.server import Server
 from chain_bridge.errors import ChainError
 
+NOWHERE = contract_address(9, 9, "atlas")
 SETTINGS = {"denom": "uatl", "min_stake": "0", "heartbeat_seconds": 60, "challenge_seconds": 0}
 
 
@@ -132,12 +134,12 @@ def test_where_a_contract_comes_from(client, contract, wallet):
 @pytest.mark.parametrize(
     ("ask", "status", "text"),
     [
-        (lambda client: client.query_account("nonsense"), grpc.StatusCode.INVALID_ARGUMENT, "invalid address"),
+        (lambda client: client.query_account("nonsense"), grpc.StatusCode.UNKNOWN, "decoding bech32 failed"),
         (lambda client: client.query_bank_balance("nonsense"), grpc.StatusCode.INVALID_ARGUMENT, "invalid address"),
         (
-            lambda client: client.wasm.ContractInfo(query.QueryContractInfoRequest(address="nobody")),
-            grpc.StatusCode.NOT_FOUND,
-            "no such contract",
+            lambda client: client.wasm.ContractInfo(query.QueryContractInfoRequest(address=NOWHERE)),
+            grpc.StatusCode.UNKNOWN,
+            f"codespace wasm code 22: no such contract: address {NOWHERE}",
         ),
         (lambda client: client.txs.GetTx(GetTxRequest(hash="00")), grpc.StatusCode.NOT_FOUND, "tx not found: 00"),
         (lambda client: client.query_validators(), grpc.StatusCode.UNIMPLEMENTED, ""),

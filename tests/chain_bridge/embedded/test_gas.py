@@ -6,18 +6,23 @@ from chain_bridge.embedded.gas import MOST_FUEL, GasMeter
 
 def test_the_price_list():
     meter = GasMeter(10**9)
-    meter.charge_read(b"abc")
-    assert meter.used == 1000 + 3 * 3
-    meter.charge_read(None)
-    assert meter.used == 2009
-    meter.charge_write(b"key", b"value")
-    assert meter.used == 2009 + 2000 + 30 * 8
-    meter.charge_remove()
-    meter.charge_step((b"key", b"value"))
-    meter.charge_step(None)
-    assert meter.used == 4249 + 1000 + 30 + 3 * 8 + 30
-    meter.charge_fuel(140_000)
-    assert meter.used == 5333 + 115
+    expected = 0
+    for charge, price in (
+        (lambda: meter.charge_read(3), 1000 + 3 * 3),
+        (lambda: meter.charge_read(0), 1000),
+        (lambda: meter.charge_write(8), 2000 + 30 * 8),
+        (meter.charge_has, 1000),
+        (meter.charge_remove, 1000),
+        (lambda: meter.charge_step(8), 30 + 3 * 8),
+        (lambda: meter.charge_step(0), 30),
+        (lambda: meter.charge_fuel(140_000), 115),
+        # 60 + 50 bytes of which 100 are free, three attributes, and one custom event with a type of 4 bytes
+        (lambda: meter.charge_events([[20, 40], [50]], [4]), 10 + 3 * 10 + 20 + 4),
+        (lambda: meter.charge_events([]), 0),
+    ):
+        charge()
+        expected += price
+        assert meter.used == expected
 
 
 def test_the_limit_itself_may_be_used_and_no_more():

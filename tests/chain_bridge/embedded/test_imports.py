@@ -101,8 +101,14 @@ def test_addresses(call, text, instance):
     assert text(target) == raw
     assert call("addr_humanize", raw, target) == 0
     assert text(target) == ADDRESS.encode()
-    for wrong in (b"", b"nobody", ADDRESS.upper().encode(), b"\xff\xfe"):
-        assert text(call("addr_validate", wrong)).endswith(b"invalid address")
+    for wrong, reason in (
+        (b"", b"empty address string is not allowed"),
+        (b"nobody", b"decoding bech32 failed: invalid bech32 string length 6"),
+        (ADDRESS.upper().encode(), b"address not normalized"),
+        (ADDRESS[:-1].encode() + b"b", b"invalid character not part of charset: 98"),
+        (b"\xff\xfe" * 5, b"decoding bech32 failed: invalid character in string"),
+    ):
+        assert reason in text(call("addr_validate", wrong))
         assert text(call("addr_canonicalize", wrong, target))
     assert b"not 3" in text(call("addr_humanize", b"abc", target))
 

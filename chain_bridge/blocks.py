@@ -1,0 +1,50 @@
+"""Where a chain stands, and which transactions are in its blocks."""
+
+import hashlib
+from typing import NamedTuple
+
+from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2 import GetBlockByHeightRequest, GetLatestBlockRequest
+from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import GetBlockWithTxsRequest
+
+from chain_bridge.connection import Connection
+from chain_bridge.errors import ChainUnreachable, TransactionFailed
+
+
+class Place(NamedTuple):
+    """A block: its height and its hash, in hex. A chain that was reset has another hash at that height."""
+
+    height: int
+    block: str
+
+
+def latest_place(connection: Connection) -> Place:
+    """The newest block."""
+    answer = connection.ask(lambda chain: chain.node.GetLatestBlock(GetLatestBlockRequest()))
+    return Place(int(answer.block.header.height), answer.block_id.hash.hex())
+
+
+def is_on_chain(connection: Connection, place: Place, height: int) -> bool:
+    """Whether the chain, now `height` blocks long, has this block; a node that no longer keeps it is believed."""
+    if height < place.height:
+        return False
+    if place.height == 0:
+        return True
+    request = GetBlockByHeightRequest(height=place.height)
+    try:
+        answer = connection.ask(lambda chain: chain.node.GetBlockByHeight(request))
+    except ChainUnreachable:
+        raise
+    except TransactionFailed:
+        return True
+    return bool(answer.block_id.hash.hex() == place.block)
+
+
+def in_blocks(connection: Connection, transaction_hash: str, first: int, last: int) -> bool:
+    """Whether a transaction is in one of these blocks; both ends are looked at."""
+    return any(transaction_hash in _hashes(connection, height) for height in range(max(first, 1), last + 1))
+
+
+def _hashes(connection: Connection, height: int) -> set[str]:
+    request = GetBlockWithTxsRequest(height=height)
+    block = connection.ask(lambda chain: chain.transactions.GetBlockWithTxs(request).block)
+    return {hashlib.sha256(data).hexdigest().upper() for data in block.data.txs}

@@ -1,0 +1,93 @@
+"""The blocks: one for each transaction, chained by their hashes."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import GetTxResponse
+
+from chain_bridge.embedded.database import Database
+from chain_bridge.embedded.errors import NoSuchBlock
+from chain_bridge.embedded.settings import Settings
+
+
+@dataclass(frozen=True)
+class Block:
+    """When a call happens, by the chain's count and clock."""
+
+    height: int
+    time_ns: int
+    chain_id: str
+
+
+@dataclass(frozen=True)
+class StoredBlock:
+    """A block with its hash, its predecessor's, and its transaction's bytes."""
+
+    block: Block
+    hash: bytes
+    previous: bytes
+    data: bytes
+
+
+class Blocks:
+    """Blocks and transactions in the database.
+
+    A block's hash covers its predecessor's, its time, its transaction and what became of it; the first predecessor
+    stands for the chain's birth. So a chain that was begun anew has other hashes.
+    """
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._chain_id = settings.chain_id
+
+    def latest(self) -> StoredBlock:
+        """The newest block; at height 0, the chain's birth."""
+        (height,) = self._database.execute("SELECT MAX(height) FROM blocks").fetchone()
+        return self._stored(height)
+
+    def at(self, height: int) -> StoredBlock:
+        """One block; raises `NoSuchBlock` unless 1 <= height <= the newest."""
+        newest = self.latest().block.height
+        if not 1 <= height <= newest:
+            raise NoSuchBlock(height, newest)
+        return self._stored(height)
+
+    def begin(self, settings: Settings, time_ns: int) -> None:
+        """Give the chain its birth, from which the hashes start."""
+        born = [settings.chain_id, settings.prefix, settings.denom, time_ns]
+        self._insert(0, time_ns, hashlib.sha256(json.dumps(born).encode()).digest(), b"")
+
+    def append(self, block: Block, transaction_hash: str, data: bytes, answer: GetTxResponse) -> None:
+        """Keep a transaction and its outcome as a block."""
+        record = answer.SerializeToString()
+        parts = (self.latest().hash, block.time_ns.to_bytes(8, "big"), data, record)
+        linked = b"".join(hashlib.sha256(part).digest() for part in parts)
+        self._insert(block.height, block.time_ns, hashlib.sha256(linked).digest(), data)
+        self._database.execute("INSERT INTO transactions VALUES (?, ?, ?)", transaction_hash, block.height, record)
+        for name, value in sorted(set(_attributes(answer))):
+            self._database.execute("INSERT INTO attributes VALUES (?, ?, ?)", name, value, block.height)
+
+    def find(self, transaction_hash: str) -> bytes | None:
+        """The record of a transaction (a serialized `GetTxResponse`), if the chain took it in."""
+        row = self._database.execute("SELECT answer FROM transactions WHERE hash = ?", transaction_hash).fetchone()
+        return bytes(row[0]) if row else None
+
+    def _insert(self, height: int, time_ns: int, block_hash: bytes, data: bytes) -> None:
+        self._database.execute("INSERT INTO blocks VALUES (?, ?, ?, ?)", height, time_ns, block_hash, data)
+
+    def _stored(self, height: int) -> StoredBlock:
+        time_ns, block_hash, data, previous = self._database.execute(
+            "SELECT time_ns, hash, data, (SELECT hash FROM blocks WHERE height = this.height - 1) "
+            "FROM blocks this WHERE height = ?",
+            height,
+        ).fetchone()
+        return StoredBlock(Block(height, time_ns, self._chain_id), block_hash, previous or b"", data)
+
+
+def _attributes(answer: GetTxResponse) -> Iterator[tuple[str, str]]:
+    """What a transaction can be found by: `type.key` and the value of each attribute of its events."""
+    for event in answer.tx_response.events:
+        for item in event.attributes:
+            yield f"{event.type}.{item.key}", item.value

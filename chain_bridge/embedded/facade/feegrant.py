@@ -1,0 +1,42 @@
+"""cosmos.feegrant: who pays whose fees."""
+
+import grpc
+from cosmpy.protos.cosmos.feegrant.v1beta1 import query_pb2 as query
+from cosmpy.protos.cosmos.feegrant.v1beta1.query_pb2_grpc import QueryServicer
+
+from chain_bridge.embedded.addresses import decode
+from chain_bridge.embedded.chain import Chain
+from chain_bridge.embedded.facade.refusals import refusals
+
+
+class FeeGrants(QueryServicer):  # type: ignore[misc]
+    """Grants that have not run out."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+
+    def Allowance(  # noqa: N802
+        self, request: query.QueryAllowanceRequest, context: grpc.ServicerContext
+    ) -> query.QueryAllowanceResponse:
+        """One grant."""
+        with refusals(context):
+            grant = self._chain.fee_grant(request.granter, request.grantee)
+        return query.QueryAllowanceResponse(allowance=grant)
+
+    def Allowances(  # noqa: N802
+        self, request: query.QueryAllowancesRequest, context: grpc.ServicerContext
+    ) -> query.QueryAllowancesResponse:
+        """What an address was granted."""
+        with refusals(context):
+            decode(request.grantee, self._chain.settings.prefix)
+            grants = self._chain.fee_grants(grantee=request.grantee)
+        return query.QueryAllowancesResponse(allowances=grants, pagination={"total": len(grants)})
+
+    def AllowancesByGranter(  # noqa: N802
+        self, request: query.QueryAllowancesByGranterRequest, context: grpc.ServicerContext
+    ) -> query.QueryAllowancesByGranterResponse:
+        """What an address grants."""
+        with refusals(context):
+            decode(request.granter, self._chain.settings.prefix)
+            grants = self._chain.fee_grants(granter=request.granter)
+        return query.QueryAllowancesByGranterResponse(allowances=grants, pagination={"total": len(grants)})

@@ -1,0 +1,145 @@
+"""What the contract's events mean for a copy of its state: which entities to read again, and who was paid.
+
+Pure: the same events give the same answer, in whatever pages they come.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+_COIN = re.compile(r"^(\d+)(\D.*)$")
+_WITHDRAWALS = ("withdraw", "withdraw_for")
+# The actions that change the standing of nodes which their event does not name.
+_MANY_NODES = frozenset(
+    {
+        "assign_batch",
+        "reassign_batch",
+        "complete_batch",
+        "release_batch",
+        "expire_leases",
+        "heartbeat_batch",
+        "resolve_challenge",
+        "settle",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event of a transaction that succeeded; `index` is its place among the transaction's events."""
+
+    transaction: str
+    index: int
+    height: int
+    type: str
+    attributes: dict[str, str] = field(hash=False)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What tells it from every other event of the chain."""
+        return self.transaction, self.index
+
+
+@dataclass(frozen=True)
+class Payout:
+    """Credit that a node's owner earned, or coins that an address withdrew."""
+
+    transaction: str
+    index: int
+    height: int
+    kind: Literal["credit", "withdrawal"]
+    address: str
+    amount: int
+    node: int | None = None
+    job: int | None = None
+    round: int | None = None
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What may have changed, by id; a model's name stands for all its versions."""
+
+    nodes: frozenset[int] = frozenset()
+    all_nodes: bool = False
+    jobs: frozenset[int] = frozenset()
+    rounds: frozenset[tuple[int, int]] = frozenset()
+    models: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Whose events they are, and in which denomination it pays."""
+
+    address: str
+    denom: str
+
+
+def touched_by(events: Iterable[Event]) -> Touched:
+    """The entities that the contract's events name."""
+    nodes: set[int] = set()
+    jobs: set[int] = set()
+    rounds: set[tuple[int, int]] = set()
+    models: set[str] = set()
+    all_nodes = False
+    for event in events:
+        if event.type != "wasm" and not event.type.startswith("wasm-"):
+            continue
+        found = event.attributes
+        all_nodes |= found.get("action") in _MANY_NODES
+        if "node_id" in found:
+            nodes.add(int(found["node_id"]))
+        if "job_id" in found:
+            jobs.add(int(found["job_id"]))
+            if "round" in found:
+                rounds.add((int(found["job_id"]), int(found["round"])))
+        if "name" in found and "version" in found:
+            models.add(found["name"])
+    return Touched(frozenset(nodes), all_nodes, frozenset(jobs), frozenset(rounds), frozenset(models))
+
+
+def payouts_in(events: Iterable[Event], contract: Contract) -> list[Payout]:
+    """The payouts in whole transactions, whose events come in order.
+
+    Credit is what the contract says in its `credit` events. A withdrawal is a transfer by the bank that follows the
+    contract's word of it, so one message that withdraws for many is told apart by address.
+    """
+    found: list[Payout] = []
+    transaction = action = ""
+    for event in events:
+        if event.transaction != transaction:
+            transaction, action = event.transaction, ""
+        if event.type == "wasm":
+            action = event.attributes.get("action", "")
+        elif event.type == "wasm-credit":
+            found.append(_credit(event))
+        elif event.type == "transfer" and action in _WITHDRAWALS and is_of(event, contract):
+            found.append(_withdrawal(event, contract.denom))
+    return found
+
+
+def is_of(event: Event, contract: Contract) -> bool:
+    """Whether an event is the contract's own, or a transfer out of it."""
+    of = event.attributes.get("sender") if event.type == "transfer" else event.attributes.get("_contract_address")
+    return of == contract.address
+
+
+def _credit(event: Event) -> Payout:
+    found = event.attributes
+    return Payout(
+        transaction=event.transaction,
+        index=event.index,
+        height=event.height,
+        kind="credit",
+        address=found["owner"],
+        amount=int(found["amount"]),
+        node=int(found["node_id"]),
+        job=int(found["job_id"]),
+        round=int(found["round"]),
+    )
+
+
+def _withdrawal(event: Event, denom: str) -> Payout:
+    coins = [_COIN.match(coin) for coin in event.attributes.get("amount", "").split(",")]
+    amount = sum(int(coin[1]) for coin in coins if coin is not None and coin[2] == denom)
+    return Payout(event.transaction, event.index, event.height, "withdrawal", event.attributes["recipient"], amount)

@@ -1,0 +1,78 @@
+"""How a round's pool is divided: from contributions to basis points, and from those to what the contract credits.
+
+Integers and fractions only, so that everybody gets the same numbers from the same evidence.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from chain_bridge.errors import ChainError
+from chain_bridge.messages import Share
+
+WHOLE_BPS = 10_000
+
+
+class DivisionError(ChainError):
+    """A pool cannot be divided by what was given."""
+
+
+@dataclass(frozen=True)
+class PaidTask:
+    """A completed task of a round; `contribution` is None for one whose pay does not depend on quality."""
+
+    node: int
+    contribution: int | None = None
+
+
+def divide_round(tasks: Iterable[PaidTask]) -> list[Share]:
+    """Each node's part of a round's pool, by node id; the parts sum to exactly 10,000 basis points.
+
+    Every task brings the same reward to the pool. A task without a contribution takes its own reward out again; the
+    others share what is left in proportion to their contributions, or equally when all of these are zero. Raises
+    `DivisionError` for no task, or a contribution below zero.
+    """
+    tasks = list(tasks)
+    counts = Counter(task.node for task in tasks)
+    if any(task.contribution is not None and task.contribution < 0 for task in tasks):
+        raise DivisionError("A contribution is below zero; tokens and scores never are. Count them again.")
+    total = sum(task.contribution or 0 for task in tasks)
+    judged = sum(task.contribution is not None for task in tasks)
+    weights = {node: Fraction(0) for node in counts}
+    for task in tasks:
+        if task.contribution is None or total == 0:
+            weights[task.node] += 1
+        else:
+            weights[task.node] += Fraction(judged * task.contribution, total)
+    bps = apportion(WHOLE_BPS, weights)
+    return [Share(node, counts[node], bps[node]) for node in sorted(counts)]
+
+
+def amounts(pool: int, parts: Iterable[Share], struck: Mapping[int, int] | None = None) -> dict[int, int]:
+    """What the contract credits per node, in micro-units: `division.rs` does the same.
+
+    `struck` counts the tasks per node that upheld challenges took out: a node with such gets
+    floor(amount x (count - struck) / count), and the rest goes back to the job's escrow.
+    """
+    struck = struck or {}
+    parts = list(parts)
+    whole = apportion(pool, {part.node: Fraction(part.bps) for part in parts})
+    return {part.node: whole[part.node] * (part.count - struck.get(part.node, 0)) // part.count for part in parts}
+
+
+def apportion(total: int, weights: Mapping[int, Fraction]) -> dict[int, int]:
+    """Divide an integer in proportion to weights by largest remainder; ties go to the lower key.
+
+    Each gets the floor of its quota; what is left goes, one each, to the largest fractional remainders. Source:
+    A. Hamilton's method of apportionment. Raises `DivisionError` when no weight is above zero.
+    """
+    whole = sum(weights.values(), Fraction(0))
+    if whole <= 0:
+        raise DivisionError(f"Nothing can be divided by the weights {dict(weights)}; one must be above zero.")
+    quotas = {key: total * weight / whole for key, weight in weights.items()}
+    parts = {key: quota.numerator // quota.denominator for key, quota in quotas.items()}
+    left = total - sum(parts.values())
+    for key in sorted(quotas, key=lambda key: (parts[key] - quotas[key], key))[:left]:
+        parts[key] += 1
+    return parts

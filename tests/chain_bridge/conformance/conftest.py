@@ -1,0 +1,126 @@
+"""The embedded chain, and a wasmd node of scripts/localnet where it is built, with the same cast and code on both."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from both_chains import CHAIN_ID, DENOM, GAS_PRICE, GENESIS, PREFIX, Side, make_keys, prepare
+from raw_client import RawClient
+
+from chain_bridge.embedded.chain import Chain, Settings
+from chain_bridge.embedded.facade.server import Server
+
+LOCALNET = Path(__file__).parents[3] / "scripts" / "localnet"
+OWNER_WORDS = " ".join(["abandon"] * 23 + ["art"])
+GAS: dict[str, list[tuple[int, int]]] = defaultdict(list)
+LINES: list[str] = []
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What was measured on wasmd, beside the estimate."""
+    for line in LINES:
+        terminalreporter.write_line(line)
+    for message, pairs in sorted(GAS.items()):
+        measured, estimated = (sum(column) // len(pairs) for column in zip(*pairs, strict=True))
+        text = f"{message:20} {len(pairs):3} x  measured {measured:>9,}  estimated {estimated:>9,}"
+        terminalreporter.write_line(f"{text}  {estimated / measured - 1:+.1%}")
+
+
+class FollowingClock:
+    """Unix seconds that pass only when told to, and never back."""
+
+    def __init__(self, now):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+    def advance(self, seconds):
+        self.now += seconds
+
+    def follow(self, seconds):
+        self.now = max(self.now, float(seconds))
+
+
+@pytest.fixture(scope="session")
+def gas_table():
+    """Where (measured, estimated) gas is noted per message; printed at the end."""
+    return GAS
+
+
+@pytest.fixture(scope="session")
+def report():
+    """`report(line)` prints a line at the end."""
+    return LINES.append
+
+
+@pytest.fixture(scope="session")
+def localnet_is_built():
+    """Skips where there is no wasmd."""
+    if not any(LOCALNET.parents[1].glob(".tools/wasmd-*/wasmd")):
+        pytest.skip("wasmd is not built on this machine: run scripts/localnet build")
+
+
+@pytest.fixture(scope="session")
+def localnets(tmp_path_factory, localnet_is_built):
+    """`with localnets() as chain:` runs a wasmd chain; `chain` is what `scripts/localnet start` prints."""
+
+    @contextmanager
+    def run():
+        environment = os.environ | {"ATLAS_LOCALNET_HOME": str(tmp_path_factory.mktemp("localnet") / "home")}
+        started = subprocess.run([LOCALNET, "start"], env=environment, capture_output=True, text=True)
+        assert started.returncode == 0, started.stderr
+        try:
+            yield json.loads(started.stdout)
+        finally:
+            subprocess.run([LOCALNET, "stop"], env=environment, check=True, capture_output=True)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def embedded_sides(tmp_path_factory):
+    """`with embedded_sides(keys, now) as side:` runs an embedded chain whose clock stands at `now`."""
+
+    @contextmanager
+    def run(keys, now):
+        clock = FollowingClock(now)
+        chain = Chain(tmp_path_factory.mktemp("embedded"), Settings(CHAIN_ID, PREFIX, DENOM, GAS_PRICE), clock)
+        chain.fund(keys["owner"].address, GENESIS)
+        server = Server(chain)
+        side = Side(RawClient(server.url, CHAIN_ID, DENOM), clock.advance, clock.follow)
+        prepare(side, keys)
+        yield side
+        side.client.close()
+        server.stop()
+        chain.close()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def alone(embedded_sides):
+    """An embedded chain and its keys."""
+    keys = make_keys(OWNER_WORDS)
+    with embedded_sides(keys, 1_800_000_000.0) as side:
+        yield side, keys
+
+
+@pytest.fixture(scope="session")
+def pair(localnets, embedded_sides):
+    """A wasmd chain, an embedded one with the same history, and their keys."""
+    with localnets() as chain:
+        keys = make_keys(Path(chain["key"]).read_text())
+        real = Side(RawClient(chain["url"], chain["chain_id"], chain["denom"]), time.sleep)
+        prepare(real, keys)
+        with embedded_sides(keys, float(real.client.block_seconds())) as ours:
+            yield real, ours, keys
+        real.client.close()
