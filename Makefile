@@ -10,7 +10,7 @@ export DAGSTER_HOME ?= $(ATLAS_HOME)/dagster
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test lint type clean
+.PHONY: help install demo up test lint type contract clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,8 +28,8 @@ up: install  ## Keep chain, bus, two nodes and the Dagster UI running
 	atlas up
 
 test: install  ## Run every test, the quick ones first
-	pytest -m "not slow and not system and not browser"
-	pytest -m "slow or system or browser"
+	pytest -m "not slow and not system and not browser and not wasmd"
+	pytest -m "slow or system or browser or wasmd"
 
 lint: install  ## Check style and import direction
 	ruff check .
@@ -38,6 +38,9 @@ lint: install  ## Check style and import direction
 
 type: install  ## Check types
 	mypy
+
+contract:  ## Rebuild the contract and compare it with the committed bytecode and schema, bit for bit
+	scripts/contract check
 
 clean:  ## Remove the environment and all local state
 	rm -rf "$(VENV)" "$(CURDIR)/.atlas"

@@ -16,7 +16,7 @@ from resources import rounds
 from resources.content import ContentResource
 from resources.fleet import FleetResource
 from resources.ledger import LedgerResource
-from resources.opening import OpenJob, open_job
+from resources.opening import OpenJob, open_job, refuse_ended_job
 
 
 @dg.asset(partitions_def=partitions.rounds, group_name="federated", kinds={"safetensors"})
@@ -34,6 +34,7 @@ def base_checkpoint(
     spec = find_order(name, config, fleet, content)
     check_round_exists(spec, number)
     job = open_job(spec, fleet.home, content.store, fleet.registry, ledger.client, progress.note)
+    refuse_ended_job(job, number, ledger.client)
     register_partitions(context.instance, job)
     base = rounds.base_checkpoint(job, number, ledger.client)
     for event in (dataset_event(name, job.dataset), *shard_events(name, job.dataset)):

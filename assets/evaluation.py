@@ -1,5 +1,7 @@
 """How good a round's checkpoint is on rows that no node has trained on."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 
 from assets import partitions, tables
@@ -13,6 +15,7 @@ from resources.content import ContentResource
 from resources.fleet import FleetResource
 from resources.ledger import LedgerResource
 from resources.outcomes import CompletedTask
+from resources.scoring import checkpoints_without
 
 NO_WORSE = dg.AssetCheckSpec(
     "no_worse_than_base",
@@ -39,10 +42,11 @@ def evaluation(
     job, number = find_round(context.partition_key, fleet, content, ledger)
     base = rounds.base_checkpoint(job, number, ledger.client)
     checkpoint = recorded_cid(context, "aggregated_checkpoint")
+    without = checkpoints_without(job, checkpoint, content.store)
     (outcome,) = run_tasks(
         context,
         job,
-        [rounds.evaluation_task(job, number, base, checkpoint)],
+        [rounds.evaluation_task(job, number, base, checkpoint, without)],
         fleet=fleet,
         ledger=ledger.client,
         store=content.store,
@@ -60,6 +64,7 @@ def evaluation(
             "node": outcome.node_id,
             "rows": job.dataset.holdout.rows,
             "metrics": tables.metrics_table(result.base, result.checkpoint),
+            **_left_out(without, outcome),
             **{
                 name: dg.MetadataValue.float(value)
                 for name, value in sorted(result.checkpoint.items())
@@ -80,3 +85,18 @@ def evaluation(
             )
         ],
     )
+
+
+def _left_out(without: Mapping[str, str], outcome: CompletedTask) -> dict[str, dg.MetadataValue]:
+    """The loss of the checkpoint without each update, when they were measured: the scores follow from it."""
+    metrics = outcome.receipt.metrics
+    rows = [
+        {
+            "left_out": shard,
+            "loss": metrics[cid]["loss"],
+            "loss_with_all": metrics[cid]["reference_loss"],
+            "checkpoint": cid,
+        }
+        for shard, cid in without.items()
+    ]
+    return {"leave_one_out": tables.table(rows)} if rows else {}

@@ -10,7 +10,7 @@ from assets.recorded import recorded_cid
 from resources.content import ContentResource
 from resources.fleet import FleetResource
 from resources.ledger import LedgerResource
-from resources.settlement import publish_model, settle_round
+from resources.settlement import Settlement, publish_model, settle_round
 
 
 @dg.asset(
@@ -22,7 +22,7 @@ from resources.settlement import publish_model, settle_round
 def reward_settlement(
     context: dg.AssetExecutionContext, fleet: FleetResource, content: ContentResource, ledger: LedgerResource
 ) -> dg.MaterializeResult:
-    """What a round's nodes are credited on chain, and the evidence whose Merkle root the contract holds."""
+    """What a round's nodes are credited on chain, or will be once it answers, and the evidence behind it."""
     job, number = find_round(context.partition_key, fleet, content, ledger)
     checkpoint = recorded_cid(context, "aggregated_checkpoint")
     settlement = settle_round(job, number, checkpoint, content.store, fleet.registry, ledger.client)
@@ -32,17 +32,26 @@ def reward_settlement(
             "evidence": settlement.evidence,
             "merkle_root": settlement.root,
             "tasks": settlement.leaf_count,
+            "scoring": settlement.scoring,
             "paid": sum(settlement.payouts.values()),
             "denomination": fleet.addresses.network.denom,
-            "payouts": tables.table(
-                {"address": address, "credited": amount} for address, amount in sorted(settlement.payouts.items())
-            ),
-            "settled": settlement.settled,
-            "submit_tx": settlement.submit_tx or "sent by an earlier run",
-            "settle_tx": settlement.settle_tx or ("sent before" if settlement.settled else "due after the challenge"),
-            "height": ledger.client.height(),
+            "payouts": tables.payouts_table(settlement.per_node),
+            "settled": settlement.state,
+            **_due_at(settlement),
+            "backlog": settlement.backlog,
+            "submit_tx": settlement.submit_tx or _absent(settlement),
+            "settle_tx": settlement.settle_tx or _absent(settlement),
             "contract": job.contract,
             "model_version": f"{job.name} {number}",
         },
         data_version=dg.DataVersion(settlement.evidence),
     )
+
+
+def _due_at(settlement: Settlement) -> dict[str, dg.MetadataValue]:
+    return {} if settlement.due_at is None else {"due_at": dg.MetadataValue.timestamp(float(settlement.due_at))}
+
+
+def _absent(settlement: Settlement) -> str:
+    """Why a transaction is not named."""
+    return "sent before" if settlement.settled else settlement.state

@@ -7,6 +7,7 @@ import dagster as dg
 
 from atlas.manifests import DatasetManifest, Receipt, ShardManifest
 from resources.jobs import Attempt
+from resources.payouts import Payout
 
 VERDICTS = {"assigned": "unfinished", "completed": "accepted", "refused": "refused", "lost": "lost"}
 
@@ -21,7 +22,13 @@ def table(rows: Iterable[Mapping[str, Any]]) -> dg.MetadataValue:
 def shard_facts(shard: ShardManifest) -> dict[str, Any]:
     """What a shard holds."""
     labels = ", ".join(f"{label} {rows}" for label, rows in sorted(shard.labels.items()))
-    return {"value": shard.value or "", "rows": shard.rows, "bytes": shard.bytes, "labels": labels}
+    return {
+        "value": shard.value or "",
+        "rows": shard.rows,
+        "tokens": shard.size,
+        "bytes": shard.bytes,
+        "labels": labels,
+    }
 
 
 def shards_table(shards: Sequence[ShardManifest]) -> dg.MetadataValue:
@@ -53,6 +60,22 @@ def _update(attempt: Attempt, receipt: Receipt | None, shard: ShardManifest) -> 
         "reason": attempt.reason,
         "adapter": attempt.result_cid,
     }
+
+
+def payouts_table(payouts: Iterable[Payout]) -> dg.MetadataValue:
+    """One row per node: what it did, how good it was by token, and what it is credited."""
+    return table(
+        {
+            "node": one.node,
+            "address": one.address,
+            "tasks": one.count,
+            "tokens": one.tokens,
+            "score": None if one.score is None else f"{one.score / 1000:.3f}",
+            "basis_points": one.bps,
+            "credited": one.amount,
+        }
+        for one in payouts
+    )
 
 
 def metrics_table(base: Mapping[str, float], checkpoint: Mapping[str, float]) -> dg.MetadataValue:

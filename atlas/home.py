@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,10 @@ class AtlasHome:
         """The coordinator's jobs and tasks (SQLite)."""
         return self.root / "coordinator.db"
 
+    def outbox(self, chain_id: str, address: str) -> Path:
+        """What one key wants to write to one chain (SQLite)."""
+        return self.root / "outbox" / outbox_name(chain_id, address)
+
     @property
     def network_file(self) -> Path:
         """Addresses of the local network while it runs."""
@@ -55,3 +60,8 @@ class AtlasHome:
     def dagster(self) -> Path:
         """The default `$DAGSTER_HOME`."""
         return self.root / "dagster"
+
+
+def outbox_name(chain_id: str, address: str) -> str:
+    """The file name of a key's outbox for a chain; a chain's id may hold what a file name may not."""
+    return f"{quote(chain_id, safe='')}-{address}.db"

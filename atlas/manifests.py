@@ -26,8 +26,14 @@ class ShardManifest(Value):
     cid: Cid
     rows: Positive
     bytes: Positive
+    tokens: Positive | None = Field(default=None, description="whitespace-separated words; null before version 0.2")
     value: str | None = Field(default=None, description="the column's value, when sharded by column")
     labels: dict[str, int] = Field(default_factory=dict, description="rows per label")
+
+    @property
+    def size(self) -> int:
+        """What a shard counts for when its training is paid: its tokens, or its rows in an older manifest."""
+        return self.tokens or self.rows
 
 
 class DatasetManifest(Document):
@@ -129,8 +135,11 @@ class SignedReceipt(Document):
     signature: str = Field(description="64-byte compact ECDSA over SHA-256, hex")
 
 
+ScoringMethod = Literal["leave-one-out", "alignment", "none"]
+
+
 class TaskRecord(Value):
-    """One task of a round as it ended: the evidence behind a payout."""
+    """One task of a round as it ended: the evidence behind a payout. The evaluation has no score: its pay is fixed."""
 
     slot: int = Field(ge=0)
     shard: str | None
@@ -138,6 +147,13 @@ class TaskRecord(Value):
     attempt: Positive
     receipt: Cid
     result: Cid = Field(description="the adapter, or for the evaluation its receipt")
+    tokens: int | None = Field(default=None, ge=0, description="the shard's; 0 if its update was not aggregated")
+    score: int | None = Field(default=None, ge=0, le=2000, description="thousandths; 1000: neither helped nor harmed")
+
+    @property
+    def contribution(self) -> int | None:
+        """Validated tokens x score, in thousandths of a token."""
+        return None if self.tokens is None or self.score is None else self.tokens * self.score
 
 
 class RejectedUpdate(Value):
@@ -150,6 +166,14 @@ class RejectedUpdate(Value):
     reason: str
 
 
+class NodeShare(Value):
+    """What a node gets of a round's pool."""
+
+    node_id: Positive
+    count: Positive = Field(description="completed tasks")
+    bps: int = Field(ge=0, le=10_000, description="basis points of the pool")
+
+
 class RoundEvidence(Document):
     """Who did what in a round. Its records, in slot order, are the leaves of the Merkle root on chain."""
 
@@ -158,5 +182,7 @@ class RoundEvidence(Document):
     job_id: Positive
     round: Positive
     checkpoint: Cid
+    scoring: ScoringMethod = Field(default="none", description="how the scores were found")
     records: list[TaskRecord] = Field(min_length=1)
+    per_node: list[NodeShare] = Field(default_factory=list, description="by node id; as submitted on chain")
     rejected: list[RejectedUpdate] = Field(default_factory=list)

@@ -13,6 +13,7 @@ from atlas.errors import SpecError
 from atlas.models import known_model
 
 TaskType = Literal["sequence-classification", "causal-lm"]
+Scoring = Literal["auto", "leave-one-out", "alignment", "none"]
 Positive = Annotated[int, Field(gt=0, lt=2**53)]  # canonical JSON holds no larger integer
 
 
@@ -94,7 +95,8 @@ class PaymentSpec(Value):
     """What the job pays, in micro-units of the network's denomination."""
 
     budget: Positive = Field(description="escrowed when the job is created")
-    reward_per_task: Positive = Field(description="for one shard in one round, and for each evaluation")
+    reward_per_task: Positive = Field(description="what one completed task brings to its round's pool")
+    scoring: Scoring = Field(default="auto", description="how updates are judged for their pay")
 
 
 class FleetSpec(Value):
@@ -189,7 +191,10 @@ class TaskSpec(Document):
     data: str = Field(description="CID of the JSONL rows: the shard, or the held-out rows")
     rows: Positive
     base: str = Field(description="CID of the Checkpoint that training starts from")
-    checkpoints: list[str] = Field(default_factory=list, description="CIDs of Checkpoints to evaluate")
+    checkpoints: list[str] = Field(
+        default_factory=list, description="CIDs of Checkpoints to evaluate: the base, the round's, then rivals of it"
+    )
+    sample_rows: Positive | None = Field(default=None, description="rows that the rivals are judged on; null for all")
     attempt: Positive
     resume: str | None = Field(default=None, description="CID of a training checkpoint to go on from")
 

@@ -6,6 +6,7 @@ from atlas.content.store import ContentStore, get_document
 from atlas.manifests import Receipt, SignedReceipt
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Round
+from chain_bridge.settlement import amounts
 from resources.jobs import JobRegistry
 from resources.opening import OpenJob
 
@@ -49,6 +50,7 @@ class Summary(BaseModel):
     """All that `atlas run` ends with."""
 
     job: str
+    state: str = Field(description="on chain: open, cancelled or closed")
     base: Metrics
     rounds: list[RoundSummary]
     tasks: list[TaskSummary]
@@ -63,6 +65,7 @@ def summarize(job: OpenJob, registry: JobRegistry, store: ContentStore, ledger: 
     ended = [found for number in range(1, job.spec.rounds + 1) if (found := ledger.round(job.job_id, number))]
     return Summary(
         job=job.name,
+        state=ledger.job(job.job_id).state,
         base=metrics.get(job.genesis, {}),
         rounds=[
             RoundSummary(round=one.round, checkpoint=one.checkpoint, metrics=metrics.get(one.checkpoint, {}))
@@ -106,8 +109,10 @@ def _nodes(job: OpenJob, tasks: list[TaskSummary], ended: list[Round], ledger: L
     """One line per node that was given work."""
     credited: dict[int, int] = {}
     for one in ended:
-        for share in one.per_node if one.settled_at is not None else []:
-            credited[share.node] = credited.get(share.node, 0) + share.count * job.spec.payment.reward_per_task
+        if one.settled_at is not None:
+            pool = job.spec.payment.reward_per_task * one.leaf_count
+            for node, amount in amounts(pool, one.per_node, dict(one.struck)).items():
+                credited[node] = credited.get(node, 0) + amount
     nodes = [ledger.node(number) for number in sorted({task.node for task in tasks})]
     return [
         NodeSummary(

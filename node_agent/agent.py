@@ -8,16 +8,18 @@ from typing import Any
 import stamina
 
 from atlas.errors import AtlasError
-from chain_bridge.errors import ChainError, ChainUnreachable
+from chain_bridge.errors import ChainError, ChainUnreachable, InsufficientFunds
 from chain_bridge.ledger import Ledger
+from chain_bridge.messages import Lease
 from node_agent import subjects
-from node_agent.assignment import check_assignment
+from node_agent.assignment import check_assignment, hint_of
 from node_agent.bus import Message
+from node_agent.chain import explain_poverty
 from node_agent.errors import BusUnreachable, TaskRefused
 from node_agent.heartbeat import persist, repeat
 from node_agent.journal import Entry
-from node_agent.leases import look_up, release
-from node_agent.messages import AssignHint, Heartbeat
+from node_agent.leases import UnheardLeases, held, place_of, release
+from node_agent.messages import AssignHint, Heartbeat, Place
 from node_agent.workbench import Workbench
 from node_agent.workshop import Workshop
 
@@ -37,7 +39,8 @@ class Agent:
         self._heartbeat = heartbeat
         self._capacity = capacity
         self._bench = Workbench(workshop, slot_gpus, self._give_back_one)
-        self._to_release: list[Entry] = []
+        self._unheard = UnheardLeases()
+        self._to_release: list[Place] = []
         self._stopping = False
 
     async def serve(self, chain_seconds: float, on_ready: Callable[[], None]) -> None:
@@ -62,13 +65,13 @@ class Agent:
         if known is not None:
             return known.report().to_body()
         try:
-            await self._check(hint, message.sender)
-            entry = self._bench.accept(hint)
+            lease = await self._check(hint, message.sender)
+            entry = self._bench.accept(hint, lease.plan)
         except TaskRefused as error:
             log.warning("task %s is refused: %s", hint.task_id, error)
             refused = Entry(hint=hint, state="failed", error=str(error))
             if error.lease_is_ours:
-                await self._give_back([refused])
+                await self._give_back([hint.place])
             return refused.report().to_body()
         except ChainError as error:
             log.warning("task %s is left unanswered, since the chain cannot be asked: %s", hint.task_id, error)
@@ -76,25 +79,54 @@ class Agent:
         log.info("task %s is accepted", hint.task_id)
         return entry.report().to_body()
 
-    async def _check(self, hint: AssignHint, sender: str) -> None:
+    async def _check(self, hint: AssignHint, sender: str) -> Lease:
         node_id, contract = self._heartbeat.node_id, self._shop.config.contract
-        await asyncio.to_thread(check_assignment, hint, sender, node_id, contract, self._ledger, self._shop.store)
+        lease = await asyncio.to_thread(
+            check_assignment, hint, sender, node_id, contract, self._ledger, self._shop.store
+        )
         if self._stopping:
             raise TaskRefused(f"Node {node_id} is stopping.", lease_is_ours=True)
-        if len(self._shop.journal.unfinished()) >= self._capacity:
+        if self._is_full:
             raise TaskRefused(f"Node {node_id} has {self._capacity} tasks already, as many as it takes.", True)
+        return lease
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._shop.journal.unfinished()) >= self._capacity
 
     async def _beat_on_chain(self) -> None:
         """Say that we are there, look after our leases, and collect what was earned."""
-        await asyncio.to_thread(self._ledger.heartbeat)
+        await asyncio.to_thread(self._say_on_chain)
         # Listed before the chain is asked: what is accepted meanwhile must not be judged by an older answer.
         entries = self._shop.journal.unfinished()
         node_id, now = self._heartbeat.node_id, self._shop.clock()
-        self._bench.learn(await asyncio.to_thread(look_up, self._ledger, node_id, entries, now))
+        leases = await asyncio.to_thread(self._ledger.leases_of_node, node_id)
+        self._bench.learn(held(entries, leases, node_id, now))
+        await self._take_up(self._unheard.look(entries, leases, now))
         leftover, self._to_release = self._to_release, []
         await self._give_back(leftover)
         if self._shop.config.auto_withdraw:
             await asyncio.to_thread(self._withdraw_credit)
+
+    def _say_on_chain(self) -> None:
+        try:
+            self._ledger.heartbeat()
+        except InsufficientFunds as error:
+            log.warning("%s", explain_poverty(self._ledger, error))
+            raise
+
+    async def _take_up(self, leases: Iterable[Lease]) -> None:
+        """Begin what the chain has for us though no hint told of it; what has ended here waits for its coordinator."""
+        for lease in leases:
+            try:
+                hint = await asyncio.to_thread(hint_of, lease, self._shop.config.contract, self._shop.store)
+            except TaskRefused as error:
+                log.warning("a lease is given back: %s", error)
+                await self._give_back([place_of(lease)])
+                continue
+            if self._bench.entry(hint.task) is None and not self._is_full and not self._stopping:
+                log.info("task %s is taken up from the chain; no hint came", hint.task_id)
+                self._bench.accept(hint, lease.plan)
 
     def _withdraw_credit(self) -> None:
         if self._ledger.credit(self._heartbeat.address) > 0:
@@ -108,22 +140,22 @@ class Agent:
         await self._shop.bus.publish(subjects.heartbeat(beat.node_id), beat.to_body())
 
     async def _give_back_one(self, entry: Entry) -> None:
-        await self._give_back([entry])
+        await self._give_back([entry.hint.place])
 
-    async def _give_back(self, entries: Iterable[Entry]) -> None:
+    async def _give_back(self, places: Iterable[Place]) -> None:
         """Release leases; what the chain does not answer for now is kept for the next heartbeat."""
-        entries = list(entries)
+        places = list(places)
         try:
-            await asyncio.to_thread(release, self._ledger, entries)
+            await asyncio.to_thread(release, self._ledger, places)
         except ChainUnreachable as error:
             log.warning("leases are released later, since the chain cannot be asked: %s", error)
-            self._to_release += entries
+            self._to_release += places
         except ChainError:
             log.exception("leases cannot be released; they will run out")
 
     async def _let_go(self) -> None:
         self._stopping = True
-        leases = self._to_release + await self._bench.close()
+        leases = self._to_release + [entry.hint.place for entry in await self._bench.close()]
         retrying = stamina.AsyncRetryingCaller(attempts=3, timeout=LAST_SECONDS)
         try:
             await retrying(ChainUnreachable, asyncio.to_thread, release, self._ledger, leases)

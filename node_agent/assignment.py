@@ -1,18 +1,20 @@
-"""Is a hint true? The chain decides, and the task's own document, never the hint."""
+"""Is a hint true? The chain decides, with the plan and the task that its lease names, never the hint."""
 
 from atlas.content.store import ContentStore, get_document
 from atlas.errors import ContentError, SpecError
+from atlas.plans import TaskPlan
 from atlas.spec import TaskSpec
 from chain_bridge.errors import ContractRefused
 from chain_bridge.ledger import Ledger
+from chain_bridge.messages import Lease
 from node_agent.errors import TaskRefused
 from node_agent.messages import AssignHint
 
 
 def check_assignment(
     hint: AssignHint, sender: str, node_id: int, contract: str, ledger: Ledger, store: ContentStore
-) -> TaskSpec:
-    """The task that a hint speaks of, if `sender` may give it and the chain leased it to this node.
+) -> Lease:
+    """The live lease that a hint speaks of, if `sender` may give the task and the chain leased it to this node.
 
     Raises `TaskRefused` with the reason, `ChainError` when the chain cannot be asked. Blocks.
     """
@@ -26,29 +28,57 @@ def check_assignment(
     where = f"slot {hint.slot} in round {hint.round} of job {hint.job_id}"
     if lease is None:
         raise TaskRefused(f"The chain knows no lease of {where}.", lease_is_ours=False)
-    found = (lease.node, lease.attempt, lease.task)
-    if found != (node_id, hint.attempt, hint.task):
+    if (lease.node, lease.attempt) != (node_id, hint.attempt):
         raise TaskRefused(
-            f"The lease of {where} is attempt {lease.attempt} of node {lease.node} at {lease.task}; "
-            f"expected attempt {hint.attempt} of node {node_id} at {hint.task}.",
+            f"The lease of {where} is attempt {lease.attempt} of node {lease.node}; "
+            f"expected attempt {hint.attempt} of node {node_id}.",
             lease_is_ours=False,
         )
     if not lease.live:
         raise TaskRefused(f"The lease of {where} is {lease.state} and not live.", lease_is_ours=False)
-    return _read_task(hint, contract, store)
-
-
-def _read_task(hint: AssignHint, contract: str, store: ContentStore) -> TaskSpec:
-    try:
-        task = get_document(store, hint.task, TaskSpec)
-    except (ContentError, SpecError) as error:
-        raise TaskRefused(f"The task {hint.task} cannot be read: {error}", lease_is_ours=True) from error
-    if task.contract != contract:
+    true = hint_of(lease, contract, store)
+    if hint.task != true.task:
         raise TaskRefused(
-            f"The task {hint.task} is for contract {task.contract}, this node works for {contract}.", lease_is_ours=True
+            f"The plan {lease.plan} has the task {true.task} for {where}, the hint says {hint.task}.",
+            lease_is_ours=False,
         )
-    for field in ("task_id", "job_id", "round", "slot", "attempt"):
-        told, found = getattr(hint, field), getattr(task, field)
-        if told != found:
-            raise TaskRefused(f"The hint says {field} {told}, the task {hint.task} says {found}.", lease_is_ours=True)
-    return task
+    if hint.task_id != true.task_id:
+        raise TaskRefused(
+            f"The hint says task_id {hint.task_id}, the task {hint.task} says {true.task_id}.", lease_is_ours=True
+        )
+    return lease
+
+
+def hint_of(lease: Lease, contract: str, store: ContentStore) -> AssignHint:
+    """The true hint of a lease of this node, by its plan and its task.
+
+    Raises `TaskRefused` when one of them cannot be read or is of something else. Blocks.
+    """
+    where = f"slot {lease.slot}, attempt {lease.attempt} in round {lease.round} of job {lease.job}"
+    try:
+        plan = get_document(store, lease.plan, TaskPlan)
+        planned = plan.tasks_in(contract, lease.job, lease.round).get((lease.slot, lease.attempt))
+        if planned is None:
+            raise TaskRefused(
+                f"The plan {lease.plan} is for round {plan.round} of job {plan.job_id} on {plan.contract} and has no "
+                f"task for {where} on {contract}.",
+                lease_is_ours=True,
+            )
+        task = get_document(store, planned, TaskSpec)
+    except (ContentError, SpecError) as error:
+        raise TaskRefused(f"The task of {where} cannot be read: {error}", lease_is_ours=True) from error
+    found = (task.contract, task.job_id, task.round, task.slot, task.attempt)
+    if found != (contract, lease.job, lease.round, lease.slot, lease.attempt):
+        raise TaskRefused(
+            f"The task {planned} is for slot {task.slot}, attempt {task.attempt} in round {task.round} of job "
+            f"{task.job_id} on {task.contract}; the chain has it for {where} on {contract}.",
+            lease_is_ours=True,
+        )
+    return AssignHint(
+        task=planned,
+        task_id=task.task_id,
+        job_id=lease.job,
+        round=lease.round,
+        slot=lease.slot,
+        attempt=lease.attempt,
+    )

@@ -1,42 +1,41 @@
 """The command `atlas-node`: run a node on this machine and see how it fares."""
 
 import asyncio
-import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from stamina.instrumentation import set_on_retry_hooks
 
-from atlas.errors import AtlasError
-from chain_bridge.keys import load_or_create_key
-from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Node
-from node_agent.config import HOME_VARIABLE, NodeHome, load_config
+from node_agent.chain import node_key, open_ledger
+from node_agent.cli_money import add_commands
+from node_agent.cli_shared import (
+    DEFAULT_HOME,
+    HomeOption,
+    JsonOption,
+    console,
+    errors_for_people,
+    node_home,
+    print_json,
+)
+from node_agent.config import load_config
 from node_agent.config_file import commented_yaml, write_first_config
 from node_agent.heartbeat import log_retry
 from node_agent.machine import probe_machine
 from node_agent.registration import ensure_registered, open_store
+from node_agent.standing import describe_stake, describe_standing, jail_advice
 from node_agent.startup import run_node
 from node_agent.status import NodeStatus, node_status
 
 app = typer.Typer(name="atlas-node", help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 config_app = typer.Typer(help="Show this node's settings, or write them.", invoke_without_command=True)
 app.add_typer(config_app, name="config")
-console = Console()
-
-HomeOption = Annotated[
-    Path, typer.Option("--home", envvar=HOME_VARIABLE, help="The node's folder.", show_default="~/.atlas-node")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
-DEFAULT_HOME = Path("~/.atlas-node")
 
 
 @app.command()
@@ -51,25 +50,25 @@ def start(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
 
     def on_ready(node: Node) -> None:
         if as_json:
-            _print_json({"node_id": node.id, "address": node.owner})
+            print_json({"node_id": node.id, "address": node.owner})
         else:
             console.print(f"Node {node.id} ({node.owner}) is ready for tasks. Stop it with Ctrl-C.")
 
-    with _errors_for_people():
-        asyncio.run(run_node(_home(home), on_ready))
+    with errors_for_people():
+        asyncio.run(run_node(node_home(home), on_ready))
 
 
 @app.command()
 def register(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Register this node on chain, or update its registration, without running it."""
-    with _errors_for_people():
-        node_home = _home(home)
-        config = load_config(node_home)
-        key = load_or_create_key(node_home.key, config.network.prefix)
-        with Ledger(config.network, key) as ledger:
-            node = ensure_registered(ledger, open_store(node_home, config), probe_machine(config))
+    with errors_for_people():
+        folder = node_home(home)
+        config = load_config(folder)
+        key = node_key(folder, config)
+        with open_ledger(folder, config, key) as ledger:
+            node = ensure_registered(ledger, key, open_store(folder, config), probe_machine(config))
     if as_json:
-        _print_json(node.model_dump(mode="json"))
+        print_json(node.model_dump(mode="json"))
     else:
         console.print(f"Node {node.id} ({node.owner}) is registered with capacity {node.capacity}.")
 
@@ -81,11 +80,11 @@ def status(
     limit: Annotated[int, typer.Option(help="How many tasks to list.")] = 20,
 ) -> None:
     """Show the node's standing on chain and its tasks. Works while the node runs, too."""
-    with _errors_for_people():
-        node_home = _home(home)
-        found = node_status(node_home, load_config(node_home), limit)
+    with errors_for_people():
+        folder = node_home(home)
+        found = node_status(folder, load_config(folder), limit)
     if as_json:
-        _print_json(found.model_dump(mode="json"))
+        print_json(found.model_dump(mode="json"))
     else:
         _show_status(found)
 
@@ -95,10 +94,10 @@ def show_config(context: typer.Context, home: HomeOption = DEFAULT_HOME, as_json
     """Show the settings in effect, with defaults filled in."""
     context.obj = home
     if context.invoked_subcommand is None:
-        with _errors_for_people():
-            config = load_config(_home(home))
+        with errors_for_people():
+            config = load_config(node_home(home))
         if as_json:
-            _print_json(config.model_dump(mode="json"))
+            print_json(config.model_dump(mode="json"))
         else:
             typer.echo(commented_yaml(config), nl=False)
 
@@ -110,18 +109,13 @@ def init_config(
     home: Annotated[Path | None, typer.Option("--home", help="The node's folder.", show_default=False)] = None,
 ) -> None:
     """Write settings for a network, each with its meaning above it."""
-    node_home = _home(home or context.obj)
-    with _errors_for_people():
-        write_first_config(node_home, network_file)
-    console.print(f"Wrote {node_home.config}. Start the node with: atlas-node start --home {node_home.root}")
+    folder = node_home(home or context.obj)
+    with errors_for_people():
+        write_first_config(folder, network_file)
+    console.print(f"Wrote {folder.config}. Start the node with: atlas-node start --home {folder.root}")
 
 
-def _home(path: Path) -> NodeHome:
-    return NodeHome(path.expanduser().absolute())
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    typer.echo(json.dumps(value))
+add_commands(app)
 
 
 def _show_status(found: NodeStatus) -> None:
@@ -131,25 +125,18 @@ def _show_status(found: NodeStatus) -> None:
     elif found.node is None:
         console.print("Chain: not registered yet; `atlas-node start` registers.")
     else:
-        node = found.node
+        node, now = found.node, time.time()
+        console.print(f"Chain: {describe_standing(node, now)}", soft_wrap=True)
         console.print(
-            f"Chain: node {node.id}, {node.status}, reputation {node.reputation}, {node.used} of {node.capacity} "
-            f"tasks; balance {found.balance} {found.denom}, credit {found.credit} {found.denom}",
+            f"Money: {describe_stake(node, found.denom, now)}; balance {found.balance} {found.denom}, "
+            f"credit {found.credit} {found.denom}",
             soft_wrap=True,
         )
+        if node.status == "jailed":
+            console.print(jail_advice(node), soft_wrap=True)
     table = Table("task", "attempt", "state", "step", "loss", "error")
     for task in found.tasks:
         loss = "" if task.loss is None else f"{task.loss:.4f}"
         step = f"{task.step}/{task.steps or '?'}"
         table.add_row(task.task_id, str(task.attempt), task.state, step, loss, (task.error or "")[:80])
     console.print(table)
-
-
-@contextmanager
-def _errors_for_people() -> Iterator[None]:
-    """An error that was foreseen is a sentence and exit code 1, not a traceback."""
-    try:
-        yield
-    except AtlasError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from error

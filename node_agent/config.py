@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from atlas.documents import describe_validation
+from atlas.home import outbox_name
 from chain_bridge.network import Network
 from node_agent.errors import ConfigError
 
@@ -77,6 +78,10 @@ class NodeHome:
     def journal(self) -> Path:
         """The tasks that this node accepted (SQLite)."""
         return self.root / "journal.db"
+
+    def outbox(self, chain_id: str, address: str) -> Path:
+        """What this node wants to write to a chain (SQLite)."""
+        return self.root / "outbox" / outbox_name(chain_id, address)
 
     @property
     def lock(self) -> Path:

@@ -49,7 +49,7 @@ def prepare_order(
     )
     if task.kind == "evaluate":
         adapters = [EvaluatedAdapter(checkpoint=cid, adapter=_adapter(cid, task, store)) for cid in task.checkpoints]
-        return order.model_copy(update={"adapters": adapters})
+        return order.model_copy(update={"adapters": adapters, "sample_rows": task.sample_rows})
     inputs = {"base_adapter": _adapter(task.base, task, store), "resume": _optional(resume, store)}
     return order.model_copy(update=inputs)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from atlas.manifests import SavedCheckpoint
+from atlas.write_ahead_log import use_write_ahead_log
 from node_agent.errors import NodeError
 from node_agent.messages import ENDED, AssignHint, TaskReport, TaskState
 
@@ -28,6 +29,8 @@ class Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     hint: AssignHint
+    plan: str = ""
+    """CID of the plan that its lease named when it was accepted; a lease of another chain names another."""
     state: TaskState = "pending"
     step: int = 0
     steps: int = 0
@@ -76,7 +79,7 @@ class Journal:
         self._path = path
         try:
             with self._connection() as database:
-                database.execute("PRAGMA journal_mode = WAL")
+                use_write_ahead_log(database)
                 (version,) = database.execute("PRAGMA user_version").fetchone()
                 if version not in (0, SCHEMA_VERSION):
                     raise NodeError(f"{path} has version {version}, expected {SCHEMA_VERSION}. Update this node.")
@@ -85,9 +88,9 @@ class Journal:
         except sqlite3.DatabaseError as error:
             raise NodeError(f"{path} is not a usable journal: {error}. Move it away to start a new one.") from error
 
-    def accept(self, hint: AssignHint) -> Entry:
-        """Take a task on, once: a second call gives the entry as it is by now."""
-        entry = Entry(hint=hint)
+    def accept(self, hint: AssignHint, plan: str) -> Entry:
+        """Take a task on, once: a second call gives the entry as it is by now. `plan` is the one of its lease."""
+        entry = Entry(hint=hint, plan=plan)
         with self._connection() as database:
             database.execute(
                 "INSERT INTO tasks (task, entry) VALUES (?, ?) ON CONFLICT (task) DO NOTHING",

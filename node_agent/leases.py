@@ -1,4 +1,4 @@
-"""What the chain says of the tasks in hand, and how they are given back."""
+"""What the chain says of the tasks in hand, which tasks it has for us besides, and how leases are given back."""
 
 import logging
 from collections.abc import Iterable
@@ -6,34 +6,54 @@ from itertools import groupby
 
 from chain_bridge.errors import ContractRefused
 from chain_bridge.ledger import Ledger
-from chain_bridge.messages import SlotAttempt
+from chain_bridge.messages import Lease, SlotAttempt
 from node_agent.journal import Entry
-from node_agent.plan import still_held
+from node_agent.messages import Place
+from node_agent.plan import in_time, still_held
 
 log = logging.getLogger(__name__)
 
 
-def look_up(ledger: Ledger, node_id: int, entries: Iterable[Entry], now: float) -> dict[str, bool]:
-    """Of each task, whether the chain still has this node for it. Raises `ChainError`. Blocks."""
-    held = {}
-    for entry in entries:
-        hint = entry.hint
-        lease = ledger.lease(hint.job_id, hint.round, hint.slot)
-        held[entry.task] = still_held(lease, node_id, hint.attempt, hint.task, now)
-    return held
+def place_of(lease: Lease) -> Place:
+    """The attempt that a lease is for."""
+    return Place(lease.job, lease.round, lease.slot, lease.attempt)
 
 
-def release(ledger: Ledger, entries: Iterable[Entry]) -> None:
+def held(entries: Iterable[Entry], leases: Iterable[Lease], node_id: int, now: float) -> dict[str, bool]:
+    """Of each task, whether this node, whose active leases these are, still has its lease."""
+    by_place = {place_of(lease): lease for lease in leases}
+    return {
+        entry.task: still_held(by_place.get(entry.hint.place), node_id, entry.hint.attempt, entry.plan, now)
+        for entry in entries
+    }
+
+
+class UnheardLeases:
+    """Finds leases whose hints never came, which is told from a hint on its way by a second look at the chain."""
+
+    def __init__(self) -> None:
+        self._before: set[Place] = set()
+
+    def look(self, entries: Iterable[Entry], leases: Iterable[Lease], now: float) -> list[Lease]:
+        """Those of this node's active leases that no entry stands for, neither now nor at the look before this."""
+        known = {entry.hint.place for entry in entries}
+        unheard = {place_of(lease): lease for lease in leases if in_time(lease, now) and place_of(lease) not in known}
+        overdue = [lease for place, lease in unheard.items() if place in self._before]
+        self._before = set(unheard)
+        return overdue
+
+
+def release(ledger: Ledger, places: Iterable[Place]) -> None:
     """Give leases back, so that their slots can be assigned again at once.
 
     A lease that ended otherwise meanwhile is passed over. Raises `ChainError` when the chain cannot be asked. Blocks.
     """
 
-    def job_and_round(entry: Entry) -> tuple[int, int]:
-        return entry.hint.job_id, entry.hint.round
+    def job_and_round(place: Place) -> tuple[int, int]:
+        return place.job, place.round
 
-    for (job, round_), group in groupby(sorted(entries, key=job_and_round), key=job_and_round):
-        items = [SlotAttempt(entry.hint.slot, entry.hint.attempt) for entry in group]
+    for (job, round_), group in groupby(sorted(places), key=job_and_round):
+        items = [SlotAttempt(place.slot, place.attempt) for place in group]
         try:
             ledger.release_batch(job, round_, items)
         except ContractRefused:

@@ -1,6 +1,6 @@
 """The bodies of the messages on the bus: frozen models that are validated where a message comes in."""
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -22,6 +22,15 @@ class Body(BaseModel):
         return self.model_dump(mode="json")
 
 
+class Place(NamedTuple):
+    """One attempt at one slot: what a lease is for."""
+
+    job: int
+    round: int
+    slot: int
+    attempt: int
+
+
 class AssignHint(Body):
     """A coordinator's word that a task was assigned; the node believes the chain alone."""
 
@@ -32,6 +41,11 @@ class AssignHint(Body):
     slot: int = Field(ge=0)
     attempt: Positive
     pipes: dict[str, str] = Field(default_factory=dict, description="the DAGSTER_PIPES_* variables; may be empty")
+
+    @property
+    def place(self) -> Place:
+        """The attempt that the task is."""
+        return Place(self.job_id, self.round, self.slot, self.attempt)
 
     @field_validator("pipes")
     @classmethod

@@ -50,7 +50,7 @@ def plan(observed: Observed) -> list[Drop | Start]:
     return drops + [Start(task, slot) for task, slot in zip(ready, free, strict=False)]
 
 
-def still_held(lease: Lease | None, node: int, attempt: int, task: str, now: float) -> bool:
+def still_held(lease: Lease | None, node: int, attempt: int, plan_cid: str, now: float) -> bool:
     """Whether a lease is still ours to work on.
 
     An active lease that is in time counts even when the chain calls it not live, since then it has merely not heard
@@ -58,5 +58,9 @@ def still_held(lease: Lease | None, node: int, attempt: int, task: str, now: flo
     """
     if lease is None or lease.state != "active":
         return False
-    ours = (lease.node, lease.attempt, lease.task) == (node, attempt, task)
-    return ours and (lease.live or now <= lease.until)
+    return (lease.node, lease.attempt, lease.plan) == (node, attempt, plan_cid) and in_time(lease, now)
+
+
+def in_time(lease: Lease, now: float) -> bool:
+    """Whether work on an active lease may still count."""
+    return lease.live or now <= lease.until

@@ -9,11 +9,10 @@ from contextlib import suppress
 
 from atlas.errors import ContentError
 from chain_bridge.errors import ChainUnreachable
-from chain_bridge.keys import load_or_create_key
-from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Node
 from node_agent.agent import Agent
 from node_agent.bus import Bus
+from node_agent.chain import node_key, open_ledger, reconcile
 from node_agent.config import NodeConfig, NodeHome, load_config
 from node_agent.errors import BusUnreachable
 from node_agent.heartbeat import chain_interval, persist
@@ -22,6 +21,7 @@ from node_agent.lock import only_agent
 from node_agent.machine import own_version, probe_machine
 from node_agent.messages import Heartbeat
 from node_agent.registration import ensure_registered, open_store
+from node_agent.standing import jail_advice
 from node_agent.workshop import Workshop
 
 log = logging.getLogger(__name__)
@@ -45,18 +45,21 @@ async def run_node(home: NodeHome, on_ready: Callable[[Node], None]) -> None:
 
 
 async def _work(home: NodeHome, config: NodeConfig, on_ready: Callable[[Node], None]) -> None:
-    key = load_or_create_key(home.key, config.network.prefix)
+    key = node_key(home, config)
     machine, store, journal = probe_machine(config), open_store(home, config), Journal(home.journal)
-    with Ledger(config.network, key) as ledger:
+    with open_ledger(home, config, key) as ledger:
 
         async def register() -> tuple[Node, int]:
-            node = await asyncio.to_thread(ensure_registered, ledger, store, machine)
+            await asyncio.to_thread(reconcile, ledger)
+            node = await asyncio.to_thread(ensure_registered, ledger, key, store, machine)
             return node, (await asyncio.to_thread(ledger.config)).heartbeat_seconds
 
         async def connect() -> Bus:
             return await Bus.connect(config.bus, key)
 
         node, grace = await persist(register, (ChainUnreachable, ContentError), LONGEST_WAIT_SECONDS)
+        if node.status == "jailed":
+            log.warning("%s", jail_advice(node))
         bus = await persist(connect, BusUnreachable, LONGEST_WAIT_SECONDS)
         try:
             heartbeat = Heartbeat(

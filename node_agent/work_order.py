@@ -61,6 +61,8 @@ class WorkOrder(WorkFile):
     base_adapter: Path | None = None
     resume: Path | None = None
     adapters: list[EvaluatedAdapter] = []
+    sample_rows: int | None = None
+    """How many of the rows the adapters after the second are judged on."""
 
 
 class WorkResult(WorkFile):

@@ -46,13 +46,12 @@ class Workbench:
             return self._runs[task][1].entry
         return self._shop.journal.get(task)
 
-    def accept(self, hint: AssignHint) -> Entry:
-        """Take on a task whose lease was just found to be ours; earlier attempts at its slot are lost by that."""
-        place = (hint.job_id, hint.round, hint.slot)
+    def accept(self, hint: AssignHint, plan: str) -> Entry:
+        """Take on a task whose lease, of this plan, was just found to be ours; earlier attempts at it are lost then."""
         for entry in self._shop.journal.unfinished():
-            if (entry.hint.job_id, entry.hint.round, entry.hint.slot) == place and entry.task != hint.task:
+            if entry.hint.place[:3] == hint.place[:3] and entry.task != hint.task:
                 self._misses[entry.task] = LOOKS
-        entry = self._shop.journal.accept(hint)
+        entry = self._shop.journal.accept(hint, plan)
         self._misses[hint.task] = 0
         self.step()
         return self.entry(hint.task) or entry

@@ -158,6 +158,7 @@ def _evaluate(order: WorkOrder, reporter: Reporter) -> WorkResult:
             rows=order.data,
             adapters=[(item.checkpoint, item.adapter) for item in order.adapters],
             cache=order.cache,
+            sample_rows=order.sample_rows,
             device=order.device,
             threads=order.threads,
         ),

@@ -15,6 +15,10 @@ class JobNotFound(SpecError):
     """No job of this name was opened by this coordinator."""
 
 
+class JobEnded(CoordinatorError):
+    """A round is asked for of a job that was cancelled or closed before."""
+
+
 class ChainReset(CoordinatorError):
     """A job was opened on another contract than the one that answers now."""
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 from atlas.errors import SpecError
 from atlas.manifests import SavedCheckpoint
+from atlas.write_ahead_log import use_write_ahead_log
 
 BUSY_SECONDS = 30.0
 SCHEMA = """
@@ -78,7 +79,7 @@ class JobRegistry:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(self._connect()) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
+            use_write_ahead_log(connection)
             connection.executescript(SCHEMA)
 
     def job(self, name: str) -> JobRow | None:

@@ -1,13 +1,20 @@
 """Dagster's face of the chain."""
 
+import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Ledger
 from resources.fleet import FleetResource
+from resources.operator_ledger import open_ledger
+from resources.settlement import settle_due
+
+log = logging.getLogger(__name__)
 
 
 class LedgerResource(dg.ConfigurableResource["LedgerResource"]):
@@ -30,7 +37,18 @@ class LedgerResource(dg.ConfigurableResource["LedgerResource"]):
 
     @property
     def client(self) -> Ledger:
-        """The typed client."""
+        """The typed client. Opening it sends what earlier runs left in the outbox, and settles what is due."""
         if self._client is None:
-            self._client = Ledger(self.fleet.addresses.network, self.fleet.key, self.timeout_seconds)
+            network, key = self.fleet.addresses.network, self.fleet.key
+            self._client = open_ledger(self.fleet.home, network, key, self.timeout_seconds)
+            self._settle_what_is_due(self._client)
         return self._client
+
+    def _settle_what_is_due(self, ledger: Ledger) -> None:
+        """Credit the nodes of earlier rounds whose challenge window has passed since."""
+        contract = ledger.network.contract
+        jobs = [job.job_id for job in self.fleet.registry.jobs() if job.contract == contract]
+        try:
+            settle_due(jobs, ledger, time.time())
+        except ChainUnreachable as error:
+            log.warning("what is due is settled later: %s", error)

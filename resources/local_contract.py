@@ -1,10 +1,12 @@
 """The contract of the local network: deployed once, on first start."""
 
 import json
+import logging
 import os
 from pathlib import Path
 
 from atlas.home import AtlasHome
+from chain_bridge.contract_version import contract_version
 from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
 from chain_bridge.keys import Key
 from chain_bridge.ledger import Ledger
@@ -12,30 +14,53 @@ from chain_bridge.network import Network
 from resources.errors import LocalNetworkError
 from resources.network_file import write_atomically
 
+log = logging.getLogger("atlas.local_network")
 HEARTBEAT_VARIABLE = "ATLAS_HEARTBEAT_SECONDS"
 DEFAULT_HEARTBEAT_SECONDS = 30
 
 
 def ensure_contract(home: AtlasHome, network: Network, operator: Key) -> Network:
-    """The network with its contract, which is deployed when this chain has none yet.
+    """The network with its contract, which is deployed when this chain has none yet, or one of an older program.
 
     How long the contract takes a silent node for alive is `$ATLAS_HEARTBEAT_SECONDS` at that moment, else 30 s.
     A crash between deployment and record leaves one unused contract behind, nothing else.
     """
-    record = home.chain / "contract.json"  # beside the chain, so that deleting the chain forgets it as well
-    address = _recorded(record)
+    address = embedded_contract(home)
+    if address is not None and _is_older(network, address):
+        address = None
     if address is None:
         address = deploy_contract(
             network, operator, CONTRACT_WASM, heartbeat_seconds=_wanted_heartbeat_seconds(), challenge_seconds=0
         )
-        write_atomically(record, json.dumps({"contract": address}))
+        record_embedded_contract(home, address)
     return network.model_copy(update={"contract": address})
+
+
+def embedded_contract(home: AtlasHome) -> str | None:
+    """The contract that the embedded chain's next start takes; None before the first."""
+    return _recorded(_record(home))
+
+
+def record_embedded_contract(home: AtlasHome, address: str) -> None:
+    """Let the embedded chain's next start take another contract."""
+    write_atomically(_record(home), json.dumps({"contract": address}))
 
 
 def heartbeat_seconds_of(network: Network) -> int:
     """How long the network's contract takes a silent node for alive."""
     with Ledger(network) as ledger:
         return ledger.config().heartbeat_seconds
+
+
+def _record(home: AtlasHome) -> Path:
+    return home.chain / "contract.json"  # beside the chain, so that deleting the chain forgets it as well
+
+
+def _is_older(network: Network, address: str) -> bool:
+    found = contract_version(network.model_copy(update={"contract": address}))
+    if found.is_older:
+        log.warning("the contract %s is %s %s and stays as it is; a new one takes its place", address, *found)
+    return found.is_older
 
 
 def _recorded(record: Path) -> str | None:

@@ -13,6 +13,7 @@ import psutil
 
 import resources
 from atlas.home import AtlasHome
+from chain_bridge.networks import EMBEDDED
 from resources.child import tail
 from resources.errors import LocalNetworkError
 from resources.locks import exclusive, is_free, shared
@@ -41,18 +42,24 @@ def running_network(home: AtlasHome) -> LocalNetwork | None:
 
 @contextmanager
 def ensure_local_network(
-    home: AtlasHome, agents: int = 2, threads: int = 1, restart_agents: bool = True
+    home: AtlasHome, agents: int = 2, threads: int = 1, restart_agents: bool = True, chain: str | None = None
 ) -> Iterator[LocalNetwork]:
     """Use the local network that runs, or start one with `agents` agents of `threads` threads per task.
 
-    It stays for as long as anybody uses it. Should a user die, its supervisor notices. Raises `LocalNetworkError`
-    with the end of the log when a part does not start.
+    `chain` names the network whose chain it must use; None takes what runs, or else the embedded one. It stays for as
+    long as anybody uses it. Should a user die, its supervisor notices. Raises `LocalNetworkError` with the end of the
+    log when a part does not start, or when it runs on another chain.
     """
     with ExitStack() as using:
         using.enter_context(shared(users_lock(home)))
         try:
             with exclusive(change_lock(home)):
-                network = running_network(home) or _start(home, agents, threads, restart_agents)
+                network = running_network(home) or _start(home, agents, threads, restart_agents, chain or EMBEDDED)
+            if chain is not None and network.chain != chain:
+                raise LocalNetworkError(
+                    f"The local network runs on the chain {network.chain}, not on {chain}. "
+                    "Stop what uses it first, such as `atlas up`."
+                )
             yield network
         finally:
             with exclusive(change_lock(home)):
@@ -77,10 +84,12 @@ def stop_local_network(home: AtlasHome) -> None:
         supervisor.kill()
 
 
-def supervisor_command(home: AtlasHome, agents: int, threads: int, restart_agents: bool) -> list[str]:
+def supervisor_command(
+    home: AtlasHome, agents: int, threads: int, restart_agents: bool, chain: str = EMBEDDED
+) -> list[str]:
     """The command line of the process that keeps the local network."""
     command = [sys.executable, "-m", "resources.supervisor", "--home", str(home.root)]
-    command += ["--agents", str(agents), "--threads", str(threads)]
+    command += ["--agents", str(agents), "--threads", str(threads), "--chain", chain]
     return command if restart_agents else [*command, "--no-restart-agents"]
 
 
@@ -91,13 +100,13 @@ def child_environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path}
 
 
-def _start(home: AtlasHome, agents: int, threads: int, restart_agents: bool) -> LocalNetwork:
+def _start(home: AtlasHome, agents: int, threads: int, restart_agents: bool, chain: str) -> LocalNetwork:
     log_file = home.logs / "supervisor.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("ab") as output:
         offset = output.tell()
         supervisor = subprocess.Popen(
-            supervisor_command(home, agents, threads, restart_agents),
+            supervisor_command(home, agents, threads, restart_agents, chain),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

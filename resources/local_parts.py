@@ -1,6 +1,7 @@
 """The parts of a local network, and the order in which they start: chain, message server, contract, agents."""
 
 import json
+import os
 import socket
 import sys
 import time
@@ -11,9 +12,13 @@ from typing import Any
 import yaml
 
 from atlas.home import AtlasHome
-from chain_bridge.keys import load_or_create_key
+from chain_bridge.keys import Key, load_or_create_key
 from chain_bridge.network import Network
+from chain_bridge.networks import EMBEDDED
+from node_agent.config import NodeHome
+from resources.agent_funds import equip_agents
 from resources.child import Child
+from resources.deployments import named_network
 from resources.errors import LocalNetworkError
 from resources.local_contract import ensure_contract, heartbeat_seconds_of
 from resources.local_network import child_environment
@@ -27,26 +32,31 @@ CHAIN_SECONDS, BUS_SECONDS, AGENT_SECONDS, STOP_SECONDS = 60.0, 10.0, 60.0, 25.0
 
 
 class LocalParts:
-    """Starts, restarts and stops the processes of one local network."""
+    """Starts, restarts and stops the processes of one local network.
 
-    def __init__(self, home: AtlasHome, agents: int, threads: int) -> None:
+    `chain` is the name of a network, whose chain runs elsewhere, or the embedded chain, which is started.
+    """
+
+    def __init__(self, home: AtlasHome, agents: int, threads: int, chain: str = EMBEDDED) -> None:
         self._home = home
         self._agents = agents
         self._threads = threads
+        self._chain = chain
+        # A node's journal and key are of one chain.
+        self._nodes = home.nodes if chain == EMBEDDED else home.root / "networks" / chain / "nodes"
         self.children: dict[str, Kept] = {}
 
     def start(self) -> Addresses:
         """Start everything and return where it answers; raises `LocalNetworkError` when a part does not start."""
         self._home.content.mkdir(parents=True, exist_ok=True)
-        operator = load_or_create_key(self._home.operator_key, PREFIX)
         bus_port = _free_port()
         bus = self._launch("nats-server", [_nats_server(), "-a", "127.0.0.1", "-p", str(bus_port)])
-        chain_url = self._start_chain(operator.address)
-        network = Network(chain_id=CHAIN_ID, url=chain_url, denom=DENOM, prefix=PREFIX)
-        network = ensure_contract(self._home, network, operator)
+        network, operator = self._embedded_chain() if self._chain == EMBEDDED else self._chain_elsewhere()
         bus.wait_for(lambda: _greeting(bus_port), BUS_SECONDS)
         addresses = Addresses(network=network, bus=f"nats://127.0.0.1:{bus_port}", content=self._home.content)
-        self._start_agents(addresses, heartbeat_seconds_of(network) / 3)
+        agents_network = equip_agents(network, operator, self._agent_addresses(network.prefix))
+        agents_addresses = addresses.model_copy(update={"network": agents_network})
+        self._start_agents(agents_addresses, heartbeat_seconds_of(network) / 3)
         return addresses
 
     def stop(self) -> None:
@@ -58,6 +68,16 @@ class LocalParts:
                 child.terminate()
             for child in group:
                 child.join(STOP_SECONDS)
+
+    def _embedded_chain(self) -> tuple[Network, Key]:
+        operator = load_or_create_key(self._home.operator_key, PREFIX)
+        url = self._start_chain(operator.address)
+        network = Network(chain_id=CHAIN_ID, url=url, denom=DENOM, prefix=PREFIX)
+        return ensure_contract(self._home, network, operator), operator
+
+    def _chain_elsewhere(self) -> tuple[Network, Key]:
+        network = named_network(self._home, self._chain, os.environ)
+        return network, load_or_create_key(self._home.operator_key, network.prefix)
 
     def _start_chain(self, operator: str) -> str:
         genesis = f"{operator}={OPERATOR_FUNDS}"
@@ -72,10 +92,8 @@ class LocalParts:
     def _start_agents(self, addresses: Addresses, heartbeat_seconds: float) -> None:
         """All at once, but for new ones: these one after another, so that node-1 becomes node 1."""
         waiting = []
-        for number in range(1, self._agents + 1):
-            folder = self._home.nodes / f"node-{number}"
-            new = not folder.exists()
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in self._agent_folders():
+            new = not (folder / "config.yaml").exists()
             _write_config(folder / "config.yaml", addresses, self._threads, heartbeat_seconds)
             command = [sys.executable, "-m", "node_agent", "start", "--home", str(folder), "--json"]
             agent = self._launch(folder.name, command)
@@ -85,6 +103,13 @@ class LocalParts:
                 waiting.append(agent)
         for agent in waiting:
             agent.wait_for_json(AGENT_SECONDS)
+
+    def _agent_folders(self) -> list[Path]:
+        return [self._nodes / f"node-{number}" for number in range(1, self._agents + 1)]
+
+    def _agent_addresses(self, prefix: str) -> list[str]:
+        """The agents' accounts; their folders and keys are made when there are none."""
+        return [load_or_create_key(NodeHome(folder).key, prefix).address for folder in self._agent_folders()]
 
     def _launch(self, name: str, command: list[str]) -> Child:
         child = self._spawn(name, command)

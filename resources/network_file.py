@@ -7,12 +7,14 @@ from pathlib import Path
 import psutil
 from pydantic import Field, ValidationError
 
+from chain_bridge.networks import EMBEDDED
 from resources.settings import Addresses
 
 
 class LocalNetwork(Addresses):
     """The addresses of a running local network, and the process that keeps it."""
 
+    chain: str = Field(default=EMBEDDED, description="the name of the network whose chain it uses")
     pid: int = Field(description="the supervisor")
     started: float = Field(description="the supervisor's start, as the kernel tells it; guards against reused pids")
     webserver: str | None = None

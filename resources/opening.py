@@ -14,7 +14,7 @@ from atlas.spec import JobSpec
 from chain_bridge.errors import ContractRefused, InsufficientFunds
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Job
-from resources.errors import BudgetError, ChainReset, JobNotFound
+from resources.errors import BudgetError, ChainReset, JobEnded, JobNotFound
 from resources.jobs import JobRegistry, JobRow, RoundRef, refuse_other_spec
 
 
@@ -105,12 +105,7 @@ def load_job(name: str, store: ContentStore, registry: JobRegistry, contract: st
     row = registry.job(name)
     if row is None:
         raise JobNotFound(f"No job {name!r} was opened here. Start it with `atlas run SPEC`.")
-    if row.contract != contract:
-        raise ChainReset(
-            f"Job {name!r} was opened on contract {row.contract}, but this network's contract is {contract}: the "
-            "chain was reset, or the settings name another network. Go back to that network, or choose another name "
-            "for the job."
-        )
+    refuse_other_contract(row, contract)
     return OpenJob(
         job_id=row.job_id,
         contract=row.contract,
@@ -121,6 +116,26 @@ def load_job(name: str, store: ContentStore, registry: JobRegistry, contract: st
         dataset_cid=row.dataset_cid,
         genesis=row.genesis_cid,
     )
+
+
+def refuse_other_contract(row: JobRow, contract: str) -> None:
+    """Raise `ChainReset` unless a recorded job is on this contract."""
+    if row.contract != contract:
+        raise ChainReset(
+            f"Job {row.name!r} was opened on contract {row.contract}, but this network's contract is {contract}: the "
+            "chain was reset, or the settings name another network. Go back to that network, or choose another name "
+            "for the job."
+        )
+
+
+def refuse_ended_job(job: OpenJob, number: int, ledger: Ledger) -> None:
+    """Raise `JobEnded` when a job is cancelled or closed and this round of it was never begun."""
+    state = ledger.job(job.job_id).state
+    if state != "open" and not ledger.leases(job.job_id, number, limit=1):
+        raise JobEnded(
+            f"Job {job.name!r} is {state} on chain, so round {number} cannot begin; what was begun may still end. "
+            "Order the rest as a job of another name."
+        )
 
 
 def check_budget(spec: JobSpec, shards: int) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 from atlas.content.store import put_document
 from atlas.spec import TaskSpec
 from chain_bridge.errors import ChainUnreachable
-from chain_bridge.messages import Assignment, Lease, SlotAttempt
+from chain_bridge.messages import Lease, SlotAttempt
 from node_agent.messages import TaskReport
 from resources.jobs import Attempt
 from resources.opening import OpenJob
 from resources.outage import Outage
 from resources.outcomes import LostTask, TaskOutcome, TaskUpdate
+from resources.plans import LeasedTask
 from resources.recalling import recall_results
 from resources.round_on_chain import RoundOnChain
 from resources.scheduling import plan_assignments
@@ -109,9 +110,9 @@ class RoundDrive:
         del self._open[work.slot]
         ended.append(outcome)
 
-    async def _take_over(self, work: Work, lease: Lease, leased: TaskSpec) -> None:
+    async def _take_over(self, work: Work, lease: Lease, leased: LeasedTask) -> None:
         address = await asyncio.to_thread(self._chain.address, lease.node)
-        await self._begin(work, Held(lease.node, address, leased, lease.task), "adopted")
+        await self._begin(work, Held(lease.node, address, leased.task, leased.cid), "adopted")
 
     async def _begin(self, work: Work, held: Held, event: Any) -> None:
         task = held.task
@@ -143,10 +144,10 @@ class RoundDrive:
                 previous[work.slot] = lease.attempt if lease else 0
         if not previous:
             return
-        if await asyncio.to_thread(self._chain.submitted):
+        over = await asyncio.to_thread(self._chain.over)
+        if over is not None:
             for slot in previous:
-                reason = f"round {self._ref.round} is submitted on chain, so nothing more can be assigned"
-                self._end(self._open[slot], LostTask(self._open[slot].draft, reason), ended)
+                self._end(self._open[slot], LostTask(self._open[slot].draft, over), ended)
             return
         await self._hand_out(previous, ended)
 
@@ -157,8 +158,7 @@ class RoundDrive:
         held = {}
         for slot, node in plan:
             held[slot] = await asyncio.to_thread(self._next, self._open[slot], previous[slot] + 1, node, owners[node])
-        items = [Assignment(slot, one.node_id, one.task.attempt, one.task_cid) for slot, one in held.items()]
-        refused = await asyncio.to_thread(self._chain.assign, items) if items else {}
+        refused = await asyncio.to_thread(self._chain.assign, held.values())
         for slot in previous:
             work = self._open[slot]
             if slot in held and slot not in refused:

@@ -1,18 +1,21 @@
 """One round as the contract has it. Blocking: call it from a thread."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
-from atlas.content.store import ContentStore, get_document
-from atlas.errors import ContentError, SpecError
-from atlas.spec import TaskSpec
+from atlas.content.store import ContentStore, put_document
+from atlas.plans import TaskPlan
 from chain_bridge.errors import ContractRefused
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Assignment, ContractConfig, Lease, Node, SlotAttempt
 from resources.jobs import RoundRef
+from resources.plans import LeasedTask, PlanReader
 from resources.scheduling import eligible_nodes
+from resources.work import Held
 
 Item = TypeVar("Item", Assignment, SlotAttempt)
+Piece = TypeVar("Piece")
 Refused = dict[int, str]
 """Slot -> the contract's reason."""
 
@@ -24,20 +27,25 @@ class RoundOnChain:
         self._ledger = ledger
         self._store = store
         self._ref = ref
-        self._tasks: dict[str, TaskSpec | None] = {}
+        self._plans = PlanReader(ref, store)
         self._addresses: dict[int, str] = {}
         self._config: ContractConfig | None = None
 
-    def leases(self) -> dict[int, tuple[Lease, TaskSpec | None]]:
-        """The newest lease of each slot that ever had one, with its TaskSpec, or None where that is unreadable."""
+    def leases(self) -> dict[int, tuple[Lease, LeasedTask | None]]:
+        """The newest lease of each slot that ever had one, with its task, or None where that is unreadable."""
         return {
-            lease.slot: (lease, self._task(lease.task))
+            lease.slot: (lease, self._plans.task(lease))
             for lease in self._ledger.leases(self._ref.job_id, self._ref.round)
         }
 
-    def submitted(self) -> bool:
-        """Whether the round's outcome is on chain, so that nothing more can be assigned."""
-        return self._ledger.round(self._ref.job_id, self._ref.round) is not None
+    def over(self) -> str | None:
+        """Why nothing more can be assigned in this round; None while something can."""
+        if self._ledger.round(self._ref.job_id, self._ref.round) is not None:
+            return f"round {self._ref.round} is submitted on chain, so nothing more can be assigned"
+        state = self._ledger.job(self._ref.job_id).state
+        return (
+            None if state == "open" else f"job {self._ref.job_id} is {state} on chain, so nothing more can be assigned"
+        )
 
     def nodes_fit_for_work(self, now: float) -> list[Node]:
         """The nodes that the contract would give work to, with or without room at this moment."""
@@ -49,47 +57,50 @@ class RoundOnChain:
             self._addresses[node] = self._ledger.node(node).owner
         return self._addresses[node]
 
-    def assign(self, items: Sequence[Assignment]) -> Refused:
-        """Lease slots; a refused item does not keep the others from their leases."""
-        return self._write(self._ledger.assign_batch, items)
+    def assign(self, held: Iterable[Held]) -> Refused:
+        """Lease slots, each batch under a plan of its tasks; a refused item does not keep the others from theirs.
 
-    def complete(self, items: Sequence[SlotAttempt]) -> Refused:
-        """Record that results are in, which is what a node is paid for."""
-        return self._write(self._ledger.complete_batch, items)
-
-    def release(self, items: Sequence[SlotAttempt]) -> Refused:
-        """End leases that lead nowhere."""
-        return self._write(self._ledger.release_batch, items)
-
-    def _write(self, message: Callable[[int, int, list[Item]], Any], items: Sequence[Item]) -> Refused:
-        """The contract takes a batch whole or not at all; what it refuses is sent again item by item."""
+        Slots go in order: neighbours share a record on chain, so that a batch of neighbours costs the least gas.
+        """
         refused: Refused = {}
-        for chunk in chunks(items, self._settings().max_batch):
-            try:
-                message(self._ref.job_id, self._ref.round, list(chunk))
-            except ContractRefused as refusal:
-                if len(chunk) == 1:
-                    refused[chunk[0].slot] = refusal.reason
-                    continue
-                for item in chunk:
-                    refused.update(self._write(message, [item]))
+        for batch in self._batches(held, lambda one: one.task.slot):
+            plan = put_document(self._store, TaskPlan.over([one.task for one in batch]))
+            items = [Assignment(one.task.slot, one.node_id, one.task.attempt) for one in batch]
+            refused |= self._send(partial(self._ledger.assign_batch, plan=plan), items)
         return refused
+
+    def complete(self, items: Iterable[SlotAttempt]) -> Refused:
+        """Record that results are in, which is what a node is paid for."""
+        return self._send_batches(self._ledger.complete_batch, items)
+
+    def release(self, items: Iterable[SlotAttempt]) -> Refused:
+        """End leases that lead nowhere."""
+        return self._send_batches(self._ledger.release_batch, items)
+
+    def _send_batches(self, message: Callable[..., Any], items: Iterable[SlotAttempt]) -> Refused:
+        refused: Refused = {}
+        for batch in self._batches(items, lambda item: item.slot):
+            refused |= self._send(message, batch)
+        return refused
+
+    def _batches(self, items: Iterable[Piece], slot: Callable[[Piece], int]) -> Iterator[list[Piece]]:
+        """Pieces that the contract takes at once, by slot."""
+        ordered, most = sorted(items, key=slot), self._settings().max_batch
+        for start in range(0, len(ordered), most):
+            yield ordered[start : start + most]
+
+    def _send(self, message: Callable[..., Any], items: list[Item]) -> Refused:
+        """The contract takes a batch whole or not at all; what it refuses is sent again in halves."""
+        try:
+            message(job=self._ref.job_id, round=self._ref.round, items=items)
+        except ContractRefused as refusal:
+            if len(items) == 1:
+                return {items[0].slot: refusal.reason}
+            middle = len(items) // 2
+            return self._send(message, items[:middle]) | self._send(message, items[middle:])
+        return {}
 
     def _settings(self) -> ContractConfig:
         if self._config is None:
             self._config = self._ledger.config()
         return self._config
-
-    def _task(self, cid: str) -> TaskSpec | None:
-        if cid not in self._tasks:
-            try:
-                self._tasks[cid] = get_document(self._store, cid, TaskSpec)
-            except (ContentError, SpecError):
-                self._tasks[cid] = None  # not ours, or of another home: no work of this run
-        return self._tasks[cid]
-
-
-def chunks(items: Sequence[Item], most: int) -> Iterator[Sequence[Item]]:
-    """Cut a sequence into pieces of at most so many items."""
-    for start in range(0, len(items), most):
-        yield items[start : start + most]

@@ -1,8 +1,9 @@
 """The steps of a round between its nodes' work: each is one function that an asset calls."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from atlas.aggregation.aggregate import aggregate_round
 from atlas.aggregation.gates import Refusal, check_adapter, reference_schema
@@ -10,28 +11,40 @@ from atlas.content.store import ContentStore, get_document, put_document
 from atlas.errors import AggregationError
 from atlas.manifests import AcceptedUpdate, Checkpoint, Receipt, RoundManifest, ShardManifest
 from atlas.spec import JobSpec, TaskSpec
+from atlas.verification.contribution import rows_to_sample
+from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Ledger
 from resources.errors import QuorumError, RoundOrderError
 from resources.jobs import JobRegistry
 from resources.opening import OpenJob
 from resources.outcomes import CompletedTask, TaskOutcome
 from resources.receiving import Gate
+from resources.submissions import recorded_checkpoint
 
 
 def base_checkpoint(job: OpenJob, number: int, ledger: Ledger) -> str:
     """CID of the Checkpoint that a round starts from: round 0's, or what the chain has of the round before.
 
-    Raises `RoundOrderError` when the round before has not ended.
+    While the submission of the round before is on its way, it is what the outbox has recorded. Raises
+    `RoundOrderError` when the round before has not ended.
     """
     if number == 1:
         return job.genesis
-    previous = ledger.round(job.job_id, number - 1)
-    if previous is None:
+    chain_answers = True
+    try:
+        previous = ledger.round(job.job_id, number - 1)
+    except ChainUnreachable:
+        previous, chain_answers = None, False
+    if previous is not None:
+        return previous.checkpoint
+    recorded = recorded_checkpoint(ledger, job.job_id, number - 1, chain_answers)
+    if recorded is None:
         raise RoundOrderError(
-            f"Round {number} of job {job.name!r} starts from round {number - 1}, which is not submitted on chain. "
-            f"Run round {number - 1} first."
+            f"Round {number} of job {job.name!r} starts from round {number - 1}, which is not submitted on chain"
+            + ("." if chain_answers else ", as far as is known here while the chain does not answer.")
+            + f" Run round {number - 1} first."
         )
-    return previous.checkpoint
+    return recorded
 
 
 def training_tasks(job: OpenJob, number: int, base: str, shards: Collection[str] | None = None) -> list[TaskSpec]:
@@ -43,10 +56,19 @@ def training_tasks(job: OpenJob, number: int, base: str, shards: Collection[str]
     ]
 
 
-def evaluation_task(job: OpenJob, number: int, base: str, checkpoint: str) -> TaskSpec:
-    """The first attempt at judging a round's checkpoint and its base on the held-out rows."""
+def evaluation_task(
+    job: OpenJob, number: int, base: str, checkpoint: str, without: Mapping[str, str] | None = None
+) -> TaskSpec:
+    """The first attempt at judging a round's checkpoint and its base on the held-out rows.
+
+    `without` adds, by shard, the checkpoints that leave out one update each (`scoring.checkpoints_without`); they are
+    judged on a sample of the rows.
+    """
     task = _task(job, number, base, "evaluate", job.evaluation_slot, job.dataset.holdout)
-    return task.model_copy(update={"shard": None, "checkpoints": [base, checkpoint]})
+    changes: dict[str, Any] = {"shard": None, "checkpoints": [base, checkpoint]}
+    if without:
+        changes |= {"checkpoints": [base, checkpoint, *without.values()], "sample_rows": rows_to_sample(len(without))}
+    return task.model_copy(update=changes)
 
 
 def _task(job: OpenJob, number: int, base: str, kind: str, slot: int, data: ShardManifest) -> TaskSpec:
@@ -150,7 +172,7 @@ class Evaluation:
 
 def evaluation_result(job: OpenJob, outcome: CompletedTask) -> Evaluation:
     """What an evaluation found."""
-    before, after = (outcome.receipt.metrics[cid] for cid in outcome.task.checkpoints)
+    before, after = (outcome.receipt.metrics[cid] for cid in outcome.task.checkpoints[:2])
     return Evaluation(before, after, no_worse(before["loss"], after["loss"], job.spec.evaluation.tolerance))
 
 

@@ -1,113 +1,141 @@
-"""The end of a round: evidence, its Merkle root on chain, and the payout. Every step asks the chain first."""
+"""The end of a round: evidence, its Merkle root on chain, and the payout.
 
-from collections import Counter
-from collections.abc import Collection
+What goes to the chain is recorded in the outbox first, so a chain that is away delays the payout and nothing else.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import stamina
 
 from atlas.content.store import ContentStore, put_document
-from atlas.manifests import RejectedUpdate, RoundEvidence, TaskRecord
+from atlas.manifests import RoundEvidence, ScoringMethod
 from atlas.verification.evidence import evidence_root
-from chain_bridge.errors import ChainUnreachable, ContractRefused
+from chain_bridge.errors import ChainUnreachable, ContractRefused, OutcomeUnknown
 from chain_bridge.ledger import Ledger
-from chain_bridge.messages import NodeCount, RegisteredModel
+from chain_bridge.messages import RegisteredModel, Round, Share
 from resources.errors import SettlementError
-from resources.jobs import Attempt, JobRegistry
+from resources.jobs import JobRegistry
 from resources.opening import OpenJob
+from resources.payouts import Payout, payouts_of
+from resources.round_evidence import build_evidence
+from resources.submissions import newest_submission, record_settle, record_submission
 
-CHAIN_PATIENCE_SECONDS = 600.0
+log = logging.getLogger(__name__)
+
+CHAIN_PATIENCE_SECONDS = 60.0
+State = Literal["settled", "due", "disputed", "pending"]
 
 
 @dataclass(frozen=True)
 class Settlement:
-    """How a round was paid. A transaction is None when an earlier run sent it, or when it is not due yet."""
+    """How a round is paid. A transaction is None when it is not in a block yet, or when somebody else sent it."""
 
     evidence: str
     """CID of the RoundEvidence."""
     root: str
     """The Merkle root over the evidence, in hex."""
     leaf_count: int
-    per_node: list[NodeCount]
-    payouts: dict[str, int]
-    """Address -> micro-units credited, or to be credited after the challenge window."""
+    scoring: ScoringMethod
+    per_node: list[Payout]
+    """By node id: what each is credited, or will be."""
+    state: State
+    """`due`: from `due_at` on, the end of the challenge window. `disputed`: a challenge is open. `pending`: the chain
+    does not answer; what it must be told waits in the outbox."""
+    due_at: int | None
+    """Unix seconds; None before the submission is on chain."""
+    backlog: int
+    """Messages that wait in the outbox."""
     submit_tx: str | None
     settle_tx: str | None
-    settled: bool
-    """False while the challenge window is open; call again after it."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the nodes have their credit."""
+        return self.state == "settled"
+
+    @property
+    def payouts(self) -> dict[str, int]:
+        """Address -> micro-units credited, or to be credited."""
+        return {one.address: one.amount for one in self.per_node}
 
 
-@stamina.retry(on=ChainUnreachable, attempts=None, timeout=CHAIN_PATIENCE_SECONDS, wait_initial=1.0, wait_max=30.0)
 def settle_round(
-    job: OpenJob, number: int, checkpoint: str, store: ContentStore, registry: JobRegistry, ledger: Ledger
+    job: OpenJob,
+    number: int,
+    checkpoint: str,
+    store: ContentStore,
+    registry: JobRegistry,
+    ledger: Ledger,
+    patience_seconds: float = CHAIN_PATIENCE_SECONDS,
+    clock: Callable[[], float] = time.time,
 ) -> Settlement:
     """Submit a round's evidence and credit its nodes; what is done already is left as it is.
 
-    A chain that does not answer is asked again for ten minutes. Raises `SettlementError` when the chain has other
-    results of the round than this coordinator.
+    A chain that does not answer for `patience_seconds` leaves the settlement `pending`: the outbox sends it with
+    whatever the chain is told next, or at the next start. Call again to see how it went. Raises `SettlementError` when
+    the chain has other results of the round than this coordinator, or refuses these.
     """
-    evidence = build_evidence(job, number, checkpoint, registry, ledger)
-    root = evidence_root(evidence)
+    evidence = build_evidence(job, number, checkpoint, store, registry, ledger)
     cid = put_document(store, evidence)
-    counts = Counter(record.node_id for record in evidence.records)
-    per_node = [NodeCount(node, counts[node]) for node in sorted(counts)]
-    submitted, submit_tx = ledger.round(job.job_id, number), None
-    if submitted is None:
-        leaves = len(evidence.records)
-        submit_tx = ledger.submit_round(job.job_id, number, root, leaves, checkpoint, cid, per_node).hash
-        submitted = ledger.round(job.job_id, number)
-    if submitted is None or (submitted.root, submitted.checkpoint) != (root, checkpoint):
-        raise SettlementError(
-            f"Round {number} of job {job.name!r} is on chain as {submitted}, but this coordinator has root "
-            f"{root.hex()} and checkpoint {checkpoint}. What is on chain stays; find out which run submitted it."
-        )
-    settle_tx = None if submitted.settled_at is not None else _settle(job, number, ledger)
+    on_chain, settle_tx = None, None
+    try:
+        for attempt in _patiently(patience_seconds):
+            with attempt:
+                on_chain = _submitted(job, evidence, cid, ledger)
+                if on_chain.settled_at is None and _is_due(on_chain, clock()):
+                    settle_tx = _settle(job.job_id, number, ledger)
+                    on_chain = ledger.round(job.job_id, number) or on_chain
+    except OutcomeUnknown:
+        pending = True  # what is under way is in the outbox
+    except ChainUnreachable:
+        pending = True
+        _record_all(evidence, cid, on_chain, ledger)
+    else:
+        pending = False
+    submission = newest_submission(ledger, job.job_id, number)
     return Settlement(
         evidence=cid,
-        root=root.hex(),
+        root=evidence_root(evidence).hex(),
         leaf_count=len(evidence.records),
-        per_node=per_node,
-        payouts=_payouts(per_node, job.spec.payment.reward_per_task, ledger),
-        submit_tx=submit_tx,
+        scoring=evidence.scoring,
+        per_node=payouts_of(evidence, job.spec.payment.reward_per_task, on_chain, store),
+        state="pending" if pending or on_chain is None else _state(on_chain),
+        due_at=on_chain.settle_from if on_chain else None,
+        backlog=ledger.backlog().undecided,
+        submit_tx=submission.tx.hash if submission and submission.tx else None,
         settle_tx=settle_tx,
-        settled=settle_tx is not None or submitted.settled_at is not None,
     )
 
 
-def build_evidence(job: OpenJob, number: int, checkpoint: str, registry: JobRegistry, ledger: Ledger) -> RoundEvidence:
-    """The tasks of a round as they ended; raises `SettlementError` unless the chain completed exactly these."""
-    attempts = registry.attempts(job.round(number))
-    completed = [attempt for attempt in attempts if attempt.state == "completed"]
-    on_chain = {
-        (lease.slot, lease.attempt, lease.node, lease.task)
-        for lease in ledger.leases(job.job_id, number)
-        if lease.state == "completed"
-    }
-    known = {(one.slot, one.attempt, one.node_id, one.task_cid) for one in completed}
-    if known != on_chain or not known:
-        raise SettlementError(
-            f"Round {number} of job {job.name!r}: the chain has completed {_slots(on_chain)}, this coordinator has "
-            f"the results of {_slots(known)}. Run the round again; it takes over what is missing."
-        )
-    return RoundEvidence(
-        contract=job.contract,
-        job_id=job.job_id,
-        round=number,
-        checkpoint=checkpoint,
-        records=[_record(job, one) for one in completed],
-        rejected=[_rejected(job, one) for one in attempts if one.gate],
-    )
+def settle_due(jobs: Iterable[int], ledger: Ledger, now: float) -> list[tuple[int, int]]:
+    """Settle every submitted round of these jobs whose challenge window is over; which (job, round) were settled.
+
+    What the contract refuses is passed over, with a warning in the log.
+    """
+    rounds = [one for job in jobs for one in ledger.rounds(job)]
+    due = [one for one in rounds if one.settled_at is None and _is_due(one, now)]
+    return [(one.job, one.round) for one in due if _settle(one.job, one.round, ledger)]
 
 
 def publish_model(job: OpenJob, number: int, checkpoint: str, ledger: Ledger) -> None:
     """Register a round's checkpoint under the job's name, with the round as its version; once.
 
-    Raises `SettlementError` when the name and version stand for something else.
+    While the chain does not answer, this waits in the outbox. Raises `SettlementError` when the name and version stand
+    for something else.
     """
-    known = _model(job.name, number, ledger)
-    if known is None:
-        ledger.register_model(job.name, number, checkpoint, job.job_id, parent=job.model_cid)
-    elif known.cid != checkpoint:
+    try:
+        known = _model(job.name, number, ledger)
+        if known is None:
+            ledger.register_model(job.name, number, checkpoint, job.job_id, parent=job.model_cid)
+    except ChainUnreachable:
+        later = ledger.later(f"register-model:{job.name}:{number}:{checkpoint}")
+        later.register_model(job.name, number, checkpoint, job.job_id, parent=job.model_cid)
+        return
+    if known is not None and known.cid != checkpoint:
         raise SettlementError(
             f"Model {job.name} {number} is registered as {known.cid} by job {known.job}, so {checkpoint} cannot bear "
             "that name. Choose another name for the job."
@@ -119,45 +147,87 @@ def _model(name: str, version: int, ledger: Ledger) -> RegisteredModel | None:
     return found[0] if found and found[0].version == version else None
 
 
-def _settle(job: OpenJob, number: int, ledger: Ledger) -> str | None:
-    """The transaction that credits the nodes; None when it is not due yet, or somebody else has sent it."""
+def _submitted(job: OpenJob, evidence: RoundEvidence, cid: str, ledger: Ledger) -> Round:
+    """The round as it is on chain, submitted now if it was not."""
+    on_chain = ledger.round(job.job_id, evidence.round)
+    if on_chain is None:
+        _record_submission(evidence, cid, ledger)
+        ledger.flush()
+        on_chain = ledger.round(job.job_id, evidence.round)
+    root, checkpoint = evidence_root(evidence), evidence.checkpoint
+    if on_chain is None:
+        entry = newest_submission(ledger, job.job_id, evidence.round)
+        raise SettlementError(
+            f"Round {evidence.round} of job {job.name!r} was not accepted by the chain: "
+            f"{entry and (entry.error or entry.state)}. Run the round again; it takes over what is missing."
+        )
+    if (on_chain.root, on_chain.checkpoint) != (root, checkpoint):
+        raise SettlementError(
+            f"Round {evidence.round} of job {job.name!r} is on chain as {on_chain}, but this coordinator has root "
+            f"{root.hex()} and checkpoint {checkpoint}. What is on chain stays; find out which run submitted it."
+        )
+    return on_chain
+
+
+def _record_all(evidence: RoundEvidence, cid: str, on_chain: Round | None, ledger: Ledger) -> None:
+    """Leave to the outbox what the chain could not be told.
+
+    A settlement that comes before the end of the challenge window is refused, and sent again by `settle_due`.
+    """
+    if on_chain is None:
+        newest = newest_submission(ledger, evidence.job_id, evidence.round)
+        if newest is None or newest.state != "landed":
+            _record_submission(evidence, cid, ledger)
+    if on_chain is None or on_chain.settled_at is None:
+        record_settle(ledger, evidence.job_id, evidence.round)
+
+
+def _patiently(seconds: float) -> Iterable[stamina.Attempt]:
+    """Attempts for as long as the chain may stay away; a single one for 0."""
+    return stamina.retry_context(
+        on=lambda error: isinstance(error, ChainUnreachable) and not isinstance(error, OutcomeUnknown),
+        attempts=None if seconds else 1,
+        timeout=seconds or None,
+        wait_initial=0.5,
+        wait_max=10.0,
+    )
+
+
+def _state(on_chain: Round) -> State:
+    if on_chain.settled_at is not None:
+        return "settled"
+    return "disputed" if on_chain.open_challenges else "due"
+
+
+def _record_submission(evidence: RoundEvidence, cid: str, ledger: Ledger) -> None:
+    record_submission(
+        ledger,
+        evidence.job_id,
+        evidence.round,
+        lambda later: later.submit_round(
+            job=evidence.job_id,
+            round=evidence.round,
+            root=evidence_root(evidence),
+            leaf_count=len(evidence.records),
+            checkpoint=evidence.checkpoint,
+            evidence=cid,
+            per_node=[Share(one.node_id, one.count, one.bps) for one in evidence.per_node],
+        ),
+    )
+
+
+def _is_due(one: Round, now: float) -> bool:
+    """Without a challenge window the block of the submission is due itself, whatever our clock says."""
+    return one.open_challenges == 0 and one.settle_from <= max(now, one.submitted_at)
+
+
+def _settle(job: int, number: int, ledger: Ledger) -> str | None:
+    """The transaction that credits the nodes; None when the contract refuses it.
+
+    It does while the round is not due by its own clock, or the contract is paused, or somebody else was first.
+    """
     try:
-        return ledger.settle(job.job_id, number).hash
-    except ContractRefused:
-        outcome = ledger.round(job.job_id, number)
-        if (outcome is not None and outcome.settled_at is not None) or ledger.config().challenge_seconds:
-            return None
-        raise
-
-
-def _payouts(per_node: list[NodeCount], reward: int, ledger: Ledger) -> dict[str, int]:
-    return {ledger.node(share.node).owner: share.count * reward for share in per_node}
-
-
-def _record(job: OpenJob, attempt: Attempt) -> TaskRecord:
-    return TaskRecord(
-        slot=attempt.slot,
-        shard=_shard(job, attempt.slot),
-        node_id=attempt.node_id,
-        attempt=attempt.attempt,
-        receipt=attempt.receipt_cid or "",
-        result=attempt.result_cid or "",
-    )
-
-
-def _rejected(job: OpenJob, attempt: Attempt) -> RejectedUpdate:
-    return RejectedUpdate(
-        shard=_shard(job, attempt.slot) or "evaluation",
-        node_id=attempt.node_id,
-        attempt=attempt.attempt,
-        gate=attempt.gate or "",
-        reason=attempt.reason or "",
-    )
-
-
-def _shard(job: OpenJob, slot: int) -> str | None:
-    return None if slot == job.evaluation_slot else job.dataset.shards[slot].key
-
-
-def _slots(items: Collection[tuple[int, int, int, str]]) -> str:
-    return ", ".join(f"slot {slot} attempt {attempt}" for slot, attempt, _, _ in sorted(items)) or "nothing"
+        return ledger.settle(job, number).hash
+    except ContractRefused as refusal:
+        log.warning("round %d of job %d is not settled now: %s", number, job, refusal.reason)
+        return None

@@ -14,6 +14,7 @@ import psutil
 
 from atlas.errors import AtlasError
 from atlas.home import AtlasHome
+from chain_bridge.networks import EMBEDDED
 from resources.local_network import change_lock, users_lock
 from resources.local_parts import LocalParts
 from resources.locks import exclusive, is_free, try_exclusive
@@ -35,10 +36,10 @@ def main() -> None:
     home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, _stop)
     with exclusive(home.root / "supervisor.lock"):  # one at a time: an older one may still be stopping
-        parts = LocalParts(home, arguments.agents, arguments.threads)
+        parts = LocalParts(home, arguments.agents, arguments.threads, arguments.chain)
         try:
             addresses = parts.start()
-            _announce(home, addresses)
+            _announce(home, addresses, arguments.chain)
             log.info("ready: %s", addresses.network.url)
             keeper = Keeper(parts.children, lambda name: arguments.restart_agents or not name.startswith("node-"))
             _watch(keeper, _AbandonedSince(home), arguments.abandoned_seconds)
@@ -76,8 +77,8 @@ class _AbandonedSince:
         return now - self._used
 
 
-def _announce(home: AtlasHome, addresses: Addresses) -> None:
-    network = LocalNetwork(**dict(addresses), pid=os.getpid(), started=psutil.Process().create_time())
+def _announce(home: AtlasHome, addresses: Addresses, chain: str) -> None:
+    network = LocalNetwork(**dict(addresses), chain=chain, pid=os.getpid(), started=psutil.Process().create_time())
     write_atomically(home.network_file, network.model_dump_json(indent=2))
 
 
@@ -90,6 +91,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--home", type=Path, required=True, help="the coordinator's folder, $ATLAS_HOME")
     parser.add_argument("--agents", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads per task")
+    parser.add_argument("--chain", default=EMBEDDED, help="the name of a network to use instead of an embedded chain")
     restart = os.environ.get(RESTART_VARIABLE, "1") != "0"
     parser.add_argument("--restart-agents", action=argparse.BooleanOptionalAction, default=restart)
     parser.add_argument("--abandoned-seconds", type=float, default=60.0, help="stop when unused for so long")

@@ -7,6 +7,7 @@ from atlas.spec import TaskSpec
 from chain_bridge.messages import Lease
 from node_agent.messages import TaskReport
 from resources.outcomes import CompletedTask
+from resources.plans import LeasedTask
 
 
 @dataclass(frozen=True)
@@ -89,17 +90,17 @@ class Step(Enum):
     """The chain has its slot as completed, and the result cannot be had."""
 
 
-def next_step(work: Work, lease: Lease | None, leased: TaskSpec | None) -> Step:
-    """Decide from the chain's lease of the task's slot, and the TaskSpec that the lease names (None if unreadable)."""
+def next_step(work: Work, lease: Lease | None, leased: LeasedTask | None) -> Step:
+    """Decide from the chain's lease of the task's slot, and the task that it stands for (None if unreadable)."""
     if lease is None:
         return Step.ASSIGN
-    if work.result is not None and work.result.task_cid == lease.task:
+    if work.result is not None and leased is not None and work.result.task_cid == leased.cid:
         if lease.state == "completed":
             return Step.DELIVER
         if lease.state == "active":  # past its deadline or not: it counts while nobody else holds the slot
             return Step.COMPLETE
-    same_work = leased is not None and leased.task_id == work.draft.task_id
-    held = work.held is not None and work.held.task_cid == lease.task
+    same_work = leased is not None and leased.task.task_id == work.draft.task_id
+    held = work.held is not None and leased is not None and work.held.task_cid == leased.cid
     if lease.state == "completed":
         if not same_work or (held and work.failed):
             return Step.GIVE_UP

@@ -88,5 +88,11 @@ def _put(key: str, shard: Shard, spool: RowSpool, store: ContentStore, cache: Pa
         size = file.tell()
     labels = Counter(label for row in shard.rows if (label := spool.labels[row]) is not None)
     return ShardManifest(
-        key=key, cid=cid, rows=len(shard.rows), bytes=size, value=shard.value, labels=dict(sorted(labels.items()))
+        key=key,
+        cid=cid,
+        rows=len(shard.rows),
+        bytes=size,
+        tokens=sum(spool.tokens[row] for row in shard.rows),
+        value=shard.value,
+        labels=dict(sorted(labels.items())),
     )

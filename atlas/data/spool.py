@@ -30,6 +30,7 @@ class RowSpool:
         self._ends = array("Q", [0])
         self._known: dict[str | None, str | None] = {}
         self.labels: list[str | None] = []
+        self.tokens = array("L")
         self.strata: dict[str, Stratum] = {}
 
     def append(self, row: EncodedRow) -> None:
@@ -38,6 +39,7 @@ class RowSpool:
         stratum.ranks.append(holdout_rank(self._seed, len(stratum.rows), row.line))
         stratum.rows.append(len(self))
         self.labels.append(self._known.setdefault(row.label, row.label))
+        self.tokens.append(row.tokens)
         self._file.write(row.line)
         self._ends.append(self._ends[-1] + len(row.line))
 

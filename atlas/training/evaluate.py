@@ -17,23 +17,34 @@ from atlas.training.progress import Progress
 from atlas.training.rows import read_rows
 from atlas.training.runtime import autocast, environment, prepare_runtime
 
+RIVALS_FROM = 2
+"""The place of the first rival among the adapters."""
+
 
 @dataclass(frozen=True)
 class EvaluateRequest:
-    """`adapters` pairs a checkpoint's CID with its adapter file; None stands for the untrained adapter."""
+    """`adapters` pairs a checkpoint's CID with its adapter file; None stands for the untrained adapter.
+
+    The first is the base, the second the checkpoint in question, and the others are its rivals: they are compared with
+    it, on `sample_rows` of the rows when that is given.
+    """
 
     spec: JobSpec
     model: ModelManifest
     rows: Path
     adapters: list[tuple[str, Path | None]]
     cache: Path
+    sample_rows: int | None = None
     device: str | None = None
     threads: int | None = None
 
 
 @dataclass(frozen=True)
 class EvaluateResult:
-    """Metrics per checkpoint CID: loss, accuracy, macro_f1 and rows; or loss, perplexity and rows."""
+    """Metrics per checkpoint CID: loss, accuracy, macro_f1 and rows; or loss, perplexity and rows.
+
+    A rival has `reference_loss` besides: that of the second checkpoint on the rival's rows.
+    """
 
     metrics: dict[str, dict[str, float]]
     environment: Environment
@@ -56,20 +67,28 @@ def evaluate(
     untrained = {name: parameter.detach().clone() for name, parameter in adapter_parameters(model).items()}
 
     # Rows of like length share a batch, which saves padding; each row's score is its own, whatever its neighbours.
-    examples = sorted(task.encode_rows(rows, adapted.tokenizer, spec), key=lambda example: len(example.tokens))
+    examples = task.encode_rows(rows, adapted.tokenizer, spec)
+    by_length = sorted(range(len(examples)), key=lambda row: len(examples[row].tokens))
+    sample = set(spread(len(examples), request.sample_rows or len(examples)))
+    sampled = [row for row in by_length if row in sample]
+    plan = [
+        (name, adapter, by_length if place < RIVALS_FROM else sampled)
+        for place, (name, adapter) in enumerate(request.adapters)
+    ]
     size = spec.evaluation.batch_size
-    batches = [examples[first : first + size] for first in range(0, len(examples), size)]
-    steps, step, rows_seen, tokens_seen = len(batches) * len(request.adapters), 0, 0, 0
+    steps, step, rows_seen, tokens_seen = sum(-(-len(order) // size) for _, _, order in plan), 0, 0, 0
 
     metrics: dict[str, dict[str, float]] = {}
-    for name, adapter in request.adapters:
+    reference: dict[int, RowScore] = {}
+    for place, (name, adapter, order) in enumerate(plan):
         if adapter is None:
             set_adapter(model, untrained, "untrained adapter")
         else:
             load_adapter(model, adapter)
         scores: list[RowScore] = []
-        for batch_examples in batches:
+        for first in range(0, len(order), size):
             started = clock()
+            batch_examples = [examples[row] for row in order[first : first + size]]
             batch = pad_batch(batch_examples, adapted.padding_id, device)
             with torch.inference_mode(), autocast(device, precision):
                 logits = task.forward(model, batch)
@@ -83,4 +102,14 @@ def evaluate(
         if not all(math.isfinite(score.loss) for score in scores):
             raise TrainingError(f"The checkpoint {name} gives a loss that is not a number; its adapter has diverged.")
         metrics[name] = {**task.metrics(scores), "rows": float(len(scores))}
+        if place == RIVALS_FROM - 1:
+            reference = dict(zip(order, scores, strict=True))
+        elif place >= RIVALS_FROM:
+            metrics[name]["reference_loss"] = task.metrics([reference[row] for row in order])["loss"]
     return EvaluateResult(metrics, environment(device, precision))
+
+
+def spread(rows: int, wanted: int) -> list[int]:
+    """Evenly spaced places among so many rows, all of them when not fewer are wanted."""
+    wanted = min(rows, wanted)
+    return [place * rows // wanted for place in range(wanted)]

@@ -5,9 +5,15 @@ import rfc8785
 from atlas.manifests import RoundEvidence
 from atlas.verification.merkle import merkle_root
 
+LEAF_FIELDS = {"slot", "shard", "node_id", "attempt", "receipt", "result"}
+
 
 def evidence_leaves(evidence: RoundEvidence) -> list[bytes]:
-    """Canonical JSON per record, in slot order; a proof for one leaf cannot be replayed for any other."""
+    """Canonical JSON per record, in slot order; a proof for one leaf cannot be replayed for any other.
+
+    A leaf says what was done: the contract reads it when somebody disputes the result. How the result was valued
+    stands in the evidence, whose CID is on chain beside the root.
+    """
     records = sorted(evidence.records, key=lambda record: record.slot)
     return [
         rfc8785.dumps(
@@ -18,7 +24,7 @@ def evidence_leaves(evidence: RoundEvidence) -> list[bytes]:
                 "checkpoint": evidence.checkpoint,
                 "index": index,
                 "leaf_count": len(records),
-                "record": record.model_dump(mode="json"),
+                "record": record.model_dump(mode="json", include=LEAF_FIELDS),
             }
         )
         for index, record in enumerate(records)

@@ -54,6 +54,10 @@ def _verify_result(receipt: Receipt, task: TaskSpec) -> None:
             f"The receipt of evaluation task {task.task_id} has metrics of {sorted(receipt.metrics)}, "
             f"expected {sorted(task.checkpoints)}."
         )
+    rivals = set(task.checkpoints[2:])
     for checkpoint, metrics in sorted(receipt.metrics.items()):
-        if "loss" not in metrics or not all(math.isfinite(value) for value in metrics.values()):
-            raise VerificationError(f"The metrics of checkpoint {checkpoint} lack a finite loss: {metrics}.")
+        needed = {"loss", "reference_loss"} if checkpoint in rivals else {"loss"}
+        if not needed <= metrics.keys() or not all(math.isfinite(value) for value in metrics.values()):
+            raise VerificationError(
+                f"The metrics of checkpoint {checkpoint} lack a finite {' or '.join(sorted(needed))}: {metrics}."
+            )

@@ -2,7 +2,7 @@
 
 import typer
 
-from atlas_pipelines.cli import job, model, run, up, verify
+from atlas_pipelines.cli import chain, job, model, run, up, verify
 from atlas_pipelines.cli.output import CleanErrors
 
 app = typer.Typer(
@@ -14,5 +14,6 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("up")(up.up)
 app.command("verify")(verify.verify)
+app.add_typer(chain.app, name="chain")
 app.add_typer(job.app, name="job")
 app.add_typer(model.app, name="model")

@@ -15,7 +15,7 @@ from atlas.content.local import LocalStore
 from atlas.home import AtlasHome
 from atlas.spec import JobSpec
 from atlas_pipelines.cli.logs import log_to_file
-from atlas_pipelines.cli.network import using_network
+from atlas_pipelines.cli.network import Chain, using_network
 from atlas_pipelines.cli.output import notes_console, print_json, results_console
 from atlas_pipelines.cli.signals import stop_on_signals
 from atlas_pipelines.cli.tables import print_summary
@@ -42,6 +42,7 @@ def run(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Change a field of the spec, such as training.steps=10.")
     ] = None,
+    chain: Chain = None,
     json: Annotated[bool, typer.Option("--json", help="End with one JSON object on stdout.")] = False,
 ) -> None:
     """Train a job and show what each round brought. A job that is run again goes on where it stopped."""
@@ -51,7 +52,7 @@ def run(
     console = notes_console()
     stop_on_signals()
     try:
-        summary, denomination = train(order, config, agents, threads, console)
+        summary, denomination = train(order, config, agents, threads, console, chain)
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as interrupt:
         console.print("Stopped. Run the same command again to go on where it stopped.")
         raise typer.Exit(INTERRUPTED) from interrupt
@@ -61,14 +62,16 @@ def run(
         print_summary(summary, denomination, results_console())
 
 
-def train(order: JobSpec, config: LaunchConfig, agents: int, threads: int, console: Console) -> tuple[Summary, str]:
+def train(
+    order: JobSpec, config: LaunchConfig, agents: int, threads: int, console: Console, chain: str | None = None
+) -> tuple[Summary, str]:
     """Run every round that is not settled yet; the job's state, and the denomination that it is paid in."""
     started, home = time.monotonic(), AtlasHome.from_environment()
     prepare_dagster_home(home, os.environ)
     log_to_file(home.logs / "atlas.log")
     registry = JobRegistry(home.jobs_database)
     with (
-        using_network(home, agents, threads) as addresses,
+        using_network(home, agents, threads, chain) as addresses,
         dg.DagsterInstance.get() as instance,
         Watching(console) as watching,
     ):

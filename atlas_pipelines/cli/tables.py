@@ -21,7 +21,8 @@ def print_summary(summary: Summary, denomination: str, console: Console) -> None
 def rounds_table(summary: Summary) -> Table:
     """One line for the untrained model and one per round."""
     names = sorted({name for one in summary.rounds for name in one.metrics} - {"rows"})
-    table = Table(title=f"job {summary.job}", title_justify="left", box=None, pad_edge=False)
+    state = "" if summary.state == "open" else f", {summary.state}"
+    table = Table(title=f"job {summary.job}{state}", title_justify="left", box=None, pad_edge=False)
     table.add_column("round")
     for name in names:
         table.add_column(name, justify="right")

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from atlas.home import AtlasHome
-from atlas_pipelines.cli.network import using_network
+from atlas_pipelines.cli.network import Chain, using_network
 from atlas_pipelines.cli.output import results_console
 from atlas_pipelines.cli.signals import stop_on_signals
 from atlas_pipelines.dagster_home import prepare_dagster_home
@@ -27,6 +27,7 @@ def up(
     agents: Annotated[int, typer.Option(min=1, help="Local agents.")] = 2,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads per task of a local agent.")] = 1,
     port: Annotated[int, typer.Option(min=1, max=65535, help="The web server's port on this machine.")] = 3000,
+    chain: Chain = None,
 ) -> None:
     """Keep chain, message server, agents and Dagster running until Ctrl-C. Runs that the UI launches use them."""
     home, console = AtlasHome.from_environment(), results_console()
@@ -34,7 +35,7 @@ def up(
     stop_on_signals()
     dagster_home = prepare_dagster_home(home, os.environ)
     try:
-        with using_network(home, agents, threads) as addresses, ExitStack() as running:
+        with using_network(home, agents, threads, chain) as addresses, ExitStack() as running:
             children = [_start(running, home, *command) for command in _commands(port)]
             children[0].wait_for(lambda: _answers(port), START_SECONDS)
             console.print(f"Dagster    http://127.0.0.1:{port}   (its folder is {dagster_home})", soft_wrap=True)

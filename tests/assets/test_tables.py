@@ -1,7 +1,8 @@
-from assets.tables import metrics_table, table, updates_table
+from assets.tables import metrics_table, payouts_table, table, updates_table
 from atlas.content.cid import cid_of_bytes
 from atlas.manifests import DatasetManifest, Environment, Receipt, ShardManifest, TrainingPoint
 from resources.jobs import Attempt
+from resources.payouts import Payout
 
 CID = cid_of_bytes(b"any")
 SHARDS = [ShardManifest(key=f"s00{index}", cid=CID, rows=10 + index, bytes=100) for index in range(3)]
@@ -48,6 +49,16 @@ def test_a_metric_that_only_one_side_has_is_left_open():
         {"metric": "accuracy", "base": "", "checkpoint": 0.8},
         {"metric": "loss", "base": 1.0, "checkpoint": 0.5},
     ]
+
+
+def test_a_payout_shows_how_it_came_about():
+    paid = Payout(node=1, address="atlas1", count=2, tokens=2200, score=1045, bps=5935, amount=296_750)
+    idle = Payout(node=2, address="atlas2", count=1, tokens=0, score=None, bps=2000, amount=100_000)
+    first, second = rows_of(payouts_table([paid, idle]))
+    assert (first["tasks"], first["tokens"], first["score"], first["basis_points"], first["credited"]) == (
+        2, 2200, "1.045", 5935, 296_750,
+    )  # fmt: skip
+    assert (second["score"], second["credited"]) == ("", 100_000)
 
 
 def test_a_table_without_rows_is_a_table():

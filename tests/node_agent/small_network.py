@@ -22,6 +22,7 @@ from atlas.content.store import get_document, put_document
 from atlas.data.prepare import prepare_dataset
 from atlas.manifests import SignedReceipt
 from atlas.model_files import model_manifest
+from atlas.plans import TaskPlan
 from atlas.spec import JobSpec, TaskSpec
 from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
 from chain_bridge.keys import Key, load_or_create_key
@@ -106,6 +107,9 @@ class SmallNetwork:
     folder: Path
     bus: NatsServer
     heartbeat_seconds: int = 60
+    gas_price: float = 0.0
+    settings: dict[str, int] = field(default_factory=dict)
+    """Of the contract, beside the windows of heartbeats and challenges."""
     agents: list[AgentProcess] = field(default_factory=list)
 
     def start(self) -> None:
@@ -113,8 +117,8 @@ class SmallNetwork:
         self.port = "0"
         url = self.start_chain()
         self.port = url.rpartition(":")[2]
-        network = Network(chain_id="atlas-test", url=url)
-        contract = deploy_contract(network, self.key, CONTRACT_WASM, self.heartbeat_seconds, challenge_seconds=1)
+        network = Network(chain_id="atlas-test", url=url, gas_price=self.gas_price)
+        contract = deploy_contract(network, self.key, CONTRACT_WASM, self.heartbeat_seconds, 1, **self.settings)
         self.network = network.model_copy(update={"contract": contract})
         self.ledger = Ledger(self.network, self.key)
         self.store = LocalStore(self.folder / "content")
@@ -123,7 +127,16 @@ class SmallNetwork:
     def start_chain(self) -> str:
         """The chain, on the same port as before; its URL."""
         command = [sys.executable, "-m", "chain_bridge.embedded", "--home", str(self.folder / "chain")]
-        command += ["--port", self.port, "--chain-id", "atlas-test", "--genesis", f"{self.key.address}=1000000000"]
+        command += [
+            "--gas-price",
+            str(self.gas_price),
+            "--port",
+            self.port,
+            "--chain-id",
+            "atlas-test",
+            "--genesis",
+            f"{self.key.address}=1000000000",
+        ]
         self._chain = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE)
         assert self._chain.stdout is not None
         return str(json.loads(self._chain.stdout.readline())["url"])
@@ -203,11 +216,11 @@ class SmallNetwork:
         return [*tasks, evaluation]
 
     def assign(self, task: TaskSpec, agent: AgentProcess) -> AssignHint:
-        """Put the task into the store, lease its slot to the agent, and make the hint."""
-        cid = put_document(self.store, task)
-        self.ledger.assign_batch(
-            task.job_id, task.round, [Assignment(slot=task.slot, node=agent.node_id, attempt=task.attempt, task=cid)]
-        )
+        """Put the task and its plan into the store, lease its slot to the agent, and make the hint."""
+        put_document(self.store, task)
+        plan = put_document(self.store, TaskPlan.over([task]))
+        items = [Assignment(slot=task.slot, node=agent.node_id, attempt=task.attempt)]
+        self.ledger.assign_batch(task.job_id, task.round, plan, items)
         return self.hint(task)
 
     def hint(self, task: TaskSpec) -> AssignHint:

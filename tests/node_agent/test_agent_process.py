@@ -19,7 +19,7 @@ from small_network import ENVIRONMENT, AgentProcess, SmallNetwork, ask, ask_unti
 from atlas.signing import KeySigner
 from atlas.spec import TaskSpec
 from atlas.verification.receipts import verify_receipt
-from chain_bridge.messages import NodeCount, SlotAttempt
+from chain_bridge.messages import Assignment, Share, SlotAttempt
 from node_agent import subjects
 from node_agent.bus import Bus, Message
 from node_agent.executor import trainer_environment
@@ -149,7 +149,7 @@ async def test_a_hint_that_the_chain_does_not_confirm_is_refused(
         (network.hint(second), "no lease of slot 1"),
         (hint.model_copy(update={"job_id": 99}), "no job 99"),
         (hint.model_copy(update={"attempt": 2}), "is attempt 1 of node"),
-        (hint.model_copy(update={"task": second.cid}), f"expected attempt 1 of node {agent.node_id} at {second.cid}"),
+        (hint.model_copy(update={"task": second.cid}), f"the hint says {second.cid}"),
     ]
     for lie, reason in wrong:
         report = await ask(bus, agent, lie)
@@ -174,6 +174,31 @@ async def test_beyond_its_capacity_a_node_refuses_and_gives_the_lease_back(
     assert report.state == "failed", "the chain sees room, but the node has not heard of that yet"
     assert "has 1 tasks already" in (report.error or "")
     assert network.lease(second).state == "released"
+
+
+async def test_a_task_whose_hint_is_lost_is_taken_up_from_the_chain(
+    network: SmallNetwork, bus: Bus, tiny_spec: Any
+) -> None:
+    agent = network.agent().start()
+    task, *_ = network.open_job(tiny_spec(training=SHORT))
+    finals: asyncio.Queue[TaskReport] = asyncio.Queue()
+
+    async def listen(message: Message) -> None:
+        await finals.put(message.read(TaskReport))
+
+    await bus.subscribe(subjects.gradients(task.job_id), listen)
+    hint = network.assign(task, agent)
+    report = await asyncio.wait_for(finals.get(), 60)
+    assert (report.state, report.task) == ("completed", task.cid)
+    assert await ask(bus, agent, hint) == report, "a hint that comes late changes nothing"
+
+
+async def test_a_lease_whose_plan_cannot_be_read_is_given_back(network: SmallNetwork, bus: Bus, tiny_spec: Any) -> None:
+    agent = network.agent().start()
+    task, *_ = network.open_job(tiny_spec(training=SHORT))
+    items = [Assignment(slot=task.slot, node=agent.node_id, attempt=1)]
+    network.ledger.assign_batch(task.job_id, task.round, task.cid, items)
+    wait_until(lambda: network.lease(task).state == "released", "the lease to be released", 30)
 
 
 async def test_a_killed_trainer_goes_on_from_its_checkpoint(network: SmallNetwork, bus: Bus, tiny_spec: Any) -> None:
@@ -337,7 +362,7 @@ async def test_what_is_earned_is_withdrawn(network: SmallNetwork, bus: Bus, tiny
     report = await ask_until(bus, agent, network.assign(task, agent), never)
     ledger, place = network.ledger, (task.job_id, task.round)
     ledger.complete_batch(*place, [SlotAttempt(task.slot, 1)])
-    ledger.submit_round(*place, b"\x00" * 32, 1, task.base, report.receipt, [NodeCount(agent.node_id, 1)])
+    ledger.submit_round(*place, b"\x00" * 32, 1, task.base, report.receipt, [Share(agent.node_id, 1, 10_000)])
 
     def settled() -> bool:
         try:

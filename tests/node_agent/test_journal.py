@@ -20,6 +20,7 @@ from node_agent.journal import Entry, Journal
 from node_agent.messages import AssignHint
 
 REPOSITORY = Path(__file__).parents[2]
+PLAN = cid_of_bytes(b"plan")
 
 
 def hint(number: int) -> AssignHint:
@@ -29,9 +30,9 @@ def hint(number: int) -> AssignHint:
 
 def test_a_task_is_accepted_once(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db")
-    first = journal.accept(hint(1))
+    first = journal.accept(hint(1), PLAN)
     journal.save(first.model_copy(update={"state": "in_progress", "crashes": 1}), now=5.0)
-    again = journal.accept(hint(1))
+    again = journal.accept(hint(1), PLAN)
     assert (again.state, again.crashes) == ("in_progress", 1)
     assert len(journal.unfinished()) == 1
 
@@ -39,13 +40,13 @@ def test_a_task_is_accepted_once(tmp_path: Path) -> None:
 def test_the_newest_checkpoint_is_what_is_reported(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db")
     points = [SavedCheckpoint(step=step, cid=cid_of_bytes(bytes([step]))) for step in (5, 10)]
-    journal.save(journal.accept(hint(1)).model_copy(update={"checkpoints": points}), now=1.0)
+    journal.save(journal.accept(hint(1), PLAN).model_copy(update={"checkpoints": points}), now=1.0)
     assert Journal(tmp_path / "journal.db")[hint(1).task].report().checkpoint == points[1]
 
 
 def test_an_end_is_final(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db")
-    entry = journal.accept(hint(1))
+    entry = journal.accept(hint(1), PLAN)
     journal.save(entry.model_copy(update={"state": "failed", "error": "no"}), now=1.0)
     with pytest.raises(NodeError, match="cannot become in_progress"):
         journal.save(entry.model_copy(update={"state": "in_progress"}), now=2.0)
@@ -57,8 +58,8 @@ def test_an_end_is_final(tmp_path: Path) -> None:
 def test_what_ended_long_ago_is_forgotten_and_what_runs_is_not(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db")
     for number, ended in ((1, 10.0), (2, 20.0)):
-        journal.save(journal.accept(hint(number)).model_copy(update={"state": "completed"}), now=ended)
-    journal.accept(hint(3))
+        journal.save(journal.accept(hint(number), PLAN).model_copy(update={"state": "completed"}), now=ended)
+    journal.accept(hint(3), PLAN)
     assert [entry.hint.slot for entry in journal.forget_before(20.0)] == [1]
     assert [entry.hint.slot for entry in journal.recent(10)] == [3, 2]
 
@@ -77,10 +78,10 @@ def test_a_journal_of_a_later_version_and_a_file_that_is_none_are_errors(tmp_pat
 WRITER = """
 import sys
 sys.path.insert(0, {tests!r})
-from test_journal import Journal, Path, hint
+from test_journal import PLAN, Journal, Path, hint
 journal = Journal(Path({path!r}))
 for number in range(10_000):
-    entry = journal.accept(hint(number))
+    entry = journal.accept(hint(number), PLAN)
     journal.save(entry.model_copy(update={{"state": "in_progress", "step": number}}), now=0.0)
     print(number, flush=True)
 """
@@ -119,8 +120,8 @@ class JournalMachine(RuleBasedStateMachine):
 
     @rule(number=numbers)
     def accept(self, number: int) -> None:
-        self.model.setdefault(number, Entry(hint=hint(number)))
-        assert self.journal.accept(hint(number)) == self.model[number]
+        self.model.setdefault(number, Entry(hint=hint(number), plan=PLAN))
+        assert self.journal.accept(hint(number), PLAN) == self.model[number]
 
     @precondition(lambda self: self.model)
     @rule(

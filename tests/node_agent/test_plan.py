@@ -73,7 +73,7 @@ def test_a_plan_that_was_carried_out_leaves_nothing_to_do(observed: Observed) ->
 
 
 def lease(**changes: object) -> Lease:
-    fields = {"job": 1, "round": 1, "slot": 0, "node": 7, "attempt": 2, "until": 1000, "task": "cid"}
+    fields = {"job": 1, "round": 1, "slot": 0, "node": 7, "attempt": 2, "until": 1000, "plan": "cid"}
     return Lease.model_validate({**fields, "state": "active", "live": True, **changes})
 
 
@@ -85,7 +85,7 @@ def test_a_lease_that_only_our_silence_made_dead_is_held() -> None:
     assert still_held(lease(live=False), 7, 2, "cid", now=999)
 
 
-@given(st.sampled_from([{"node": 8}, {"attempt": 3}, {"task": "other"}, {"state": "completed"}, {"state": "expired"}]))
+@given(st.sampled_from([{"node": 8}, {"attempt": 3}, {"plan": "other"}, {"state": "completed"}, {"state": "expired"}]))
 def test_a_lease_that_differs_is_not_held(change: dict[str, object]) -> None:
     assert not still_held(lease(**change), 7, 2, "cid", now=999)
 

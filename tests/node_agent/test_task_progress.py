@@ -19,6 +19,7 @@ from node_agent.messages import AssignHint, TaskReport
 from node_agent.task_progress import TaskProgress
 from node_agent.workshop import Workshop
 
+PLAN = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 HINT = AssignHint(
     task="bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy",
     task_id="0" * 16,
@@ -61,7 +62,7 @@ async def drain(heard: asyncio.Queue[Message], count: int) -> list[Message]:
 
 
 async def test_progress_is_told_and_not_journaled(workshop: Workshop, heard: asyncio.Queue[Message]) -> None:
-    progress = TaskProgress(workshop, workshop.journal.accept(HINT))
+    progress = TaskProgress(workshop, workshop.journal.accept(HINT, PLAN))
     progress.on_message(custom("progress", step=3, steps=9, loss=0.5, tokens_per_second=1.0))
     assert (progress.entry.report().step, progress.entry.report().loss) == (3, 0.5)
     assert workshop.journal[HINT.task].step == 0, "a step a fsync would slow training down"
@@ -72,7 +73,7 @@ async def test_progress_is_told_and_not_journaled(workshop: Workshop, heard: asy
 
 
 async def test_a_loss_that_is_no_number_ends_nothing(workshop: Workshop) -> None:
-    progress = TaskProgress(workshop, workshop.journal.accept(HINT))
+    progress = TaskProgress(workshop, workshop.journal.accept(HINT, PLAN))
     progress.on_message(custom("progress", step=3, steps=9, loss=float("nan"), tokens_per_second=1.0))
     await progress.settle()
     assert progress.entry.report().loss is None
@@ -84,7 +85,7 @@ async def test_a_checkpoint_is_uploaded_journaled_and_announced_before_the_sessi
 ) -> None:
     path = tmp_path / "checkpoint-000004.safetensors"
     path.write_bytes(b"moments")
-    progress = TaskProgress(workshop, workshop.journal.accept(HINT))
+    progress = TaskProgress(workshop, workshop.journal.accept(HINT, PLAN))
     progress.on_message(custom("checkpoint", step=4, path=str(path)))
     progress.on_message(pipes("closed"))
     await progress.settle()
@@ -100,7 +101,7 @@ async def test_a_checkpoint_is_uploaded_journaled_and_announced_before_the_sessi
 
 
 async def test_an_overtaken_a_vanished_and_an_old_checkpoint_are_left_out(workshop: Workshop, tmp_path: Path) -> None:
-    progress = TaskProgress(workshop, workshop.journal.accept(HINT))
+    progress = TaskProgress(workshop, workshop.journal.accept(HINT, PLAN))
     paths = {step: tmp_path / f"checkpoint-{step:06d}.safetensors" for step in (2, 4, 6)}
     for step in (2, 6):
         paths[step].write_bytes(b"moments %d" % step)
@@ -123,7 +124,7 @@ async def test_without_a_bus_everything_but_the_news_goes_on(
     await workshop.bus.close()
     path = tmp_path / "checkpoint-000004.safetensors"
     path.write_bytes(b"moments")
-    progress = TaskProgress(workshop, workshop.journal.accept(HINT))
+    progress = TaskProgress(workshop, workshop.journal.accept(HINT, PLAN))
     progress.save_checkpoint(4, path)
     progress.announce()
     await progress.settle()

@@ -17,6 +17,7 @@ from atlas.spec import JobSpec
 from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
 from chain_bridge.keys import Key, load_or_create_key
 from chain_bridge.ledger import Ledger
+from chain_bridge.outbox import Outbox
 from node_agent.bus import Bus
 from resources.dispatch import Dispatcher, DispatchSettings
 from resources.jobs import JobRegistry
@@ -75,7 +76,8 @@ class Place:
 @pytest.fixture
 def place(addresses, operator, tmp_path):
     home = AtlasHome(tmp_path / "atlas")
-    with Ledger(addresses.network, operator) as ledger:
+    outbox = Outbox(home.outbox(addresses.network.chain_id, operator.address))
+    with Ledger(addresses.network, operator, outbox=outbox) as ledger:
         store = LocalStore(addresses.content)
         yield Place(addresses, operator, home, ledger, store, JobRegistry(home.jobs_database))
 

@@ -87,7 +87,7 @@ class ScriptedNode:
         """Put a result and a signed receipt into the store."""
         train = task.kind == "train"
         cid = self.store.put(adapter or adapter_bytes(task.slot)) if train else None
-        metrics = {} if train else {one: {"loss": 0.5, "rows": 3.0} for one in task.checkpoints}
+        metrics = {} if train else self.metrics(task)
         receipt = Receipt(
             task=task.cid,
             task_id=task.task_id,
@@ -107,6 +107,12 @@ class ScriptedNode:
         )
         signed = put_document(self.store, sign_receipt(receipt, self.key))
         return self.report(task, "completed", adapter=cid, receipt=signed)
+
+    def metrics(self, task: TaskSpec) -> dict[str, dict[str, float]]:
+        """As bad as their place in the list, from the third on: the first update left out is missed the least."""
+        judged = {one: {"loss": 0.5, "rows": 3.0} for one in task.checkpoints[:2]}
+        rivals = enumerate(task.checkpoints[2:])
+        return judged | {one: {"loss": 0.5 + 0.1 * place, "reference_loss": 0.5} for place, one in rivals}
 
     def checkpoint(self, step: int) -> SavedCheckpoint:
         return SavedCheckpoint(step=step, cid=self.store.put(f"checkpoint of step {step}".encode()))

@@ -7,8 +7,18 @@ import pytest
 from scripted_nodes import adapter_bytes, completes, fails, works_on
 
 from node_agent import subjects
+from resources.errors import JobEnded
+from resources.opening import refuse_ended_job
 from resources.outcomes import CompletedTask, LostTask
-from resources.rounds import base_checkpoint, evaluation_task, training_tasks, update_gate
+from resources.plans import leased_tasks
+from resources.rounds import (
+    aggregate,
+    base_checkpoint,
+    build_round_manifest,
+    evaluation_task,
+    training_tasks,
+    update_gate,
+)
 from resources.settlement import settle_round
 
 
@@ -229,8 +239,9 @@ async def test_nothing_is_assigned_once_the_round_is_submitted(place, job, add_n
     await add_node()
     dispatcher = await place.dispatcher(bus)
     tasks = training_tasks(job, 1, job.genesis)
-    await collect(dispatcher.run(job, 1, tasks[:3]))
-    settle_round(job, 1, job.genesis, place.store, place.registry, place.ledger)
+    outcomes = await collect(dispatcher.run(job, 1, tasks[:3]))
+    manifest = build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
+    settle_round(job, 1, aggregate(manifest, place.store), place.store, place.registry, place.ledger)
     outcomes = await collect(dispatcher.run(job, 1, tasks))
     (lost,) = [one for one in outcomes if isinstance(one, LostTask)]
     assert (lost.task.slot, "submitted" in lost.reason) == (3, True)
@@ -242,3 +253,34 @@ async def test_an_evaluation_is_a_task_like_any_other(place, job, add_node, bus)
     (outcome,) = await collect((await place.dispatcher(bus)).run(job, 1, [task]))
     assert outcome.task.slot == job.evaluation_slot
     assert outcome.result == outcome.receipt_cid
+
+
+async def test_a_batch_is_leased_under_one_plan_that_names_its_tasks(place, job, add_node, bus):
+    await add_node()
+    outcomes = await collect((await place.dispatcher(bus)).run(job, 1, training_tasks(job, 1, job.genesis)))
+    found = place.ledger.leases(job.job_id, 1)
+    assert len({lease.plan for lease in found}) == 1
+    assert leased_tasks(job.round(1), found, place.store) == {one.task.slot: one.task_cid for one in outcomes}
+
+
+async def test_a_cancelled_job_gets_nothing_new_and_what_runs_is_finished(place, job, add_node, bus):
+    async def fails_at_slot_3(node, task, hint, count):
+        if task.slot == 3 and not cancelled.is_set():
+            return await works_on(node, task, hint, count)
+        return await (fails if task.slot == 3 else completes)(node, task, hint, count)
+
+    cancelled = asyncio.Event()
+    await add_node(fails_at_slot_3)
+    tasks = training_tasks(job, 1, job.genesis)
+    async with aclosing((await place.dispatcher(bus)).run(job, 1, tasks)) as running:
+        done = [await anext(running) for _ in range(2)]
+        await asyncio.to_thread(place.ledger.cancel_job, job.job_id)
+        cancelled.set()
+        done += [one async for one in running]
+    (lost,) = [one for one in done if isinstance(one, LostTask)]
+    assert (lost.task.slot, "is cancelled on chain" in lost.reason) == (3, True)
+    assert {lease.state for lease in leases(place, job).values()} == {"completed", "released"}
+    assert place.ledger.job(job.job_id).reserved == 300_000
+    with pytest.raises(JobEnded, match="cancelled on chain, so round 2 cannot begin"):
+        refuse_ended_job(job, 2, place.ledger)
+    refuse_ended_job(job, 1, place.ledger)

@@ -22,9 +22,11 @@ from resources.dispatch import Dispatcher, DispatchSettings
 from resources.jobs import JobRegistry
 from resources.local_parts import LocalParts
 from resources.opening import open_job
+from resources.operator_ledger import open_ledger
 from resources.outcomes import CompletedTask
+from resources.plans import leased_tasks
 from resources.restarts import Keeper
-from resources.rounds import training_tasks, update_gate
+from resources.rounds import aggregate, build_round_manifest, training_tasks, update_gate
 from resources.settlement import settle_round
 
 
@@ -79,19 +81,18 @@ async def test_nodes_of_every_kind_of_whim_leave_the_books_straight(place, paper
     completed = {one.task.slot: one for one in outcomes if isinstance(one, CompletedTask)}
     leases = {lease.slot: lease for lease in place.ledger.leases(job.job_id, 1)}
     assert {slot for slot, lease in leases.items() if lease.state == "completed"} == set(completed)
+    tasks_on_chain = leased_tasks(job.round(1), leases.values(), place.store)
     for slot, one in completed.items():
-        assert (leases[slot].attempt, leases[slot].node, leases[slot].task) == (
-            one.task.attempt,
-            one.node_id,
-            one.task_cid,
-        )
+        assert (leases[slot].attempt, leases[slot].node) == (one.task.attempt, one.node_id)
+        assert tasks_on_chain[slot] == one.task_cid
         assert place.store.read(one.result) == adapter_bytes(slot)
     rows = {one.slot: one for one in place.registry.attempts(job.round(1)) if one.state == "completed"}
     assert {slot: row.receipt_cid for slot, row in rows.items()} == {
         slot: one.receipt_cid for slot, one in completed.items()
     }
     if completed:
-        settled = settle_round(job, 1, job.genesis, place.store, place.registry, place.ledger)
+        manifest = build_round_manifest(job, 1, job.genesis, completed.values(), place.store, place.registry)
+        settled = settle_round(job, 1, aggregate(manifest, place.store), place.store, place.registry, place.ledger)
         assert settled.leaf_count == len(completed)
         credited = sum(place.ledger.credit(node.key.address) for node in nodes)
         assert credited == len(completed) * job.spec.payment.reward_per_task
@@ -104,7 +105,7 @@ async def test_two_coordinators_of_one_operator_do_the_work_once(place, paper_sp
     nodes = [await add_node(), await add_node()]
     tasks = training_tasks(job, 1, job.genesis)
     second_bus = await Bus.connect(addresses.bus, operator)
-    with Ledger(addresses.network, operator) as second_ledger:
+    with open_ledger(place.home, addresses.network, operator) as second_ledger:
         settings = DispatchSettings(poll_seconds=0.1)
         second = Dispatcher(second_ledger, second_bus, place.store, place.registry, settings=settings)
         first = await place.dispatcher(bus)

@@ -1,6 +1,7 @@
 """The local network comes up, is shared, survives deaths and goes away with its last user."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -10,11 +11,20 @@ from pathlib import Path
 
 import psutil
 import pytest
+import wasmtime
+import yaml
+from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgInstantiateContract, MsgStoreCode
 
 from atlas.home import AtlasHome
+from chain_bridge.connection import Connection
+from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
 from chain_bridge.errors import ChainUnreachable
+from chain_bridge.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
+from chain_bridge.sender import Sender
+from resources.deployments import bare_network, networks_file, record_deployment
 from resources.errors import LocalNetworkError
+from resources.local_contract import ensure_contract, record_embedded_contract
 from resources.local_network import (
     child_environment,
     ensure_local_network,
@@ -22,6 +32,7 @@ from resources.local_network import (
     supervisor_command,
     users_lock,
 )
+from resources.local_parts import LocalParts
 from resources.locks import shared
 from resources.network_file import LocalNetwork
 
@@ -185,3 +196,89 @@ def test_a_network_file_of_a_dead_process_is_ignored(home):
     assert running_network(home) is None
     with ensure_local_network(home, agents=1) as again:
         assert again.pid != network.pid
+
+
+@pytest.fixture
+def own_chain(home, tmp_path):
+    """A chain that asks for fees, named in the file of networks as `mine`, with a contract that asks for a stake."""
+    operator = load_or_create_key(home.operator_key, "mine")
+    command = [sys.executable, "-m", "chain_bridge.embedded", "--home", str(tmp_path / "own"), "--chain-id", "mine-1"]
+    command += [
+        "--prefix",
+        "mine",
+        "--denom",
+        "umine",
+        "--gas-price",
+        "0.025",
+        "--genesis",
+        f"{operator.address}=1000000000",
+    ]
+    chain = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=child_environment())
+    mine = {"chain_id": "mine-1", "url": json.loads(chain.stdout.readline())["url"], "denom": "umine"}
+    networks_file(home).write_text(yaml.safe_dump({"mine": {**mine, "prefix": "mine", "gas_price": 0.025}}))
+    network = bare_network(home, "mine", {})
+    yield network, operator
+    chain.kill()
+    chain.wait()
+    chain.stdout.close()
+
+
+def test_it_runs_on_a_chain_elsewhere_whose_fees_the_operator_pays(home, own_chain):
+    network, operator = own_chain
+    with pytest.raises(LocalNetworkError, match="atlas chain deploy --network mine"), on_chain(home, "mine"):
+        pass
+    contract = deploy_contract(network, operator, CONTRACT_WASM, 6, challenge_seconds=0, min_stake=700)
+    record_deployment(home, "mine", network.model_copy(update={"contract": contract}))
+    owners = []
+    for _ in range(2):
+        with on_chain(home, "mine") as used, Ledger(used.network) as ledger:
+            assert (used.chain, used.network.contract) == ("mine", contract)
+            assert len(children(used)) == 2, "a message server and an agent"
+            [node] = ledger.nodes()
+            assert node.stake == 700
+            before = ledger.node(1).last_seen
+            eventually(lambda ledger=ledger, before=before: ledger.node(1).last_seen > before)
+            assert ledger.balance(node.owner) == 0
+            owners.append(node.owner)
+            with (
+                pytest.raises(LocalNetworkError, match="runs on the chain mine, not on embedded"),
+                on_chain(home, "embedded"),
+            ):
+                pass
+    assert owners[0] == owners[1]
+    assert processes(home.root) == []
+
+
+def on_chain(home, name):
+    return ensure_local_network(home, agents=1, chain=name)
+
+
+def test_a_contract_of_an_older_program_makes_way_for_a_new_one(home):
+    parts = LocalParts(home, agents=0, threads=1)
+    try:
+        first = parts.start().network
+        operator = load_or_create_key(home.operator_key, first.prefix)
+        assert ensure_contract(home, first, operator).contract == first.contract
+        record_embedded_contract(home, puppet(first, operator, '{"contract": "atlas-pipelines", "version": "0.1.0"}'))
+        second = ensure_contract(home, first, operator)
+        assert second.contract not in (first.contract, None)
+        with Ledger(second) as ledger:
+            assert ledger.config().heartbeat_seconds == 6
+        assert ensure_contract(home, first, operator).contract == second.contract
+    finally:
+        parts.stop()
+
+
+def puppet(network, key, info: str) -> str:
+    """A contract that says of itself what `info` says; see puppet.wat."""
+    code = wasmtime.wat2wasm(Path(__file__).parents[1].joinpath("chain_bridge", "puppet.wat").read_text())
+    connection = Connection(network, 15)
+    sender = Sender(connection, key, 15)
+    sender.send([MsgStoreCode(sender=key.address, wasm_byte_code=bytes(code))])
+    made = MsgInstantiateContract(sender=key.address, code_id=2, label="old", msg=f"\n{info}".encode())
+    events = sender.send([made]).events
+    connection.close()
+    return next(
+        item.value for event in events for item in event.attributes
+        if event.type == "instantiate" and item.key == "_contract_address"
+    )  # fmt: skip

@@ -10,12 +10,12 @@ from atlas.content.local import LocalStore
 from atlas.home import AtlasHome
 from atlas.spec import JobSpec
 from chain_bridge.keys import load_or_create_key
-from chain_bridge.ledger import Ledger
 from node_agent.bus import Bus
 from resources.dispatch import Dispatcher
 from resources.jobs import JobRegistry
 from resources.local_network import ensure_local_network
 from resources.opening import open_job
+from resources.operator_ledger import open_ledger
 from resources.outcomes import CompletedTask
 from resources.rounds import (
     aggregate,
@@ -26,6 +26,7 @@ from resources.rounds import (
     training_tasks,
     update_gate,
 )
+from resources.scoring import checkpoints_without
 from resources.settlement import settle_round
 
 pytestmark = [pytest.mark.slow, pytest.mark.system]
@@ -48,7 +49,7 @@ class Coordinator:
         network = ensure_local_network(self.home, restart_agents=self.restart_agents)
         self.network = self.stack.enter_context(network)
         key = load_or_create_key(self.home.operator_key, "atlas")
-        self.ledger = self.stack.enter_context(Ledger(self.network.network, key))
+        self.ledger = self.stack.enter_context(open_ledger(self.home, self.network.network, key))
         self.store, self.registry = LocalStore(self.network.content), JobRegistry(self.home.jobs_database)
         self.job = open_job(self.spec, self.home, self.store, self.registry, self.ledger)
         bus = await Bus.connect(self.network.bus, key)
@@ -70,7 +71,8 @@ class Coordinator:
         base = self.job.genesis
         manifest = build_round_manifest(self.job, 1, base, outcomes, self.store, self.registry)
         checkpoint = aggregate(manifest, self.store)
-        tasks = [evaluation_task(self.job, 1, base, checkpoint)]
+        without = checkpoints_without(self.job, checkpoint, self.store)
+        tasks = [evaluation_task(self.job, 1, base, checkpoint, without)]
         async with aclosing(self.dispatcher.run(self.job, 1, tasks)) as running:
             (evaluated,) = [outcome async for outcome in running]
         settled = settle_round(self.job, 1, checkpoint, self.store, self.registry, self.ledger)
@@ -91,7 +93,7 @@ async def test_a_round_is_trained_evaluated_and_paid(home, tiny_spec):
         assert {outcome.node_id for outcome in outcomes} == {1, 2}
         assert all(outcome.receipt.steps == 40 for outcome in outcomes)
         assert evaluation.checkpoint["loss"] < evaluation.base["loss"]
-        assert settled.leaf_count == 5
+        assert (settled.leaf_count, settled.scoring) == (5, "leave-one-out")
         assert sum(settled.payouts.values()) == 500_000
 
 

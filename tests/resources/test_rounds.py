@@ -1,7 +1,5 @@
 """The steps of a round: tasks, manifest, checkpoint, evaluation, evidence and pay."""
 
-from contextlib import aclosing
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +7,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import save
 from scripted_nodes import completes
+from whole_rounds import run, train_round
 
 from atlas.content.store import get_document
 from atlas.manifests import Checkpoint, RoundEvidence, RoundManifest
@@ -20,36 +19,18 @@ from resources.rounds import (
     aggregate,
     base_checkpoint,
     build_round_manifest,
-    evaluation_result,
-    evaluation_task,
     no_worse,
     quorum_reached,
     training_tasks,
     update_gate,
 )
+from resources.scoring import checkpoints_without
 from resources.settlement import publish_model, settle_round
 
 
 @pytest.fixture
 def job(place, paper_spec):
     return place.open(paper_spec())
-
-
-async def run(place, bus, job, number, tasks, **options) -> list:
-    async with aclosing((await place.dispatcher(bus)).run(job, number, tasks, **options)) as running:
-        return [outcome async for outcome in running]
-
-
-async def train_round(place, bus, job, number):
-    """A whole round; its checkpoint."""
-    base = base_checkpoint(job, number, place.ledger)
-    tasks = training_tasks(job, number, base)
-    outcomes = await run(place, bus, job, number, tasks, check=update_gate(base, place.store))
-    manifest = build_round_manifest(job, number, base, outcomes, place.store, place.registry)
-    checkpoint = aggregate(manifest, place.store)
-    (evaluated,) = await run(place, bus, job, number, [evaluation_task(job, number, base, checkpoint)])
-    assert evaluation_result(job, evaluated).passed
-    return checkpoint
 
 
 def test_training_tasks_are_one_per_shard_in_order(job):
@@ -73,8 +54,8 @@ async def test_two_rounds_end_to_end_are_paid_once_and_can_be_recomputed(place, 
     assert {node.key.address: place.ledger.credit(node.key.address) for node in nodes} == settled.payouts
 
     again = settle_round(job, 1, first, place.store, place.registry, place.ledger)
-    assert (again.submit_tx, again.settle_tx, again.settled) == (None, None, True)
-    assert (again.evidence, again.root, again.payouts) == (settled.evidence, settled.root, settled.payouts)
+    assert (again.submit_tx, again.settle_tx, again.settled) == (settled.submit_tx, None, True)
+    assert (again.evidence, again.root, again.per_node) == (settled.evidence, settled.root, settled.per_node)
     assert place.ledger.job(job.job_id).paid == 500_000
 
     evidence = get_document(place.store, settled.evidence, RoundEvidence)
@@ -105,7 +86,7 @@ async def test_the_checkpoint_is_the_mean_weighted_by_rows_of_the_manifest(place
         assert np.allclose(tensors.get_tensor("layer.lora_A.weight"), expected)
 
 
-async def test_an_adapter_of_another_shape_is_left_out_and_noted_but_paid(place, job, add_node, bus):
+async def test_an_adapter_of_another_shape_is_left_out_and_contributes_nothing(place, job, add_node, bus):
     odd = save({"layer.lora_A.weight": np.ones((4, 7), np.float32), "layer.lora_B.weight": np.ones((7, 4), np.float32)})
 
     async def slot_1_is_odd(node, task, hint, count):
@@ -117,8 +98,10 @@ async def test_an_adapter_of_another_shape_is_left_out_and_noted_but_paid(place,
     manifest = build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
     assert [update.shard for update in manifest.updates] == ["s000", "s002", "s003"]
     settled = settle_round(job, 1, aggregate(manifest, place.store), place.store, place.registry, place.ledger)
-    (rejected,) = get_document(place.store, settled.evidence, RoundEvidence).rejected
+    evidence = get_document(place.store, settled.evidence, RoundEvidence)
+    (rejected,) = evidence.rejected
     assert (rejected.shard, rejected.gate) == ("s001", "schema")
+    assert [record.contribution == 0 for record in evidence.records] == [False, True, False, False]
     assert settled.leaf_count == 4
 
 
@@ -151,7 +134,10 @@ async def test_a_round_that_is_on_chain_with_another_checkpoint_is_refused(place
     await add_node()
     checkpoint = await train_round(place, bus, job, 1)
     settle_round(job, 1, checkpoint, place.store, place.registry, place.ledger)
-    with pytest.raises(SettlementError, match=checkpoint):
+    other = checkpoints_without(job, checkpoint, place.store)["s000"]
+    with pytest.raises(SettlementError, match=other):
+        settle_round(job, 1, other, place.store, place.registry, place.ledger)
+    with pytest.raises(SettlementError, match="untrained"):
         settle_round(job, 1, job.genesis, place.store, place.registry, place.ledger)
 
 

@@ -1,5 +1,9 @@
 """Who gets which slot: never more than fits, evenly, and away from who failed."""
 
+from collections import Counter
+from fractions import Fraction
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +19,9 @@ def node(number: int, capacity: int = 4, used: int = 0, reputation: int = 100, *
         "capacity": capacity,
         "used": used,
         "stake": 0,
+        "unbonding": [],
+        "jailed_until": 0,
+        "public_key": None,
         "reputation": reputation,
         "last_seen": 1000,
         "status": "active",
@@ -68,7 +75,25 @@ def test_the_plan_does_not_depend_on_the_order_of_what_it_is_given(wanted, nodes
 
 def test_equal_nodes_share_evenly():
     plan = plan_assignments(range(6), [node(1), node(2), node(3)], {})
-    assert plan == [(0, 1), (1, 2), (2, 3), (3, 1), (4, 2), (5, 3)]
+    assert plan == [(0, 1), (1, 1), (2, 2), (3, 2), (4, 3), (5, 3)]
+
+
+@given(slots, fleets)
+def test_each_node_has_its_slots_side_by_side(wanted, nodes):
+    given_to = [chosen for _, chosen in plan_assignments(sorted(wanted), nodes, {})]
+    changes = sum(before != after for before, after in pairwise(given_to))
+    assert changes == max(len(set(given_to)) - 1, 0)
+
+
+@given(slots, fleets, avoided)
+def test_load_is_shared_as_if_each_slot_had_been_given_out_alone(wanted, nodes, avoid):
+    counts = Counter(chosen for _, chosen in plan_assignments(sorted(wanted), nodes, avoid))
+    used = {one.id: one.used + counts[one.id] for one in nodes}
+    open_to_all = not any(avoid.get(slot) for slot in wanted)
+    for busy in nodes:
+        for idle in nodes:
+            if open_to_all and counts[busy.id] and used[idle.id] < idle.capacity:
+                assert Fraction(used[busy.id] - 1, busy.capacity) <= Fraction(used[idle.id], idle.capacity)
 
 
 def test_a_larger_node_gets_more_and_repute_breaks_ties():

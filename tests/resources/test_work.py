@@ -7,6 +7,7 @@ from atlas.spec import TaskSpec
 from chain_bridge.messages import Lease
 from node_agent.messages import TaskReport
 from resources.outcomes import CompletedTask
+from resources.plans import LeasedTask
 from resources.work import Held, Step, Work, next_step
 
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
@@ -20,7 +21,11 @@ def task(attempt: int = 1, number: int = 1) -> TaskSpec:
 
 
 def lease(of: TaskSpec, state: str = "active", live: bool = True, node: int = 1) -> Lease:
-    return Lease(job=1, round=1, slot=0, node=node, attempt=of.attempt, until=100, task=of.cid, state=state, live=live)
+    return Lease(job=1, round=1, slot=0, node=node, attempt=of.attempt, until=100, plan=CID, state=state, live=live)
+
+
+def step(work: Work, lease: Lease | None, leased: TaskSpec | None) -> Step:
+    return next_step(work, lease, LeasedTask(leased.cid, leased) if leased else None)
 
 
 def completed(of: TaskSpec) -> CompletedTask:
@@ -39,36 +44,36 @@ def held(of: TaskSpec) -> Work:
 
 
 def test_a_slot_without_a_lease_is_assigned():
-    assert next_step(Work(task()), None, None) is Step.ASSIGN
+    assert step(Work(task()), None, None) is Step.ASSIGN
 
 
 @pytest.mark.parametrize("state", ["active", "released", "expired"])
 def test_a_lease_that_is_not_live_is_assigned_anew(state):
     first = task()
-    assert next_step(held(first), lease(first, state, live=False), first) is Step.ASSIGN
+    assert step(held(first), lease(first, state, live=False), first) is Step.ASSIGN
 
 
 def test_a_live_lease_is_followed_by_whoever_holds_it_and_taken_over_after_a_restart():
     first = task()
-    assert next_step(held(first), lease(first), first) is Step.FOLLOW
-    assert next_step(Work(task()), lease(first), first) is Step.TAKE_OVER
+    assert step(held(first), lease(first), first) is Step.FOLLOW
+    assert step(Work(task()), lease(first), first) is Step.TAKE_OVER
 
 
 def test_an_attempt_that_somebody_else_handed_out_meanwhile_is_taken_over():
-    assert next_step(held(task()), lease(task(attempt=2)), task(attempt=2)) is Step.TAKE_OVER
+    assert step(held(task()), lease(task(attempt=2)), task(attempt=2)) is Step.TAKE_OVER
 
 
 def test_a_live_lease_for_other_work_is_released():
     other = task(number=2)
-    assert next_step(Work(task()), lease(other), other) is Step.RELEASE
-    assert next_step(Work(task()), lease(other), None) is Step.RELEASE
+    assert step(Work(task()), lease(other), other) is Step.RELEASE
+    assert step(Work(task()), lease(other), None) is Step.RELEASE
 
 
 def test_a_failed_attempt_is_released_first():
     first = task()
     work = held(first)
     work.failed = "out of memory"
-    assert next_step(work, lease(first), first) is Step.RELEASE
+    assert step(work, lease(first), first) is Step.RELEASE
 
 
 @pytest.mark.parametrize("live", [True, False])
@@ -76,8 +81,8 @@ def test_a_result_is_completed_though_its_lease_ran_out_and_delivered_once_the_c
     first = task()
     work = held(first)
     work.result = completed(first)
-    assert next_step(work, lease(first, live=live), first) is Step.COMPLETE
-    assert next_step(work, lease(first, "completed", live=False), first) is Step.DELIVER
+    assert step(work, lease(first, live=live), first) is Step.COMPLETE
+    assert step(work, lease(first, "completed", live=False), first) is Step.DELIVER
 
 
 @pytest.mark.parametrize("state", ["released", "expired"])
@@ -85,24 +90,24 @@ def test_a_result_whose_lease_was_ended_by_somebody_else_is_void(state):
     first = task()
     work = held(first)
     work.result = completed(first)
-    assert next_step(work, lease(first, state, live=False), first) is Step.ASSIGN
+    assert step(work, lease(first, state, live=False), first) is Step.ASSIGN
 
 
 def test_a_result_of_an_old_attempt_is_void():
     work = Work(task(), result=completed(task()))
     second = task(attempt=2)
-    assert next_step(work, lease(second), second) is Step.TAKE_OVER
+    assert step(work, lease(second), second) is Step.TAKE_OVER
 
 
 def test_a_completed_slot_without_a_known_result_is_asked_for_and_given_up_if_its_node_has_none():
     first = task()
     done = lease(first, "completed", live=False)
-    assert next_step(Work(task()), done, first) is Step.TAKE_OVER
+    assert step(Work(task()), done, first) is Step.TAKE_OVER
     work = held(first)
-    assert next_step(work, done, first) is Step.FOLLOW
+    assert step(work, done, first) is Step.FOLLOW
     work.failed = "its receipt is gone"
-    assert next_step(work, done, first) is Step.GIVE_UP
-    assert next_step(Work(task(number=2)), done, first) is Step.GIVE_UP
+    assert step(work, done, first) is Step.GIVE_UP
+    assert step(Work(task(number=2)), done, first) is Step.GIVE_UP
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def lines_of(store, piece):
     lines = data.splitlines(keepends=True)
     assert piece.bytes == len(data)
     assert piece.rows == len(lines)
+    assert piece.tokens == piece.size == sum(len(json.loads(line)["text"].split()) for line in lines)
     assert piece.labels == dict(Counter(json.loads(line)["label"] for line in lines if b'"label"' in line))
     return lines
 
@@ -90,7 +91,7 @@ KNOWN_SHARDS = [
     "bafkreib5yty57wozse65mlxdcrgyoibu55c32v3xpbncpvd65ctt4uhsnq",
     "bafkreifmsy7ydmsgkx25wu2etmwwi6gywmedcyhjhujhbfclmr5ss5slam",
 ]
-KNOWN_MANIFEST = "bafkreiemyotlg4olkbdsvhpjbxlymnb3hoxbrqipnnneaagqsuxdlrphsq"
+KNOWN_MANIFEST = "bafkreibd5wiumafbkbemgdo3lys4gkqfplscavz3ov6gjh3ptavb3smj5e"
 
 
 def test_the_shipped_dataset(store, vader_cache):
@@ -105,7 +106,7 @@ def test_the_shipped_dataset(store, vader_cache):
         ("tweets", 3256),
     ]
     assert manifest.holdout.rows == 1000
-    assert manifest.cid == "bafkreih4n63dwpg6pnvaaezpgew6432plrahmyxdccchmifhpob2o3ma5i"
+    assert manifest.cid == "bafkreihkt2p6div7mzp2p3l4bdlbdsn4wfnltwyma7mrbsqrjaltlqp4eu"
     assert heard == [*range(1000, 19_459, 1000), 19_459]
     again = prepare_dataset(settings, store, vader_cache, SEED)
     assert again.cid == manifest.cid

@@ -25,13 +25,13 @@ def row(**changes):
 
 def test_a_good_row():
     encoded = encode_row(row(), 1, spec())
-    assert encoded == (b'{"label":"yes","text":"some text"}\n', "yes", "here")
+    assert encoded == (b'{"label":"yes","text":"some text"}\n', "yes", "here", 2)
 
 
 def test_other_column_names_do_not_reach_the_line():
     settings = spec(text_column="body", label_column="class", shard_by=ShardRule(rows=3))
     encoded = encode_row({"body": "words", "class": "no"}, 1, settings)
-    assert encoded == (b'{"label":"no","text":"words"}\n', "no", None)
+    assert encoded == (b'{"label":"no","text":"words"}\n', "no", None, 1)
 
 
 def test_without_a_label_column_the_line_has_no_label():

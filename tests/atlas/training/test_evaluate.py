@@ -112,7 +112,9 @@ def test_metrics_are_those_of_a_row_by_row_computation(
 def test_adapters_do_not_leak_into_each_other(task: str, make_request: Callable[[str], EvaluateRequest]) -> None:
     request = make_request(task)
     metrics = evaluate(request, lambda progress: None).metrics
-    assert metrics["loud"] == metrics["loud again"]
+    again = dict(metrics["loud again"])
+    assert again.pop("reference_loss") == metrics["untrained"]["loss"]
+    assert metrics["loud"] == again
     assert metrics["loud"]["loss"] != metrics["untrained"]["loss"]
     alone = EvaluateRequest(**{**vars(request), "adapters": [("untrained", None)]})
     assert evaluate(alone, lambda progress: None).metrics["untrained"] == metrics["untrained"]
@@ -126,6 +128,31 @@ def test_the_batch_size_does_not_matter(task: str, size: int, make_request: Call
     found = evaluate(with_batch_size(request, size), lambda progress: None).metrics
     for name, metrics in expected.items():
         assert found[name] == pytest.approx(metrics, rel=1e-5)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_rivals_are_compared_with_the_second_checkpoint_on_the_same_rows(
+    task: str, make_request: Callable[[str], EvaluateRequest], tmp_path: Path
+) -> None:
+    request = make_request(task)
+    (_, loud), *_ = request.adapters
+    adapters = [("base", None), ("loud", loud), ("rival", None), ("twin", loud)]
+    metrics = evaluate(
+        EvaluateRequest(**{**vars(request), "adapters": adapters, "sample_rows": 4}), lambda progress: None
+    ).metrics
+    assert [metrics[name]["rows"] for name, _ in adapters] == [10, 10, 4, 4]
+    assert "reference_loss" not in {*metrics["base"], *metrics["loud"]}
+
+    lines = request.rows.read_text().splitlines(keepends=True)
+    sample = tmp_path / "sample.jsonl"
+    sample.write_text("".join(lines[row] for row in (0, 2, 5, 7)))
+    expected = evaluate(
+        EvaluateRequest(**{**vars(request), "rows": sample, "adapters": adapters[:2]}), lambda progress: None
+    ).metrics
+    assert metrics["rival"]["loss"] == pytest.approx(expected["base"]["loss"], rel=1e-5)
+    assert metrics["twin"]["loss"] == pytest.approx(expected["loud"]["loss"], rel=1e-5)
+    for name in ("rival", "twin"):
+        assert metrics[name]["reference_loss"] == pytest.approx(expected["loud"]["loss"], rel=1e-5)
 
 
 def test_progress_runs_over_all_checkpoints(make_request: Callable[[str], EvaluateRequest]) -> None:

@@ -57,3 +57,13 @@ def test_evaluation_must_cover_each_checkpoint_with_finite_numbers():
     for metrics in ({CID["base"]: {"loss": 0.7}}, {**good, CID["other"]: {"accuracy": 1.0}}):
         with pytest.raises(VerificationError):
             verify_receipt(sign_receipt(receipt(task, adapter=None, metrics=metrics), SIGNER), task, SIGNER.address)
+
+
+def test_a_rival_must_be_compared_with_the_checkpoint():
+    checkpoints = [CID["base"], CID["other"], CID["adapter"]]
+    task = TASK.model_copy(update={"kind": "evaluate", "shard": None, "checkpoints": checkpoints, "sample_rows": 5})
+    plain = {cid: {"loss": 0.7} for cid in checkpoints}
+    good = {**plain, CID["adapter"]: {"loss": 0.7, "reference_loss": 0.6}}
+    verify_receipt(sign_receipt(receipt(task, adapter=None, metrics=good), SIGNER), task, SIGNER.address)
+    with pytest.raises(VerificationError, match="reference_loss"):
+        verify_receipt(sign_receipt(receipt(task, adapter=None, metrics=plain), SIGNER), task, SIGNER.address)

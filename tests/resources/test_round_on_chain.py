@@ -1,0 +1,87 @@
+"""Batches of leases: in order, under one plan each, and what the contract refuses costs the others nothing."""
+
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atlas.content.cid import cid_of_bytes
+from atlas.content.local import LocalStore
+from atlas.content.store import get_document, put_document
+from atlas.plans import TaskPlan
+from atlas.spec import TaskSpec
+from chain_bridge.errors import ContractRefused
+from chain_bridge.messages import SlotAttempt
+from resources.jobs import RoundRef
+from resources.round_on_chain import RoundOnChain
+from resources.work import Held
+
+CID = cid_of_bytes(b"any")
+ROUND = RoundRef("atlas1c", 7, 2)
+MAX_BATCH = 5
+
+
+class Contract:
+    """Takes what has no bad slot in it, and remembers it."""
+
+    def __init__(self, bad: frozenset[int] = frozenset()) -> None:
+        self.bad = bad
+        self.taken, self.sent = [], 0
+
+    def config(self):
+        return SimpleNamespace(max_batch=MAX_BATCH)
+
+    def assign_batch(self, job, round, plan, items):  # noqa: A002
+        self.complete_batch(job, round, items, plan)
+
+    def complete_batch(self, job, round, items, plan=None):  # noqa: A002
+        assert (job, round) == (7, 2)
+        assert 1 <= len(items) <= MAX_BATCH
+        self.sent += 1
+        if wrong := sorted({item.slot for item in items} & self.bad):
+            raise ContractRefused("refused", f"slot {wrong[0]} is bad")
+        self.taken.append((plan, items))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return LocalStore(tmp_path_factory.mktemp("store"))
+
+
+def held(store, slot: int) -> Held:
+    task = TaskSpec(
+        kind="train", contract="atlas1c", job_id=7, job=CID, model=CID, round=2, slot=slot, data=CID, rows=1, base=CID,
+        attempt=1,
+    )  # fmt: skip
+    return Held(1 + slot % 3, "atlas1n", task, put_document(store, task))
+
+
+slots = st.sets(st.integers(0, 30), max_size=17)
+
+
+@given(slots, slots)
+def test_everything_but_what_is_refused_is_leased_in_order_and_named_by_its_plan(store, wanted, bad):
+    contract = Contract(frozenset(bad))
+    refused = RoundOnChain(contract, store, ROUND).assign([held(store, slot) for slot in sorted(wanted, reverse=True)])
+    assert refused == {slot: f"slot {slot} is bad" for slot in wanted & bad}
+    assert [item.slot for _, items in contract.taken for item in items] == sorted(wanted - bad)
+    for plan, items in contract.taken:
+        named = get_document(store, plan, TaskPlan).tasks_in("atlas1c", 7, 2)
+        for item in items:
+            assert named[item.slot, item.attempt] == held(store, item.slot).task_cid
+            assert item.node == 1 + item.slot % 3
+
+
+def test_without_refusals_a_batch_is_one_message(store):
+    contract = Contract()
+    RoundOnChain(contract, store, ROUND).assign([held(store, slot) for slot in range(12)])
+    assert [len(items) for _, items in contract.taken] == [5, 5, 2]
+
+
+@given(slots, slots)
+def test_results_are_completed_whatever_is_refused_beside_them(store, wanted, bad):
+    contract = Contract(frozenset(bad))
+    refused = RoundOnChain(contract, store, ROUND).complete([SlotAttempt(slot, 1) for slot in wanted])
+    assert set(refused) == wanted & bad
+    assert [item.slot for _, items in contract.taken for item in items] == sorted(wanted - bad)

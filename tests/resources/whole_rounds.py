@@ -1,0 +1,32 @@
+"""A whole round against scripted nodes, step by step as the assets do it."""
+
+from contextlib import aclosing
+
+from resources.rounds import (
+    aggregate,
+    base_checkpoint,
+    build_round_manifest,
+    evaluation_result,
+    evaluation_task,
+    training_tasks,
+    update_gate,
+)
+from resources.scoring import checkpoints_without
+
+
+async def run(place, bus, job, number, tasks, **options) -> list:
+    async with aclosing((await place.dispatcher(bus)).run(job, number, tasks, **options)) as running:
+        return [outcome async for outcome in running]
+
+
+async def train_round(place, bus, job, number) -> str:
+    """Train, aggregate and evaluate a round; its checkpoint."""
+    base = base_checkpoint(job, number, place.ledger)
+    tasks = training_tasks(job, number, base)
+    outcomes = await run(place, bus, job, number, tasks, check=update_gate(base, place.store))
+    manifest = build_round_manifest(job, number, base, outcomes, place.store, place.registry)
+    checkpoint = aggregate(manifest, place.store)
+    without = checkpoints_without(job, checkpoint, place.store)
+    (evaluated,) = await run(place, bus, job, number, [evaluation_task(job, number, base, checkpoint, without)])
+    assert evaluation_result(job, evaluated).passed
+    return checkpoint
