@@ -1,6 +1,6 @@
 """How good a round's updates were: the score by which the tokens of each are paid.
 
-A score is an integer in thousandths, 0 to 2,000. 1,000 says that an update neither helped nor harmed; an update with
+A score is an integer in thousandths, 500 to 1,500, or 0 for an update that changes nothing. 1,000 says that an update neither helped nor harmed; an update with
 twice the score of another earns twice as much per token, and the bounds keep one outlier from taking or losing all.
 """
 
@@ -20,7 +20,8 @@ from atlas.manifests import ScoringMethod
 from atlas.spec import Scoring
 
 NEUTRAL = 1000
-HIGHEST = 2000
+LOWEST, HIGHEST = 500, 1500
+"""Honest work on a shard that does not help is paid half, and no score triples another."""
 MOST_UPDATES = 8
 SAMPLED_ROWS = 2000
 FEWEST_ROWS = 250
@@ -49,7 +50,7 @@ def rows_to_sample(updates: int) -> int:
 def leave_one_out_scores(losses: Mapping[str, tuple[float, float]]) -> dict[str, int]:
     """Scores from held-out losses, per update: of the round's checkpoint, and of the one made without the update.
 
-    value = loss without it - loss; score = 1 + value / mean |value|, cut to 0..2. Where all values are small, the mean
+    value = loss without it - loss; score = 1 + value / (2 mean |value|), cut to 0.5..1.5. Where all values are small, the mean
     counts as a thousandth of the mean loss, so that noise is not blown up into pay. Exact fractions, rounded half to
     even at the end. Source of the value: leave-one-out in Ghorbani and Zou, Data Shapley, ICML 2019; for federated
     rounds Wang et al., A Principled Approach to Data Valuation for Federated Learning, 2020.
@@ -75,7 +76,7 @@ class WeightedUpdate:
 def alignment_scores(updates: Sequence[WeightedUpdate], base: Path | None) -> dict[str, int]:
     """Scores from how far each update points where the others point.
 
-    score = 1 + cosine of (adapter - base) with the weighted mean of the other updates, over all factors as one vector;
+    score = 1 + half the cosine of (adapter - base) with the weighted mean of the other updates, over all factors as one vector;
     an update that changes nothing has 0. Without a base adapter (round 1) only LoRA's B factors are read: they start
     at zero, while all else starts at values that are the same for every update and would drown the difference.
     Float64 sums in a fixed order, one tensor of each update in memory. Raises `AggregationError` when the adapters do
@@ -129,4 +130,4 @@ def _change(file: Any, start: Any, name: str) -> NDArray[np.float64]:
 
 
 def _score(excess: Fraction) -> int:
-    return min(HIGHEST, max(0, round(NEUTRAL * (1 + excess))))
+    return min(HIGHEST, max(LOWEST, round(NEUTRAL * (1 + excess / 2))))

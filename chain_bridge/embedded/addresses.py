@@ -5,7 +5,7 @@ import struct
 
 import bech32
 
-from chain_bridge.embedded.errors import InvalidAddress
+from chain_bridge.embedded.errors import ForeignAddress, InvalidAddress
 
 ACCOUNT_BYTES = 20
 CONTRACT_BYTES = 32
@@ -20,10 +20,36 @@ def encode(raw: bytes, prefix: str) -> str:
 
 
 def decode(text: str, prefix: str) -> bytes:
-    """The bytes of an address; raises `InvalidAddress` unless it is lower-case bech32 with this prefix.
+    """The bytes of an address, in lower or upper case; raises `InvalidAddress` unless it is bech32 with this prefix.
 
-    The reasons are worded as by cosmos-sdk `types/address.go` over btcutil `bech32/bech32.go`.
+    The reasons are worded as by cosmos-sdk `types/address.go`, which wasmd reads addresses with.
     """
+    found, raw = _parse(text)
+    if found != prefix:
+        raise InvalidAddress(f"invalid Bech32 prefix; expected {prefix}, got {found}")
+    return raw
+
+
+def read_contract(text: str, prefix: str) -> str:
+    """An address as wasmd reads it, in lower case; raises as `decode`."""
+    decode(text, prefix)
+    return text.lower()
+
+
+def read_account(text: str, prefix: str) -> str:
+    """An address as the SDK's own modules read it, in lower case; raises as `decode`.
+
+    Another prefix is told in the words of cosmos-sdk `codec/address/bech32_codec.go`.
+    """
+    found, _ = _parse(text)
+    if found != prefix:
+        reason = f"hrp does not match bech32 prefix: expected '{prefix}' got '{found}'"
+        raise ForeignAddress(f"{reason}: internal logic error")
+    return text.lower()
+
+
+def _parse(text: str) -> tuple[str, bytes]:
+    """Prefix and bytes; the reasons are worded as by btcutil `bech32/bech32.go`."""
     if not text.strip():
         raise InvalidAddress("empty address string is not allowed")
     lower, separator = text.lower(), text.rfind("1")
@@ -36,8 +62,7 @@ def decode(text: str, prefix: str) -> bytes:
     if separator < 1 or separator + 7 > len(text):
         raise InvalidAddress(f"decoding bech32 failed: invalid separator index {separator}")
     if strange := next((char for char in lower[separator + 1 :] if char not in bech32.CHARSET), None):
-        reason = f"failed converting data to bytes: invalid character not part of charset: {ord(strange)}"
-        raise InvalidAddress(f"decoding bech32 failed: {reason}")
+        raise InvalidAddress(f"decoding bech32 failed: invalid character not part of charset: {ord(strange)}")
     words = [bech32.CHARSET.index(char) for char in lower[separator + 1 :]]
     checksum = "".join(bech32.CHARSET[word] for word in bech32.bech32_create_checksum(lower[:separator], words[:-6]))
     if checksum != lower[-6:]:
@@ -45,13 +70,9 @@ def decode(text: str, prefix: str) -> bytes:
     raw = bech32.convertbits(words[:-6], 5, 8, False)
     if raw is None:
         raise InvalidAddress("decoding bech32 failed: invalid incomplete group")
-    if lower[:separator] != prefix:
-        raise InvalidAddress(f"invalid Bech32 prefix; expected {prefix}, got {lower[:separator]}")
-    if text != lower:
-        raise InvalidAddress("address not normalized")
     if len(raw) not in (ACCOUNT_BYTES, CONTRACT_BYTES):
         raise InvalidAddress(f"an address has {ACCOUNT_BYTES} or {CONTRACT_BYTES} bytes, not {len(raw)}")
-    return bytes(raw)
+    return lower[:separator], bytes(raw)
 
 
 def contract_address(code_id: int, instance: int, prefix: str) -> str:

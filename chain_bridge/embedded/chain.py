@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from chain_bridge.embedded import gas
 from chain_bridge.embedded.accounts import Accounts
-from chain_bridge.embedded.addresses import decode
+from chain_bridge.embedded.addresses import read_account
 from chain_bridge.embedded.ante import admit
 from chain_bridge.embedded.bank import Bank, Coin
 from chain_bridge.embedded.blocks import Block, Blocks, StoredBlock
@@ -78,7 +78,7 @@ class Chain:
 
     def fund(self, address: str, amount: int) -> bool:
         """Mint an address's first coins; False when it has had them before (nothing happens then)."""
-        decode(address, self.settings.prefix)
+        address = read_account(address, self.settings.prefix)
         with self._lock, self._database.transaction():
             if self._database.execute("SELECT 1 FROM genesis WHERE address = ?", address).fetchone():
                 return False
@@ -89,7 +89,7 @@ class Chain:
 
     def sequence(self, address: str) -> int:
         """How many transactions an account has sent; raises `InvalidAddress`, `NoSuchAccount`."""
-        decode(address, self.settings.prefix)
+        address = read_account(address, self.settings.prefix)
         with self._lock:
             return self._parts.accounts.sequence(address)
 
@@ -106,8 +106,7 @@ class Chain:
 
     def fee_grant(self, granter: str, grantee: str) -> Grant:
         """A grant that has not run out; raises `NoSuchGrant`, `InvalidAddress`."""
-        for address in (granter, grantee):
-            decode(address, self.settings.prefix)
+        granter, grantee = (read_account(address, self.settings.prefix) for address in (granter, grantee))
         with self._lock:
             return self._parts.grants.find(granter, grantee, self.latest_block().time_ns)
 

@@ -47,6 +47,10 @@ class InvalidAddress(Refused):
         self.reason = reason
 
 
+class ForeignAddress(InvalidAddress):
+    """An address is another chain's."""
+
+
 class MessageRefused(Refused):
     """A message is malformed; it is refused before any fee is taken."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgExecuteContractResponse, MsgInstantiateContractResponse
 
 from chain_bridge.embedded.accounts import Accounts
-from chain_bridge.embedded.addresses import decode, module_address
+from chain_bridge.embedded.addresses import module_address, read_account, read_contract
 from chain_bridge.embedded.bank import Bank, Coin, charge_permission, check_coins
 from chain_bridge.embedded.blocks import Block
 from chain_bridge.embedded.database import Database
@@ -71,7 +71,7 @@ class Execution:
     def send(self, sender: str, recipient: str, coins: list[Coin]) -> None:
         """Move coins between accounts or contracts, as they ask for."""
         try:
-            decode(recipient, self.parts.settings.prefix)
+            recipient = read_account(recipient, self.parts.settings.prefix)
         except InvalidAddress as error:
             raise InvalidAddress(error.reason, "invalid to address: ") from error
         if not coins:
@@ -104,7 +104,7 @@ class Execution:
     ) -> tuple[str, bytes]:
         """Make a contract; its address and the data that it answers with."""
         if admin:
-            decode(admin, self.parts.settings.prefix)
+            admin = read_contract(admin, self.parts.settings.prefix)
         registry, accounts = self.parts.registry, self.parts.accounts
         made = registry.create_contract(code_id, sender, admin, label, self.block.height)
         contract = made.address

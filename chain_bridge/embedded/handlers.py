@@ -14,9 +14,9 @@ from cosmpy.protos.cosmos.feegrant.v1beta1.tx_pb2 import (
 from cosmpy.protos.cosmwasm.wasm.v1 import tx_pb2 as wasm
 from google.protobuf.message import Message
 
-from chain_bridge.embedded.addresses import decode
+from chain_bridge.embedded.addresses import read_account, read_contract
 from chain_bridge.embedded.bank import Coin, coin
-from chain_bridge.embedded.errors import CodeRefused, InvalidAddress
+from chain_bridge.embedded.errors import CodeRefused, ForeignAddress, InvalidAddress, Refused
 from chain_bridge.embedded.events import event
 from chain_bridge.embedded.execution import Execution
 from chain_bridge.embedded.gas import CODE_BYTE, UNPACK, UNPACK_BYTES, GasMeter
@@ -44,10 +44,10 @@ def _grant_fees(execution: Execution, message: Any) -> Message:
     parts = execution.parts
     if message.grantee.lower() == message.granter.lower():
         raise InvalidAddress("cannot self-grant fee authorization")
-    decode(message.grantee, parts.settings.prefix)
-    parts.grants.grant(message.granter, message.grantee, message.allowance, execution.block.time_ns, execution.gas)
-    parts.accounts.charge_read(message.grantee, execution.gas)
-    parts.accounts.create(message.grantee, execution.gas)
+    grantee = _grantee(execution, message)
+    parts.grants.grant(message.granter, grantee, message.allowance, execution.block.time_ns, execution.gas)
+    parts.accounts.charge_read(grantee, execution.gas)
+    parts.accounts.create(grantee, execution.gas)
     execution.events.append(event("set_feegrant", granter=message.granter, grantee=message.grantee))
     return MsgGrantAllowanceResponse()
 
@@ -55,10 +55,18 @@ def _grant_fees(execution: Execution, message: Any) -> Message:
 def _revoke_fees(execution: Execution, message: Any) -> Message:
     if message.grantee == message.granter:
         raise InvalidAddress("addresses must be different")
-    decode(message.grantee, execution.parts.settings.prefix)
-    execution.parts.grants.revoke(message.granter, message.grantee, execution.gas)
+    execution.parts.grants.revoke(message.granter, _grantee(execution, message), execution.gas)
     execution.events.append(event("revoke_feegrant", granter=message.granter, grantee=message.grantee))
     return MsgRevokeAllowanceResponse()
+
+
+def _grantee(execution: Execution, message: Any) -> str:
+    """This module does not frame what is wrong with an address."""
+    try:
+        return read_account(message.grantee, execution.parts.settings.prefix)
+    except InvalidAddress as error:
+        codespace, code = ("sdk", 35) if isinstance(error, ForeignAddress) else ("undefined", 1)
+        raise Refused(error.reason, codespace, code) from error
 
 
 def _store_code(execution: Execution, message: Any) -> Message:
@@ -80,12 +88,14 @@ def _instantiate(execution: Execution, message: Any) -> Message:
 
 
 def _execute(execution: Execution, message: Any) -> Message:
-    data = execution.execute(message.sender, message.contract, message.msg, _coins(message.funds))
+    contract = read_contract(message.contract, execution.parts.settings.prefix)
+    data = execution.execute(message.sender, contract, message.msg, _coins(message.funds))
     return wasm.MsgExecuteContractResponse(data=data)
 
 
 def _migrate(execution: Execution, message: Any) -> Message:
-    data = execution.migrate(message.sender, message.contract, message.code_id, message.msg)
+    contract = read_contract(message.contract, execution.parts.settings.prefix)
+    data = execution.migrate(message.sender, contract, message.code_id, message.msg)
     return wasm.MsgMigrateContractResponse(data=data)
 
 

@@ -48,13 +48,14 @@ def _db_next(call: Instance, iterator: int) -> int:
 
 
 def _addr_validate(call: Instance, text: int) -> int:
-    _charge(call, gas.ADDRESS_VALIDATED)
-    return _or_problem(call, lambda: _canonical(call, text))
+    return _or_problem(call, lambda: _check_normal(call, _address(call, text, gas.ADDRESS_VALIDATED)))
 
 
 def _addr_canonicalize(call: Instance, text: int, target: int) -> int:
-    _charge(call, gas.ADDRESS_CANONICALIZED)
-    return _or_problem(call, lambda: call.fill(target, _canonical(call, text)))
+    prefix = call.around.prefix
+    return _or_problem(
+        call, lambda: call.fill(target, addresses.decode(_address(call, text, gas.ADDRESS_CANONICALIZED), prefix))
+    )
 
 
 def _addr_humanize(call: Instance, raw: int, target: int) -> int:
@@ -63,8 +64,18 @@ def _addr_humanize(call: Instance, raw: int, target: int) -> int:
     return _or_problem(call, lambda: call.fill(target, addresses.encode(canonical, call.around.prefix).encode()))
 
 
-def _canonical(call: Instance, text: int) -> bytes:
-    return addresses.decode(call.read(text, ADDRESS_BYTES).decode("utf-8", "replace"), call.around.prefix)
+def _address(call: Instance, text: int, price: int) -> str:
+    """The text of an address; the machine itself refuses an empty one, without asking the chain."""
+    found = call.read(text, ADDRESS_BYTES).decode("utf-8", "replace")
+    if not found:
+        raise InvalidAddress("Input is empty")
+    _charge(call, price)
+    return found
+
+
+def _check_normal(call: Instance, text: str) -> None:
+    if addresses.read_contract(text, call.around.prefix) != text:
+        raise InvalidAddress("address not normalized")
 
 
 def _or_problem(call: Instance, action: Callable[[], object]) -> int:

@@ -69,7 +69,7 @@ async def test_pay_follows_tokens_and_leave_one_out_scores(place, job, add_node,
 
     # The scripted nodes find update n missed by n x 0.1: the mean is 0.15.
     assert settlement.scoring == evidence.scoring == "leave-one-out"
-    assert [record.score for record in evidence.records] == [1000, 1667, 2000, 2000, None]
+    assert [record.score for record in evidence.records] == [1000, 1333, 1500, 1500, None]
     tokens = [shard.tokens for shard in job.dataset.shards]
     assert [record.tokens for record in evidence.records] == [*tokens, None]
     assert all(
@@ -100,7 +100,7 @@ def texts(place, shard):
     return [json.loads(line)["text"] for line in place.store.read(shard.cid).splitlines()]
 
 
-@pytest.mark.parametrize(("scoring", "scores"), [("none", [1000] * 4), ("alignment", [2000] * 4)])
+@pytest.mark.parametrize(("scoring", "scores"), [("none", [1000] * 4), ("alignment", [1500] * 4)])
 async def test_the_job_chooses_how_updates_are_scored(place, paper_spec, add_node, bus, scoring, scores):
     job = place.open(paper_spec(payment={"budget": 1_000_000, "reward_per_task": REWARD, "scoring": scoring}))
     await add_node()

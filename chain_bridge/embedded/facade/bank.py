@@ -12,7 +12,7 @@ from cosmpy.protos.cosmos.bank.v1beta1.query_pb2 import (
 )
 from cosmpy.protos.cosmos.bank.v1beta1.query_pb2_grpc import QueryServicer
 
-from chain_bridge.embedded.addresses import decode
+from chain_bridge.embedded.addresses import read_account
 from chain_bridge.embedded.chain import Chain
 from chain_bridge.embedded.errors import InvalidAddress
 from chain_bridge.embedded.facade.refusals import refusals
@@ -27,8 +27,8 @@ class Bank(QueryServicer):  # type: ignore[misc]
     def Balance(self, request: QueryBalanceRequest, context: grpc.ServicerContext) -> QueryBalanceResponse:  # noqa: N802
         """One coin of an account."""
         with refusals(context), _addresses(context), self._chain.reading() as parts:
-            decode(request.address, parts.settings.prefix)
-            amount = parts.bank.balance(request.address, request.denom)
+            address = read_account(request.address, parts.settings.prefix)
+            amount = parts.bank.balance(address, request.denom)
         return QueryBalanceResponse(balance={"denom": request.denom, "amount": str(amount)})
 
     def AllBalances(  # noqa: N802
@@ -36,8 +36,8 @@ class Bank(QueryServicer):  # type: ignore[misc]
     ) -> QueryAllBalancesResponse:
         """Every coin of an account."""
         with refusals(context), _addresses(context), self._chain.reading() as parts:
-            decode(request.address, parts.settings.prefix)
-            coins = parts.bank.balances(request.address)
+            address = read_account(request.address, parts.settings.prefix)
+            coins = parts.bank.balances(address)
         held = [{"denom": item.denom, "amount": str(item.amount)} for item in coins]
         return QueryAllBalancesResponse(balances=held)
 

@@ -4,7 +4,7 @@ import grpc
 from cosmpy.protos.cosmos.feegrant.v1beta1 import query_pb2 as query
 from cosmpy.protos.cosmos.feegrant.v1beta1.query_pb2_grpc import QueryServicer
 
-from chain_bridge.embedded.addresses import decode
+from chain_bridge.embedded.addresses import read_account
 from chain_bridge.embedded.chain import Chain
 from chain_bridge.embedded.facade.refusals import refusals
 
@@ -28,8 +28,8 @@ class FeeGrants(QueryServicer):  # type: ignore[misc]
     ) -> query.QueryAllowancesResponse:
         """What an address was granted."""
         with refusals(context):
-            decode(request.grantee, self._chain.settings.prefix)
-            grants = self._chain.fee_grants(grantee=request.grantee)
+            grantee = read_account(request.grantee, self._chain.settings.prefix)
+            grants = self._chain.fee_grants(grantee=grantee)
         return query.QueryAllowancesResponse(allowances=grants, pagination={"total": len(grants)})
 
     def AllowancesByGranter(  # noqa: N802
@@ -37,6 +37,6 @@ class FeeGrants(QueryServicer):  # type: ignore[misc]
     ) -> query.QueryAllowancesByGranterResponse:
         """What an address grants."""
         with refusals(context):
-            decode(request.granter, self._chain.settings.prefix)
-            grants = self._chain.fee_grants(granter=request.granter)
+            granter = read_account(request.granter, self._chain.settings.prefix)
+            grants = self._chain.fee_grants(granter=granter)
         return query.QueryAllowancesByGranterResponse(allowances=grants, pagination={"total": len(grants)})

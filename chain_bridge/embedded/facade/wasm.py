@@ -11,7 +11,7 @@ from cosmpy.protos.cosmwasm.wasm.v1.types_pb2 import (
     Model,
 )
 
-from chain_bridge.embedded.addresses import decode
+from chain_bridge.embedded.addresses import read_contract
 from chain_bridge.embedded.chain import Chain
 from chain_bridge.embedded.checks import is_json
 from chain_bridge.embedded.errors import Refused
@@ -47,8 +47,8 @@ class Wasm(QueryServicer):  # type: ignore[misc]
     ) -> query.QueryContractInfoResponse:
         """Where a contract comes from."""
         with refusals(context), self._chain.reading() as parts:
-            decode(request.address, parts.settings.prefix)
-            contract = parts.registry.contract(request.address)
+            address = read_contract(request.address, parts.settings.prefix)
+            contract = parts.registry.contract(address)
         info = ContractInfo(
             code_id=contract.code_id,
             creator=contract.creator,
@@ -56,7 +56,7 @@ class Wasm(QueryServicer):  # type: ignore[misc]
             label=contract.label,
             created=AbsoluteTxPosition(block_height=contract.height),
         )
-        return query.QueryContractInfoResponse(address=request.address, contract_info=info)
+        return query.QueryContractInfoResponse(address=address, contract_info=info)
 
     def SmartContractState(  # noqa: N802
         self, request: query.QuerySmartContractStateRequest, context: grpc.ServicerContext
@@ -65,16 +65,16 @@ class Wasm(QueryServicer):  # type: ignore[misc]
         if not is_json(request.query_data):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "invalid query data")
         with refusals(context):
-            decode(request.address, self._chain.settings.prefix)
-            return query.QuerySmartContractStateResponse(data=self._chain.query(request.address, request.query_data))
+            address = read_contract(request.address, self._chain.settings.prefix)
+            return query.QuerySmartContractStateResponse(data=self._chain.query(address, request.query_data))
 
     def RawContractState(  # noqa: N802
         self, request: query.QueryRawContractStateRequest, context: grpc.ServicerContext
     ) -> query.QueryRawContractStateResponse:
         """The bytes under a contract's key; empty when there are none."""
         with refusals(context), self._chain.reading() as parts:
-            decode(request.address, parts.settings.prefix)
-            value = parts.registry.read_state(request.address, request.query_data)
+            address = read_contract(request.address, parts.settings.prefix)
+            value = parts.registry.read_state(address, request.query_data)
         return query.QueryRawContractStateResponse(data=value)
 
     def AllContractState(  # noqa: N802
@@ -83,8 +83,8 @@ class Wasm(QueryServicer):  # type: ignore[misc]
         """A contract's keys and values, in pages."""
         limit = request.pagination.limit or _PAGE
         with refusals(context), self._chain.reading() as parts:
-            decode(request.address, parts.settings.prefix)
-            page = parts.registry.state_page(request.address, request.pagination.key, limit + 1)
+            address = read_contract(request.address, parts.settings.prefix)
+            page = parts.registry.state_page(address, request.pagination.key, limit + 1)
         answer = query.QueryAllContractStateResponse(
             models=[Model(key=key, value=value) for key, value in page[:limit]]
         )

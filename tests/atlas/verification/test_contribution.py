@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 from atlas.errors import AggregationError
 from atlas.verification.contribution import (
     HIGHEST,
+    LOWEST,
     NEUTRAL,
     WeightedUpdate,
     alignment_scores,
@@ -48,11 +49,11 @@ def test_leave_one_out_costs_no_more_than_the_evaluation_itself():
 def test_leave_one_out_by_hand():
     """Values 0.06, 0.02, 0 and -0.04: their mean size is 0.03."""
     losses = {"s000": (0.5, 0.56), "s001": (0.5, 0.52), "s002": (0.5, 0.5), "s003": (0.5, 0.46)}
-    assert leave_one_out_scores(losses) == {"s000": 2000, "s001": 1667, "s002": 1000, "s003": 0}
+    assert leave_one_out_scores(losses) == {"s000": 1500, "s001": 1333, "s002": 1000, "s003": 500}
 
 
 def test_noise_is_not_blown_up_into_pay():
-    assert leave_one_out_scores({"a": (1.0, 1.0 + 1e-6), "b": (1.0, 1.0 - 1e-6)}) == {"a": 1001, "b": 999}
+    assert leave_one_out_scores({"a": (1.0, 1.0 + 4e-6), "b": (1.0, 1.0 - 4e-6)}) == {"a": 1002, "b": 998}
     assert leave_one_out_scores({"a": (0.0, 0.0), "b": (0.0, 0.0)}) == {"a": NEUTRAL, "b": NEUTRAL}
     assert leave_one_out_scores({}) == {}
 
@@ -62,7 +63,7 @@ def test_leave_one_out_keeps_order_sign_and_bounds(loss, without):
     losses = {name: (loss, value) for name, value in without.items()}
     scores = leave_one_out_scores(losses)
     for name, score in scores.items():
-        assert 0 <= score <= HIGHEST
+        assert LOWEST <= score <= HIGHEST
         assert (without[name] > loss) >= (score > NEUTRAL)
         assert (without[name] < loss) >= (score < NEUTRAL)
         assert all(score <= scores[other] for other in scores if without[name] < without[other])
@@ -90,12 +91,12 @@ def updates(adapter, *vectors, weights=None):
     ]
 
 
-def test_alignment_is_one_plus_the_cosine_with_the_others(adapter):
+def test_alignment_is_one_plus_half_the_cosine_with_the_others(adapter):
     found = updates(adapter, (1, 0), (1, 0), (-1, 0))
-    assert alignment_scores(found[:2], None) == {"s000": 2000, "s001": 2000}
-    assert alignment_scores([found[0], found[2]], None) == {"s000": 0, "s002": 0}
+    assert alignment_scores(found[:2], None) == {"s000": 1500, "s001": 1500}
+    assert alignment_scores([found[0], found[2]], None) == {"s000": 500, "s002": 500}
     tilted = updates(adapter, (1, 0), (1, 1))
-    assert list(alignment_scores(tilted, None).values()) == [round(1000 + 1000 / math.sqrt(2))] * 2
+    assert list(alignment_scores(tilted, None).values()) == [round(1000 + 500 / math.sqrt(2))] * 2
     apart = updates(adapter, (1, 0), (0, 1))
     assert list(alignment_scores(apart, None).values()) == [NEUTRAL, NEUTRAL]
 
@@ -111,7 +112,7 @@ def test_the_others_count_by_their_weights(adapter):
 
 def test_an_update_that_changes_nothing_earns_nothing(adapter):
     scores = alignment_scores(updates(adapter, (0, 0), (1, 0), (1, 0)), None)
-    assert scores == {"s000": 0, "s001": 2000, "s002": 2000}
+    assert scores == {"s000": 0, "s001": 1500, "s002": 1500}
     assert alignment_scores(updates(adapter, (0, 0), (1, 0)), None) == {"s000": 0, "s001": NEUTRAL}
     assert alignment_scores(updates(adapter, (1, 0)), None) == {"s000": NEUTRAL}
 

@@ -26,7 +26,8 @@ fn begin() -> World {
     let mut world = World::new();
     let suite = &mut world.suite;
     let (compute, storage) = (NodeKind::Compute, NodeKind::Storage);
-    suite.pay("bob", registration("bob", compute, 3), MIN_STAKE);
+    suite.pay("bob", registration("bob", compute, 3), MIN_STAKE + 20);
+    suite.run("bob", ExecuteMsg::WithdrawStake { amount: Uint128::new(20) });
     suite.pay("carol", registration("carol", compute, 2), MIN_STAKE + 3);
     suite.pay("dave", registration("dave", storage, 3), MIN_STAKE);
     suite.pay("alice", create_job("first", 3, 2, 7), 60);
