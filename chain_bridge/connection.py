@@ -11,12 +11,12 @@ from cosmpy.protos.cosmos.bank.v1beta1.query_pb2_grpc import QueryStub as BankSt
 from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2 import GetLatestBlockRequest
 from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2_grpc import ServiceStub as NodeStub
 from cosmpy.protos.cosmos.feegrant.v1beta1.query_pb2_grpc import QueryStub as FeeGrantStub
-from cosmpy.protos.cosmos.tx.v1beta1.service_pb2_grpc import ServiceStub as TransactionStub
 from cosmpy.protos.cosmwasm.wasm.v1.query_pb2_grpc import QueryStub as WasmStub
 
 from chain_bridge.errors import ChainUnreachable, WrongChain
 from chain_bridge.failures import explain
 from chain_bridge.network import Network
+from chain_bridge.transaction_answers import TransactionStub
 
 _ANY_ANSWER = TypeVar("_ANY_ANSWER")
 _NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNIMPLEMENTED)

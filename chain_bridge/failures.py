@@ -55,8 +55,9 @@ def _meaning(log: str, codespace: str, code: int) -> ChainError:
         return InsufficientFunds(f"The account has never held coins on this chain ({text}). Send it some first.")
     if _FEE.search(text):
         return InsufficientFee(
-            f"The chain does not accept the fee: {text}. "
-            "Correct the network's gas_price or max_fee, or have the fee granted again."
+            f"The chain does not accept the fee: {text}. Correct the network's gas_price or max_fee; "
+            "where another account pays the fees, its grant is missing or used up: have it granted again "
+            "(atlas chain grant)."
         )
     if "insufficient funds" in text:
         return InsufficientFunds(f"The account cannot pay: {text}. Fund it, or lower the amount.")

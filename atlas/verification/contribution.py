@@ -1,7 +1,8 @@
 """How good a round's updates were: the score by which the tokens of each are paid.
 
-A score is an integer in thousandths, 500 to 1,500, or 0 for an update that changes nothing. 1,000 says that an update neither helped nor harmed; an update with
-twice the score of another earns twice as much per token, and the bounds keep one outlier from taking or losing all.
+A score is an integer in thousandths, 500 to 1,500, or 0 for an update that changes nothing. 1,000 says that an update
+neither helped nor harmed; an update with twice the score of another earns twice as much per token, and the bounds keep
+one outlier from taking or losing all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,9 +51,9 @@ def rows_to_sample(updates: int) -> int:
 def leave_one_out_scores(losses: Mapping[str, tuple[float, float]]) -> dict[str, int]:
     """Scores from held-out losses, per update: of the round's checkpoint, and of the one made without the update.
 
-    value = loss without it - loss; score = 1 + value / (2 mean |value|), cut to 0.5..1.5. Where all values are small, the mean
-    counts as a thousandth of the mean loss, so that noise is not blown up into pay. Exact fractions, rounded half to
-    even at the end. Source of the value: leave-one-out in Ghorbani and Zou, Data Shapley, ICML 2019; for federated
+    value = loss without it - loss; score = 1 + value / (2 mean |value|), cut to 0.5..1.5. Where all values are small, the
+    mean counts as a thousandth of the mean loss, so that noise is not blown up into pay. Exact fractions, rounded half
+    to even at the end. Source of the value: leave-one-out in Ghorbani and Zou, Data Shapley, ICML 2019; for federated
     rounds Wang et al., A Principled Approach to Data Valuation for Federated Learning, 2020.
     """
     if not losses:
@@ -76,12 +77,12 @@ class WeightedUpdate:
 def alignment_scores(updates: Sequence[WeightedUpdate], base: Path | None) -> dict[str, int]:
     """Scores from how far each update points where the others point.
 
-    score = 1 + half the cosine of (adapter - base) with the weighted mean of the other updates, over all factors as one vector;
-    an update that changes nothing has 0. Without a base adapter (round 1) only LoRA's B factors are read: they start
-    at zero, while all else starts at values that are the same for every update and would drown the difference.
+    score = 1 + half the cosine of (adapter - base) with the weighted mean of the other updates, over all factors as one
+    vector; an update that changes nothing has 0. Without a base adapter (round 1) only LoRA's B factors are read: they
+    start at zero, while all else starts at values that are the same for every update and would drown the difference.
     Float64 sums in a fixed order, one tensor of each update in memory. Raises `AggregationError` when the adapters do
-    not fit together. Source: Xu et al., Gradient-Driven Rewards to Guarantee Fairness in Collaborative Machine
-    Learning (CGSV), NeurIPS 2021, with the others' mean in place of the whole one, so that no update praises itself.
+    not fit together. Source: Xu et al., Gradient-Driven Rewards to Guarantee Fairness in Collaborative Machine Learning
+    (CGSV), NeurIPS 2021, with the others' mean in place of the whole one, so that no update praises itself.
     """
     if len(updates) < 2:
         return {update.name: NEUTRAL for update in updates}

@@ -97,7 +97,7 @@ def grant(allowance: Callable[[int], Any], to: str = "newcomer", granter: str = 
         return [
             MsgGrantAllowance(
                 granter=keys[granter].address,
-                grantee=keys[to].address,
+                grantee=keys[to].address if to in keys else to,
                 allowance=packed(allowance(side.client.block_seconds())),
             )
         ]
@@ -106,7 +106,11 @@ def grant(allowance: Callable[[int], Any], to: str = "newcomer", granter: str = 
 
 
 def revoke(to: str = "newcomer", granter: str = "ann") -> Any:
-    return lambda keys, contract, side: [MsgRevokeAllowance(granter=keys[granter].address, grantee=keys[to].address)]
+    def build(keys: dict[str, Key], contract: str, side: Side) -> list[Any]:
+        grantee = keys[to].address if to in keys else to
+        return [MsgRevokeAllowance(granter=keys[granter].address, grantee=grantee)]
+
+    return build
 
 
 def limit(amount: int, seconds: int | None = None) -> Callable[[int], BasicAllowance]:
@@ -128,6 +132,8 @@ def address(name: str) -> Callable[[dict[str, Key]], str]:
 PRICE = int(GAS * GAS_PRICE)
 REGISTER = {"register_node": {"kind": "compute", "capacity": 1, "manifest": "bafy", "public_key": None}}
 BY_ANN = {"granter": address("ann")}
+ELSEWHERE = "cosmos1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnrk363e"
+CAPITALS = "WASM104TLVLJ4YQXRV2PX6YUVFH0PQMGXXESHJQ7ZKC"
 EXECUTE = "/cosmwasm.wasm.v1.MsgExecuteContract"
 
 CASES = [
@@ -140,6 +146,9 @@ CASES = [
     case("foreign coins", "ann", coins("5ufoo"), "insufficient funds"),
     case("no coins", "ann", coins("0uatl"), "invalid coins"),
     case("malformed recipient", "ann", coins("5uatl", to="wasm1wrong"), "bech32"),
+    case("recipient outside the alphabet", "ann", coins("5uatl", to="wasm1nonsense"), "not part of charset: 111"),
+    case("another chain's recipient", "ann", coins("5uatl", to=ELSEWHERE), "hrp does not match bech32 prefix"),
+    case("recipient in capitals", "ann", coins("5uatl", to=CAPITALS)),
     case("somebody else's coins", "ann", coins("5uatl", sender="bob"), "pubKey does not match"),
     # Fees and limits
     case("fee too small", "ann", coins("5uatl"), "insufficient fee", fee=f"{PRICE - 1}{DENOM}"),
@@ -163,6 +172,8 @@ CASES = [
     case("all or none", "bob", calls("bob", REGISTER, {"heartbeat": {}}, {"withdraw": {}}), "message index: 2"),
     case("no such contract", "ann", calls("ann", {"heartbeat": {}}, at="bob"), "no such contract"),
     case("malformed contract", "ann", calls("ann", {"heartbeat": {}}, at="nonsense"), "contract"),
+    case("another chain's contract", "ann", calls("ann", {"heartbeat": {}}, at=ELSEWHERE), "invalid Bech32 prefix"),
+    case("person in capitals", "ann", calls("ann", {"heartbeat": {}}, at=CAPITALS), "no such contract"),
     case("no such code", "owner", instance(SETTINGS, code_id=99), "no such code"),
     case("foreign owner of the code", "eve", instance(SETTINGS, "eve")),
     case("settings: no heartbeats", "owner", instance(SETTINGS | {"heartbeat_seconds": 0}), "heartbeat_seconds"),
@@ -179,6 +190,10 @@ CASES = [
     case("grant", "ann", grant(limit(2 * PRICE + 1))),
     case("grant twice", "ann", grant(limit(5)), "already exists"),
     case("grant to oneself", "ann", grant(limit(5), to="ann"), "self-grant"),
+    case("grant to nonsense", "ann", grant(limit(5), to="wasm1nonsense"), "not part of charset: 111"),
+    case("grant to another chain", "ann", grant(limit(5), to=ELSEWHERE), "hrp does not match bech32 prefix"),
+    case("grant in capitals", "ann", grant(limit(5), to=CAPITALS)),
+    case("revoke in capitals", "ann", revoke(to=CAPITALS)),
     case("newcomer has no coins", "newcomer", calls("newcomer", REGISTER), "insufficient funds"),
     case("granted fee", "newcomer", calls("newcomer", REGISTER), **BY_ANN),
     case("granted fee of a failure", "newcomer", calls("newcomer", REGISTER), "already has node", **BY_ANN),

@@ -3,7 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.signing import KeySigner
-from chain_bridge.embedded.addresses import contract_address, decode, encode, module_address
+from chain_bridge.embedded.addresses import (
+    contract_address,
+    decode,
+    encode,
+    module_address,
+    read_account,
+    read_contract,
+)
 from chain_bridge.embedded.errors import InvalidAddress
 
 RAW = st.binary(min_size=20, max_size=20) | st.binary(min_size=32, max_size=32)
@@ -29,12 +36,21 @@ def test_other_texts_are_refused(text):
         decode(text, "atlas")
 
 
-def test_a_foreign_prefix_and_capitals_are_refused():
+def test_a_foreign_prefix_is_refused_in_the_words_of_who_reads_it():
     address = encode(bytes(20), "atlas")
-    with pytest.raises(InvalidAddress, match="expected wasm, got atlas"):
-        decode(address, "wasm")
-    with pytest.raises(InvalidAddress, match="not normalized"):
-        decode(address.upper(), "atlas")
+    for read in (decode, read_contract):
+        with pytest.raises(InvalidAddress, match=r"^invalid Bech32 prefix; expected wasm, got atlas"):
+            read(address, "wasm")
+    with pytest.raises(InvalidAddress, match=r"^hrp does not match bech32 prefix: expected 'wasm' got 'atlas'"):
+        read_account(address, "wasm")
+
+
+def test_capitals_spell_the_same_address_and_mixed_case_spells_none():
+    address = encode(bytes(20), "atlas")
+    assert decode(address.upper(), "atlas") == bytes(20)
+    assert read_account(address.upper(), "atlas") == read_contract(address.upper(), "atlas") == address
+    with pytest.raises(InvalidAddress, match="not all lowercase or all uppercase"):
+        decode(address[:-1] + address[-1].upper(), "atlas")
 
 
 @pytest.mark.parametrize("length", [0, 19, 21, 31, 33])

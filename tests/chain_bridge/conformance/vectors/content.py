@@ -143,11 +143,15 @@ def administration(scene: Scene) -> list[Do | Ask]:
     ]
 
 
-# Too short, no separator, a wrong checksum, mixed case, upper case, another chain's, a blank, too long.
+# None, a blank, too short, no separator, outside the alphabet, a wrong checksum, mixed case, upper case, another
+# chain's, a blank inside, too long.
 MALFORMED = (
+    "",
+    " ",
     "nobody",
     "wasm1",
     "wasm1qqqq",
+    "wasm1nonsense",
     "wasm15ttfvktat0s45nqddfkj4yngw3u4wywx4ffsrj",
     "wasm15ttfvktat0s45nqddfkj4yngw3u4wywx4ffsrK",
     "WASM15TTFVKTAT0S45NQDDFKJ4YNGW3U4WYWX4FFSRK",

@@ -55,7 +55,7 @@ def stakes(scene: Scene) -> list[Do | Ask]:
         Ask({"nodes": {"limit": 101}}),
         Ask({"node": {"id": 9}}, refused="node 9 is not registered"),
         Ask({"node_of": {"owner": scene["eve"]}}),
-        Ask({"node_of": {"owner": "wasm1qqqq"}}, refused="addr_validate errored"),
+        Ask({"node_of": {"owner": "wasm1nonsense"}}, refused="addr_validate errored"),
         Ask({"totals": {}}),
     ]
 
