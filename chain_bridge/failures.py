@@ -16,6 +16,8 @@ _CONTRACT = re.compile(r"^(?P<reason>.*): (instantiate|execute|query|migrate) wa
 _NO_ACCOUNT = re.compile(r"account \S+ (not found|does not exist)")
 _MESSAGE_INDEX = re.compile(r"failed to execute message; message index: (\d+): ")
 _FEE = re.compile(r"insufficient fee|fee-grant not found|fee allowance|fee limit exceeded|does not allow to pay fees")
+# wasmd names granter and grantee by bytes that are no text.
+_GRANT = re.compile(r"^.*? does not allow to pay fees for .*?: ", re.DOTALL)
 _SEQUENCE = re.compile(r"account sequence mismatch, expected (\d+), got (\d+)")
 
 
@@ -55,7 +57,7 @@ def _meaning(log: str, codespace: str, code: int) -> ChainError:
         return InsufficientFunds(f"The account has never held coins on this chain ({text}). Send it some first.")
     if _FEE.search(text):
         return InsufficientFee(
-            f"The chain does not accept the fee: {text}. Correct the network's gas_price or max_fee; "
+            f"The chain does not accept the fee: {_GRANT.sub('', text)}. Correct the network's gas_price or max_fee; "
             "where another account pays the fees, its grant is missing or used up: have it granted again "
             "(atlas chain grant)."
         )

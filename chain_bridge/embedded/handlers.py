@@ -48,15 +48,16 @@ def _grant_fees(execution: Execution, message: Any) -> Message:
     parts.grants.grant(message.granter, grantee, message.allowance, execution.block.time_ns, execution.gas)
     parts.accounts.charge_read(grantee, execution.gas)
     parts.accounts.create(grantee, execution.gas)
-    execution.events.append(event("set_feegrant", granter=message.granter, grantee=message.grantee))
+    execution.events.append(event("set_feegrant", granter=message.granter, grantee=grantee))
     return MsgGrantAllowanceResponse()
 
 
 def _revoke_fees(execution: Execution, message: Any) -> Message:
     if message.grantee == message.granter:
         raise InvalidAddress("addresses must be different")
-    execution.parts.grants.revoke(message.granter, _grantee(execution, message), execution.gas)
-    execution.events.append(event("revoke_feegrant", granter=message.granter, grantee=message.grantee))
+    grantee = _grantee(execution, message)
+    execution.parts.grants.revoke(message.granter, grantee, execution.gas)
+    execution.events.append(event("revoke_feegrant", granter=message.granter, grantee=grantee))
     return MsgRevokeAllowanceResponse()
 
 

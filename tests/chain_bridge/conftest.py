@@ -1,9 +1,12 @@
 """An embedded chain on a free port, in this process, with a clock that tests move, and ledgers to it."""
 
 import hashlib
+import json
+import os
 import shutil
 import stat
-from contextlib import ExitStack
+import subprocess
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import grpc
@@ -20,6 +23,9 @@ from chain_bridge.embedded.vm import Vm
 from chain_bridge.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
 from chain_bridge.network import Network
+from chain_bridge.networks import LOCAL, find_preset
+
+LOCALNET = Path(__file__).parents[2] / "scripts" / "localnet"
 
 
 class MovableClock:
@@ -131,6 +137,39 @@ def open_ledger(network, new_key):
 @pytest.fixture
 def operator(open_ledger):
     return open_ledger("operator")
+
+
+@pytest.fixture(scope="session")
+def localnet_is_built():
+    """Skips where there is no wasmd."""
+    if not any(LOCALNET.parents[1].glob(".tools/wasmd-*/wasmd")):
+        pytest.skip("wasmd is not built on this machine: run scripts/localnet build")
+
+
+@pytest.fixture(scope="session")
+def localnets(tmp_path_factory, localnet_is_built):
+    """`with localnets() as chain:` runs a wasmd chain; `chain` is what `scripts/localnet start` prints."""
+
+    @contextmanager
+    def run():
+        environment = os.environ | {"ATLAS_LOCALNET_HOME": str(tmp_path_factory.mktemp("localnet") / "home")}
+        started = subprocess.run([LOCALNET, "start"], env=environment, capture_output=True, text=True)
+        assert started.returncode == 0, started.stderr
+        try:
+            yield json.loads(started.stdout)
+        finally:
+            subprocess.run([LOCALNET, "stop"], env=environment, check=True, capture_output=True)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def localnet(localnets):
+    """A wasmd chain of the module's own: its network, and the key that has its coins."""
+    with localnets() as chain:
+        preset = find_preset(LOCAL)
+        assert chain["chain_id"] == preset.chain_id
+        yield preset.network(chain["url"]), load_or_create_key(Path(chain["key"]), preset.prefix)
 
 
 class Faults:

@@ -18,9 +18,7 @@ from chain_bridge.faucet import send_coins
 from chain_bridge.follower import Follower
 from chain_bridge.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
-from chain_bridge.localnet import find_localnet
 from chain_bridge.messages import Assignment, Share, SlotAttempt
-from chain_bridge.networks import LOCAL, UnknownNetwork, find_preset
 from chain_bridge.read_model import ReadModel
 
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
@@ -222,14 +220,9 @@ def test_followers_that_are_killed_leave_a_copy_that_goes_on(operator, nodes, ch
 
 
 @pytest.mark.wasmd
-def test_a_real_node_is_followed_as_well(tmp_path, model):
-    try:
-        found = find_localnet(os.environ)
-    except UnknownNetwork as error:
-        pytest.skip(str(error))
-    network = find_preset(LOCAL).network(found.url)
+def test_a_real_node_is_followed_as_well(tmp_path, model, localnet):
+    network, funded = localnet
     keys = [load_or_create_key(tmp_path / name / "a.key", network.prefix) for name in ("operator", "first", "second")]
-    funded = load_or_create_key(found.key, network.prefix)
     send_coins(network, funded, {key.address: 10**9 for key in keys})
     contract = deploy_contract(network, keys[0], CONTRACT_WASM, heartbeat_seconds=60, challenge_seconds=0)
     network = network.model_copy(update={"contract": contract})

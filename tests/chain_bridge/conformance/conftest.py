@@ -1,8 +1,5 @@
 """The embedded chain, and a wasmd node of scripts/localnet where it is built, with the same cast and code on both."""
 
-import json
-import os
-import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -18,7 +15,6 @@ from raw_client import RawClient
 from chain_bridge.embedded.chain import Chain, Settings
 from chain_bridge.embedded.facade.server import Server
 
-LOCALNET = Path(__file__).parents[3] / "scripts" / "localnet"
 OWNER_WORDS = " ".join(["abandon"] * 23 + ["art"])
 GAS: dict[str, list[tuple[int, int]]] = defaultdict(list)
 LINES: list[str] = []
@@ -60,30 +56,6 @@ def gas_table():
 def report():
     """`report(line)` prints a line at the end."""
     return LINES.append
-
-
-@pytest.fixture(scope="session")
-def localnet_is_built():
-    """Skips where there is no wasmd."""
-    if not any(LOCALNET.parents[1].glob(".tools/wasmd-*/wasmd")):
-        pytest.skip("wasmd is not built on this machine: run scripts/localnet build")
-
-
-@pytest.fixture(scope="session")
-def localnets(tmp_path_factory, localnet_is_built):
-    """`with localnets() as chain:` runs a wasmd chain; `chain` is what `scripts/localnet start` prints."""
-
-    @contextmanager
-    def run():
-        environment = os.environ | {"ATLAS_LOCALNET_HOME": str(tmp_path_factory.mktemp("localnet") / "home")}
-        started = subprocess.run([LOCALNET, "start"], env=environment, capture_output=True, text=True)
-        assert started.returncode == 0, started.stderr
-        try:
-            yield json.loads(started.stdout)
-        finally:
-            subprocess.run([LOCALNET, "stop"], env=environment, check=True, capture_output=True)
-
-    return run
 
 
 @pytest.fixture(scope="session")
