@@ -52,9 +52,9 @@ def leave_one_out_scores(losses: Mapping[str, tuple[float, float]]) -> dict[str,
     """Scores from held-out losses, per update: of the round's checkpoint, and of the one made without the update.
 
     value = loss without it - loss; score = 1 + value / (2 mean |value|), cut to 0.5..1.5. Where all values are small,
-    the mean counts as a thousandth of the mean loss, so that noise is not blown up into pay. Exact fractions, rounded half
-    to even at the end. Source of the value: leave-one-out in Ghorbani and Zou, Data Shapley, ICML 2019; for federated
-    rounds Wang et al., A Principled Approach to Data Valuation for Federated Learning, 2020.
+    the mean counts as a thousandth of the mean loss, so that noise is not blown up into pay. Exact fractions, rounded
+    half to even at the end. Source of the value: leave-one-out in Ghorbani and Zou, Data Shapley, ICML 2019; for
+    federated rounds Wang et al., A Principled Approach to Data Valuation for Federated Learning, 2020.
     """
     if not losses:
         return {}
