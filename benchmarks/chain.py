@@ -12,10 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,9 @@ from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
 from chain_bridge.errors import ContractRefused
 from chain_bridge.keys import Key, load_or_create_key
 from chain_bridge.ledger import Ledger
-from chain_bridge.messages import Assignment, Share, SlotAttempt
+from chain_bridge.messages import Assignment, Share, SlotAttempt, Tx
 from chain_bridge.network import Network
+from chain_bridge.outbox import Outbox
 from chain_bridge.sender import Sender
 
 NODES, SHARDS, BATCH = 50, 1000, 200
@@ -100,27 +102,51 @@ def open_fleet(network: Network, key: Key, folder: Path, opened: ExitStack) -> l
     return [ledger for _, ledger in sorted(zip(ids, ledgers, strict=True), key=lambda pair: pair[0])]
 
 
+def open_operator(network: Network, key: Key, folder: Path) -> Ledger:
+    """The coordinator's ledger, with an outbox."""
+    return Ledger(network, key, outbox=Outbox(folder / "outbox.db"))
+
+
 def settle_shards(operator: Ledger, fleet: list[Ledger]) -> list[tuple[str, int]]:
-    """Assignment, results, settlement and withdrawal of 1,000 shards over 50 nodes: (message, gas) per transaction."""
+    """Assignment, results, settlement and withdrawal of 1,000 shards over 50 nodes: (messages, gas) per transaction.
+
+    The operator's ledger has an outbox, which puts several messages into one transaction; a node sends its own.
+    """
     escrow = REWARD * (SHARDS + 1)
     job = operator.create_job("bench", CID, CID, SHARDS, 1, REWARD, lease_seconds=3600, escrow=escrow)
     batches = [range(first, first + BATCH) for first in range(0, SHARDS, BATCH)]
-    used = []
     for slots in batches:
         items = [Assignment(slot, 1 + slot // PER_NODE, 1) for slot in slots]
-        used.append(("assign_batch", operator.assign_batch(job, 1, CID, items)))
+        operator.later(f"assign {slots.start}").assign_batch(job, 1, CID, items)
+    operator.flush()
     for slots in batches:
         done = [SlotAttempt(slot, 1) for slot in slots]
-        used.append(("complete_batch", operator.complete_batch(job, 1, done)))
+        operator.later(f"complete {slots.start}").complete_batch(job, 1, done)
+    operator.flush()
     shares = [Share(node, PER_NODE, 10_000 // NODES) for node in range(1, NODES + 1)]
-    used.append(("submit_round", operator.submit_round(job, 1, b"\x01" * 32, SHARDS, CID, CID, shares)))
-    used.append(("settle", _settle(operator, job)))
+    operator.later("submit").submit_round(job, 1, b"\x01" * 32, SHARDS, CID, CID, shares)
+    operator.flush()
+    keys = [f"{name} {slots.start}" for name in ("assign", "complete") for slots in batches]
+    entries = [operator.recorded(key) for key in [*keys, "submit"]]
+    used = _by_transaction([(entry.name, entry.outcome()) for entry in entries if entry is not None])
+    used.append(("settle", _settle(operator, job).gas_used))
     with ThreadPoolExecutor(THREADS) as threads:
-        used += [("withdraw", paid) for paid in threads.map(lambda ledger: ledger.withdraw(), fleet)]
-    return [(message, answer.gas_used) for message, answer in used]
+        used += [("withdraw", paid.gas_used) for paid in threads.map(lambda ledger: ledger.withdraw(), fleet)]
+    return used
 
 
-def _settle(operator: Ledger, job: int) -> Any:
+def _by_transaction(outcomes: list[tuple[str, Tx]]) -> list[tuple[str, int]]:
+    """(messages, gas) of each transaction, from (message, outcome) of each message."""
+    used = []
+    for _, group in groupby(outcomes, key=lambda outcome: outcome[1].hash):
+        messages = list(group)
+        counts = Counter(name for name, _ in messages)
+        text = ", ".join(name if count == 1 else f"{count} {name}" for name, count in counts.items())
+        used.append((text, messages[0][1].gas_used))
+    return used
+
+
+def _settle(operator: Ledger, job: int) -> Tx:
     """Settle as soon as the challenge window has passed."""
     deadline = time.monotonic() + 20 * CHALLENGE_SECONDS
     while True:
@@ -136,7 +162,7 @@ def measure(network: Network, key: Key, folder: Path) -> dict[str, Any]:
     """All figures of one chain."""
     network = deploy(network, key)
     with ExitStack() as opened:
-        operator = opened.enter_context(Ledger(network, key))
+        operator = opened.enter_context(open_operator(network, key, folder))
         fleet = open_fleet(network, key, folder, opened)
 
         began = time.monotonic()
@@ -168,7 +194,7 @@ def measure(network: Network, key: Key, folder: Path) -> dict[str, Any]:
         "settled_shards_per_second": round(shards, 1),
         "transactions": len(used),
         "gas": sum(amount for _, amount in used),
-        "gas_per_message": {message: sum(amounts) // len(amounts) for message, amounts in gas.items()},
+        "gas_per_transaction": {message: sum(amounts) // len(amounts) for message, amounts in gas.items()},
     }
 
 
@@ -176,11 +202,11 @@ def show(results: dict[str, dict[str, Any]]) -> None:
     """The figures as two tables."""
     speeds = Table("", *results, title="Chain")
     for name in next(iter(results.values())):
-        if name != "gas_per_message":
+        if name != "gas_per_transaction":
             speeds.add_row(name.replace("_", " "), *(f"{result[name]:,}" for result in results.values()))
-    gas = Table("gas per message", *results, title="Gas")
-    for message in next(iter(results.values()))["gas_per_message"]:
-        gas.add_row(message, *(f"{result['gas_per_message'][message]:,}" for result in results.values()))
+    gas = Table("gas per transaction", *results, title="Gas")
+    for message in next(iter(results.values()))["gas_per_transaction"]:
+        gas.add_row(message, *(f"{result['gas_per_transaction'][message]:,}" for result in results.values()))
     console = Console()
     console.print(speeds, gas)
 

@@ -6,11 +6,11 @@ import pytest
 from both_chains import PREFIX, mask
 from cosmpy.mnemonic import entropy_to_mnemonic
 from play import comparable
-from transactions import AFTER_THREE_SECONDS, CASES, calls, coins
+from transactions import AFTER_ITS_TIME, CASES, calls, coins
 
 from chain_bridge.keys import Key
 
-PAUSE = 5
+PAUSE = 10
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_embedded_chain(alone, people):
     for case in CASES:
         check(case, case.send(side, keys, contract))
     side.pass_time(PAUSE)
-    check(AFTER_THREE_SECONDS, AFTER_THREE_SECONDS.send(side, keys, contract))
+    check(AFTER_ITS_TIME, AFTER_ITS_TIME.send(side, keys, contract))
 
 
 @pytest.mark.wasmd
@@ -51,8 +51,8 @@ def test_wasmd_says_the_same(pair, people):
     contract = real.instantiate(keys["owner"], {})
     assert ours.instantiate(keys["owner"], {}) == contract
     differences = []
-    for case in [*CASES, AFTER_THREE_SECONDS]:
-        if case is AFTER_THREE_SECONDS:
+    for case in [*CASES, AFTER_ITS_TIME]:
+        if case is AFTER_ITS_TIME:
             real.pass_time(PAUSE)
         ours.follow(real.client.block_seconds())
         said = case.send(real, keys, contract)

@@ -205,9 +205,9 @@ CASES = [
     case("grant of some messages", "ann", grant(allowed(9 * PRICE, EXECUTE))),
     case("one of them", "newcomer", calls("newcomer", {"heartbeat": {}}), **BY_ANN),
     case("none of them", "newcomer", coins("1uatl", sender="newcomer"), "message not allowed", **BY_ANN),
-    case("short grant", "bob", grant(limit(9 * PRICE, seconds=3), to="stranger", granter="bob")),
+    case("short grant", "bob", grant(limit(9 * PRICE, seconds=8), to="stranger", granter="bob")),
     case("in its time", "stranger", coins("1uatl", sender="stranger"), granter=address("bob")),
 ]  # fmt: skip
-AFTER_THREE_SECONDS = case(
+AFTER_ITS_TIME = case(
     "after its time", "stranger", coins("1uatl", sender="stranger"), "not found", granter=address("bob")
 )

@@ -49,7 +49,7 @@ def storage(scene: Scene) -> list[Do | Ask]:
         Do("owner", audit(cid="bafyb")),
         Ask({"holdings": {"node": 2}}),
         Do("eve", expire, refused="bafyb"),
-        Do("bob", {"answer_audit": {"cid": "bafyb", "answer": encoded(ANSWER)}}, refused="bafyb", wait=8),
+        Do("bob", {"answer_audit": {"cid": "bafyb", "answer": encoded(ANSWER)}}, refused="bafyb", wait=14),
         Do("eve", expire),
         Ask({"holders": {"cid": "bafya"}}),
         Ask({"holders": {"cid": "bafyb"}}),
@@ -185,7 +185,7 @@ def nonsense(scene: Scene) -> list[Do | Ask]:
 
 
 VECTORS = [
-    Vector("storage", {"audit_seconds": 6}, storage),
+    Vector("storage", {"audit_seconds": 12}, storage),
     Vector("models", {}, models),
     Vector("administration", {"unbonding_seconds": 4}, administration),
     Vector(

@@ -38,7 +38,7 @@ def stakes(scene: Scene) -> list[Do | Ask]:
         Do("ann", {"withdraw_stake": {"amount": "120"}}),
         Do("ann", {"claim_stake": {}}, refused="1 are unbonding"),
         Ask({"node": {"id": 1}}),
-        Do("ann", {"claim_stake": {}}, wait=6),
+        Do("ann", {"claim_stake": {}}, wait=9),
         Ask({"credit": {"address": scene["ann"]}}),
         Do("bob", {"unjail": {}}, "100uatl", refused="active, not jailed"),
         Do("bob", {"deregister_node": {}}),
@@ -96,6 +96,6 @@ def heartbeats(scene: Scene) -> list[Do | Ask]:
 
 
 VECTORS = [
-    Vector("stakes", {"min_stake": "100", "unbonding_seconds": 4}, stakes),
+    Vector("stakes", {"min_stake": "100", "unbonding_seconds": 7}, stakes),
     Vector("heartbeats", {}, heartbeats),
 ]

@@ -98,7 +98,7 @@ def settlement(scene: Scene) -> list[Do | Ask]:
         Do("client", of_round("rollback_round")),
         Do("client", of_round("rollback_round"), refused="is not submitted"),
         Do("client", submit(document, (1, 3, 1), (2, 2, 9999))),
-        Do("eve", of_round("settle"), wait=4),
+        Do("eve", of_round("settle"), wait=8),
         Do("eve", of_round("settle"), refused="already settled"),
         Do("client", of_round("rollback_round"), refused="already settled"),
         Ask({"rounds": {"job": 1}}),
@@ -110,7 +110,7 @@ def settlement(scene: Scene) -> list[Do | Ask]:
         Do("client", complete((0, 1), (1, 1), number=2)),
         Do("client", submit(evidence(scene, (0, 1, 1), (1, 2, 1), number=2), (1, 1, 5000), (2, 1, 5000))),
         Do("client", {"cancel_job": {"job": 1}}),
-        Do("eve", of_round("settle", 2), wait=4),
+        Do("eve", of_round("settle", 2), wait=8),
         Do("eve", {"withdraw_for": {"addresses": []}}, refused="batch has 0 items"),
         Do("eve", {"withdraw_for": {"addresses": ["nobody"]}}, refused="bech32"),
         Do("eve", {"withdraw_for": {"addresses": [scene["ann"], scene["ann"]]}}, refused="listed twice"),
@@ -150,7 +150,7 @@ def disputes(scene: Scene) -> list[Do | Ask]:
         Do("owner", of_round("resolve_challenge", index=1, upheld=False), refused="upheld, not open"),
         Do("owner", of_round("resolve_challenge", index=3, upheld=False)),
         Ask({"challenges": {"job": 1, "round": 1}}),
-        Do("eve", of_round("settle"), refused="has 1 open challenges", wait=10),
+        Do("eve", of_round("settle"), refused="has 1 open challenges", wait=17),
         Do("cem", challenge(document, 0), bond, refused="ended at"),
         Do("owner", of_round("resolve_challenge", index=4, upheld=True), refused="use dismiss_challenge"),
         Do("eve", of_round("dismiss_challenge", index=4)),
@@ -191,7 +191,7 @@ def abandonment(scene: Scene) -> list[Do | Ask]:
         *prepared(),
         Do("eve", of_round("claim_abandoned"), refused="has no node"),
         Do("ann", of_round("claim_abandoned"), refused="counts as abandoned after"),
-        Do("ann", of_round("claim_abandoned"), wait=4),
+        Do("ann", of_round("claim_abandoned"), wait=8),
         Do("ann", of_round("claim_abandoned"), refused="no unpaid completed task"),
         Do("client", submit(document, *GOOD), refused="was abandoned"),
         Do("bob", of_round("claim_abandoned", 2), refused="no unpaid completed task"),
@@ -202,13 +202,13 @@ def abandonment(scene: Scene) -> list[Do | Ask]:
     ]
 
 
-SHORT = {"min_stake": "1000", "challenge_seconds": 3, "dispute_seconds": 5, "unbonding_seconds": 8}
+SHORT = {"min_stake": "1000", "challenge_seconds": 6, "dispute_seconds": 6, "unbonding_seconds": 12}
 VECTORS = [
     Vector("settlement", SHORT, settlement),
     Vector(
         "disputes",
-        SHORT | {"challenge_seconds": 10, "dispute_seconds": 8, "unbonding_seconds": 18, "challenge_bond": "50"},
+        SHORT | {"challenge_seconds": 16, "dispute_seconds": 12, "unbonding_seconds": 28, "challenge_bond": "50"},
         disputes,
     ),
-    Vector("abandonment", {"min_stake": "1000", "abandon_seconds": 3}, abandonment),
+    Vector("abandonment", {"min_stake": "1000", "abandon_seconds": 6}, abandonment),
 ]

@@ -132,13 +132,13 @@ def leases(scene: Scene) -> list[Do | Ask]:
 
 
 def expiry(scene: Scene) -> list[Do | Ask]:
-    """Heartbeats hold 4 s, leases 6 s, jail 4 s."""
+    """Heartbeats and jail hold 8 s, leases 11 s."""
     return [
         Do("ann", register(capacity=10)),
         Do("bob", register(capacity=10)),
-        Do("client", create(shards=9, rounds=3, lease_seconds=6), "300uatl"),
+        Do("client", create(shards=9, rounds=3, lease_seconds=11), "300uatl"),
         Do("client", assign((0, 1, 1), (1, 1, 1), (2, 1, 1), (3, 2, 1))),
-        Ask({"leases_of_node": {"node": 1}}, wait=5.5),
+        Ask({"leases_of_node": {"node": 1}}, wait=10),
         Do("client", assign((4, 1, 1)), refused="last heartbeat was at"),
         Do("bob", {"heartbeat": {}}),
         Do("eve", expire(limit=0), refused="limit"),
@@ -146,7 +146,7 @@ def expiry(scene: Scene) -> list[Do | Ask]:
         Do("eve", expire(limit=1, start_after=0)),
         Do("client", reassign((2, 2, 2))),
         Do("client", complete((0, 1)), refused="expired, not active"),
-        Do("client", complete((3, 1)), wait=2),
+        Do("client", complete((3, 1)), wait=3),
         Do("bob", {"heartbeat": {}}),
         Do("client", assign((0, 2, 2), (1, 2, 2))),
         Ask({"nodes": {}}),
@@ -162,7 +162,7 @@ def jail() -> list[Do | Ask]:
         losses += [
             Do("ann", {"heartbeat": {}}),
             Do("client", assign(*((slot, 1, attempt) for slot in range(10)), number=2)),
-            Do("eve", expire(number=2), wait=5.5),
+            Do("eve", expire(number=2), wait=10),
         ]
     return [
         *losses,
@@ -170,7 +170,7 @@ def jail() -> list[Do | Ask]:
         Do("ann", {"heartbeat": {}}),
         Do("client", assign((0, 1, 3), number=2), refused="slot 0, node 1"),
         Do("ann", {"unjail": {}}, refused="is in jail until"),
-        Do("ann", {"unjail": {}}, wait=5),
+        Do("ann", {"unjail": {}}, wait=10),
         Do("ann", {"heartbeat": {}}),
         Do("client", assign((0, 1, 3), number=2)),
         Ask({"node": {"id": 1}}),
@@ -180,5 +180,5 @@ def jail() -> list[Do | Ask]:
 VECTORS = [
     Vector("jobs", {}, jobs),
     Vector("leases", {}, leases),
-    Vector("expiry", {"heartbeat_seconds": 4, "jail_seconds": 4}, expiry),
+    Vector("expiry", {"heartbeat_seconds": 8, "jail_seconds": 8}, expiry),
 ]
