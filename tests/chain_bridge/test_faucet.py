@@ -8,6 +8,9 @@ import pytest
 
 from chain_bridge.faucet import FaucetRefused, request_coins
 
+# Each test starts servers of its own.
+pytestmark = pytest.mark.slow
+
 OPEN = {"uuid": "7"}
 
 

@@ -14,6 +14,9 @@ from chain_bridge.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
 from chain_bridge.networks import LOCAL, find_preset
 
+# Each test starts servers of its own.
+pytestmark = pytest.mark.slow
+
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 LIMIT = 1_000_000
 

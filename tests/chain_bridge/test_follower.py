@@ -21,6 +21,9 @@ from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Assignment, Share, SlotAttempt
 from chain_bridge.read_model import ReadModel
 
+# Each test starts servers of its own.
+pytestmark = pytest.mark.slow
+
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 REWARD = 100
 
@@ -194,7 +197,6 @@ with ReadModel(Path(sys.argv[2])) as model:
 """
 
 
-@pytest.mark.slow
 def test_followers_that_are_killed_leave_a_copy_that_goes_on(operator, nodes, challenged, network, model, tmp_path):
     command = [sys.executable, "-c", FOLLOW, network.model_dump_json(), str(tmp_path / "model.db")]
     for number in range(6):

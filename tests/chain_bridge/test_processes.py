@@ -15,6 +15,9 @@ from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Ledger
 from chain_bridge.network import Network
 
+# Each test starts servers of its own.
+pytestmark = pytest.mark.slow
+
 GENESIS = 10**9
 BEATS = """
 import sys
@@ -85,7 +88,6 @@ def test_bad_arguments_are_refused(chain_home):
         assert process.returncode != 0
 
 
-@pytest.mark.slow
 def test_two_processes_send_at_once(chain_home, key, tmp_path):
     with running(chain_home, key) as (_, network):
         contract = deploy_contract(network, key, CONTRACT_WASM, 60, 0)
@@ -104,7 +106,6 @@ def test_two_processes_send_at_once(chain_home, key, tmp_path):
             assert ledger.height() == 2 + 2 * 16
 
 
-@pytest.mark.slow
 def test_what_was_acknowledged_survives_kill_9(chain_home, key):
     """Killed in the middle of writing, again and again: the state is that of a whole prefix of the transactions."""
     with running(chain_home, key) as (_, network):

@@ -14,6 +14,9 @@ from node_agent.envelope import seal
 from node_agent.errors import BusError, BusTimeout, BusUnreachable
 from node_agent.messages import TaskReport
 
+# Each test starts servers of its own.
+pytestmark = pytest.mark.slow
+
 
 class Clock:
     def __init__(self, now: float) -> None:

@@ -14,6 +14,9 @@ from chain_bridge.errors import (
 from chain_bridge.ledger import Ledger
 from chain_bridge.outbox import Outbox
 
+# Each test starts servers of its own.
+pytestmark = pytest.mark.slow
+
 
 def test_a_chain_that_is_down_leaves_everything_waiting(node, server, chain, path, open_node, record, stake, states):
     port = server[-1].port
