@@ -32,7 +32,7 @@ class ShardManifest(Value):
 
     @property
     def size(self) -> int:
-        """What a shard counts for when its training is paid: its tokens, or its rows in an older manifest."""
+        """Its tokens, or in an older manifest its rows."""
         return self.tokens or self.rows
 
 
@@ -147,7 +147,9 @@ class TaskRecord(Value):
     attempt: Positive
     receipt: Cid
     result: Cid = Field(description="the adapter, or for the evaluation its receipt")
-    tokens: int | None = Field(default=None, ge=0, description="the shard's; 0 if its update was not aggregated")
+    tokens: int | None = Field(
+        default=None, ge=0, description="that the spec has it train on; 0 if its update was not aggregated"
+    )
     score: int | None = Field(default=None, ge=0, le=2000, description="thousandths; 1000: neither helped nor harmed")
 
     @property

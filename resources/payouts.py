@@ -18,7 +18,7 @@ class Payout:
     count: int
     """Completed tasks."""
     tokens: int
-    """Validated tokens of the shards that it trained."""
+    """Validated tokens of its tasks."""
     score: int | None
     """Their mean score by token, in thousandths; None when it has no validated tokens."""
     bps: int

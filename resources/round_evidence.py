@@ -3,7 +3,16 @@
 from collections.abc import Collection, Mapping
 
 from atlas.content.store import ContentStore, get_document
-from atlas.manifests import NodeShare, Receipt, RejectedUpdate, RoundEvidence, SignedReceipt, TaskRecord
+from atlas.manifests import (
+    NodeShare,
+    Receipt,
+    RejectedUpdate,
+    RoundEvidence,
+    ShardManifest,
+    SignedReceipt,
+    TaskRecord,
+)
+from atlas.spec import TrainingSpec
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Ledger
 from chain_bridge.settlement import PaidTask, divide_round
@@ -52,6 +61,15 @@ def receipt_of(cid: str, store: ContentStore) -> Receipt:
     return get_document(store, cid, SignedReceipt).receipt
 
 
+def trained_tokens(training: TrainingSpec, shard: ShardManifest) -> int:
+    """The tokens of one task: of as many rows as the spec has it train on, at the shard's mean length, rounded down.
+
+    Spec and manifest say so, whatever the node reports.
+    """
+    rows = training.steps * training.batch_size * training.gradient_accumulation
+    return rows * shard.size // shard.rows
+
+
 def _check_completed(
     job: OpenJob, number: int, completed: Collection[Attempt], store: ContentStore, ledger: Ledger
 ) -> None:
@@ -72,7 +90,7 @@ def _record(job: OpenJob, one: Attempt, aggregated: Mapping[str, str], scores: M
     shard = None if one.slot == job.evaluation_slot else job.dataset.shards[one.slot]
     if shard is not None:
         counts = aggregated.get(shard.key) == one.result_cid
-        tokens, score = (shard.size, scores[shard.key]) if counts else (0, 0)
+        tokens, score = (trained_tokens(job.spec.training, shard), scores[shard.key]) if counts else (0, 0)
     return TaskRecord(
         slot=one.slot,
         shard=shard.key if shard else None,
