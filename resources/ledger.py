@@ -12,7 +12,7 @@ from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Ledger
 from resources.fleet import FleetResource
 from resources.operator_ledger import open_ledger
-from resources.settlement import settle_due
+from resources.settlement import settle_due_of
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +46,7 @@ class LedgerResource(dg.ConfigurableResource["LedgerResource"]):
 
     def _settle_what_is_due(self, ledger: Ledger) -> None:
         """Credit the nodes of earlier rounds whose challenge window has passed since."""
-        contract = ledger.network.contract
-        jobs = [job.job_id for job in self.fleet.registry.jobs() if job.contract == contract]
         try:
-            settle_due(jobs, ledger, time.time())
+            settle_due_of(self.fleet.registry, ledger, time.time())
         except ChainUnreachable as error:
             log.warning("what is due is settled later: %s", error)

@@ -121,6 +121,11 @@ def settle_due(jobs: Iterable[int], ledger: Ledger, now: float) -> list[tuple[in
     return [(one.job, one.round) for one in due if _settle(one.job, one.round, ledger)]
 
 
+def settle_due_of(registry: JobRegistry, ledger: Ledger, now: float) -> None:
+    """Settle what is due of the coordinator's jobs on this contract."""
+    settle_due([job.job_id for job in registry.jobs() if job.contract == ledger.network.contract], ledger, now)
+
+
 def publish_model(job: OpenJob, number: int, checkpoint: str, ledger: Ledger) -> None:
     """Register a round's checkpoint under the job's name, with the round as its version; once.
 

@@ -14,11 +14,11 @@ from chain_bridge.contract_version import contract_version
 from chain_bridge.errors import ChainError
 from chain_bridge.follower import Follower
 from chain_bridge.ledger import Ledger
-from chain_bridge.outbox import Outbox
+from chain_bridge.outbox_file import read_backlog
 from chain_bridge.read_model import ReadModel
 from resources.jobs import JobRegistry
 from resources.operator_ledger import open_ledger
-from resources.settlement import settle_due
+from resources.settlement import settle_due_of
 
 _STOPPED = "The local network does not run; `atlas up` or `atlas run` starts it."
 
@@ -67,8 +67,7 @@ def _send(here: Place, now: float) -> str:
     try:
         with open_ledger(here.home, here.network, here.key) as ledger:
             if here.home.jobs_database.exists():
-                jobs = JobRegistry(here.home.jobs_database).jobs()
-                settle_due([job.job_id for job in jobs if job.contract == here.network.contract], ledger, now)
+                settle_due_of(JobRegistry(here.home.jobs_database), ledger, now)
     except ChainError as error:
         return str(error)
     return ""
@@ -105,7 +104,7 @@ def _follow(here: Place, model: ReadModel, up: bool) -> dict[str, Any]:
 
 
 def _outbox(path: Path, unsent: str, now: float) -> dict[str, Any]:
-    backlog = Outbox(path).backlog()
+    backlog = read_backlog(path)
     return {
         "waiting": backlog.waiting,
         "signed": backlog.signed,

@@ -1,11 +1,9 @@
 """A contract that asks for stakes and bonds, and whose waiting times are short."""
 
 import pytest
+from ledger_steps import BOND, CID, STAKE
 
 from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
-
-CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
-STAKE, BOND = 1000, 7
 
 
 @pytest.fixture
