@@ -46,15 +46,21 @@ class DatasetManifest(Document):
     labels: list[str]
     shards: list[ShardManifest] = Field(min_length=1)
     holdout: ShardManifest
+    reference: ShardManifest | None = Field(default=None, description="the coordinator's own rows, for fltrust")
 
 
 class Checkpoint(Document):
-    """The adapter that a round ends with; round 0 is the untrained adapter, which the spec's seed defines."""
+    """What a round ends with; round 0 is the untrained adapter, which the spec's seed defines."""
 
     kind: Literal["checkpoint"] = "checkpoint"
     job: Cid
     round: int = Field(ge=0)
-    adapter: Cid | None = Field(description="safetensors; null in round 0")
+    adapter: Cid = Field(description="safetensors: every tensor that is trained, float32")
+    merged: list[Cid] = Field(
+        default_factory=list,
+        description="low-rank factors that join the base model's weights, oldest first (stack, fedex)",
+    )
+    optimizer: Cid | None = Field(default=None, description="the outer optimizer's state")
     parent: Cid | None = Field(description="the checkpoint that the round started from; null in round 0")
     manifest: Cid | None = Field(description="the RoundManifest that it was aggregated from; null in round 0")
 
@@ -68,15 +74,72 @@ class AcceptedUpdate(Value):
     weight: Positive = Field(description="rows of the shard manifest, never what the node claims")
 
 
+Gate = Literal["receipt", "stale", "readable", "schema", "finite", "norm", "copy"]
+
+
+class RefusedUpdate(Value):
+    """One update that a gate kept out of a round."""
+
+    shard: str
+    attempt: Positive
+    adapter: Cid | None = Field(description="null when the node named none")
+    gate: Gate
+    reason: str
+
+
 class RoundManifest(Document):
-    """All that decides a round's checkpoint, in shard order, and nothing else: no node, no time."""
+    """All that decides a round's checkpoint, in shard order, and what was kept out of it: no node, no time."""
 
     kind: Literal["round"] = "round"
     job: Cid
     round: Positive
     base: Cid
-    strategy: str
+    strategy: str = Field(description="as in the job's spec, which has the other settings of the aggregation")
     updates: list[AcceptedUpdate] = Field(min_length=1)
+    reference: Cid | None = Field(default=None, description="the update of the coordinator's own rows, for fltrust")
+    refused: list[RefusedUpdate] = Field(default_factory=list, description="by shard and attempt")
+
+
+class Influence(Value):
+    """How one update counts in its round; lengths and angles are those of its change, update - base."""
+
+    shard: str
+    norm: float = Field(ge=0)
+    coefficient: float | None = Field(description="what the change is multiplied by; null for rules by column")
+    share: float | None = Field(description="coefficient x norm, of the sum of these over the round")
+    cosine: float = Field(ge=-1, le=1, description="with the round's change")
+
+
+class CosineSpread(Value):
+    """How alike the changes of a round are, over all pairs."""
+
+    minimum: float
+    lower_quartile: float
+    median: float
+    upper_quartile: float
+    maximum: float
+
+
+class RoundDiagnostics(Document):
+    """What a round's aggregation did to its updates, before the outer optimizer; to six digits.
+
+    Anyone can compute it again from the round's manifest.
+    """
+
+    kind: Literal["diagnostics"] = "diagnostics"
+    manifest: Cid
+    space: Literal["flat", "product"] = Field(
+        description="where changes are measured: as the adapter's numbers, or as the products B·A that they stand for"
+    )
+    norm: float = Field(ge=0, description="length of the round's change")
+    residual: float = Field(
+        ge=0, description="how far averaging A and B apart is from averaging B·A: ‖Σw(B-B̄)(A-Ā)‖ / ‖Σw·B·A‖"
+    )
+    effective_rank: float = Field(ge=0, description="of Σw·B·A, the mean over the modules")
+    effective_ranks: dict[str, float] = Field(description="by module: exp of the entropy of σ²/Σσ²")
+    cosines: CosineSpread | None = Field(description="between the changes of two updates; null for a single update")
+    cosine_matrix: list[list[float]] | None = Field(description="in shard order; null above 32 updates")
+    updates: list[Influence] = Field(min_length=1, description="in shard order")
 
 
 class Environment(Value):
@@ -114,7 +177,9 @@ class Receipt(Document):
     node: str = Field(description="the node's address")
     data: Cid
     base: Cid
-    adapter: Cid | None = Field(default=None, description="for training")
+    adapter: Cid | None = Field(default=None, description="for training: the update, as it reads after decoding")
+    encoded: Cid | None = Field(default=None, description="the update as it travels, where the job compresses it")
+    residual: Cid | None = Field(default=None, description="what compression had left over before, and was added")
     steps: int = Field(default=0, ge=0)
     rows_seen: int = Field(default=0, ge=0)
     tokens_seen: int = Field(default=0, ge=0)
@@ -164,7 +229,7 @@ class RejectedUpdate(Value):
     shard: str
     node_id: Positive
     attempt: Positive
-    gate: str
+    gate: Gate
     reason: str
 
 

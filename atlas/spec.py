@@ -8,6 +8,8 @@ import rfc8785
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from atlas.aggregation.settings import AggregationSpec
+from atlas.aggregation.strategies.registry import STRATEGIES
 from atlas.documents import Document, Value, describe_validation
 from atlas.errors import SpecError
 from atlas.models import known_model
@@ -58,6 +60,25 @@ class LoraSpec(Value):
     alpha: Positive = 16
     dropout: float = Field(default=0.0, ge=0, lt=1)
     target_modules: list[str] = Field(min_length=1)
+    shard_ranks: dict[str, Positive] = Field(
+        default_factory=dict, description="ranks up to `rank` for single shards, such as {s001: 4}"
+    )
+
+    @property
+    def scaling(self) -> float:
+        """What the product of the factors counts in the model: alpha / rank, for shards of a lower rank, too."""
+        return self.alpha / self.rank
+
+    def rank_of(self, shard: str) -> int:
+        """The rank at which a shard is trained."""
+        return self.shard_ranks.get(shard, self.rank)
+
+    @model_validator(mode="after")
+    def _ranks_fit(self) -> Self:
+        for shard, rank in sorted(self.shard_ranks.items()):
+            if rank > self.rank:
+                raise ValueError(f"shard_ranks: {shard} has rank {rank}, which exceeds lora.rank {self.rank}")
+        return self
 
 
 class TrainingSpec(Value):
@@ -72,6 +93,7 @@ class TrainingSpec(Value):
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     weight_decay: float = Field(default=0.0, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
+    proximal: float = Field(default=0.0, ge=0, description="FedProx: pull towards the round's base, 0 for none")
     precision: Literal["fp32", "bf16"] = "fp32"
     checkpoint_every: Positive = Field(default=10, description="steps between resumable checkpoints")
     seed: int = Field(default=17, ge=0, lt=2**31)
@@ -82,13 +104,6 @@ class EvaluationSpec(Value):
 
     batch_size: Positive = 64
     tolerance: float = Field(default=0.02, ge=0, description="loss may exceed its base's by this share")
-
-
-class AggregationSpec(Value):
-    """How updates become a checkpoint."""
-
-    strategy: Literal["fedavg"] = "fedavg"
-    quorum: float = Field(default=0.5, gt=0, le=1, description="share of shards that must deliver")
 
 
 class PaymentSpec(Value):
@@ -102,6 +117,7 @@ class PaymentSpec(Value):
 class FleetSpec(Value):
     """What the job demands of the nodes that work for it."""
 
+    trusted: bool = Field(default=False, description="whether all nodes are believed; decides aggregation.robust: auto")
     lease_seconds: Positive = Field(default=3600, description="a task not finished by then may be reassigned")
     max_attempts: Positive = Field(default=3, description="attempts per task in one round before it is given up")
 
@@ -128,6 +144,26 @@ class JobSpec(Document):
         if len(set(self.dataset.labels)) != len(self.dataset.labels):
             raise ValueError("dataset.labels: a label is listed twice")
         return self
+
+    @model_validator(mode="after")
+    def _ranks_fit_the_strategy(self) -> Self:
+        mixed = set(self.lora.shard_ranks.values()) - {self.lora.rank}
+        if mixed and not self.aggregation.method.mixed_ranks:
+            able = ", ".join(name for name, strategy in STRATEGIES.items() if strategy.mixed_ranks)
+            raise ValueError(
+                f"lora.shard_ranks: {self.aggregation.strategy} needs one rank on all shards; "
+                f"for mixed ranks choose aggregation.strategy {able}"
+            )
+        return self
+
+    @property
+    def robust_aggregation(self) -> AggregationSpec:
+        """The aggregation with `auto` settled: fleets that nobody vouches for get centered clipping."""
+        if self.aggregation.robust.rule != "auto":
+            return self.aggregation
+        rule = "none" if self.fleet.trusted else "centered-clipping"
+        robust = self.aggregation.robust.model_copy(update={"rule": rule})
+        return self.aggregation.model_copy(update={"robust": robust})
 
     @classmethod
     def from_mapping(cls, raw: dict[str, Any]) -> Self:
@@ -188,6 +224,7 @@ class TaskSpec(Document):
     round: Positive
     slot: int = Field(ge=0, description="the shard's index; the evaluation's is the number of shards")
     shard: str | None = Field(default=None, description="the shard's key, for training")
+    rank: Positive | None = Field(default=None, description="of the shard, for training; null for lora.rank")
     data: str = Field(description="CID of the JSONL rows: the shard, or the held-out rows")
     rows: Positive
     base: str = Field(description="CID of the Checkpoint that training starts from")

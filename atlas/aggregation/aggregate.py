@@ -1,49 +1,115 @@
 """From a round manifest to the checkpoint that the round ends with."""
 
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from atlas.aggregation.mean import weighted_mean
+from atlas.aggregation.coefficients import coefficients_of
+from atlas.aggregation.columns import reduce_columns
+from atlas.aggregation.inputs import RoundInputs, Update
+from atlas.aggregation.outer.apply import apply_outer
+from atlas.aggregation.robust.registry import RULES
+from atlas.aggregation.strategies.strategy import Combination, Combined
 from atlas.content.store import ContentStore, get_document, put_document
 from atlas.errors import AggregationError
 from atlas.manifests import Checkpoint, RoundManifest
+from atlas.spec import JobSpec
 
 
-def genesis(job: str) -> Checkpoint:
-    """The checkpoint of round 0: the untrained adapter, which the job's seed defines on every node alike."""
-    return Checkpoint(job=job, round=0, adapter=None, parent=None, manifest=None)
+@dataclass(frozen=True)
+class Aggregated:
+    """The files that a round ends with."""
+
+    adapter: Path
+    merged: Path | None
+    optimizer: Path | None
 
 
-def aggregate_adapters(manifest: RoundManifest, store: ContentStore, out: Path) -> None:
-    """Write the aggregated adapter; the same manifest gives the same bytes on any machine."""
-    if manifest.strategy != "fedavg":
-        raise AggregationError(f"Strategy {manifest.strategy!r} is unknown; this version has: fedavg.")
-    weighted_mean([(store.fetch(update.adapter), update.weight) for update in manifest.updates], out)
+def genesis(job: str, adapter: str) -> Checkpoint:
+    """The checkpoint of round 0: the untrained adapter, which the job's seed defines."""
+    return Checkpoint(job=job, round=0, adapter=adapter, parent=None, manifest=None)
 
 
-def checkpoint_of(manifest: RoundManifest, adapter: str) -> Checkpoint:
-    """The checkpoint document of an aggregated adapter."""
-    return Checkpoint(
-        job=manifest.job, round=manifest.round, adapter=adapter, parent=manifest.base, manifest=manifest.cid
+def aggregate_files(inputs: RoundInputs, folder: Path) -> Aggregated:
+    """Write what a round ends with into `folder`; equal inputs give equal bytes on any number of threads.
+
+    Raises `AggregationError` when the files do not fit together.
+    """
+    combined = _combine(inputs, folder)
+    if inputs.settings.outer.optimizer == "none":
+        return Aggregated(combined.adapter, combined.merged, None)
+    frozen = inputs.settings.method.frozen_factor(inputs.round)
+    outer = inputs.settings.outer
+    adapter, state = apply_outer(outer, inputs.base, combined.adapter, inputs.optimizer, folder, frozen)
+    return Aggregated(adapter, combined.merged, state)
+
+
+def _combine(inputs: RoundInputs, folder: Path) -> Combined:
+    rule = RULES.get(inputs.settings.robust.rule)
+    if rule is not None and rule.columns is not None:
+        return Combined(reduce_columns(inputs, rule, folder))
+    combination = Combination(
+        base=inputs.base,
+        updates=tuple(update.path for update in inputs.updates),
+        coefficients=tuple(coefficients_of(inputs)),
+        scaling=inputs.scaling,
+        seed=inputs.seed,
     )
+    return inputs.settings.method.combine(combination, folder)
 
 
-def aggregate_round(manifest: RoundManifest, store: ContentStore) -> tuple[str, Checkpoint]:
-    """Aggregate, put adapter, manifest and checkpoint into the store, and return the checkpoint and its CID.
+def round_inputs(manifest: RoundManifest, store: ContentStore) -> RoundInputs:
+    """A round's files, fetched and verified.
 
-    Raises `AggregationError` when the base is not the checkpoint of the round before, `ContentError` when an
-    adapter is missing or altered.
+    Raises `AggregationError` when the manifest contradicts its base or its job, `ContentError` when something is
+    missing or altered.
     """
     base = get_document(store, manifest.base, Checkpoint)
+    spec = get_document(store, manifest.job, JobSpec)
     if base.job != manifest.job or base.round != manifest.round - 1:
         raise AggregationError(
             f"Round {manifest.round} must start from round {manifest.round - 1} of the same job; its base "
             f"{manifest.base} is round {base.round} of {base.job}."
         )
+    if manifest.strategy != spec.aggregation.strategy:
+        raise AggregationError(
+            f"The manifest of round {manifest.round} says strategy {manifest.strategy!r}, its job's spec says "
+            f"{spec.aggregation.strategy!r}."
+        )
+    shards = [update.shard for update in manifest.updates]
+    if shards != sorted(set(shards)):
+        raise AggregationError(f"The updates of a round are listed by shard, each once; found {shards[:20]}.")
+    return RoundInputs(
+        settings=spec.robust_aggregation,
+        round=manifest.round,
+        seed=manifest.base,
+        scaling=spec.lora.scaling,
+        base=store.fetch(base.adapter),
+        updates=tuple(Update(one.shard, store.fetch(one.adapter), one.weight) for one in manifest.updates),
+        optimizer=store.fetch(base.optimizer) if base.optimizer else None,
+        reference=store.fetch(manifest.reference) if manifest.reference else None,
+    )
+
+
+def recompute(manifest: RoundManifest, store: ContentStore, keep: Callable[[Path], str]) -> Checkpoint:
+    """The checkpoint that a manifest gives; `keep` gets each file of it and returns the CID."""
+    inputs, base = round_inputs(manifest, store), get_document(store, manifest.base, Checkpoint)
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "adapter.safetensors"
-        aggregate_adapters(manifest, store, out)
-        adapter = store.put(out)
+        found = aggregate_files(inputs, Path(folder))
+        return Checkpoint(
+            job=manifest.job,
+            round=manifest.round,
+            adapter=keep(found.adapter),
+            merged=[*base.merged, *([keep(found.merged)] if found.merged else [])],
+            optimizer=keep(found.optimizer) if found.optimizer else None,
+            parent=manifest.base,
+            manifest=manifest.cid,
+        )
+
+
+def aggregate_round(manifest: RoundManifest, store: ContentStore) -> tuple[str, Checkpoint]:
+    """Aggregate, put files, manifest and checkpoint into the store, and return the checkpoint and its CID."""
+    checkpoint = recompute(manifest, store, store.put)
     put_document(store, manifest)
-    checkpoint = checkpoint_of(manifest, adapter)
     return put_document(store, checkpoint), checkpoint

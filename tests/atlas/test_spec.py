@@ -119,7 +119,9 @@ def test_a_causal_job_needs_no_labels():
         ({"training": {"schedule": "sudden"}}, "training.schedule: Input should be 'constant', 'linear' or 'cosine'"),
         ({"training": {"seed": 2**31}}, "training.seed: Input should be less than 2147483648"),
         ({"aggregation": {"quorum": 0}}, "aggregation.quorum: Input should be greater than 0 (found 0)"),
-        ({"aggregation": {"strategy": "magic"}}, "aggregation.strategy: Input should be 'fedavg' (found 'magic')"),
+        ({"aggregation": {"robust": 7}}, "aggregation.robust: Input should be a valid dictionary"),
+        ({"aggregation": {"gates": {"copy_cosine": 2}}}, "aggregation.gates.copy_cosine: Input should be less than or"),
+        ({"training": {"proximal": -1}}, "training.proximal: Input should be greater than or equal to 0 (found -1)"),
         ({"payment": {"budget": 10}}, "payment.reward_per_task: Field required"),
         ({"payment": {"budget": 2**53, "reward_per_task": 1}}, "payment.budget: Input should be less than 90071992547"),
         ({"dataset": dataset(holdout_fraction=1)}, "dataset.holdout_fraction: Input should be less than 1 (found 1)"),
@@ -135,6 +137,80 @@ def test_each_bad_field_is_named(changes, message):
     with pytest.raises(SpecError, match="The job spec is not valid") as caught:
         JobSpec.from_mapping(mapping(**changes))
     assert message in str(caught.value)
+
+
+MIXED = {"rank": 8, "shard_ranks": {"s001": 4}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"aggregation": {"strategy": "magic"}},
+            "strategy: expected one of fedavg, ffa, rolora, stack, qr-svd, fedex, found 'magic'",
+        ),
+        (
+            {"aggregation": {"robust": "trust"}},
+            "robust.rule: expected one of auto, none, centered-clipping, trimmed-mean, median, multi-krum, fltrust, "
+            "found 'trust'",
+        ),
+        (
+            {"aggregation": {"outer": "lion"}},
+            "outer.optimizer: expected one of none, nesterov, adam, yogi, found 'lion'",
+        ),
+        (
+            {"aggregation": {"compression": "zip"}},
+            "compression.codec: expected one of none, fp16, bf16, int8, top-k, found 'zip'",
+        ),
+        (
+            {"aggregation": {"strategy": "qr-svd", "robust": "median"}},
+            "robust.rule median works on single numbers, which fits fedavg, ffa, rolora, not qr-svd; choose another "
+            "rule, such as centered-clipping",
+        ),
+        (
+            {"aggregation": {"strategy": "stack", "outer": "adam"}},
+            "outer.optimizer adam moves single numbers, which fits fedavg, ffa, rolora, not stack",
+        ),
+        (
+            {"lora": MIXED},
+            "lora.shard_ranks: fedavg needs one rank on all shards; for mixed ranks choose aggregation.strategy "
+            "stack, qr-svd",
+        ),
+        (
+            {"lora": {"rank": 8, "shard_ranks": {"s001": 16}}},
+            "shard_ranks: s001 has rank 16, which exceeds lora.rank 8",
+        ),
+    ],
+)
+def test_an_aggregation_that_cannot_be_says_what_would_do(changes, message):
+    with pytest.raises(SpecError) as caught:
+        JobSpec.from_mapping(mapping(**changes))
+    assert message in str(caught.value)
+
+
+def test_a_bare_name_stands_for_a_part_of_the_aggregation_with_its_defaults():
+    parts = {"robust": "median", "outer": "adam", "compression": "top-k"}
+    short = JobSpec.from_mapping(mapping(aggregation=parts))
+    long = {"robust": {"rule": "median"}, "outer": {"optimizer": "adam"}, "compression": {"codec": "top-k"}}
+    assert short == JobSpec.from_mapping(mapping(aggregation=long))
+    assert JobSpec.from_bytes(short.canonical_bytes()) == short
+
+
+@pytest.mark.parametrize(
+    ("trusted", "rule", "settled"),
+    [(False, "auto", "centered-clipping"), (True, "auto", "none"), (True, "median", "median"), (False, "none", "none")],
+)
+def test_nodes_that_nobody_vouches_for_are_clipped(trusted, rule, settled):
+    spec = JobSpec.from_mapping(
+        mapping(fleet={"trusted": trusted}, aggregation={"robust": {"rule": rule, "passes": 3}})
+    )
+    assert spec.robust_aggregation.robust == spec.aggregation.robust.model_copy(update={"rule": settled})
+
+
+def test_shards_of_a_lower_rank_have_the_scaling_of_the_whole():
+    lora = JobSpec.from_mapping(mapping(lora={**MIXED, "alpha": 16}, aggregation={"strategy": "stack"})).lora
+    assert (lora.rank_of("s000"), lora.rank_of("s001"), lora.scaling) == (8, 4, 2.0)
+    JobSpec.from_mapping(mapping(lora={"rank": 8, "shard_ranks": {"s001": 8}}))
 
 
 @given(column=st.none() | st.just("c"), rows=st.none() | st.integers(1, 9), size=st.none() | st.integers(1, 9))
@@ -202,6 +278,7 @@ def test_every_attempt_at_one_task_has_its_id():
         {"shard": "s001"},
         {"data": OTHER_CID},
         {"rows": 11},
+        {"rank": 4},
         {"base": OTHER_CID},
         {"checkpoints": [CID]},
     ],

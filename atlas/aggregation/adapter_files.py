@@ -1,0 +1,194 @@
+"""Adapter files (safetensors) as an aggregation reads them: tensor by tensor, or as one long row of columns.
+
+Plain reads into buffers that are used again, instead of a mapped file, keep the memory flat: mapped pages count as
+the process's own. No descriptor stays open, so a round may have more updates than a process may have open files.
+"""
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atlas.aggregation.safetensors_header import LARGEST_HEADER, TensorInfo, parse_header, render_header
+from atlas.aggregation.strategies.strategy import Factor
+from atlas.errors import AggregationError
+
+_BLOCK = 65536
+_SUFFIXES: dict[Factor, str] = {"A": ".lora_A.weight", "B": ".lora_B.weight"}
+
+
+class AdapterFile:
+    """One safetensors file, of which the header has been read and checked."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `AggregationError` when the file is missing, cut short, or not valid safetensors."""
+        self.path = path
+        try:
+            with path.open("rb", buffering=0) as file:
+                file_bytes = os.fstat(file.fileno()).st_size
+                header_bytes = int.from_bytes(file.read(8), "little")
+                if file_bytes < 8 or header_bytes > min(LARGEST_HEADER, file_bytes - 8):
+                    raise AggregationError(f"its first 8 bytes announce a header of {header_bytes} bytes")
+                self.data_start = 8 + header_bytes
+                tensors = parse_header(file.read(header_bytes), file_bytes - self.data_start)
+        except (AggregationError, OSError) as error:
+            raise AggregationError(f"{path.name} is not a readable safetensors file: {error}.") from error
+        self.tensors: Mapping[str, TensorInfo] = MappingProxyType(tensors)
+        """By name, sorted."""
+
+    @property
+    def size(self) -> int:
+        """How many numbers the file holds."""
+        return sum(tensor.size for tensor in self.tensors.values())
+
+    def columns(self, names: Iterable[str] | None = None) -> "Columns":
+        """The numbers of these tensors (else of all) as one row; raises `AggregationError` unless all are float32."""
+        return Columns(self, sorted(self.tensors if names is None else names))
+
+    def read(self, name: str) -> NDArray[np.float32]:
+        """One tensor; raises `AggregationError` when the file has none of that name in float32."""
+        columns = self.columns([name])
+        values = np.empty(columns.size, np.float32)
+        columns.read(0, values)
+        return values.reshape(self.tensors[name].shape)
+
+
+class Columns:
+    """The numbers of some tensors of a file as one row, in the order of the tensors' names."""
+
+    def __init__(self, file: AdapterFile, names: list[str]) -> None:
+        self.path = file.path
+        self.names = names
+        self._sizes: list[int] = []
+        self._segments: list[tuple[int, int, int]] = []
+        """(first column, end, byte in the file): neighbours in the row that are neighbours in the file are one."""
+        column = 0
+        for name in names:
+            tensor = file.tensors.get(name)
+            if tensor is None or tensor.dtype != "F32":
+                found = "no such tensor" if tensor is None else tensor.dtype
+                raise AggregationError(f"{file.path.name}: expected {name} in F32, found {found}.")
+            self._append(column, column + tensor.size, file.data_start + tensor.offset)
+            self._sizes.append(tensor.size)
+            column += tensor.size
+        self.size = column
+
+    def _append(self, start: int, stop: int, byte: int) -> None:
+        if self._segments:
+            first, end, first_byte = self._segments[-1]
+            if first_byte + 4 * (end - first) == byte:
+                self._segments[-1] = (first, stop, first_byte)
+                return
+        self._segments.append((start, stop, byte))
+
+    def read(self, start: int, out: NDArray[np.float32]) -> None:
+        """Fill `out` (contiguous) with the numbers from column `start` on."""
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            for byte, part in self._parts(start, out.data.cast("B")):
+                _read_fully(descriptor, byte, part, self.path)
+        finally:
+            os.close(descriptor)
+
+    def write(self, start: int, values: NDArray[np.float32]) -> None:
+        """Write `values` (contiguous) from column `start` on."""
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            for byte, part in self._parts(start, values.data.cast("B")):
+                _write_fully(descriptor, byte, part)
+        finally:
+            os.close(descriptor)
+
+    def _parts(self, start: int, buffer: memoryview) -> Iterator[tuple[int, memoryview]]:
+        """The buffer cut into pieces that lie together in the file, each with the byte where it starts there."""
+        stop = start + buffer.nbytes // 4
+        for first, end, byte in self._segments:
+            lower, upper = max(first, start), min(end, stop)
+            if lower < upper:
+                yield byte + 4 * (lower - first), buffer[4 * (lower - start) : 4 * (upper - start)]
+
+    def first_not_finite(self, start: int, width: int) -> int | None:
+        """The first of `width` columns from `start` on that holds NaN or infinity."""
+        values = np.empty(min(width, _BLOCK), np.float32)
+        for first in range(start, start + width, _BLOCK):
+            part = values[: min(_BLOCK, start + width - first)]
+            self.read(first, part)
+            bad = ~np.isfinite(part)
+            if bad.any():
+                return first + int(bad.argmax())
+        return None
+
+    def name_at(self, column: int) -> str:
+        """The tensor that a column belongs to."""
+        for name, size in zip(self.names, self._sizes, strict=True):
+            if column < size:
+                return name
+            column -= size
+        raise IndexError(f"Column {column} is beyond the last tensor of {self.path.name}.")
+
+
+@contextmanager
+def new_adapter(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[AdapterFile]:
+    """A file of zeros to write columns into, in the canonical layout; it gets its name when all went well."""
+    part = path.with_name(f"{path.name}.part")
+    header = render_header(shapes)
+    try:
+        with part.open("wb") as file:
+            file.write(header)
+            file.truncate(len(header) + 4 * sum(math.prod(shape) for shape in shapes.values()))
+        yield AdapterFile(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_adapter(path: Path, tensors: Mapping[str, NDArray[np.float32]]) -> None:
+    """Write tensors, the same bytes as `safetensors` gives for them sorted and with PyTorch's metadata."""
+    with new_adapter(path, {name: tensor.shape for name, tensor in tensors.items()}) as file:
+        for name, tensor in tensors.items():
+            file.columns([name]).write(0, np.ascontiguousarray(tensor, np.float32).reshape(-1))
+
+
+def factor_of(name: str) -> Factor | None:
+    """Which LoRA factor a tensor is; None for an ordinary one."""
+    return next((factor for factor, suffix in _SUFFIXES.items() if name.endswith(suffix)), None)
+
+
+def module_of(name: str) -> str:
+    """The module that a LoRA factor belongs to; an ordinary tensor's own name."""
+    factor = factor_of(name)
+    return name if factor is None else name.removesuffix(_SUFFIXES[factor])
+
+
+def a_name(module: str) -> str:
+    """The name of a module's A (rank x in)."""
+    return module + _SUFFIXES["A"]
+
+
+def b_name(module: str) -> str:
+    """The name of a module's B (out x rank)."""
+    return module + _SUFFIXES["B"]
+
+
+def lora_modules(names: Iterable[str]) -> list[str]:
+    """The modules that have a LoRA factor among these tensors, sorted."""
+    return sorted({module_of(name) for name in names if factor_of(name) is not None})
+
+
+def _read_fully(descriptor: int, byte: int, part: memoryview, path: Path) -> None:
+    while part.nbytes:
+        count = os.preadv(descriptor, [part], byte)
+        if count == 0:
+            raise AggregationError(f"{path.name} became shorter while it was read; fetch it again.")
+        byte, part = byte + count, part[count:]
+
+
+def _write_fully(descriptor: int, byte: int, part: memoryview) -> None:
+    while part.nbytes:
+        count = os.pwrite(descriptor, part, byte)
+        byte, part = byte + count, part[count:]

@@ -1,0 +1,42 @@
+"""The gate `norm`: an update whose change is far longer than what the others bring."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+from atlas.aggregation.refusal import Refusal
+
+FEWEST = 3
+"""Of fewer lengths the median may be the liar's."""
+
+
+def norm_refusal(norm: float, known: Sequence[float], largest: float, expected: int = 0) -> Refusal | None:
+    """Refuse a change that is more than `largest` times as long as the median of the known ones.
+
+    `norm` and `known` are lengths of one kind: `Inspected.norm`, or `Inspected.root_mean_square` where ranks are
+    mixed. Nothing is refused while fewer than three are known, or fewer than two thirds of the `expected` updates of
+    the round: those who lie may have been the quickest, and their median would shut the honest ones out. Neither is
+    anything refused where the median is zero.
+
+    To the node's owner: the update was scaled, or training with another learning rate, more steps or from another
+    base has carried it too far.
+    """
+    if len(known) < FEWEST or 3 * len(known) < 2 * expected:
+        return None
+    median = statistics.median(known)
+    if median <= 0 or norm <= largest * median:
+        return None
+    return Refusal(
+        "norm",
+        f"changes its base by {norm:.6g}, {norm / median:.3g} times the median of {len(known)} updates "
+        f"({median:.6g}); expected at most {largest:g} times",
+    )
+
+
+def check_round(norms: Mapping[str, float], largest: float) -> dict[str, Refusal]:
+    """Measure each change of a whole round against the round's median: what `norm_refusal` could not know before.
+
+    `norms` are lengths of one kind by shard; the result holds the shards that are refused.
+    """
+    known = [norms[shard] for shard in sorted(norms)]
+    verdicts = {shard: norm_refusal(norms[shard], known, largest) for shard in sorted(norms)}
+    return {shard: verdict for shard, verdict in verdicts.items() if verdict is not None}

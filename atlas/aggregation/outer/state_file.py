@@ -1,0 +1,76 @@
+"""An outer optimizer's state: a float64 tensor `KIND.TENSOR` for every tensor of the adapter and all it keeps of it.
+
+Float64, because the state is part of the checkpoint: a resumed job continues with exactly the numbers it left.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from atlas.aggregation.adapter_files import AdapterFile
+from atlas.aggregation.outer.optimizer import Numbers
+from atlas.errors import AggregationError
+
+Shapes = Mapping[str, tuple[int, ...]]
+_DTYPE = np.dtype("<f8")
+
+
+class StateFile:
+    """A state on disk, of which the header has been read and checked."""
+
+    def __init__(self, path: Path, kinds: Iterable[str], shapes: Shapes) -> None:
+        """Raises `AggregationError` when the file is unreadable or not the state of such an adapter."""
+        self._file = AdapterFile(path)
+        expected = {name: ("F64", shape) for name, shape in _names(kinds, shapes).items()}
+        found = {name: (tensor.dtype, tensor.shape) for name, tensor in self._file.tensors.items()}
+        for name in sorted(expected.keys() | found.keys()):
+            if expected.get(name) != found.get(name):
+                raise AggregationError(
+                    f"The outer optimizer's state {path.name} does not fit the job: expected {name} to be "
+                    f"{expected.get(name)}, found {found.get(name)}."
+                )
+
+    def read(self, kind: str, name: str) -> Numbers:
+        """What the state holds of a tensor, flat."""
+        tensor = self._file.tensors[f"{kind}.{name}"]
+        return np.fromfile(self._file.path, _DTYPE, tensor.size, offset=self._file.data_start + tensor.offset)
+
+    def write(self, kind: str, name: str, numbers: Numbers) -> None:
+        """Replace what the state holds of a tensor."""
+        with self._file.path.open("r+b") as stream:
+            stream.seek(self._file.data_start + self._file.tensors[f"{kind}.{name}"].offset)
+            stream.write(np.ascontiguousarray(numbers, _DTYPE).data)
+
+
+@contextmanager
+def new_state(path: Path, kinds: Iterable[str], shapes: Shapes) -> Iterator[StateFile]:
+    """A state of zeros to write into; it gets its name when all went well. Equal states have equal bytes."""
+    part, names = path.with_name(f"{path.name}.part"), _names(kinds, shapes)
+    try:
+        with part.open("wb") as stream:
+            stream.write(_header(names))
+            stream.truncate(stream.tell() + _DTYPE.itemsize * sum(math.prod(shape) for shape in names.values()))
+        yield StateFile(part, kinds, shapes)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _names(kinds: Iterable[str], shapes: Shapes) -> dict[str, tuple[int, ...]]:
+    return {f"{kind}.{name}": shapes[name] for kind in sorted(kinds) for name in sorted(shapes)}
+
+
+def _header(shapes: Shapes) -> bytes:
+    entries: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    start = 0
+    for name, shape in shapes.items():
+        stop = start + _DTYPE.itemsize * math.prod(shape)
+        entries[name] = {"dtype": "F64", "shape": list(shape), "data_offsets": [start, stop]}
+        start = stop
+    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text

@@ -1,0 +1,21 @@
+"""The few sums over a Gram matrix that rules need: elementwise in a fixed order, the same on every machine."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def squared_distances(gram: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, N): ‖δᵢ - δⱼ‖² of all pairs."""
+    squares = gram.diagonal()
+    return np.asarray(np.maximum(squares[:, None] + squares[None, :] - 2 * gram, 0.0))
+
+
+def distances_to(gram: NDArray[np.float64], coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,): ‖δᵢ - v‖ for v = Σ cⱼδⱼ."""
+    products = np.zeros(len(gram))
+    for row, coefficient in zip(gram, coefficients, strict=True):
+        products += row * coefficient
+    square = math.fsum(products * coefficients)
+    return np.asarray(np.sqrt(np.maximum(gram.diagonal() - 2 * products + square, 0.0)))

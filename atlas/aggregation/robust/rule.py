@@ -1,0 +1,36 @@
+"""What a robust rule is: a choice of coefficients from the updates' geometry, or of a value for each column."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atlas.aggregation.robust.settings import RobustSpec
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a round's changes δᵢ = updateᵢ - base lie to each other. All that a rule may know of them."""
+
+    weights: NDArray[np.float64]
+    """(N,), not negative, with a sum of one: the shares of the rows."""
+    gram: NDArray[np.float64]
+    """(N, N): ⟨δᵢ, δⱼ⟩."""
+    reference: NDArray[np.float64] | None = None
+    """(N,): ⟨δᵢ, δ₀⟩ with the change that the trusted reference data gives; None where there is none."""
+    reference_square: float = 0.0
+    """⟨δ₀, δ₀⟩."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One robust rule. It has exactly one of the two functions."""
+
+    name: str
+    summary: str
+    coefficients: Callable[[Geometry, RobustSpec], NDArray[np.float64]] | None = None
+    """(N,) coefficients of the changes. No BLAS inside: its sums depend on the machine."""
+    columns: Callable[[NDArray[np.float32], RobustSpec], NDArray[np.float64]] | None = None
+    """(N, width) values of the updates -> (width,) result, each column by itself; for flat strategies only."""
+    needs_reference: bool = False

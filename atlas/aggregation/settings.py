@@ -1,0 +1,76 @@
+"""How updates become a checkpoint, as a job spec says it."""
+
+from collections.abc import Iterable
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from atlas.aggregation.compression.registry import CODECS
+from atlas.aggregation.compression.settings import CompressionSpec
+from atlas.aggregation.outer.registry import OPTIMIZERS
+from atlas.aggregation.outer.settings import OuterSpec
+from atlas.aggregation.robust.registry import RULES
+from atlas.aggregation.robust.settings import RobustSpec
+from atlas.aggregation.strategies.registry import STRATEGIES
+from atlas.aggregation.strategies.strategy import Strategy
+from atlas.documents import Value
+
+
+class GateSpec(Value):
+    """What an update must not exceed."""
+
+    largest_norm: float = Field(default=5.0, gt=1, description="length of an update's change, in the round's medians")
+    copy_cosine: float = Field(
+        default=0.99, gt=0, le=1, description="updates of two nodes that are more alike than this count as copies"
+    )
+
+
+class AggregationSpec(Value):
+    """How updates become a checkpoint."""
+
+    strategy: str = Field(default="fedavg", description="fedavg, ffa, rolora, stack, qr-svd or fedex")
+    quorum: float = Field(default=0.5, gt=0, le=1, description="share of shards that must deliver")
+    robust: RobustSpec = RobustSpec()
+    outer: OuterSpec = OuterSpec()
+    compression: CompressionSpec = CompressionSpec()
+    gates: GateSpec = GateSpec()
+
+    @property
+    def method(self) -> Strategy:
+        """The strategy itself."""
+        return STRATEGIES[self.strategy]
+
+    @model_validator(mode="after")
+    def _parts_exist_and_fit(self) -> Self:
+        _known("strategy", self.strategy, STRATEGIES)
+        _known("robust.rule", self.robust.rule, ["auto", "none", *RULES])
+        _known("outer.optimizer", self.outer.optimizer, ["none", *OPTIMIZERS])
+        _known("compression.codec", self.compression.codec, ["none", *CODECS])
+        if not self.method.flat:
+            self._refuse_what_needs_a_flat_strategy()
+        return self
+
+    def _refuse_what_needs_a_flat_strategy(self) -> None:
+        flat = ", ".join(name for name, strategy in STRATEGIES.items() if strategy.flat)
+        rule = RULES.get(self.robust.rule)
+        if rule is not None and rule.columns is not None:
+            raise ValueError(
+                f"robust.rule {self.robust.rule} works on single numbers, which fits {flat}, not "
+                f"{self.strategy}; choose another rule, such as centered-clipping"
+            )
+        if self.outer.optimizer != "none":
+            raise ValueError(
+                f"outer.optimizer {self.outer.optimizer} moves single numbers, which fits {flat}, not "
+                f"{self.strategy}, whose factors have another meaning in every round"
+            )
+        codec = CODECS.get(self.compression.codec)
+        if codec is not None and codec.error_feedback:
+            raise ValueError(
+                f"compression.codec {self.compression.codec} adds what an update left over to the next "
+                f"one, which fits {flat}, not {self.strategy}; choose another codec, such as int8"
+            )
+
+
+def _known(field: str, name: str, names: Iterable[str]) -> None:
+    if name not in names:
+        raise ValueError(f"{field}: expected one of {', '.join(names)}, found {name!r}")

@@ -1,0 +1,44 @@
+"""Files of factors that join the base model's own weights."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atlas.aggregation.adapter_files import a_name, b_name, new_adapter
+from atlas.aggregation.strategies.fit import Module
+from atlas.aggregation.strategies.terms import write_tensor
+
+
+class Product(NamedTuple):
+    """B·diag(shares)·A."""
+
+    shares: NDArray[np.float64]
+    b: NDArray[np.floating]
+    a: NDArray[np.floating]
+
+
+def write_merged(
+    path: Path, modules: Sequence[tuple[Module, int]], products: Callable[[Module], Iterator[Product]], scaling: float
+) -> None:
+    """Write, for each module with the sum of its products' ranks, factors whose product is scaling·Σ B·diag(shares)·A.
+
+    The factors are the products' own, side by side, so each number is rounded once; one module is in memory at a time.
+    """
+    shapes = {}
+    for module, rank in modules:
+        shapes[a_name(module.name)], shapes[b_name(module.name)] = (rank, module.in_), (module.out, rank)
+    with new_adapter(path, shapes) as result:
+        for module, rank in modules:
+            a, b = np.empty((rank, module.in_), np.float32), np.empty((module.out, rank), np.float32)
+            row = 0
+            for product in products(module):
+                rows = slice(row, row + len(product.a))
+                a[rows] = product.a
+                with np.errstate(over="ignore"):  # beyond float32 is infinite, which is refused below
+                    b[:, rows] = product.b * (product.shares * scaling)
+                row = rows.stop
+            write_tensor(result, a_name(module.name), a)
+            write_tensor(result, b_name(module.name), b)

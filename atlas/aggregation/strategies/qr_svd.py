@@ -1,0 +1,65 @@
+"""The best rank-r adapter for the exact mean of the products, found without forming a product.
+
+FlexLoRA (Bai et al., arXiv:2402.11505) takes the SVD of the dense mean; FLoRIST (arXiv:2506.09199) of the stacked
+factors, as here. The scaling is the same before and after and takes no part. See
+docs/decisions/qr-svd-bytes-depend-on-the-numeric-class.md for what its bytes depend on.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from atlas.aggregation.adapter_files import a_name, b_name, new_adapter
+from atlas.aggregation.strategies.fit import Module
+from atlas.aggregation.strategies.fresh import fresh_factor
+from atlas.aggregation.strategies.low_rank import Directions, Matrix, ProductSum
+from atlas.aggregation.strategies.strategy import Combination, Combined, Strategy
+from atlas.aggregation.strategies.terms import RoundFiles, write_tensor
+
+STACKED_RANK = 512
+"""Beyond this, or four times the adapter's rank if that is more, stacked factors are recompressed to half of it: the
+cost grows with the number of updates and not with its cube."""
+
+
+def combine(combination: Combination, folder: Path) -> Combined:
+    """Write the adapter whose product is nearest to the mean's; raises `AggregationError` when files do not fit."""
+    files = RoundFiles(combination, mixed_ranks=True)
+    adapter = folder / "adapter.safetensors"
+    # One thread, since the order of sums in BLAS follows the number of threads.
+    with new_adapter(adapter, files.shapes) as result, threadpool_limits(limits=1, user_api="blas"):
+        files.write_means(result)
+        for module in files.modules:
+            a, b = _factors(_sum(files, module).best(module.rank), module, combination.seed)
+            write_tensor(result, a_name(module.name), a)
+            write_tensor(result, b_name(module.name), b)
+    return Combined(adapter)
+
+
+def _sum(files: RoundFiles, module: Module) -> ProductSum:
+    stacked = sum(source.rank(module) for source in files.sources)
+    found = ProductSum(module.out, module.in_, min(stacked, max(STACKED_RANK, 4 * module.rank)))
+    for source in files.sources:
+        found.add(source.shares(module), source.b(module), source.a(module))
+    return found
+
+
+def _factors(best: Directions, module: Module, seed: str) -> tuple[Matrix, Matrix]:
+    """A and B, each with the root of every direction's size.
+
+    A pair of zeros would never be trained, so a direction that is missing gets a drawn row of A, beside a zero in B.
+    """
+    found, roots = len(best.values), np.sqrt(best.values)
+    a = fresh_factor(seed, a_name(module.name), (module.rank, module.in_)).astype(np.float64)
+    b = np.zeros((module.out, module.rank))
+    a[:found] = best.right * roots[:, None]
+    b[:, :found] = best.left * roots
+    return a, b
+
+
+QR_SVD = Strategy(
+    name="qr-svd",
+    summary="best adapter of the same rank for the exact mean of the products (FlexLoRA without its dense SVD)",
+    combine=combine,
+    mixed_ranks=True,
+)
