@@ -99,6 +99,11 @@ class NodeHome:
         return self.root / "cache"
 
     @property
+    def residuals(self) -> Path:
+        """What the compression of updates left over."""
+        return self.root / "residuals"
+
+    @property
     def work(self) -> Path:
         """One folder per unfinished task, named by its CID."""
         return self.root / "work"

@@ -10,6 +10,7 @@ from atlas.errors import ContentError, SpecError
 from atlas.manifests import Checkpoint, ModelManifest
 from atlas.model_files import locate_model
 from atlas.spec import JobSpec, TaskSpec
+from node_agent.residuals import Residuals, residual_place
 from node_agent.work_order import EvaluatedAdapter, WorkOrder
 
 log = logging.getLogger(__name__)
@@ -25,12 +26,19 @@ def data_order_seed(spec: JobSpec, task: TaskSpec) -> int:
 
 
 def prepare_order(
-    task: TaskSpec, resume: str | None, store: ContentStore, cache: Path, threads: int, device: str | None
+    task: TaskSpec,
+    resume: str | None,
+    store: ContentStore,
+    cache: Path,
+    threads: int,
+    device: str | None,
+    residuals: Residuals | None = None,
 ) -> WorkOrder:
     """Fetch everything that a task needs; whatever is missing or altered raises an `AtlasError` that names it.
 
     Only `resume` may be missing: training then starts afresh, at the cost of time. The base model is fetched here,
-    and the trainer compares its files with the manifest right before it loads them. Blocks.
+    and the trainer compares its files with the manifest right before it loads them. `residuals` may hold something
+    to add to the update. Blocks.
     """
     spec = get_document(store, task.job, JobSpec)
     model = get_document(store, task.model, ModelManifest)
@@ -48,17 +56,28 @@ def prepare_order(
         seed=data_order_seed(spec, task),
     )
     if task.kind == "evaluate":
-        adapters = [EvaluatedAdapter(checkpoint=cid, adapter=_adapter(cid, task, store)) for cid in task.checkpoints]
+        adapters = [_files(cid, task, store) for cid in task.checkpoints]
         return order.model_copy(update={"adapters": adapters, "sample_rows": task.sample_rows})
-    inputs = {"base_adapter": _adapter(task.base, task, store), "resume": _optional(resume, store)}
+    base = _files(task.base, task, store)
+    inputs = {
+        "base_adapter": base.adapter,
+        "merged": base.merged,
+        "frozen": spec.aggregation.method.frozen_factor(task.round),
+        "rank": task.rank,
+        "resume": _optional(resume, store),
+        "compression": spec.aggregation.compression,
+        "residual": residuals.before(residual_place(task), task.round) if residuals else None,
+    }
     return order.model_copy(update=inputs)
 
 
-def _adapter(cid: str, task: TaskSpec, store: ContentStore) -> Path | None:
+def _files(cid: str, task: TaskSpec, store: ContentStore) -> EvaluatedAdapter:
+    """The files of a checkpoint of the task's job."""
     checkpoint = get_document(store, cid, Checkpoint)
     if checkpoint.job != task.job:
         raise SpecError(f"The checkpoint {cid} is of job {checkpoint.job}, but the task is of job {task.job}.")
-    return None if checkpoint.adapter is None else store.fetch(checkpoint.adapter)
+    merged = [store.fetch(factors) for factors in checkpoint.merged]
+    return EvaluatedAdapter(checkpoint=cid, adapter=store.fetch(checkpoint.adapter), merged=merged)
 
 
 def _optional(cid: str | None, store: ContentStore) -> Path | None:

@@ -21,6 +21,7 @@ from node_agent.lock import only_agent
 from node_agent.machine import own_version, probe_machine
 from node_agent.messages import Heartbeat
 from node_agent.registration import ensure_registered, open_store
+from node_agent.residuals import Residuals
 from node_agent.standing import jail_advice
 from node_agent.workshop import Workshop
 
@@ -70,7 +71,8 @@ async def _work(home: NodeHome, config: NodeConfig, on_ready: Callable[[Node], N
                 version=own_version(),
                 hardware=machine.hardware,
             )
-            workshop = Workshop(home, config, journal, store, bus, key, time.time)
+            residuals = Residuals(home.residuals)
+            workshop = Workshop(home, config, journal, store, residuals, bus, key, time.time)
             agent = Agent(workshop, ledger, heartbeat, machine.capacity, machine.slot_gpus)
             await agent.serve(chain_interval(config.heartbeat_seconds, grace), lambda: on_ready(node))
         finally:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import stamina
 
+from atlas.content.cid import cid_of_file
 from atlas.content.store import get_document
 from atlas.errors import AtlasError, ContentError
 from atlas.manifests import Receipt
@@ -17,6 +18,7 @@ from node_agent.errors import TrainerFailed
 from node_agent.executor import Trainer, TrainerExit, trainer_environment, worker_command
 from node_agent.inputs import prepare_order
 from node_agent.journal import Entry
+from node_agent.residuals import residual_place
 from node_agent.task_progress import TaskProgress
 from node_agent.work_order import EXIT_STOPPED, WorkResult
 from node_agent.workshop import Workshop
@@ -116,7 +118,9 @@ class TaskRun:
         saved = self.entry.checkpoints
         resume = saved[-1].cid if saved else task.resume
         device = None if config.device == "auto" else config.device
-        order = prepare_order(task, resume, self._shop.store, self._shop.home.cache, config.threads, device)
+        order = prepare_order(
+            task, resume, self._shop.store, self._shop.home.cache, config.threads, device, self._shop.residuals
+        )
         order.write(self._folder / "task.json")
         return resume
 
@@ -139,7 +143,7 @@ class TaskRun:
         log.warning("the trainer of task %s %s; it starts again", self.entry.hint.task_id, how)
 
     async def _hand_over(self, task: TaskSpec, result: WorkResult, started_at: float) -> None:
-        adapter = None if result.adapter is None else await self._put(result.adapter)
+        adapter, encoded = await self._hand_over_update(result)
         receipt = Receipt(
             task=self.entry.task,
             task_id=task.task_id,
@@ -148,6 +152,8 @@ class TaskRun:
             data=task.data,
             base=task.base,
             adapter=adapter,
+            encoded=encoded,
+            residual=result.added,
             steps=result.steps,
             rows_seen=result.rows_seen,
             tokens_seen=result.tokens_seen,
@@ -160,7 +166,18 @@ class TaskRun:
             finished_at=self._shop.clock(),
         )
         signed = await self._put(sign_receipt(receipt, self._shop.signer).canonical_bytes())
+        if result.residual is not None:
+            residuals, now = self._shop.residuals, self._shop.clock()
+            await asyncio.to_thread(residuals.keep, residual_place(task), task.round, result.residual, now)
         self._progress.update(state="completed", adapter=adapter, receipt=signed, step=result.steps)
+
+    async def _hand_over_update(self, result: WorkResult) -> tuple[str | None, str | None]:
+        """Upload the update as it travels; the CIDs of it after and before decoding, as far as there are such."""
+        if result.adapter is None:
+            return None, None
+        if result.encoded is None:
+            return await self._put(result.adapter), None
+        return await asyncio.to_thread(cid_of_file, result.adapter), await self._put(result.encoded)
 
     async def _put(self, source: Path | bytes) -> str:
         """Upload a result; raises `ContentError` when the store stays away for two minutes."""

@@ -6,6 +6,8 @@ from typing import Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from atlas.aggregation.compression.settings import CompressionSpec
+from atlas.aggregation.strategies.strategy import Factor
 from atlas.manifests import Environment, ModelManifest, TrainingPoint
 from atlas.spec import JobSpec
 
@@ -36,30 +38,46 @@ class WorkFile(BaseModel):
 
 
 class EvaluatedAdapter(BaseModel):
-    """A checkpoint to judge; without an adapter it is the untrained one."""
+    """A checkpoint to judge."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     checkpoint: str
-    adapter: Path | None
+    adapter: Path
+    merged: list[Path] = []
 
 
 class WorkOrder(WorkFile):
-    """One task with all of its inputs as verified local files."""
+    """One task with all of its inputs as verified local files.
 
-    kind: Literal["train", "evaluate"]
+    `train` needs `data` and `base_adapter`; `evaluate` needs `data` and `adapters`; `initialize`, which makes the
+    untrained adapter on the CPU, needs nothing more.
+    """
+
+    kind: Literal["train", "evaluate", "initialize"]
     task_id: str
     spec: JobSpec
     model: ModelManifest
-    data: Path
     cache: Path
     threads: int
     device: str | None
     parent: int
     """Process id of the agent, whose end is the trainer's end."""
+    data: Path | None = None
+    """The rows."""
     seed: int = 0
     base_adapter: Path | None = None
+    merged: list[Path] = []
+    """Low-rank factors that join the base model's weights before the adapter is loaded, oldest first."""
+    frozen: Factor | None = None
+    """The LoRA factor that stays as it is in this round."""
+    rank: int | None = None
+    """At which to train; None for the spec's."""
     resume: Path | None = None
+    compression: CompressionSpec = CompressionSpec()
+    """How the update travels; by default as it is."""
+    residual: Path | None = None
+    """What compression left over before, to be added to this update."""
     adapters: list[EvaluatedAdapter] = []
     sample_rows: int | None = None
     """How many of the rows the adapters after the second are judged on."""
@@ -69,6 +87,11 @@ class WorkResult(WorkFile):
     """What a finished trainer hands over."""
 
     adapter: Path | None = None
+    """As it reads after decoding, where it was compressed."""
+    encoded: Path | None = None
+    """The adapter as it travels, where it was compressed."""
+    residual: Path | None = None
+    """What compression left over now."""
     steps: int = 0
     losses: list[TrainingPoint] = []
     rows_seen: int = 0
@@ -77,3 +100,5 @@ class WorkResult(WorkFile):
     environment: Environment
     resumed: bool = False
     """Whether it went on from `resume`; a checkpoint that does not fit is passed over."""
+    added: str | None = None
+    """CID of the residual that was added to the update."""

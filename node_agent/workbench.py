@@ -85,8 +85,10 @@ class Workbench:
         for folder in self._shop.home.work.glob("*"):
             if folder not in keep:
                 shutil.rmtree(folder)
-        for entry in self._shop.journal.forget_before(self._shop.clock() - REMEMBERED_SECONDS):
+        oldest = self._shop.clock() - REMEMBERED_SECONDS
+        for entry in self._shop.journal.forget_before(oldest):
             log_file(self._shop.home, entry).unlink(missing_ok=True)
+        self._shop.residuals.forget_before(oldest)
 
     async def close(self) -> list[Entry]:
         """Pause everything: trainers save their work, in `stop_seconds` at most. The tasks that are paused by it."""

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import dagster_pipes
 from dagster_pipes import PipesContext, PipesMappingParamsLoader, open_dagster_pipes
 
+from atlas.content.cid import cid_of_file
 from atlas.errors import AtlasError, TrainingError
+from node_agent.errors import NodeError
 from node_agent.lifeline import die_with
 from node_agent.work_order import EXIT_STOPPED, WorkOrder, WorkResult
 
@@ -97,10 +99,21 @@ def main() -> None:
 
 
 def run(order: WorkOrder, folder: Path, pipes: PipesContext, switch: StopSwitch) -> WorkResult | None:
-    """Train or evaluate; None when training was stopped and has left a checkpoint."""
+    """Do what the order says; None when training was stopped and has left a checkpoint."""
+    if order.kind == "initialize":
+        return _initialize(order, folder)
     if order.kind == "evaluate":
         return _evaluate(order, Reporter(pipes, switch, saves_its_work=False))
     return _train(order, folder, Reporter(pipes, switch, saves_its_work=True), pipes, switch)
+
+
+def _initialize(order: WorkOrder, folder: Path) -> WorkResult:
+    from atlas.training.initialize import initialize
+
+    adapter = folder / "adapter.safetensors"
+    return WorkResult(
+        adapter=adapter, environment=initialize(order.spec, order.model, order.cache, adapter, order.threads)
+    )
 
 
 def _train(
@@ -111,11 +124,14 @@ def _train(
     request = TrainRequest(
         spec=order.spec,
         model=order.model,
-        shard=order.data,
-        base_adapter=order.base_adapter,
+        shard=_needed(order.data, "data"),
+        base_adapter=_needed(order.base_adapter, "base_adapter"),
         seed=order.seed,
         work=folder,
         cache=order.cache,
+        merged=tuple(order.merged),
+        frozen=order.frozen,
+        rank=order.rank,
         resume=order.resume,
         device=order.device,
         threads=order.threads,
@@ -131,7 +147,7 @@ def _train(
         result = train(request, reporter.progress, reporter.checkpoint, lambda: switch.requested)
     if not result.finished:
         return None
-    return WorkResult(
+    finished = WorkResult(
         adapter=result.adapter,
         steps=result.step,
         losses=result.losses,
@@ -140,10 +156,28 @@ def _train(
         environment=result.environment,
         resumed=request.resume is not None,
     )
+    return finished if order.compression.codec == "none" else _compress(finished, order, folder)
+
+
+def _compress(result: WorkResult, order: WorkOrder, folder: Path) -> WorkResult:
+    """The update is from now on what it reads as after it has travelled."""
+    from atlas.aggregation.compression.wire import encode_update
+
+    update, base = _needed(result.adapter, "adapter"), _needed(order.base_adapter, "base_adapter")
+    encoded = encode_update(update, base, order.compression, order.residual, folder)
+    added = None if order.residual is None else cid_of_file(order.residual)
+    made = {"adapter": encoded.decoded, "encoded": encoded.file, "residual": encoded.residual, "added": added}
+    return result.model_copy(update=made)
+
+
+def _needed(path: Path | None, field: str) -> Path:
+    if path is None:
+        raise NodeError(f"The work order lacks {field}, which its kind of work needs.")
+    return path
 
 
 def _evaluate(order: WorkOrder, reporter: Reporter) -> WorkResult:
-    from atlas.training.evaluate import EvaluateRequest, evaluate
+    from atlas.training.evaluate import Candidate, EvaluateRequest, evaluate
 
     steps: list[Progress] = []
 
@@ -155,8 +189,8 @@ def _evaluate(order: WorkOrder, reporter: Reporter) -> WorkResult:
         EvaluateRequest(
             spec=order.spec,
             model=order.model,
-            rows=order.data,
-            adapters=[(item.checkpoint, item.adapter) for item in order.adapters],
+            rows=_needed(order.data, "data"),
+            adapters=[Candidate(item.checkpoint, item.adapter, tuple(item.merged)) for item in order.adapters],
             cache=order.cache,
             sample_rows=order.sample_rows,
             device=order.device,

@@ -8,16 +8,18 @@ from atlas.signing import Signer
 from node_agent.bus import Bus
 from node_agent.config import NodeConfig, NodeHome
 from node_agent.journal import Journal
+from node_agent.residuals import Residuals
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """The node's folder, settings, journal and content, its voice and its name, and the time in unix seconds."""
+    """The node's folder, settings, journal, content and residuals, its voice and name, and the time in unix seconds."""
 
     home: NodeHome
     config: NodeConfig
     journal: Journal
     store: CachedStore
+    residuals: Residuals
     bus: Bus
     signer: Signer
     clock: Callable[[], float]

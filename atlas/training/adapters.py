@@ -9,6 +9,8 @@ from peft import PeftModel, get_peft_model
 from safetensors import SafetensorError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from atlas.aggregation.adapter_files import factor_of
+from atlas.aggregation.strategies.strategy import Factor
 from atlas.errors import ModelError
 from atlas.manifests import ModelManifest
 from atlas.spec import JobSpec
@@ -30,12 +32,18 @@ class AdaptedModel:
 
 
 def build_adapted_model(
-    spec: JobSpec, manifest: ModelManifest, cache: Path, device: torch.device, precision: Precision
+    spec: JobSpec,
+    manifest: ModelManifest,
+    cache: Path,
+    device: torch.device,
+    precision: Precision,
+    rank: int | None = None,
 ) -> AdaptedModel:
     """Load the verified base and add the untrained adapter, which `spec.training.seed` defines.
 
-    It is made on the CPU, so that it is the same on every device. Raises `ModelError` when the files are not the
-    manifest's or cannot be loaded, or when `lora.target_modules` names no module of the model.
+    `rank` None is the spec's; at any other rank the product of the factors counts as much: `spec.lora.scaling`.
+    The adapter is made on the CPU, so that it is the same on every device. Raises `ModelError` when the files are not
+    the manifest's or cannot be loaded, or when `lora.target_modules` names no module of the model.
     """
     task = TASKS[spec.model.task]
     folder = base_model_folder(manifest, cache)
@@ -49,7 +57,7 @@ def build_adapted_model(
     base.config.pad_token_id = padding_id
     torch.manual_seed(spec.training.seed)
     try:
-        model = get_peft_model(base, task.adapter_config(base, spec))
+        model = get_peft_model(base, task.adapter_config(base, spec, rank or spec.lora.rank))
     except ValueError as error:
         linear = {name.rpartition(".")[2] for name, module in base.named_modules() if type(module) is torch.nn.Linear}
         raise ModelError(
@@ -92,6 +100,30 @@ def load_adapter(model: PeftModel, path: Path) -> None:
     """Overwrite the model's adapter; raises `TrainingError` naming missing, unexpected and misshapen tensors."""
     tensors, _ = read_tensors(path, "adapter")
     set_adapter(model, tensors, f"adapter {path}")
+
+
+def load_adapter_at_rank(model: PeftModel, path: Path, full: int, rank: int) -> None:
+    """Overwrite the model's adapter, which has this rank, with the leading part of one of the full rank.
+
+    It is the first rows of A and the first columns of B. Raises `TrainingError` as `load_adapter` does.
+    """
+    tensors, _ = read_tensors(path, "adapter")
+    cut = {name: _leading(name, tensor, full, rank) for name, tensor in tensors.items()}
+    set_adapter(model, cut, f"adapter {path}")
+
+
+def _leading(name: str, tensor: torch.Tensor, full: int, rank: int) -> torch.Tensor:
+    dimension = {"A": 0, "B": 1, None: None}[factor_of(name)]
+    if dimension is None or tensor.dim() != 2 or tensor.shape[dimension] != full:
+        return tensor  # where it should have been cut, its shape is found to be wrong
+    return tensor.narrow(dimension, 0, min(rank, full))
+
+
+def freeze_factor(model: PeftModel, factor: Factor) -> None:
+    """Leave one factor of each product as it is; it is no part of the adapter's trainable parameters any more."""
+    for name, parameter in adapter_parameters(model).items():
+        if factor_of(name) == factor:
+            parameter.requires_grad_(False)
 
 
 def set_adapter(model: PeftModel, tensors: dict[str, torch.Tensor], what: str) -> None:

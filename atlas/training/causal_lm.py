@@ -25,12 +25,12 @@ def build_model(folder: Path, spec: JobSpec, dtype: torch.dtype) -> PreTrainedMo
     return model
 
 
-def adapter_config(model: PreTrainedModel, spec: JobSpec) -> LoraConfig:
-    """LoRA on the spec's modules."""
+def adapter_config(model: PreTrainedModel, spec: JobSpec, rank: int) -> LoraConfig:
+    """LoRA on the spec's modules, at a rank; alpha / rank stays the spec's."""
     return LoraConfig(
         task_type=TaskType.CAUSAL_LM,
-        r=spec.lora.rank,
-        lora_alpha=spec.lora.alpha,
+        r=rank,
+        lora_alpha=spec.lora.alpha * rank / spec.lora.rank,  # type: ignore[arg-type] # peft only divides it
         lora_dropout=spec.lora.dropout,
         target_modules=list(spec.lora.target_modules),
     )

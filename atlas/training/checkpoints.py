@@ -7,6 +7,7 @@ import torch
 from peft import PeftModel
 from pydantic import Field
 
+from atlas.aggregation.strategies.strategy import Factor
 from atlas.documents import Document
 from atlas.errors import SpecError, TrainingError
 from atlas.training.adapters import adapter_parameters, set_adapter
@@ -23,7 +24,10 @@ class RunIdentity(Document):
     job: str
     model: str
     shard: str
-    base_adapter: str | None
+    base_adapter: str
+    merged: list[str]
+    frozen: Factor | None
+    rank: int
     seed: int
 
 

@@ -11,8 +11,9 @@ import torch
 from atlas.errors import TrainingError
 from atlas.manifests import Environment, ModelManifest
 from atlas.spec import JobSpec
-from atlas.training.adapters import TASKS, adapter_parameters, build_adapted_model, load_adapter, set_adapter
+from atlas.training.adapters import TASKS, build_adapted_model, load_adapter
 from atlas.training.batches import RowScore, pad_batch
+from atlas.training.merged import MergedFactors
 from atlas.training.progress import Progress
 from atlas.training.rows import read_rows
 from atlas.training.runtime import autocast, environment, prepare_runtime
@@ -22,8 +23,17 @@ RIVALS_FROM = 2
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """A checkpoint to judge: its CID, its adapter, and the factors that belong to its base model, oldest first."""
+
+    checkpoint: str
+    adapter: Path
+    merged: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
 class EvaluateRequest:
-    """`adapters` pairs a checkpoint's CID with its adapter file; None stands for the untrained adapter.
+    """One or more candidates.
 
     The first is the base, the second the checkpoint in question, and the others are its rivals: they are compared with
     it, on `sample_rows` of the rows when that is given.
@@ -32,7 +42,7 @@ class EvaluateRequest:
     spec: JobSpec
     model: ModelManifest
     rows: Path
-    adapters: list[tuple[str, Path | None]]
+    adapters: list[Candidate]
     cache: Path
     sample_rows: int | None = None
     device: str | None = None
@@ -64,7 +74,7 @@ def evaluate(
     rows = read_rows(request.rows, spec)
     adapted = build_adapted_model(spec, request.model, request.cache, device, precision)
     model = adapted.model.eval()
-    untrained = {name: parameter.detach().clone() for name, parameter in adapter_parameters(model).items()}
+    base_weights = MergedFactors(model)
 
     # Rows of like length share a batch, which saves padding; each row's score is its own, whatever its neighbours.
     examples = task.encode_rows(rows, adapted.tokenizer, spec)
@@ -72,19 +82,17 @@ def evaluate(
     sample = set(spread(len(examples), request.sample_rows or len(examples)))
     sampled = [row for row in by_length if row in sample]
     plan = [
-        (name, adapter, by_length if place < RIVALS_FROM else sampled)
-        for place, (name, adapter) in enumerate(request.adapters)
+        (candidate, by_length if place < RIVALS_FROM else sampled) for place, candidate in enumerate(request.adapters)
     ]
     size = spec.evaluation.batch_size
-    steps, step, rows_seen, tokens_seen = sum(-(-len(order) // size) for _, _, order in plan), 0, 0, 0
+    steps, step, rows_seen, tokens_seen = sum(-(-len(order) // size) for _, order in plan), 0, 0, 0
 
     metrics: dict[str, dict[str, float]] = {}
     reference: dict[int, RowScore] = {}
-    for place, (name, adapter, order) in enumerate(plan):
-        if adapter is None:
-            set_adapter(model, untrained, "untrained adapter")
-        else:
-            load_adapter(model, adapter)
+    for place, (candidate, order) in enumerate(plan):
+        name = candidate.checkpoint
+        base_weights.use(candidate.merged)
+        load_adapter(model, candidate.adapter)
         scores: list[RowScore] = []
         for first in range(0, len(order), size):
             started = clock()

@@ -30,8 +30,11 @@ def build_model(folder: Path, spec: JobSpec, dtype: torch.dtype) -> PreTrainedMo
     return model
 
 
-def adapter_config(model: PreTrainedModel, spec: JobSpec) -> LoraConfig:
-    """LoRA on the spec's modules, and full training of whatever lies beside the backbone: the head."""
+def adapter_config(model: PreTrainedModel, spec: JobSpec, rank: int) -> LoraConfig:
+    """LoRA on the spec's modules, and full training of whatever lies beside the backbone: the head.
+
+    Whatever the rank, alpha / rank is the spec's.
+    """
     head = [
         name
         for name, module in model.named_children()
@@ -39,8 +42,8 @@ def adapter_config(model: PreTrainedModel, spec: JobSpec) -> LoraConfig:
     ]
     return LoraConfig(
         task_type=TaskType.SEQ_CLS,
-        r=spec.lora.rank,
-        lora_alpha=spec.lora.alpha,
+        r=rank,
+        lora_alpha=spec.lora.alpha * rank / spec.lora.rank,  # type: ignore[arg-type] # peft only divides it
         lora_dropout=spec.lora.dropout,
         target_modules=list(spec.lora.target_modules),
         modules_to_save=head,

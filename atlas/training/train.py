@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from atlas.aggregation.strategies.strategy import Factor
 from atlas.content.cid import cid_of_file
 from atlas.errors import TrainingError
 from atlas.manifests import Environment, ModelManifest, TrainingPoint
@@ -16,13 +17,16 @@ from atlas.training.adapters import (
     TASKS,
     adapter_parameters,
     build_adapted_model,
-    load_adapter,
+    freeze_factor,
+    load_adapter_at_rank,
     save_adapter,
     set_training_mode,
 )
 from atlas.training.batches import pad_batch
 from atlas.training.checkpoints import RunIdentity, TrainingState, load_checkpoint, save_checkpoint
+from atlas.training.merged import MergedFactors
 from atlas.training.progress import Progress
+from atlas.training.proximal import ProximalPull
 from atlas.training.rows import read_rows, row_order
 from atlas.training.runtime import autocast, environment, prepare_runtime
 from atlas.training.schedules import learning_rate
@@ -32,15 +36,22 @@ KEPT_CHECKPOINTS = 3
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """One task of a node. `seed` orders the rows and drives dropout; the untrained adapter has the spec's own seed."""
+    """One task of a node. `seed` orders the rows and drives dropout.
+
+    `merged` are factors of earlier rounds that belong to the base model, oldest first; `frozen` is the LoRA factor
+    that stays as it is and is left out of what is written; `rank` None is the spec's.
+    """
 
     spec: JobSpec
     model: ModelManifest
     shard: Path
-    base_adapter: Path | None
+    base_adapter: Path
     seed: int
     work: Path
     cache: Path
+    merged: tuple[Path, ...] = ()
+    frozen: Factor | None = None
+    rank: int | None = None
     resume: Path | None = None
     device: str | None = None
     threads: int | None = None
@@ -66,7 +77,7 @@ def train(
     should_stop: Callable[[], bool],
     clock: Callable[[], float] = time.perf_counter,
 ) -> TrainResult:
-    """Run the spec's steps over the shard, from `base_adapter` (None: untrained) or from `resume`.
+    """Run the spec's steps over the shard, from `base_adapter` or from `resume`.
 
     `on_checkpoint` gets a file in `work` every `checkpoint_every` steps; the newest three of this run stay there.
     `should_stop` is asked after each step, so that every run moves on; on True an emergency checkpoint is written and
@@ -78,11 +89,15 @@ def train(
     task = TASKS[spec.model.task]
     rows = read_rows(request.shard, spec)
 
-    adapted = build_adapted_model(spec, request.model, request.cache, device, training.precision)
-    model, parameters = adapted.model, adapter_parameters(adapted.model)
-    if request.base_adapter is not None:
-        load_adapter(model, request.base_adapter)
+    adapted = build_adapted_model(spec, request.model, request.cache, device, training.precision, request.rank)
+    model = adapted.model
+    MergedFactors(model).use(request.merged)
+    load_adapter_at_rank(model, request.base_adapter, spec.lora.rank, request.rank or spec.lora.rank)
+    if request.frozen is not None:
+        freeze_factor(model, request.frozen)
+    parameters = adapter_parameters(model)
     set_training_mode(model)
+    pull = ProximalPull(parameters.values(), training.proximal)
     optimizer = _optimizer(list(parameters.values()), training.weight_decay)
 
     run, state = _identity(request), TrainingState()
@@ -113,6 +128,7 @@ def train(
             loss.backward()
             step_loss += loss.detach()
 
+        pull.add_to_gradients()
         norm = torch.nn.utils.clip_grad_norm_(parameters.values(), training.max_grad_norm)
         loss_value = _finite(step_loss, norm, state.step + 1, rate)
         for group in optimizer.param_groups:
@@ -164,7 +180,10 @@ def _identity(request: TrainRequest) -> RunIdentity:
         job=request.spec.cid,
         model=request.model.cid,
         shard=cid_of_file(request.shard),
-        base_adapter=None if request.base_adapter is None else cid_of_file(request.base_adapter),
+        base_adapter=cid_of_file(request.base_adapter),
+        merged=[cid_of_file(path) for path in request.merged],
+        frozen=request.frozen,
+        rank=request.rank or request.spec.lora.rank,
         seed=request.seed,
     )
 

@@ -2,6 +2,7 @@
 
 import math
 
+from atlas.aggregation.compression.registry import CODECS
 from atlas.errors import VerificationError
 from atlas.manifests import Receipt, SignedReceipt
 from atlas.signing import Signer, verify_signature
@@ -17,8 +18,11 @@ def sign_receipt(receipt: Receipt, signer: Signer) -> SignedReceipt:
     )
 
 
-def verify_receipt(signed: SignedReceipt, task: TaskSpec, address: str) -> Receipt:
-    """Return the receipt if `address` signed it and it speaks of exactly this task; else `VerificationError`."""
+def verify_receipt(signed: SignedReceipt, task: TaskSpec, address: str, codec: str) -> Receipt:
+    """Return the receipt if `address` signed it and it speaks of exactly this task; else `VerificationError`.
+
+    `codec` is the one that the job's spec compresses updates with.
+    """
     receipt = signed.receipt
     expected = {
         "node": address,
@@ -41,6 +45,7 @@ def verify_receipt(signed: SignedReceipt, task: TaskSpec, address: str) -> Recei
         raise VerificationError(f"The receipt of task {task.task_id} has a key or signature not in hex.") from error
     verify_signature(receipt.canonical_bytes(), signature, public_key, address)
     _verify_result(receipt, task)
+    _verify_compression(receipt, task, codec)
     return receipt
 
 
@@ -61,3 +66,16 @@ def _verify_result(receipt: Receipt, task: TaskSpec) -> None:
             raise VerificationError(
                 f"The metrics of checkpoint {checkpoint} lack a finite {' or '.join(sorted(needed))}: {metrics}."
             )
+
+
+def _verify_compression(receipt: Receipt, task: TaskSpec, codec: str) -> None:
+    """An update has an encoded form exactly when it is compressed; only some codecs ever have something left over."""
+    compressed = task.kind == "train" and codec != "none"
+    if compressed and receipt.encoded is None:
+        raise VerificationError(
+            f"The receipt of task {task.task_id} names no encoded update, though its job compresses with {codec}."
+        )
+    if not compressed and receipt.encoded is not None:
+        raise VerificationError(f"The receipt of task {task.task_id} names an encoded update; nothing is compressed.")
+    if receipt.residual is not None and not (compressed and CODECS[codec].error_feedback):
+        raise VerificationError(f"The receipt of task {task.task_id} names a residual, but nothing is ever left over.")

@@ -27,11 +27,13 @@ from atlas.spec import JobSpec, TaskSpec
 from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
 from chain_bridge.keys import Key, load_or_create_key
 from chain_bridge.ledger import Ledger
-from chain_bridge.messages import Assignment, Lease
+from chain_bridge.messages import Assignment, Lease, Share, SlotAttempt
 from chain_bridge.network import Network
 from node_agent import subjects
 from node_agent.bus import Bus
 from node_agent.messages import AssignHint, TaskReport
+from node_agent.own_work import run_worker
+from node_agent.work_order import WorkOrder
 
 REPOSITORY = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
@@ -177,7 +179,7 @@ class SmallNetwork:
         dataset = prepare_dataset(spec.dataset, self.store, self.folder / "cache", spec.training.seed)
         model = put_document(self.store, model_manifest(spec.model.source, None, self.folder / "cache"))
         job = put_document(self.store, spec)
-        base = put_document(self.store, genesis(job))
+        base = put_document(self.store, genesis(job, self.untrained_adapter(spec)))
         job_id = self.ledger.create_job(
             key=f"{spec.name}-{len(self.ledger.jobs()) + 1}",
             spec=job,
@@ -215,6 +217,23 @@ class SmallNetwork:
         )
         return [*tasks, evaluation]
 
+    def untrained_adapter(self, spec: JobSpec) -> str:
+        """CID of the adapter of round 0."""
+        cache, folder = self.folder / "cache", self.folder / "initialize"
+        order = WorkOrder(
+            kind="initialize",
+            task_id=spec.name,
+            spec=spec,
+            model=model_manifest(spec.model.source, None, cache),
+            cache=cache,
+            threads=1,
+            device="cpu",
+            parent=os.getpid(),
+        )
+        adapter = run_worker(order, folder, os.environ).adapter
+        assert adapter is not None
+        return self.store.put(adapter)
+
     def assign(self, task: TaskSpec, agent: AgentProcess) -> AssignHint:
         """Put the task and its plan into the store, lease its slot to the agent, and make the hint."""
         put_document(self.store, task)
@@ -226,6 +245,22 @@ class SmallNetwork:
     def hint(self, task: TaskSpec) -> AssignHint:
         fields = ("task_id", "job_id", "round", "slot", "attempt")
         return AssignHint(task=task.cid, **{name: getattr(task, name) for name in fields})
+
+    def finish_round(self, task: TaskSpec, report: TaskReport, agent: AgentProcess) -> None:
+        """Complete, submit and settle the round of the one task that was done in it."""
+        place = (task.job_id, task.round)
+        self.ledger.complete_batch(*place, [SlotAttempt(task.slot, task.attempt)])
+        share = Share(agent.node_id, 1, 10_000)
+        self.ledger.submit_round(*place, b"\x00" * 32, 1, task.base, report.receipt, [share])
+
+        def settled() -> bool:
+            try:
+                self.ledger.settle(*place)
+            except Exception:
+                return False
+            return True
+
+        wait_until(settled, "the challenge window")
 
     def lease(self, task: TaskSpec) -> Lease:
         lease = self.ledger.lease(task.job_id, task.round, task.slot)

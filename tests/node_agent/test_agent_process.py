@@ -16,15 +16,21 @@ sys.path.insert(0, str(Path(__file__).parent))
 from nats_server import NatsServer
 from small_network import ENVIRONMENT, AgentProcess, SmallNetwork, ask, ask_until, wait_until
 
+from atlas.aggregation.compression.wire import decode_update
+from atlas.content.cid import cid_of_file
+from atlas.content.store import get_document
+from atlas.manifests import Checkpoint
 from atlas.signing import KeySigner
-from atlas.spec import TaskSpec
+from atlas.spec import JobSpec, TaskSpec
 from atlas.verification.receipts import verify_receipt
-from chain_bridge.messages import Assignment, Share, SlotAttempt
+from chain_bridge.messages import Assignment, SlotAttempt
 from node_agent import subjects
 from node_agent.bus import Bus, Message
 from node_agent.executor import trainer_environment
 from node_agent.inputs import prepare_order
 from node_agent.messages import Heartbeat, TaskReport
+from node_agent.own_work import run_worker
+from node_agent.residuals import Residuals
 from node_agent.work_order import WorkResult
 
 pytestmark = pytest.mark.slow
@@ -100,7 +106,8 @@ async def test_tasks_become_adapters_with_receipts_that_verify(network: SmallNet
 
     assert [report.state for report in reports] == ["completed"] * 3, reports
     receipts = [
-        verify_receipt(network.receipt(report), task, agent.address) for report, task in zip(reports, work, strict=True)
+        verify_receipt(network.receipt(report), task, agent.address, "none")
+        for report, task in zip(reports, work, strict=True)
     ]
     for receipt, report in zip(receipts[:2], reports[:2], strict=True):
         assert receipt.adapter == report.adapter
@@ -239,6 +246,47 @@ async def test_a_killed_agent_takes_its_trainer_along_and_goes_on_after_restart(
     assert reports[0].adapter == train_undisturbed(network, first)
 
 
+async def test_what_compression_left_over_survives_a_kill_and_joins_the_next_round(
+    network: SmallNetwork, bus: Bus, tiny_spec: Any
+) -> None:
+    agent = network.agent().start()
+    spec_file = tiny_spec(training={**LONG, "steps": 200}, aggregation={"compression": "top-k"})
+    first, *_ = network.open_job(spec_file)
+    spec, base = JobSpec.load(spec_file), get_document(network.store, first.base, Checkpoint)
+    report = await ask_until(bus, agent, network.assign(first, agent), never)
+    assert report.state == "completed", report
+    receipt = verify_receipt(network.receipt(report), first, agent.address, "top-k")
+    assert receipt.residual is None
+    assert receipt.encoded is not None
+    assert receipt.adapter == report.adapter
+    assert not network.store.has(receipt.adapter), "only what travels is uploaded"
+    decoded = network.folder / "decoded"
+    encoded, start = network.store.fetch(receipt.encoded), network.store.fetch(base.adapter)
+    decode_update(encoded, start, spec.aggregation.compression, decoded)
+    assert cid_of_file(decoded) == receipt.adapter
+
+    network.finish_round(first, report, agent)
+    second = first.model_copy(update={"round": 2})
+    hint = network.assign(second, agent)
+    await ask_until(bus, agent, hint, training)
+    agent.kill()
+    agent.start()
+    report = await ask_until(bus, agent, hint, never)
+    assert report.state == "completed", report
+    receipt = verify_receipt(network.receipt(report), second, agent.address, "top-k")
+
+    residuals = Residuals(agent.home / "residuals")
+    order = prepare_order(second, None, network.store, network.folder / "cache", 1, "cpu", residuals)
+    assert order.residual is not None
+    assert receipt.residual == order.residual.name == cid_of_file(order.residual)
+    undisturbed = run_worker(order, network.folder / "again", os.environ)
+    assert undisturbed.adapter is not None
+    assert cid_of_file(undisturbed.adapter) == receipt.adapter
+    without = run_worker(order.model_copy(update={"residual": None}), network.folder / "without", os.environ)
+    assert without.adapter is not None
+    assert cid_of_file(without.adapter) != receipt.adapter
+
+
 async def test_a_restarted_agent_drops_what_the_chain_took_away(
     network: SmallNetwork, bus: Bus, tiny_spec: Any
 ) -> None:
@@ -293,7 +341,7 @@ async def test_a_stopped_agent_saves_its_work_for_the_next_one(network: SmallNet
     again = first.model_copy(update={"attempt": 2, "resume": saved.cid})
     report = await ask_until(bus, other, network.assign(again, other), never)
     assert report.state == "completed", report
-    receipt = verify_receipt(network.receipt(report), again, other.address)
+    receipt = verify_receipt(network.receipt(report), again, other.address, "none")
     assert receipt.resumed_from == saved.cid
     assert report.adapter == train_undisturbed(network, first)
 
@@ -360,18 +408,8 @@ async def test_what_is_earned_is_withdrawn(network: SmallNetwork, bus: Bus, tiny
     agent = network.agent().start()
     task, *_ = network.open_job(tiny_spec(training=SHORT))
     report = await ask_until(bus, agent, network.assign(task, agent), never)
-    ledger, place = network.ledger, (task.job_id, task.round)
-    ledger.complete_batch(*place, [SlotAttempt(task.slot, 1)])
-    ledger.submit_round(*place, b"\x00" * 32, 1, task.base, report.receipt, [Share(agent.node_id, 1, 10_000)])
-
-    def settled() -> bool:
-        try:
-            ledger.settle(*place)
-        except Exception:
-            return False
-        return True
-
-    wait_until(settled, "the challenge window")
+    network.finish_round(task, report, agent)
+    ledger = network.ledger
     wait_until(lambda: ledger.balance(agent.address) == 100_000, "the reward on the node's account")
     assert ledger.credit(agent.address) == 0
 

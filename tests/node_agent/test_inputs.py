@@ -16,7 +16,9 @@ from atlas.manifests import Checkpoint
 from atlas.model_files import model_manifest
 from atlas.spec import JobSpec, TaskSpec
 from node_agent.inputs import data_order_seed, prepare_order
+from node_agent.residuals import Residuals, residual_place
 
+UNTRAINED = b"the untrained adapter"
 ROWS = b'{"label":"positive","text":"good"}\n'
 
 
@@ -57,7 +59,7 @@ def task(store: LocalStore, spec: JobSpec, tmp_path: Path) -> TaskSpec:
         shard="s000",
         data=store.put(ROWS),
         rows=1,
-        base=put_document(store, genesis(job)),
+        base=put_document(store, genesis(job, store.put(UNTRAINED))),
         attempt=1,
     )
 
@@ -70,21 +72,76 @@ def test_all_inputs_become_local_files(task: TaskSpec, store: LocalStore, spec: 
     order = prepare(task, store, tmp_path, resume=store.put(b"a training checkpoint"))
     assert order.spec == spec
     assert order.data.read_bytes() == ROWS
-    assert order.base_adapter is None
+    assert order.base_adapter.read_bytes() == UNTRAINED
+    assert (order.merged, order.frozen, order.rank, order.residual) == ([], None, None, None)
     assert order.resume.read_bytes() == b"a training checkpoint"
     assert order.seed == data_order_seed(spec, task)
     order.write(tmp_path / "task.json")
     assert type(order).read(tmp_path / "task.json") == order
 
 
-def test_a_base_with_an_adapter_is_fetched(task: TaskSpec, store: LocalStore, tmp_path: Path) -> None:
-    adapter = store.put(b"adapter")
-    base = Checkpoint(job=task.job, round=1, adapter=adapter, parent=task.base, manifest=task.base)
-    later = task.model_copy(update={"round": 2, "base": put_document(store, base)})
-    assert prepare(later, store, tmp_path).base_adapter.read_bytes() == b"adapter"
+def test_the_files_of_a_later_base_are_fetched_factors_in_order(
+    task: TaskSpec, store: LocalStore, tmp_path: Path
+) -> None:
+    adapter, factors = store.put(b"adapter"), [store.put(b"round 1"), store.put(b"round 2")]
+    base = Checkpoint(job=task.job, round=2, adapter=adapter, merged=factors, parent=task.base, manifest=task.base)
+    later = task.model_copy(update={"round": 3, "base": put_document(store, base)})
+    order = prepare(later, store, tmp_path)
+    assert order.base_adapter.read_bytes() == b"adapter"
+    assert [path.read_bytes() for path in order.merged] == [b"round 1", b"round 2"]
     judged = later.model_copy(update={"kind": "evaluate", "checkpoints": [task.base, later.base]})
     adapters = prepare(judged, store, tmp_path).adapters
-    assert [(item.checkpoint, item.adapter is None) for item in adapters] == [(task.base, True), (later.base, False)]
+    found = [(item.checkpoint, item.adapter.read_bytes(), len(item.merged)) for item in adapters]
+    assert found == [(task.base, UNTRAINED, 0), (later.base, b"adapter", 2)]
+
+
+@pytest.mark.parametrize("field", ["adapter", "merged"])
+def test_a_missing_file_of_the_base_is_named(task: TaskSpec, store: LocalStore, tmp_path: Path, field: str) -> None:
+    cid = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
+    files = {"adapter": store.put(b"adapter"), "merged": [], field: [cid] if field == "merged" else cid}
+    base = Checkpoint(job=task.job, round=1, parent=task.base, manifest=task.base, **files)
+    with pytest.raises(ContentNotFound, match=cid):
+        prepare(task.model_copy(update={"base": put_document(store, base)}), store, tmp_path)
+
+
+def for_job(task: TaskSpec, store: LocalStore, spec: JobSpec, **aggregation: Any) -> TaskSpec:
+    """The same task of a job with another aggregation."""
+    raw = spec.model_dump(mode="json") | {"aggregation": aggregation}
+    job = put_document(store, JobSpec.from_mapping(raw))
+    base = put_document(store, genesis(job, store.put(UNTRAINED)))
+    return task.model_copy(update={"job": job, "base": base})
+
+
+def test_the_round_and_the_shard_decide_what_is_trained(
+    task: TaskSpec, store: LocalStore, spec: JobSpec, tmp_path: Path
+) -> None:
+    rolora = for_job(task, store, spec, strategy="rolora").model_copy(update={"rank": 2})
+
+    def frozen(task: TaskSpec) -> list[str]:
+        return [prepare(task.model_copy(update={"round": number}), store, tmp_path).frozen for number in (1, 2, 3)]
+
+    assert frozen(rolora) == ["A", "B", "A"]
+    assert prepare(rolora, store, tmp_path).rank == 2
+    assert frozen(for_job(task, store, spec, strategy="ffa")) == ["A", "A", "A"]
+
+
+def test_what_was_left_over_before_joins_the_next_update(
+    task: TaskSpec, store: LocalStore, spec: JobSpec, tmp_path: Path
+) -> None:
+    residuals = Residuals(tmp_path / "residuals")
+    (tmp_path / "left").write_bytes(b"left over")
+
+    def found(task: TaskSpec, round_: int) -> bytes | None:
+        later = task.model_copy(update={"round": round_})
+        path = prepare_order(later, None, store, tmp_path / "cache", 1, "cpu", residuals).residual
+        return None if path is None else path.read_bytes()
+
+    for job_id, strategy in enumerate(("fedavg", "rolora"), 1):
+        job = for_job(task, store, spec, strategy=strategy, compression="top-k")
+        job = job.model_copy(update={"job_id": job_id})
+        residuals.keep(residual_place(job), 1, tmp_path / "left", now=1.0)
+        assert [found(job, round_) for round_ in (1, 2, 3)] == [None, b"left over", b"left over"]
+        assert found(job.model_copy(update={"shard": "s001"}), 2) is None
 
 
 @pytest.mark.parametrize("field", ["job", "model", "data", "base"])
@@ -105,7 +162,7 @@ def test_an_altered_input_is_named(task: TaskSpec, store: LocalStore, tmp_path: 
 
 
 def test_a_checkpoint_of_another_job_is_refused(task: TaskSpec, store: LocalStore, tmp_path: Path) -> None:
-    foreign = put_document(store, genesis(task.data))
+    foreign = put_document(store, genesis(task.data, task.data))
     with pytest.raises(SpecError, match=f"is of job {task.data}"):
         prepare(task.model_copy(update={"base": foreign}), store, tmp_path)
 

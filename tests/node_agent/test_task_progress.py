@@ -16,6 +16,7 @@ from node_agent.bus import Bus, Message
 from node_agent.config import NodeConfig, NodeHome
 from node_agent.journal import Journal
 from node_agent.messages import AssignHint, TaskReport
+from node_agent.residuals import Residuals
 from node_agent.task_progress import TaskProgress
 from node_agent.workshop import Workshop
 
@@ -36,7 +37,9 @@ async def workshop(tmp_path: Path, nats_server: Any, alice: KeySigner) -> AsyncI
     config = NodeConfig(network=network, bus=nats_server.url, content=tmp_path / "shared")
     store = CachedStore(LocalStore(tmp_path / "own"), LocalStore(config.content))
     bus = await Bus.connect(nats_server.url, alice)
-    yield Workshop(NodeHome(tmp_path), config, Journal(tmp_path / "journal.db"), store, bus, alice, lambda: 5.0)
+    home = NodeHome(tmp_path)
+    journal, residuals = Journal(home.journal), Residuals(home.residuals)
+    yield Workshop(home, config, journal, store, residuals, bus, alice, lambda: 5.0)
     await bus.close()
 
 

@@ -12,23 +12,55 @@ from typing import Any
 import pytest
 from dagster_pipes import encode_param
 
+from atlas.aggregation.compression.wire import decode_update
+from atlas.content.cid import cid_of_file
 from atlas.content.local import LocalStore
 from atlas.data.prepare import prepare_dataset
 from atlas.model_files import model_manifest
 from atlas.spec import JobSpec
+from node_agent.errors import TrainerFailed
 from node_agent.executor import trainer_environment, worker_command
+from node_agent.own_work import run_worker
 from node_agent.work_order import EXIT_STOPPED, EvaluatedAdapter, WorkOrder, WorkResult
 from node_agent.worker import CONTEXT, MESSAGES, pipes_parameters
 
 TASK_ID = "0123456789abcdef"
 
 
+@pytest.fixture(scope="module")
+def untrained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The adapter of round 0, which depends on little of a spec: model, labels, LoRA shape and seed."""
+    folder = tmp_path_factory.mktemp("untrained")
+    spec = JobSpec.from_mapping(
+        {
+            "name": "tiny",
+            "model": {"source": f"path:{tiny_model}", "task": "sequence-classification"},
+            "dataset": {"source": "rows.csv", "labels": ["negative", "positive"], "shard_by": {"rows": 1}},
+            "lora": {"rank": 4, "alpha": 8, "target_modules": ["query", "value"]},
+            "payment": {"budget": 10, "reward_per_task": 1},
+        }
+    )
+    order = WorkOrder(
+        kind="initialize",
+        task_id=TASK_ID,
+        spec=spec,
+        model=model_manifest(spec.model.source, None, folder),
+        cache=folder,
+        threads=1,
+        device="cpu",
+        parent=os.getpid(),
+    )
+    adapter = run_worker(order, folder / "work", os.environ).adapter
+    assert adapter is not None
+    return adapter
+
+
 @pytest.fixture
-def order(tiny_spec: Any, tmp_path: Path) -> Callable[..., WorkOrder]:
+def order(tiny_spec: Any, untrained: Path, tmp_path: Path) -> Callable[..., WorkOrder]:
     """A work order over the first shard of the tiny dataset."""
 
-    def build(training: dict[str, Any], **changes: Any) -> WorkOrder:
-        spec = JobSpec.load(tiny_spec(training={"batch_size": 4, **training}))
+    def build(training: dict[str, Any], sections: dict[str, Any] | None = None, **changes: Any) -> WorkOrder:
+        spec = JobSpec.load(tiny_spec(training={"batch_size": 4, **training}, **(sections or {})))
         store = LocalStore(tmp_path / "content")
         dataset = prepare_dataset(spec.dataset, store, tmp_path / "cache", spec.training.seed)
         fields = {
@@ -42,6 +74,7 @@ def order(tiny_spec: Any, tmp_path: Path) -> Callable[..., WorkOrder]:
             "device": "cpu",
             "parent": os.getpid(),
             "seed": 3,
+            "base_adapter": untrained,
         }
         return WorkOrder.model_validate({**fields, **changes})
 
@@ -120,8 +153,8 @@ def test_a_stopped_worker_leaves_a_checkpoint_and_the_next_one_ends_with_the_sam
 
 
 @pytest.mark.slow
-def test_an_evaluation_is_measured_and_stops_when_told(order: Any, tmp_path: Path) -> None:
-    judged = [EvaluatedAdapter(checkpoint="base", adapter=None)]
+def test_an_evaluation_is_measured_and_stops_when_told(order: Any, untrained: Path, tmp_path: Path) -> None:
+    judged = [EvaluatedAdapter(checkpoint="base", adapter=untrained)]
     work = order({}, kind="evaluate", adapters=judged)
     code, messages, errors = Worker(tmp_path / "whole", work).end()
     assert code == 0, errors
@@ -130,13 +163,72 @@ def test_an_evaluation_is_measured_and_stops_when_told(order: Any, tmp_path: Pat
     assert result.adapter is None
     assert result.steps == len(payloads(messages, "progress"))
 
-    many = [EvaluatedAdapter(checkpoint=f"base-{number}", adapter=None) for number in range(2000)]
+    many = [EvaluatedAdapter(checkpoint=f"base-{number}", adapter=untrained) for number in range(2000)]
     stopped = Worker(tmp_path / "stopped", order({}, kind="evaluate", adapters=many))
     while not payloads([stopped.next_message()], "progress"):
         pass
     stopped.process.send_signal(signal.SIGTERM)
     assert stopped.end()[0] == EXIT_STOPPED
     assert not (tmp_path / "stopped" / "result.json").exists()
+
+
+@pytest.mark.slow
+def test_the_untrained_adapter_is_that_of_the_model(order: Any, untrained: Path, tmp_path: Path) -> None:
+    from atlas.training.initialize import initialize
+
+    work = order({})
+    initialize(work.spec, work.model, work.cache, tmp_path / "expected.safetensors", threads=1)
+    assert untrained.read_bytes() == (tmp_path / "expected.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+def test_own_work_that_fails_ends_with_the_workers_last_words(order: Any, tmp_path: Path) -> None:
+    work, folder = order({}), tmp_path / "work"
+    folder.mkdir()
+    (folder / "result.json").write_text("{}")  # of an earlier try
+    with pytest.raises(TrainerFailed, match="exit code 1: NodeError: The work order lacks base_adapter"):
+        run_worker(work.model_copy(update={"base_adapter": None}), folder, os.environ)
+    assert not (folder / "result.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("aggregation", "shape"),
+    [
+        ({"strategy": "fedavg", "compression": "top-k"}, {}),
+        ({"strategy": "rolora", "compression": "top-k"}, {"frozen": "A"}),
+        ({"strategy": "stack", "compression": "int8"}, {"rank": 2}),
+    ],
+)
+def test_a_compressed_update_is_what_everybody_decodes(
+    aggregation: dict[str, Any], shape: dict[str, Any], order: Any, tmp_path: Path
+) -> None:
+    plain = order({"steps": 2}, {"aggregation": aggregation}, **shape)
+    compression = plain.spec.aggregation.compression
+    work = plain.model_copy(update={"compression": compression})
+    trained = run_worker(plain, tmp_path / "plain", os.environ)
+    sent = run_worker(work, tmp_path / "sent", os.environ)
+    assert trained.adapter is not None
+    assert trained.encoded is None
+    assert sent.adapter is not None
+    assert sent.encoded is not None
+    decode_update(sent.encoded, work.base_adapter, compression, tmp_path / "decoded")
+    assert sent.adapter.read_bytes() == (tmp_path / "decoded").read_bytes()
+    assert sent.adapter.read_bytes() != trained.adapter.read_bytes()
+    assert sent.encoded.stat().st_size < trained.adapter.stat().st_size / 2
+    assert sent.losses == trained.losses
+    assert (sent.residual is None) == (compression.codec == "int8")
+    assert sent.added is None
+    if sent.residual is None:
+        return
+
+    # What was left over goes with the next update, and the same again with the same once more.
+    later = work.model_copy(update={"residual": sent.residual})
+    first, second = (run_worker(later, tmp_path / name, os.environ) for name in ("first", "second"))
+    assert first.added == cid_of_file(sent.residual)
+    assert first.encoded is not None
+    assert second.encoded is not None
+    assert first.encoded.read_bytes() == second.encoded.read_bytes() != sent.encoded.read_bytes()
 
 
 @pytest.mark.slow

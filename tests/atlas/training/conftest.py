@@ -13,6 +13,7 @@ from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, P
 from atlas.manifests import ModelManifest
 from atlas.model_files import model_manifest
 from atlas.spec import JobSpec
+from atlas.training.initialize import initialize
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[EOS]"]
 WORDS = [*SPECIAL, *"abcdefgh", "good", "bad", "fine", "poor", "film", "plot", "end"]
@@ -74,7 +75,7 @@ def folder_of(bert_folder: Path, llama_folder: Path) -> dict[str, Path]:
 def spec_of(folder_of: dict[str, Path]) -> Callable[..., JobSpec]:
     """A spec for a task type; keyword arguments override its training section."""
 
-    def build(task: str, dropout: float = 0.2, **training: Any) -> JobSpec:
+    def build(task: str, dropout: float = 0.2, aggregation: dict[str, Any] | None = None, **training: Any) -> JobSpec:
         targets = ["query", "value"] if task == "sequence-classification" else ["q_proj", "v_proj"]
         settings = {"steps": 5, "batch_size": 3, "gradient_accumulation": 2, "checkpoint_every": 100, **training}
         return JobSpec.from_mapping(
@@ -85,6 +86,7 @@ def spec_of(folder_of: dict[str, Path]) -> Callable[..., JobSpec]:
                 "lora": {"rank": 4, "alpha": 8, "dropout": dropout, "target_modules": targets},
                 "training": {"weight_decay": 0.01, "warmup_steps": 1, **settings},
                 "evaluation": {"batch_size": 4},
+                "aggregation": aggregation or {},
                 "payment": {"budget": 1000, "reward_per_task": 1},
             }
         )
@@ -101,6 +103,23 @@ def manifest_of(folder_of: dict[str, Path], tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def untrained(
+    manifest_of: dict[str, ModelManifest], cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[JobSpec], Path]:
+    """The untrained adapter of a spec, as round 0 has it."""
+    made: dict[str, Path] = {}
+
+    def of(spec: JobSpec) -> Path:
+        if spec.cid not in made:
+            made[spec.cid] = tmp_path_factory.mktemp("untrained") / "adapter.safetensors"
+            initialize(spec, manifest_of[spec.model.task], cache, made[spec.cid], threads=None)
+            torch.use_deterministic_algorithms(False)
+        return made[spec.cid]
+
+    return of
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from atlas.errors import TrainingError
 from atlas.manifests import ModelManifest
 from atlas.spec import JobSpec
 from atlas.training.adapters import build_adapted_model, save_adapter
-from atlas.training.evaluate import EvaluateRequest, evaluate
+from atlas.training.evaluate import Candidate, EvaluateRequest, evaluate
 from atlas.training.progress import Progress
 
 TASKS = ["sequence-classification", "causal-lm"]
@@ -72,7 +72,12 @@ def expected_metrics(spec: JobSpec, folder: Path, adapter: Path, rows: Path) -> 
 
 @pytest.fixture
 def make_request(
-    shard: Path, cache: Path, spec_of: Callable[..., JobSpec], manifest_of: dict[str, ModelManifest], tmp_path: Path
+    shard: Path,
+    cache: Path,
+    spec_of: Callable[..., JobSpec],
+    manifest_of: dict[str, ModelManifest],
+    untrained: Callable[[JobSpec], Path],
+    tmp_path: Path,
 ) -> Callable[[str], EvaluateRequest]:
     def make(task: str) -> EvaluateRequest:
         spec = spec_of(task)
@@ -81,7 +86,11 @@ def make_request(
             spec=spec,
             model=manifest_of[task],
             rows=shard,
-            adapters=[("loud", adapter), ("untrained", None), ("loud again", adapter)],
+            adapters=[
+                Candidate("loud", adapter),
+                Candidate("untrained", untrained(spec)),
+                Candidate("loud again", adapter),
+            ],
             cache=cache,
             device="cpu",
         )
@@ -100,8 +109,7 @@ def test_metrics_are_those_of_a_row_by_row_computation(
 ) -> None:
     request = make_request(task)
     result = evaluate(request, lambda progress: None)
-    adapter = request.adapters[0][1]
-    assert adapter is not None
+    adapter = request.adapters[0].adapter
     expected = expected_metrics(request.spec, folder_of[task], adapter, request.rows)
     for name, value in expected.items():
         assert result.metrics["loud"][name] == pytest.approx(value, rel=1e-5)
@@ -116,7 +124,7 @@ def test_adapters_do_not_leak_into_each_other(task: str, make_request: Callable[
     assert again.pop("reference_loss") == metrics["untrained"]["loss"]
     assert metrics["loud"] == again
     assert metrics["loud"]["loss"] != metrics["untrained"]["loss"]
-    alone = EvaluateRequest(**{**vars(request), "adapters": [("untrained", None)]})
+    alone = EvaluateRequest(**{**vars(request), "adapters": request.adapters[1:2]})
     assert evaluate(alone, lambda progress: None).metrics["untrained"] == metrics["untrained"]
 
 
@@ -135,12 +143,13 @@ def test_rivals_are_compared_with_the_second_checkpoint_on_the_same_rows(
     task: str, make_request: Callable[[str], EvaluateRequest], tmp_path: Path
 ) -> None:
     request = make_request(task)
-    (_, loud), *_ = request.adapters
-    adapters = [("base", None), ("loud", loud), ("rival", None), ("twin", loud)]
+    loud, base, _ = (candidate.adapter for candidate in request.adapters)
+    files = {"base": base, "loud": loud, "rival": base, "twin": loud}
+    adapters = [Candidate(name, adapter) for name, adapter in files.items()]
     metrics = evaluate(
         EvaluateRequest(**{**vars(request), "adapters": adapters, "sample_rows": 4}), lambda progress: None
     ).metrics
-    assert [metrics[name]["rows"] for name, _ in adapters] == [10, 10, 4, 4]
+    assert [metrics[name]["rows"] for name in files] == [10, 10, 4, 4]
     assert "reference_loss" not in {*metrics["base"], *metrics["loud"]}
 
     lines = request.rows.read_text().splitlines(keepends=True)
@@ -169,4 +178,4 @@ def test_a_diverged_checkpoint_is_named(
     request = make_request("sequence-classification")
     huge = loud_adapter(request.spec, request.model, cache, tmp_path / "huge.safetensors", scale=1e36)
     with pytest.raises(TrainingError, match="The checkpoint huge gives a loss that is not a number"):
-        evaluate(EvaluateRequest(**{**vars(request), "adapters": [("huge", huge)]}), lambda progress: None)
+        evaluate(EvaluateRequest(**{**vars(request), "adapters": [Candidate("huge", huge)]}), lambda progress: None)

@@ -33,7 +33,7 @@ def test_the_export_is_a_plain_model_with_the_same_logits(
     save_adapter(adapted.model, adapter)
     save_file({name: torch.randn(tensor.shape) * 0.3 for name, tensor in load_file(adapter).items()}, adapter)
     load_adapter(adapted.model, adapter)
-    export_merged(spec, manifest_of[task], adapter, cache, folder)
+    export_merged(spec, manifest_of[task], adapter, [], cache, folder)
 
     inputs = AutoTokenizer.from_pretrained(folder)(["a good film", "b b bad"], return_tensors="pt", padding=True)
     plain = auto.from_pretrained(folder)
@@ -53,14 +53,19 @@ def test_an_existing_folder_is_not_overwritten(
     spec_of: Callable[..., JobSpec], manifest_of: dict[str, ModelManifest], cache: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingError, match="exists already"):
-        export_merged(spec_of("causal-lm"), manifest_of["causal-lm"], None, cache, tmp_path)
+        export_merged(spec_of("causal-lm"), manifest_of["causal-lm"], tmp_path, [], cache, tmp_path)
 
 
 @pytest.mark.slow
 def test_the_export_loads_without_peft(
-    spec_of: Callable[..., JobSpec], manifest_of: dict[str, ModelManifest], cache: Path, tmp_path: Path
+    spec_of: Callable[..., JobSpec],
+    manifest_of: dict[str, ModelManifest],
+    untrained: Callable[[JobSpec], Path],
+    cache: Path,
+    tmp_path: Path,
 ) -> None:
-    export_merged(spec_of("causal-lm"), manifest_of["causal-lm"], None, cache, tmp_path / "export")
+    spec = spec_of("causal-lm")
+    export_merged(spec, manifest_of["causal-lm"], untrained(spec), [], cache, tmp_path / "export")
     program = (
         "import sys; sys.modules['peft'] = None\n"
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n"

@@ -15,7 +15,8 @@ from atlas.data.prepare import prepare_dataset
 from atlas.model_files import model_manifest
 from atlas.spec import JobSpec
 from atlas.training.base_model import base_model_folder
-from atlas.training.evaluate import EvaluateRequest, evaluate
+from atlas.training.evaluate import Candidate, EvaluateRequest, evaluate
+from atlas.training.initialize import initialize
 from atlas.training.train import TrainRequest, train
 
 pytestmark = pytest.mark.slow
@@ -25,13 +26,16 @@ import hashlib, sys
 from pathlib import Path
 from atlas.model_files import model_manifest
 from atlas.spec import JobSpec
+from atlas.training.initialize import initialize
 from atlas.training.train import TrainRequest, train
 
 folder, threads = Path(sys.argv[1]), int(sys.argv[2])
 spec = JobSpec.load(folder / "job.yaml")
 manifest = model_manifest(spec.model.source, None, folder)
-request = TrainRequest(spec=spec, model=manifest, shard=folder / "shard.jsonl", base_adapter=None, seed=1,
-                       work=folder, cache=folder, device="cpu", threads=threads)
+initialize(spec, manifest, folder, folder / "base.safetensors", threads)
+request = TrainRequest(spec=spec, model=manifest, shard=folder / "shard.jsonl", seed=1,
+                       base_adapter=folder / "base.safetensors", work=folder, cache=folder, device="cpu",
+                       threads=threads)
 result = train(request, lambda progress: None, lambda step, path: None, lambda: False)
 print(hashlib.sha256(result.adapter.read_bytes()).hexdigest())
 """
@@ -94,12 +98,14 @@ def test_minilm_learns_sentiment(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "content")
     dataset = prepare_dataset(spec.dataset, store, tmp_path / "cache", seed=17)
     manifest = model_manifest(spec.model.source, None, tmp_path / "cache")
+    base = tmp_path / "base.safetensors"
+    initialize(spec, manifest, tmp_path / "cache", base, threads=1)
     result = train(
         TrainRequest(
             spec=spec,
             model=manifest,
             shard=store.fetch(dataset.shards[0].cid),
-            base_adapter=None,
+            base_adapter=base,
             seed=17,
             work=tmp_path / "work",
             cache=tmp_path / "cache",
@@ -110,12 +116,13 @@ def test_minilm_learns_sentiment(tmp_path: Path) -> None:
         lambda step, path: None,
         lambda: False,
     )
+    assert result.adapter is not None
     metrics = evaluate(
         EvaluateRequest(
             spec=spec,
             model=manifest,
             rows=store.fetch(dataset.holdout.cid),
-            adapters=[("before", None), ("after", result.adapter)],
+            adapters=[Candidate("before", base), Candidate("after", result.adapter)],
             cache=tmp_path / "cache",
             device="cpu",
             threads=1,
@@ -131,11 +138,13 @@ def test_smollm2_is_dequantized_once_and_its_loss_falls(tmp_path: Path) -> None:
     spec = make_spec("smollm2", steps=5, batch_size=4, learning_rate=5e-3, schedule="constant")
     manifest = model_manifest(spec.model.source, None, tmp_path)
     shard = write_rows(tmp_path / "shard.jsonl", 4)
+    base = tmp_path / "base.safetensors"
+    initialize(spec, manifest, tmp_path, base, threads=1)
     request = TrainRequest(
         spec=spec,
         model=manifest,
         shard=shard,
-        base_adapter=None,
+        base_adapter=base,
         seed=1,
         work=tmp_path / "work",
         cache=tmp_path,

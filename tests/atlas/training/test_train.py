@@ -50,15 +50,17 @@ def make_request(
     shard: Path,
     spec_of: Callable[..., JobSpec],
     manifest_of: dict[str, ModelManifest],
+    untrained: Callable[[JobSpec], Path],
 ) -> MakeRequest:
     def make(task: str, name: str = "work", **settings: object) -> TrainRequest:
         work = tmp_path / name
         work.mkdir(exist_ok=True)
+        spec = spec_of(task, **settings)
         return TrainRequest(
-            spec=spec_of(task, **settings),
+            spec=spec,
             model=manifest_of[task],
             shard=shard,
-            base_adapter=None,
+            base_adapter=untrained(spec),
             seed=7,
             work=work,
             cache=cache,
