@@ -5,11 +5,17 @@ import dagster as dg
 from assets import partitions, tables
 from assets.base_checkpoint import base_checkpoint
 from assets.recorded import recorded_cid
+from assets.round_diagnostics import diagnostics_metadata
 from assets.round_manifest import round_manifest
-from atlas.content.store import get_document
-from atlas.manifests import Checkpoint, RoundManifest
+from atlas.aggregation.diagnostics import diagnose_round
+from atlas.content.store import ContentStore, get_document, put_document
+from atlas.manifests import Checkpoint, DatasetManifest, RoundDiagnostics, RoundManifest
 from resources import rounds
 from resources.content import ContentResource
+from resources.errors import JobNotFound
+from resources.fleet import FleetResource
+from resources.jobs import JobRegistry
+from resources.round_evidence import receipt_of
 
 
 @dg.asset(
@@ -18,23 +24,38 @@ from resources.content import ContentResource
     group_name="federated",
     kinds={"huggingface", "safetensors"},
 )
-def aggregated_checkpoint(context: dg.AssetExecutionContext, content: ContentResource) -> dg.MaterializeResult:
+def aggregated_checkpoint(
+    context: dg.AssetExecutionContext, fleet: FleetResource, content: ContentResource
+) -> dg.MaterializeResult:
     """The checkpoint that a round ends with; anyone can recompute its bytes from the round's manifest."""
     manifest = get_document(content.store, recorded_cid(context, "round_manifest"), RoundManifest)
     cid = rounds.aggregate(manifest, content.store)
     checkpoint = get_document(content.store, cid, Checkpoint)
+    diagnostics = diagnose_round(manifest, content.store)
+    put_document(content.store, diagnostics)
     return dg.MaterializeResult(
         metadata={
             "cid": cid,
             "adapter": checkpoint.adapter,
-            "adapter_bytes": content.store.stat(checkpoint.adapter or "").size,
+            "adapter_bytes": content.store.stat(checkpoint.adapter).size,
             "manifest": manifest.cid,
             "parent": manifest.base,
             "strategy": manifest.strategy,
-            "updates": tables.table(
-                {"shard": update.shard, "weight": update.weight, "adapter": update.adapter}
-                for update in manifest.updates
-            ),
+            "merged": len(checkpoint.merged),
+            "optimizer": checkpoint.optimizer or "none",
+            "updates": _updates(context.partition_key, diagnostics, fleet.registry, content.store),
+            **diagnostics_metadata(diagnostics),
         },
         data_version=dg.DataVersion(cid),
     )
+
+
+def _updates(key: str, diagnostics: RoundDiagnostics, registry: JobRegistry, store: ContentStore) -> dg.MetadataValue:
+    """Every attempt of the round, as the registry knows it: the chain is not asked."""
+    name, number = partitions.parse_round_key(key)
+    row = registry.job(name)
+    if row is None:
+        raise JobNotFound(f"No job {name!r} was opened here. See the jobs with: atlas job ls")
+    attempts = registry.attempts(row.round(number))
+    receipts = {one.receipt_cid: receipt_of(one.receipt_cid, store) for one in attempts if one.receipt_cid}
+    return tables.updates_table(attempts, receipts, get_document(store, row.dataset_cid, DatasetManifest), diagnostics)

@@ -1,11 +1,16 @@
 """What the launchpad asks for when it opens a job: a spec file, and settings to change in it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from assets.order import parse_changes, read_order
+from atlas.aggregation.compression.registry import CODECS
+from atlas.aggregation.outer.registry import OPTIMIZERS
+from atlas.aggregation.robust.registry import RULES
+from atlas.aggregation.strategies.registry import STRATEGIES
 from atlas.spec import JobSpec
 
 FIELDS = {
@@ -16,10 +21,18 @@ FIELDS = {
     "seed": "training.seed",
     "rank": "lora.rank",
     "rounds": "rounds",
+    "strategy": "aggregation.strategy",
+    "robust": "aggregation.robust",
+    "outer": "aggregation.outer",
+    "compression": "aggregation.compression",
     "quorum": "aggregation.quorum",
     "budget": "payment.budget",
     "reward_per_task": "payment.reward_per_task",
 }
+
+
+def _names(what: str, names: Iterable[str]) -> str:
+    return f"{what}, with its defaults: {', '.join(names)}."
 
 
 class LaunchConfig(dg.Config):
@@ -36,6 +49,10 @@ class LaunchConfig(dg.Config):
     seed: int | None = Field(default=None, description="Decides the order of rows and the first adapter.")
     rank: int | None = Field(default=None, description="Rank of the LoRA adapter.")
     rounds: int | None = Field(default=None, description="How many rounds the job has.")
+    strategy: str | None = Field(default=None, description=f"How updates become a checkpoint: {', '.join(STRATEGIES)}.")
+    robust: str | None = Field(default=None, description=_names("How far nodes are believed", ["auto", "none", *RULES]))
+    outer: str | None = Field(default=None, description=_names("The outer optimizer", ["none", *OPTIMIZERS]))
+    compression: str | None = Field(default=None, description=_names("How updates travel", ["none", *CODECS]))
     quorum: float | None = Field(default=None, description="Share of the shards that must deliver, above 0, up to 1.")
     budget: int | None = Field(default=None, description="Escrow for the whole job, in micro-units.")
     reward_per_task: int | None = Field(default=None, description="Pay for one shard in one round, in micro-units.")

@@ -87,7 +87,7 @@ def parse_changes(lines: list[str]) -> dict[str, Any]:
     changes = {}
     for line in lines:
         field, equals, text = line.partition("=")
-        if not equals or not re.fullmatch(r"[a-z_]+(\.[a-z_]+)*", field):
+        if not equals or not re.fullmatch(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*", field):
             raise SpecError(f"{line!r} is not a setting. Write FIELD=VALUE, such as training.steps=10.")
         try:
             changes[field] = yaml.safe_load(text)

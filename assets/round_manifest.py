@@ -15,10 +15,12 @@ from atlas.manifests import RoundManifest
 from resources import rounds
 from resources.content import ContentResource
 from resources.fleet import FleetResource
+from resources.gating import RoundGate
 from resources.jobs import JobRegistry
 from resources.ledger import LedgerResource
 from resources.opening import OpenJob
 from resources.outcomes import CompletedTask, TaskOutcome
+from resources.reference import reference_update
 
 QUORUM = dg.AssetCheckSpec(
     "quorum",
@@ -45,6 +47,7 @@ def round_manifest(
     """The updates that made it into a round. Trains whatever is missing; what earlier runs finished is adopted."""
     job, number = find_round(context.partition_key, fleet, content, ledger)
     base = rounds.base_checkpoint(job, number, ledger.client)
+    reference = reference_update(job, number, base, fleet.home, content.store, fleet.registry, progress.note)
     outcomes: list[TaskOutcome] = []
     for outcome in run_tasks(
         context,
@@ -55,12 +58,12 @@ def round_manifest(
         store=content.store,
         progress=progress,
         address=("shard_adapter", adapter_partition(job.name)),
-        check=rounds.update_gate(base, content.store),
+        check=RoundGate(job, number, base, content.store, fleet.registry),
     ):
         outcomes.append(outcome)
         if isinstance(outcome, CompletedTask):
             yield from unless_recorded(context.instance, adapter_event(job.name, outcome))
-    manifest = rounds.build_round_manifest(job, number, base, outcomes, content.store, fleet.registry)
+    manifest = rounds.build_round_manifest(job, number, base, outcomes, content.store, fleet.registry, reference)
     yield dg.MaterializeResult(
         metadata=_metadata(job, manifest, outcomes, fleet.registry),
         data_version=dg.DataVersion(manifest.cid),
@@ -96,5 +99,6 @@ def _metadata(
         "base": dg.MetadataValue.text(manifest.base),
         "updates": tables.updates_table(attempts, receipts, job.dataset),
         "accepted": dg.MetadataValue.int(len(manifest.updates)),
+        "refused": tables.refused_table(manifest.refused),
         "loss_curves": dg.MetadataValue.md(plots.as_markdown(picture, "loss by step, one line per shard")),
     }

@@ -11,7 +11,7 @@ from assets.progress import Progress
 from atlas.content.store import ContentStore
 from atlas.spec import TaskSpec
 from chain_bridge.ledger import Ledger
-from resources.dispatch import Gate
+from resources.dispatch import CheckUpdate
 from resources.fleet import FleetResource
 from resources.opening import OpenJob
 from resources.outcomes import TaskOutcome, TaskUpdate
@@ -27,7 +27,7 @@ def run_tasks(
     store: ContentStore,
     progress: Progress,
     address: tuple[str, Callable[[TaskSpec], str]],
-    check: Gate | None = None,
+    check: CheckUpdate | None = None,
 ) -> Iterator[TaskOutcome]:
     """Yield the outcome of each task as it arrives; `address` is the asset that a task makes, and its partition."""
     with PipesSessions(context, *address) as sessions:

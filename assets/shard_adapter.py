@@ -16,6 +16,7 @@ from atlas.spec import TaskSpec
 from resources import rounds
 from resources.content import ContentResource
 from resources.fleet import FleetResource
+from resources.gating import RoundGate
 from resources.ledger import LedgerResource
 from resources.outcomes import CompletedTask
 
@@ -48,7 +49,7 @@ def shard_adapter(
         store=content.store,
         progress=progress,
         address=("shard_adapter", adapter_partition(job.name)),
-        check=rounds.update_gate(base, content.store),
+        check=RoundGate(job, number, base, content.store, fleet.registry),
     )
     if not isinstance(outcome, CompletedTask):
         raise dg.Failure(f"Shard {shard} was not trained: {outcome.reason}", allow_retries=False)

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from atlas.manifests import DatasetManifest, Receipt, ShardManifest
+from atlas.manifests import DatasetManifest, Influence, Receipt, RefusedUpdate, RoundDiagnostics, ShardManifest
 from resources.jobs import Attempt
 from resources.payouts import Payout
 
@@ -37,29 +37,65 @@ def shards_table(shards: Sequence[ShardManifest]) -> dg.MetadataValue:
 
 
 def updates_table(
-    attempts: Sequence[Attempt], receipts: Mapping[str, Receipt], dataset: DatasetManifest
+    attempts: Sequence[Attempt],
+    receipts: Mapping[str, Receipt],
+    dataset: DatasetManifest,
+    diagnostics: RoundDiagnostics | None = None,
 ) -> dg.MetadataValue:
-    """One row per attempt at training a shard; `receipts` holds the receipts by CID."""
+    """One row per attempt at training a shard; `receipts` holds the receipts by CID.
+
+    Once the round is aggregated, `diagnostics` tell how much each accepted update counted.
+    """
+    influences = {one.shard: one for one in diagnostics.updates} if diagnostics else None
     return table(
-        _update(attempt, receipts.get(attempt.receipt_cid or ""), dataset.shards[attempt.slot])
+        _update(attempt, receipts.get(attempt.receipt_cid or ""), dataset.shards[attempt.slot], influences)
         for attempt in attempts
         if attempt.slot < len(dataset.shards)
     )
 
 
-def _update(attempt: Attempt, receipt: Receipt | None, shard: ShardManifest) -> dict[str, Any]:
+def _update(
+    attempt: Attempt, receipt: Receipt | None, shard: ShardManifest, influences: Mapping[str, Influence] | None
+) -> dict[str, Any]:
     excluded = attempt.state == "completed" and attempt.gate is not None
+    verdict = "excluded" if excluded else VERDICTS[attempt.state]
+    counted = influences.get(shard.key) if influences and verdict == "accepted" else None
     return {
         "shard": shard.key,
         "node": attempt.node_id,
         "attempt": attempt.attempt,
-        "verdict": "excluded" if excluded else VERDICTS[attempt.state],
+        "verdict": verdict,
         "rows": shard.rows,
         "loss": round(receipt.losses[-1].loss, 4) if receipt and receipt.losses else None,
+        **({} if influences is None else influence_cells(counted)),
         "gate": attempt.gate,
         "reason": attempt.reason,
         "adapter": attempt.result_cid,
     }
+
+
+def influence_cells(counted: Influence | None) -> dict[str, float | None]:
+    """How long an update's change is, how much of the round's change it makes up, and how well the two agree."""
+    return {
+        "norm": counted.norm if counted else None,
+        "coefficient": counted.coefficient if counted else None,
+        "influence": counted.share if counted else None,
+        "cosine": counted.cosine if counted else None,
+    }
+
+
+def refused_table(refused: Iterable[RefusedUpdate]) -> dg.MetadataValue:
+    """One row per update that a gate kept out of a round."""
+    return table(
+        {
+            "shard": one.shard,
+            "attempt": one.attempt,
+            "gate": one.gate,
+            "reason": one.reason,
+            "adapter": one.adapter,
+        }
+        for one in refused
+    )
 
 
 def payouts_table(payouts: Iterable[Payout]) -> dg.MetadataValue:

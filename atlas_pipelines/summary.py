@@ -93,7 +93,7 @@ def _tasks(job: OpenJob, registry: JobRegistry, store: ContentStore) -> tuple[li
                     node=attempt.node_id,
                     attempt=attempt.attempt,
                     state=attempt.state,
-                    adapter=receipt.adapter if receipt else None,
+                    adapter=receipt.adapter if receipt else attempt.result_cid,
                     receipt=attempt.receipt_cid,
                     reason=attempt.reason,
                 )

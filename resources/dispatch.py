@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
-from atlas.aggregation.gates import Refusal
+from atlas.aggregation.refusal import Refusal
 from atlas.content.store import ContentStore
 from atlas.manifests import Receipt
 from atlas.spec import TaskSpec
@@ -16,11 +16,11 @@ from node_agent.messages import PipesLine, TaskReport
 from resources.jobs import JobRegistry
 from resources.opening import OpenJob
 from resources.outcomes import TaskOutcome, TaskUpdate
-from resources.receiving import Gate
+from resources.receiving import CheckUpdate
 from resources.round_drive import RoundDrive
 from resources.tools import DispatchSettings, Listener, Tools
 
-__all__ = ["DispatchSettings", "Dispatcher", "Gate", "Refusal"]
+__all__ = ["CheckUpdate", "DispatchSettings", "Dispatcher", "Refusal"]
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def _no_pipes(task: TaskSpec) -> dict[str, str]:
     return {}
 
 
-def _no_gate(task: TaskSpec, receipt: Receipt) -> Refusal | None:
+def _no_check(task: TaskSpec, receipt: Receipt) -> Refusal | None:
     return None
 
 
@@ -60,7 +60,7 @@ class Dispatcher:
         tasks: Sequence[TaskSpec],
         on_update: Callable[[TaskUpdate], None] = _ignore,
         pipes_env: Callable[[TaskSpec], dict[str, str]] = _no_pipes,
-        check: Gate | None = None,
+        check: CheckUpdate | None = None,
     ) -> AsyncGenerator[TaskOutcome, None]:
         """Yield one outcome per task as it comes. `tasks` are first attempts; attempt and resume are set here.
 
@@ -69,7 +69,7 @@ class Dispatcher:
         iteration early leaves leases as they are: the next run adopts them. Raises `ChainUnreachable` once the chain
         has been away for `DispatchSettings.chain_patience_seconds`.
         """
-        listener = Listener(on_update, pipes_env, check or _no_gate)
+        listener = Listener(on_update, pipes_env, check or _no_check)
         drive = RoundDrive(self._tools, job, number, tasks, listener)
         await self._listen(job.job_id)
         self._drives.update({task.task_id: drive for task in tasks})

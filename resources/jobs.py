@@ -1,4 +1,4 @@
-"""The coordinator's own record of its jobs: names, attempts handed out, results, newest training checkpoints.
+"""The coordinator's own record of its jobs: names, attempts handed out, results, newest training checkpoints, own work.
 
 SQLite in WAL mode; every method is one transaction, so two processes may share the file and either may die.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from atlas.errors import SpecError
-from atlas.manifests import SavedCheckpoint
+from atlas.manifests import Gate, SavedCheckpoint
 from atlas.write_ahead_log import use_write_ahead_log
 
 BUSY_SECONDS = 30.0
@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS attempts (
     PRIMARY KEY (contract, job_id, round, slot, attempt)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS checkpoints (task_id TEXT PRIMARY KEY, step INTEGER NOT NULL, cid TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS own_work (name TEXT PRIMARY KEY, cid TEXT NOT NULL) STRICT;
 """
 
 
@@ -68,7 +69,7 @@ class Attempt:
     state: Literal["assigned", "completed", "refused", "lost"] = "assigned"
     receipt_cid: str | None = None
     result_cid: str | None = None
-    gate: str | None = None
+    gate: Gate | None = None
     reason: str | None = None
 
 
@@ -117,13 +118,19 @@ class JobRegistry:
         """Note a verified result of an attempt that was handed out."""
         self._update(ref, slot, attempt, state="completed", receipt_cid=receipt, result_cid=result)
 
-    def record_refused(self, ref: RoundRef, slot: int, attempt: int, gate: str, reason: str) -> None:
-        """Note that a gate refused an attempt's result before it was paid."""
-        self._update(ref, slot, attempt, state="refused", gate=gate, reason=reason)
+    def record_refused(
+        self, ref: RoundRef, slot: int, attempt: int, gate: Gate, reason: str, result: str | None = None
+    ) -> None:
+        """Note that a gate refused an attempt's result, if it named one, before it was paid."""
+        self._update(ref, slot, attempt, state="refused", gate=gate, reason=reason, result_cid=result)
 
-    def record_excluded(self, ref: RoundRef, slot: int, attempt: int, gate: str, reason: str) -> None:
+    def record_excluded(self, ref: RoundRef, slot: int, attempt: int, gate: Gate, reason: str) -> None:
         """Note that a completed result stays out of the aggregation."""
         self._update(ref, slot, attempt, gate=gate, reason=reason)
+
+    def record_included(self, ref: RoundRef, slot: int, attempt: int) -> None:
+        """Note that a completed result is part of the aggregation, whatever was noted when fewer had arrived."""
+        self._update(ref, slot, attempt, gate=None, reason=None)
 
     def record_lost(self, ref: RoundRef, slot: int, attempt: int, reason: str) -> None:
         """Note that an attempt ended without a result."""
@@ -155,7 +162,18 @@ class JobRegistry:
             row = db.execute("SELECT step, cid FROM checkpoints WHERE task_id = ?", (task_id,)).fetchone()
         return SavedCheckpoint(step=row[0], cid=row[1]) if row else None
 
-    def _update(self, ref: RoundRef, slot: int, attempt: int, **values: str) -> None:
+    def record_own_work(self, name: str, cid: str) -> None:
+        """Remember what the coordinator has computed itself, by a name that says from what."""
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO own_work VALUES (?, ?)", (name, cid))
+
+    def own_work(self, name: str) -> str | None:
+        """CID of what the coordinator has computed under this name."""
+        with self._transaction() as db:
+            row = db.execute("SELECT cid FROM own_work WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else None
+
+    def _update(self, ref: RoundRef, slot: int, attempt: int, **values: str | None) -> None:
         """Change an attempt, if it is known; what was refused stays so, with the first reason."""
         columns = ", ".join(f"{name} = ?" for name in values)
         with self._transaction() as db:

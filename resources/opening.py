@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from atlas.aggregation.aggregate import genesis
+from atlas.aggregation.robust.registry import RULES
 from atlas.content.store import ContentStore, get_document, put_document
 from atlas.data.prepare import prepare_dataset
 from atlas.errors import SpecError
@@ -14,8 +15,11 @@ from atlas.spec import JobSpec
 from chain_bridge.errors import ContractRefused, InsufficientFunds
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Job
-from resources.errors import BudgetError, ChainReset, JobEnded, JobNotFound
+from resources.errors import ChainReset, JobEnded, JobNotFound
 from resources.jobs import JobRegistry, JobRow, RoundRef, refuse_other_spec
+from resources.order_checks import check_budget, check_shard_ranks
+from resources.own_work import MakeAdapter, make_untrained_adapter
+from resources.untrained import untrained_adapter
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,14 @@ def open_job(
     registry: JobRegistry,
     ledger: Ledger,
     on_progress: Callable[[str], None] = lambda text: None,
+    make_adapter: MakeAdapter = make_untrained_adapter,
 ) -> OpenJob:
     """Open a job, or take up the one of this name and spec; `on_progress` is told each step in a sentence.
 
-    Raises `SpecError` for a taken name, `BudgetError` for a budget below what the job promises, `InsufficientFunds`
-    for an operator who cannot pay it, `ModelError` or `DataError` for a model or dataset that is not as the spec
-    says, and `ChainReset`. Until the last of these checks has passed, nothing is written on chain.
+    Raises `SpecError` for a taken name or a rank for a shard that there is not, `BudgetError` for a budget below what
+    the job promises, `InsufficientFunds` for an operator who cannot pay it, `ModelError` or `DataError` for a model or
+    dataset that is not as the spec says, what `make_adapter` raises, and `ChainReset`. Until the last of these checks
+    has passed, nothing is written on chain.
     """
     contract = ledger.contract
     known = registry.job(spec.name)
@@ -67,15 +73,17 @@ def open_job(
         refuse_other_spec(known, spec.cid)
         return load_job(spec.name, store, registry, contract)
     on_progress(f"Checking the files of {spec.model.source}.")
-    model = put_document(store, model_manifest(spec.model.source, spec.model.revision, home.root / "cache"))
+    model = model_manifest(spec.model.source, spec.model.revision, home.root / "cache")
     dataset = read_dataset(spec, home, store, on_progress)
+    check_shard_ranks(spec, dataset)
     check_budget(spec, len(dataset.shards))
+    adapter = untrained_adapter(spec, model, home, store, registry, on_progress, make_adapter)
     row = JobRow(
         name=spec.name,
         spec_cid=put_document(store, spec),
-        model_cid=model,
+        model_cid=put_document(store, model),
         dataset_cid=dataset.cid,
-        genesis_cid=put_document(store, genesis(spec.cid)),
+        genesis_cid=put_document(store, genesis(spec.cid, adapter)),
         contract=contract,
         job_id=_job_on_chain(spec, dataset, ledger).id,
     )
@@ -88,6 +96,8 @@ def read_dataset(
     spec: JobSpec, home: AtlasHome, store: ContentStore, on_progress: Callable[[str], None] = lambda text: None
 ) -> DatasetManifest:
     """Cut a job's dataset into shards, as `open_job` does; the same rows and spec give the same manifest."""
+    robust = spec.aggregation.robust
+    rule = RULES.get(robust.rule)
     on_progress(f"Reading {spec.dataset.source}.")
     manifest = prepare_dataset(
         spec.dataset,
@@ -95,6 +105,7 @@ def read_dataset(
         home.root / "cache",
         spec.training.seed,
         lambda rows: on_progress(f"{rows} rows of {spec.dataset.source} are read."),
+        reference_rows=robust.reference_rows if rule is not None and rule.needs_reference else 0,
     )
     on_progress(f"{spec.dataset.source} has {len(manifest.shards)} shards.")
     return manifest
@@ -135,18 +146,6 @@ def refuse_ended_job(job: OpenJob, number: int, ledger: Ledger) -> None:
         raise JobEnded(
             f"Job {job.name!r} is {state} on chain, so round {number} cannot begin; what was begun may still end. "
             "Order the rest as a job of another name."
-        )
-
-
-def check_budget(spec: JobSpec, shards: int) -> None:
-    """Raise `BudgetError` unless the budget pays for every shard and one evaluation in every round."""
-    reward = spec.payment.reward_per_task
-    needed = reward * (shards + 1) * spec.rounds
-    if spec.payment.budget < needed:
-        raise BudgetError(
-            f"The budget of job {spec.name!r} is {spec.payment.budget}, but {spec.rounds} rounds of {shards} shards "
-            f"and one evaluation at {reward} each cost {needed}. Raise payment.budget to {needed} or more, or lower "
-            "payment.reward_per_task or rounds."
         )
 
 

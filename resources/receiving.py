@@ -1,30 +1,66 @@
-"""What a node sent: read, verify, and pass through the gate."""
+"""What a node sent: read, verified, decoded if it was compressed, and passed through the gate."""
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
-from atlas.aggregation.gates import Refusal
+from atlas.aggregation.compression.settings import CompressionSpec
+from atlas.aggregation.compression.wire import decode_update
+from atlas.aggregation.refusal import Refusal
+from atlas.content.cid import cid_of_file
 from atlas.content.store import ContentStore, get_document
-from atlas.errors import ContentError, SpecError, VerificationError
-from atlas.manifests import Receipt, SignedReceipt
-from atlas.spec import TaskSpec
+from atlas.errors import AggregationError, ContentError, SpecError, VerificationError
+from atlas.manifests import Checkpoint, Receipt, SignedReceipt
+from atlas.spec import JobSpec, TaskSpec
 from atlas.verification.receipts import verify_receipt
 from node_agent.messages import TaskReport
 from resources.outcomes import CompletedTask
 from resources.work import Held
 
-Gate = Callable[[TaskSpec, Receipt], Refusal | None]
+CheckUpdate = Callable[[TaskSpec, Receipt], Refusal | None]
 
 
-def receive_result(held: Held, report: TaskReport, store: ContentStore, gate: Gate) -> CompletedTask | Refusal:
+def receive_result(held: Held, report: TaskReport, store: ContentStore, check: CheckUpdate) -> CompletedTask | Refusal:
     """The result that a report names, with its bytes in the store, or why it is refused."""
     if report.receipt is None:
         return Refusal("receipt", "the node reports the task as completed, but names no receipt")
     try:
         signed = get_document(store, report.receipt, SignedReceipt)
-        receipt = verify_receipt(signed, held.task, held.address)
-        if receipt.adapter is not None:
-            store.fetch(receipt.adapter)
+        if signed.receipt.base != held.task.base:
+            return _stale(signed.receipt, held.task)
+        codec = get_document(store, held.task.job, JobSpec).aggregation.compression
+        receipt = verify_receipt(signed, held.task, held.address, codec.codec)
+        refusal = _fetch_update(receipt, codec, store)
     except (ContentError, SpecError, VerificationError) as error:
         return Refusal("receipt", str(error))
-    refusal = gate(held.task, receipt)
+    refusal = refusal or check(held.task, receipt)
     return refusal or CompletedTask(held.task, held.task_cid, held.node_id, signed, report.receipt)
+
+
+def _stale(receipt: Receipt, task: TaskSpec) -> Refusal:
+    """A checkpoint is of one round, so an update on another round's base has another base."""
+    return Refusal("stale", f"starts from {receipt.base}, expected {task.base}, the base of round {task.round}")
+
+
+def _fetch_update(receipt: Receipt, codec: CompressionSpec, store: ContentStore) -> Refusal | None:
+    """Bring the update into the store, decoded where it travelled encoded."""
+    if receipt.encoded is not None:
+        return _decode_update(receipt.encoded, receipt, codec, store)
+    if receipt.adapter is not None:
+        store.fetch(receipt.adapter)
+    return None
+
+
+def _decode_update(encoded: str, receipt: Receipt, codec: CompressionSpec, store: ContentStore) -> Refusal | None:
+    base = store.fetch(get_document(store, receipt.base, Checkpoint).adapter)
+    with tempfile.TemporaryDirectory() as folder:
+        decoded = Path(folder) / "adapter.safetensors"
+        try:
+            decode_update(store.fetch(encoded), base, codec, decoded)
+        except AggregationError as error:
+            return Refusal("readable", f"the encoded update {encoded} cannot be decoded: {error}")
+        found = cid_of_file(decoded)
+        if found != receipt.adapter:
+            return Refusal("receipt", f"the encoded update {encoded} decodes to {found}, expected {receipt.adapter}")
+        store.put(decoded)
+    return None

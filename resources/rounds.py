@@ -6,19 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from atlas.aggregation.aggregate import aggregate_round
-from atlas.aggregation.gates import Refusal, check_adapter, reference_schema
-from atlas.content.store import ContentStore, get_document, put_document
-from atlas.errors import AggregationError
-from atlas.manifests import AcceptedUpdate, Checkpoint, Receipt, RoundManifest, ShardManifest
-from atlas.spec import JobSpec, TaskSpec
+from atlas.content.store import ContentStore, put_document
+from atlas.manifests import AcceptedUpdate, RefusedUpdate, RoundManifest, ShardManifest
+from atlas.spec import TaskSpec
 from atlas.verification.contribution import rows_to_sample
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Ledger
 from resources.errors import QuorumError, RoundOrderError
+from resources.gating import RoundGate
 from resources.jobs import JobRegistry
 from resources.opening import OpenJob
 from resources.outcomes import CompletedTask, TaskOutcome
-from resources.receiving import Gate
 from resources.submissions import recorded_checkpoint
 
 
@@ -56,6 +54,11 @@ def training_tasks(job: OpenJob, number: int, base: str, shards: Collection[str]
     ]
 
 
+def reference_task(job: OpenJob, number: int, base: str, rows: ShardManifest) -> TaskSpec:
+    """The work on the reference rows, which no node gets: the coordinator does it itself."""
+    return _task(job, number, base, "train", job.evaluation_slot + 1, rows)
+
+
 def evaluation_task(
     job: OpenJob, number: int, base: str, checkpoint: str, without: Mapping[str, str] | None = None
 ) -> TaskSpec:
@@ -72,6 +75,8 @@ def evaluation_task(
 
 
 def _task(job: OpenJob, number: int, base: str, kind: str, slot: int, data: ShardManifest) -> TaskSpec:
+    lora = job.spec.lora
+    rank = lora.rank_of(data.key) if kind == "train" else lora.rank
     return TaskSpec(
         kind=kind,
         contract=job.contract,
@@ -81,28 +86,12 @@ def _task(job: OpenJob, number: int, base: str, kind: str, slot: int, data: Shar
         round=number,
         slot=slot,
         shard=data.key,
+        rank=None if rank == lora.rank else rank,
         data=data.cid,
         rows=data.rows,
         base=base,
         attempt=1,
     )
-
-
-def update_gate(base: str, store: ContentStore) -> Gate:
-    """The gate for the adapters of a round that starts from `base`; it looks at each adapter by itself."""
-    checkpoint = get_document(store, base, Checkpoint)
-    rank = get_document(store, checkpoint.job, JobSpec).lora.rank
-    base_adapter = store.fetch(checkpoint.adapter) if checkpoint.adapter else None
-
-    def gate(task: TaskSpec, receipt: Receipt) -> Refusal | None:
-        adapter = store.fetch(receipt.adapter or "")
-        try:
-            reference = reference_schema([adapter], base_adapter)
-        except AggregationError as error:
-            return Refusal("readable", str(error))
-        return check_adapter(adapter, reference, rank)
-
-    return gate
 
 
 def build_round_manifest(
@@ -112,26 +101,24 @@ def build_round_manifest(
     outcomes: Iterable[TaskOutcome],
     store: ContentStore,
     registry: JobRegistry,
+    reference: str | None = None,
 ) -> RoundManifest:
-    """List the updates of a round that fit together, in shard order, and put the manifest into the store.
+    """List a round's updates, accepted and refused, by shard, and put the manifest into the store.
 
-    An adapter whose shape differs from its round's is left out, which the registry notes. Raises `QuorumError` when
-    nothing is left.
+    The gates see the whole round once more; what they refuse now is left out, which the registry notes. `reference` is
+    the update of the coordinator's own rows. Raises `QuorumError` when nothing is left.
     """
-    completed = sorted((one for one in outcomes if isinstance(one, CompletedTask)), key=lambda one: one.task.slot)
+    completed = [one for one in outcomes if isinstance(one, CompletedTask)]
     if not completed:
         raise QuorumError(f"No shard of round {number} of job {job.name!r} was trained; there is nothing to aggregate.")
-    parent = get_document(store, base, Checkpoint)
-    reference = reference_schema(
-        [store.fetch(one.result) for one in completed], store.fetch(parent.adapter) if parent.adapter else None
-    )
-    accepted = []
+    refused = RoundGate(job, number, base, store, registry).check_all(completed)
     for one in completed:
-        refusal = check_adapter(store.fetch(one.result), reference, job.spec.lora.rank)
-        if refusal:
-            registry.record_excluded(job.round(number), one.task.slot, one.task.attempt, refusal.gate, refusal.reason)
+        place = (job.round(number), one.task.slot, one.task.attempt)
+        if verdict := refused.get(one.task.slot):
+            registry.record_excluded(*place, verdict.gate, verdict.reason)
         else:
-            accepted.append(one)
+            registry.record_included(*place)
+    accepted = [_accepted(job, one) for one in completed if one.task.slot not in refused]
     if not accepted:
         raise QuorumError(f"No update of round {number} of job {job.name!r} passed the gates.")
     manifest = RoundManifest(
@@ -139,10 +126,28 @@ def build_round_manifest(
         round=number,
         base=base,
         strategy=job.spec.aggregation.strategy,
-        updates=[_accepted(job, one) for one in accepted],
+        updates=sorted(accepted, key=lambda update: update.shard),
+        reference=reference,
+        refused=refused_updates(job, number, registry),
     )
     put_document(store, manifest)
     return manifest
+
+
+def refused_updates(job: OpenJob, number: int, registry: JobRegistry) -> list[RefusedUpdate]:
+    """What the gates have kept out of a round so far, by shard and attempt."""
+    found = [
+        RefusedUpdate(
+            shard=job.dataset.shards[one.slot].key,
+            attempt=one.attempt,
+            adapter=one.result_cid,
+            gate=one.gate,
+            reason=one.reason or "",
+        )
+        for one in registry.attempts(job.round(number))
+        if one.gate is not None and one.slot < job.evaluation_slot
+    ]
+    return sorted(found, key=lambda one: (one.shard, one.attempt))
 
 
 def _accepted(job: OpenJob, outcome: CompletedTask) -> AcceptedUpdate:

@@ -1,11 +1,11 @@
 """How a round's updates are scored: which checkpoints must be judged for it, and what follows from the verdict."""
 
-from atlas.aggregation.aggregate import aggregate_round
+from atlas.aggregation.aggregate import aggregate_round, round_inputs
+from atlas.aggregation.coefficients import geometry_of
 from atlas.content.store import ContentStore, get_document
 from atlas.manifests import Checkpoint, Receipt, RoundManifest, ScoringMethod
 from atlas.verification.contribution import (
     NEUTRAL,
-    WeightedUpdate,
     alignment_scores,
     choose_method,
     leave_one_out_scores,
@@ -51,7 +51,8 @@ def score_updates(
             return method, leave_one_out_scores(losses)
         method = "alignment"
     if method == "alignment":
-        return method, _alignment(manifest, store)
+        shards = [update.shard for update in manifest.updates]
+        return method, alignment_scores(shards, geometry_of(round_inputs(manifest, store)))
     return method, {update.shard: NEUTRAL for update in manifest.updates}
 
 
@@ -61,9 +62,3 @@ def _method(job: OpenJob, manifest: RoundManifest) -> ScoringMethod:
 
 def _without(manifest: RoundManifest, shard: str) -> RoundManifest:
     return manifest.model_copy(update={"updates": [one for one in manifest.updates if one.shard != shard]})
-
-
-def _alignment(manifest: RoundManifest, store: ContentStore) -> dict[str, int]:
-    base = get_document(store, manifest.base, Checkpoint).adapter
-    updates = [WeightedUpdate(one.shard, store.fetch(one.adapter), one.weight) for one in manifest.updates]
-    return alignment_scores(updates, store.fetch(base) if base else None)

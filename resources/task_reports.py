@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from atlas.aggregation.gates import Refusal
+from atlas.aggregation.refusal import Refusal
 from node_agent import subjects
 from node_agent.errors import BusError
 from node_agent.messages import AssignHint, TaskReport
@@ -91,8 +91,8 @@ class TaskReports:
     async def _judge(self, work: Work, held: Held, report: TaskReport) -> None:
         work.judging = True
         try:
-            found = await asyncio.to_thread(receive_result, held, report, self._tools.store, self._listener.gate)
-            await asyncio.to_thread(self._record, held, found)
+            found = await asyncio.to_thread(receive_result, held, report, self._tools.store, self._listener.check)
+            await asyncio.to_thread(self._record, held, report, found)
             if isinstance(found, Refusal):
                 self._conclude(work, held, failed=f"its result was refused by gate {found.gate}: {found.reason}")
             elif work.held is held:
@@ -101,10 +101,10 @@ class TaskReports:
         finally:
             work.judging = False
 
-    def _record(self, held: Held, found: CompletedTask | Refusal) -> None:
+    def _record(self, held: Held, report: TaskReport, found: CompletedTask | Refusal) -> None:
         registry, place = self._tools.registry, (self._ref, held.task.slot, held.task.attempt)
         if isinstance(found, Refusal):
-            registry.record_refused(*place, found.gate, found.reason)
+            registry.record_refused(*place, found.gate, found.reason, report.adapter)
         else:
             registry.record_completed(*place, found.receipt_cid, found.result)
 

@@ -9,7 +9,7 @@ from chain_bridge.ledger import Ledger
 from node_agent.bus import Bus
 from resources.jobs import JobRegistry
 from resources.outcomes import TaskUpdate
-from resources.receiving import Gate
+from resources.receiving import CheckUpdate
 
 
 @dataclass(frozen=True)
@@ -46,4 +46,4 @@ class Listener:
 
     on_update: Callable[[TaskUpdate], None]
     pipes_env: Callable[[TaskSpec], dict[str, str]]
-    gate: Gate
+    check: CheckUpdate

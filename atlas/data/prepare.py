@@ -1,9 +1,9 @@
-"""Preparing a dataset: read, check, hold out, cut, and name every piece by its content."""
+"""Preparing a dataset: read, check, hold out, keep back, cut, and name every piece by its content."""
 
 import tempfile
 from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from atlas.content.store import ContentStore, put_document
@@ -17,6 +17,11 @@ from atlas.manifests import DatasetManifest, ShardManifest
 from atlas.spec import DatasetSpec
 
 ROWS_PER_REPORT = 1000
+REFERENCE_DRAW = 2**31
+"""What the seed of the draw of reference rows is ahead of the dataset's: no job has a seed as large as this."""
+
+Rows = Mapping[str, Sequence[int]]
+"""The rows of each stratum, in source order."""
 
 
 def prepare_dataset(
@@ -25,18 +30,22 @@ def prepare_dataset(
     cache: Path,
     seed: int,
     on_progress: Callable[[int], None] | None = None,
+    reference_rows: int = 0,
 ) -> DatasetManifest:
     """Cut a dataset into shards and held-out rows and put them, and their manifest, into the store.
 
-    The result depends on the source's rows, the spec and the seed alone. Every row is checked before anything is put.
-    Rows stay in source order; downloads and temporary files go to `cache`; `on_progress` hears how many rows were read.
-    Raises `DataError` that names the bad row or setting, and `ContentError` when the store fails.
+    With `reference_rows`, so many rows more are kept out of the shards, for the coordinator to train on itself. The
+    result depends on the source's rows, the spec, the seed and this number alone. Every row is checked before anything
+    is put. Rows stay in source order; downloads and temporary files go to `cache`; `on_progress` hears how many rows
+    were read. Raises `DataError` that names the bad row or setting, and `ContentError` when the store fails.
     """
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with RowSpool(cache, seed) as spool:
             _read(spec, cache, spool, on_progress or (lambda rows: None))
-            held_out, shards = _divide(spec, spool)
+            held_out, rest = _hold_out(spec, spool)
+            reference, rest = _keep_back(spec, spool, rest, seed, reference_rows)
+            shards = cut_shards(spec.shard_by, rest, spool.size)
             manifest = DatasetManifest(
                 source=spec.source,
                 text_column=spec.text_column,
@@ -44,6 +53,7 @@ def prepare_dataset(
                 labels=spec.labels,
                 shards=[_put(f"s{index:03d}", shard, spool, store, cache) for index, shard in enumerate(shards)],
                 holdout=_put("holdout", held_out, spool, store, cache),
+                reference=_put("reference", reference, spool, store, cache) if reference.rows else None,
             )
     except OSError as error:
         raise DataError(
@@ -62,8 +72,8 @@ def _read(spec: DatasetSpec, cache: Path, spool: RowSpool, on_progress: Callable
     on_progress(len(spool))
 
 
-def _divide(spec: DatasetSpec, spool: RowSpool) -> tuple[Shard, list[Shard]]:
-    """The held-out rows, as one shard, and the shards of the others."""
+def _hold_out(spec: DatasetSpec, spool: RowSpool) -> tuple[Shard, Rows]:
+    """The held-out rows, as one shard, and the others of each stratum."""
     if len(spool) == len(spool.strata):
         raise DataError(
             f"{spec.source} has {len(spool)} rows"
@@ -71,13 +81,31 @@ def _divide(spec: DatasetSpec, spool: RowSpool) -> tuple[Shard, list[Shard]]:
             + "; at least two are needed, one for training and one to hold out. Give more rows or another dataset."
         )
     wanted = max(1, min(spec.holdout_rows, round(spec.holdout_fraction * len(spool))))
-    held = pick_holdout({value: stratum.ranks for value, stratum in spool.strata.items()}, wanted)
-    held_out = {stratum.rows[place] for value, stratum in spool.strata.items() for place in held[value]}
-    kept = {
-        value: array("Q", (row for row in stratum.rows if row not in held_out))
-        for value, stratum in spool.strata.items()
-    }
-    return Shard(sorted(held_out)), cut_shards(spec.shard_by, kept, spool.size)
+    ranks = {value: stratum.ranks for value, stratum in spool.strata.items()}
+    return _take({value: stratum.rows for value, stratum in spool.strata.items()}, ranks, wanted)
+
+
+def _keep_back(spec: DatasetSpec, spool: RowSpool, rows: Rows, seed: int, wanted: int) -> tuple[Shard, Rows]:
+    """The reference rows, as one shard, and the others of each stratum; drawn as the held-out rows, by other ranks."""
+    if not wanted:
+        return Shard([]), rows
+    spare = sum(map(len, rows.values())) - len(rows)
+    if spare < wanted:
+        raise DataError(
+            f"{spec.source} can spare {max(0, spare)} rows beside the held-out ones and one for each shard, but "
+            f"aggregation.robust.reference_rows asks for {wanted}. Lower it, give more rows, or choose a robust rule "
+            "that needs no reference."
+        )
+    ranks = {value: spool.ranks(some, seed + REFERENCE_DRAW) for value, some in rows.items()}
+    return _take(rows, ranks, wanted)
+
+
+def _take(rows: Rows, ranks: Mapping[str, Sequence[int]], wanted: int) -> tuple[Shard, Rows]:
+    """The rows of the lowest ranks, as one shard in source order, and what is left of each stratum."""
+    places = pick_holdout(ranks, wanted)
+    taken = {some[place] for value, some in rows.items() for place in places[value]}
+    left = {value: array("Q", (row for row in some if row not in taken)) for value, some in rows.items()}
+    return Shard(sorted(taken)), left
 
 
 def _put(key: str, shard: Shard, spool: RowSpool, store: ContentStore, cache: Path) -> ShardManifest:

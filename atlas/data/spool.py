@@ -47,11 +47,19 @@ class RowSpool:
         """Bytes of a row's line."""
         return self._ends[row + 1] - self._ends[row]
 
+    def ranks(self, rows: Sequence[int], seed: int) -> Sequence[int]:
+        """The ranks of some rows of one stratum in another draw than that of the held-out rows."""
+        self._file.flush()
+        return array("Q", (holdout_rank(seed, place, self._line(row)) for place, row in enumerate(rows)))
+
     def copy(self, rows: Sequence[int], write: Callable[[bytes], object]) -> None:
         """Write the lines of some rows, in the given order."""
         self._file.flush()
         for row in rows:
-            write(os.pread(self._file.fileno(), self.size(row), self._ends[row]))
+            write(self._line(row))
+
+    def _line(self, row: int) -> bytes:
+        return os.pread(self._file.fileno(), self.size(row), self._ends[row])
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -1,15 +1,17 @@
 """Recompute a checkpoint from its manifest, and every one before it, down to the untrained adapter."""
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from atlas.aggregation.aggregate import aggregate_adapters, checkpoint_of, genesis
+from atlas.aggregation.aggregate import genesis, recompute
 from atlas.content.cid import cid_of_file
 from atlas.content.store import ContentStore, get_document
 from atlas.errors import VerificationError
 from atlas.manifests import Checkpoint, RoundManifest
+from atlas.spec import JobSpec
+
+LAPACK_STRATEGIES = frozenset({"qr-svd"})
+"""Strategies whose bytes are equal only where LAPACK runs the same kernels."""
 
 
 @dataclass(frozen=True)
@@ -18,22 +20,29 @@ class VerifiedCheckpoint:
 
     cid: str
     round: int
-    adapter: str | None
+    adapter: str
     updates: int
 
 
 def verify_checkpoint(
-    cid: str, store: ContentStore, on_checkpoint: Callable[[VerifiedCheckpoint], None] = lambda _: None
+    cid: str,
+    store: ContentStore,
+    on_checkpoint: Callable[[VerifiedCheckpoint], None] = lambda _: None,
+    rebuild: Callable[[JobSpec], str] | None = None,
 ) -> list[VerifiedCheckpoint]:
     """Verify a checkpoint and its ancestors, newest first.
 
-    Raises `VerificationError` that names the round and both CIDs at the first difference, `ContentError` when
-    something that the proof needs is missing or altered.
+    `rebuild` makes a job's untrained adapter anew and gives its CID; without it, the adapter of round 0 is only read
+    and found to be the named bytes. Raises `VerificationError` that names the round, the files and both CIDs at the
+    first difference, `ContentError` when something that the proof needs is missing or altered.
     """
     verified = []
     while True:
         checkpoint = get_document(store, cid, Checkpoint)
-        result = _verify_one(cid, checkpoint, store)
+        if checkpoint.manifest is None:
+            result = _verify_start(cid, checkpoint, store, rebuild)
+        else:
+            result = _verify_round(cid, checkpoint, checkpoint.manifest, store)
         on_checkpoint(result)
         verified.append(result)
         if checkpoint.parent is None:
@@ -41,25 +50,54 @@ def verify_checkpoint(
         cid = checkpoint.parent
 
 
-def _verify_one(cid: str, checkpoint: Checkpoint, store: ContentStore) -> VerifiedCheckpoint:
-    if checkpoint.manifest is None:
-        expected = genesis(checkpoint.job)
-        if checkpoint != expected:
-            raise VerificationError(f"Checkpoint {cid} has no manifest, yet is not round 0 of {checkpoint.job}.")
-        return VerifiedCheckpoint(cid, 0, None, 0)
-    manifest = get_document(store, checkpoint.manifest, RoundManifest)
+def _verify_start(
+    cid: str, checkpoint: Checkpoint, store: ContentStore, rebuild: Callable[[JobSpec], str] | None
+) -> VerifiedCheckpoint:
+    if checkpoint != genesis(checkpoint.job, checkpoint.adapter):
+        raise VerificationError(f"Checkpoint {cid} has no manifest, yet is not round 0 of {checkpoint.job}.")
+    store.fetch(checkpoint.adapter)
+    if rebuild is not None:
+        rebuilt = rebuild(get_document(store, checkpoint.job, JobSpec))
+        if rebuilt != checkpoint.adapter:
+            raise VerificationError(
+                f"Round 0: the seed of job {checkpoint.job} gives the untrained adapter {rebuilt} here, but checkpoint "
+                f"{cid} has {checkpoint.adapter}. Compare the versions of torch, transformers and peft before you "
+                "reject it: another one may draw other numbers."
+            )
+    return VerifiedCheckpoint(cid, 0, checkpoint.adapter, 0)
+
+
+def _verify_round(cid: str, checkpoint: Checkpoint, manifest_cid: str, store: ContentStore) -> VerifiedCheckpoint:
+    manifest = get_document(store, manifest_cid, RoundManifest)
     for update in manifest.updates:
         _verify_weight(update.data, update.weight, store)
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "adapter.safetensors"
-        aggregate_adapters(manifest, store, out)
-        recomputed = checkpoint_of(manifest, cid_of_file(out))
+    recomputed = recompute(manifest, store, cid_of_file)
     if recomputed.cid != cid:
+        lapack = (
+            f" {manifest.strategy} calls LAPACK, whose kernels differ by CPU: before you reject it, verify on a CPU of "
+            "the coordinator's kind, or with the OPENBLAS_CORETYPE and the NumPy that the coordinator had."
+            if manifest.strategy in LAPACK_STRATEGIES
+            else " Do not use this checkpoint."
+        )
         raise VerificationError(
-            f"Round {checkpoint.round}: manifest {manifest.cid} gives checkpoint {recomputed.cid} with adapter "
-            f"{recomputed.adapter}, expected {cid} with {checkpoint.adapter}. Do not use this checkpoint."
+            f"Round {checkpoint.round}: manifest {manifest.cid} gives checkpoint {recomputed.cid}, found {cid}. "
+            f"{_differences(recomputed, checkpoint)}.{lapack}"
         )
     return VerifiedCheckpoint(cid, checkpoint.round, checkpoint.adapter, len(manifest.updates))
+
+
+def _differences(expected: Checkpoint, found: Checkpoint) -> str:
+    """What differs, with both values."""
+    before, after = expected.model_dump(), found.model_dump()
+    return "; ".join(
+        f"{field} differs: expected {_text(before[field])}, found {_text(after[field])}"
+        for field in before
+        if before[field] != after[field]
+    )
+
+
+def _text(value: object) -> str:
+    return (", ".join(value) or "none") if isinstance(value, list) else str(value or "none")
 
 
 def _verify_weight(data: str, weight: int, store: ContentStore) -> None:

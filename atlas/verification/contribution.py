@@ -5,24 +5,19 @@ neither helped nor harmed; an update with twice the score of another earns twice
 one outlier from taking or losing all.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-
-from atlas.errors import AggregationError
+from atlas.aggregation.robust.rule import Geometry
 from atlas.manifests import ScoringMethod
 from atlas.spec import Scoring
 
 NEUTRAL = 1000
 LOWEST, HIGHEST = 500, 1500
 """Honest work on a shard that does not help is paid half, and no score triples another."""
+NEGLIGIBLE = 2.0**-40
+"""A squared length below this share of what it is the difference of is rounding, not a direction."""
 MOST_UPDATES = 8
 SAMPLED_ROWS = 2000
 FEWEST_ROWS = 250
@@ -65,69 +60,36 @@ def leave_one_out_scores(losses: Mapping[str, tuple[float, float]]) -> dict[str,
     return {name: _score(value / unit if unit else Fraction(0)) for name, value in values.items()}
 
 
-@dataclass(frozen=True)
-class WeightedUpdate:
-    """An adapter and its weight in the round's mean."""
+def alignment_scores(shards: Sequence[str], geometry: Geometry) -> dict[str, int]:
+    """Scores from how far each update points where the others point; `shards` names them in the geometry's order.
 
-    name: str
-    adapter: Path
-    weight: int
-
-
-def alignment_scores(updates: Sequence[WeightedUpdate], base: Path | None) -> dict[str, int]:
-    """Scores from how far each update points where the others point.
-
-    score = 1 + half the cosine of (adapter - base) with the weighted mean of the other updates, over all factors as one
-    vector; an update that changes nothing has 0. Without a base adapter (round 1) only LoRA's B factors are read: they
-    start at zero, while all else starts at values that are the same for every update and would drown the difference.
-    Float64 sums in a fixed order, one tensor of each update in memory. Raises `AggregationError` when the adapters do
-    not fit together. Source: Xu et al., Gradient-Driven Rewards to Guarantee Fairness in Collaborative Machine Learning
-    (CGSV), NeurIPS 2021, with the others' mean in place of the whole one, so that no update praises itself.
+    score = 1 + half the cosine of an update's change with the weighted mean of the others' changes, in the space in
+    which the round's strategy adds changes up; an update that changes nothing has 0. Where the others cancel out, down
+    to a millionth of what they and this one are, there is nothing to point at, and the score is neutral. The sums are
+    exact or rounded once, so the scores are the same on every machine. Source: Xu et al., Gradient-Driven Rewards to
+    Guarantee Fairness in Collaborative Machine Learning (CGSV), NeurIPS 2021, with the others' mean in place of the
+    whole one, so that no update praises itself.
     """
-    if len(updates) < 2:
-        return {update.name: NEUTRAL for update in updates}
-    sums = [_Sums() for _ in updates]
-    with ExitStack() as stack:
-        files = [stack.enter_context(safe_open(update.adapter, framework="numpy")) for update in updates]
-        start = stack.enter_context(safe_open(base, framework="numpy")) if base else None
-        for name in sorted(files[0].keys()):
-            if start is None and ".lora_B." not in name:
-                continue
-            total = sum(_change(file, start, name) * update.weight for file, update in zip(files, updates, strict=True))
-            for file, update, found in zip(files, updates, sums, strict=True):
-                own = _change(file, start, name)
-                found.add(own, total - own * update.weight)
-    return {update.name: found.score() for update, found in zip(updates, sums, strict=True)}
+    if len(shards) < 2:
+        return dict.fromkeys(shards, NEUTRAL)
+    gram, weights = geometry.gram, geometry.weights
+    shares = [math.fsum((gram[i] * weights).tolist()) for i in range(len(shards))]
+    whole = math.fsum(share * weight for share, weight in zip(shares, weights.tolist(), strict=True))
+    return {shard: _alignment(float(gram[i, i]), shares[i], float(weights[i]), whole) for i, shard in enumerate(shards)}
 
 
-@dataclass
-class _Sums:
-    """The inner products of an update's change with itself and with the sum of the others."""
+def _alignment(own: float, share: float, weight: float, whole: float) -> int:
+    """The score of change d of this weight, from |d|^2, its product with the weighted sum S of all changes, and |S|^2.
 
-    own: float = 0.0
-    others: float = 0.0
-    product: float = 0.0
-
-    def add(self, own: NDArray[np.float64], others: NDArray[np.float64]) -> None:
-        self.own += float(np.sum(own * own))
-        self.others += float(np.sum(others * others))
-        self.product += float(np.sum(own * others))
-
-    def score(self) -> int:
-        if not self.own:
-            return 0
-        if not self.others:
-            return NEUTRAL
-        cosine = self.product / (np.sqrt(self.own) * np.sqrt(self.others))
-        return _score(Fraction(float(cosine)))
-
-
-def _change(file: Any, start: Any, name: str) -> NDArray[np.float64]:
-    try:
-        tensor: NDArray[np.float64] = file.get_tensor(name).astype(np.float64)
-        return tensor if start is None else tensor - start.get_tensor(name).astype(np.float64)
-    except (SafetensorError, ValueError) as error:
-        raise AggregationError(f"The adapters of a round do not fit together at {name}: {error}.") from error
+    The others' sum is S - weight * d.
+    """
+    if own <= 0:
+        return 0
+    product = share - weight * own
+    others = whole - 2 * weight * share + weight * weight * own
+    if others <= NEGLIGIBLE * (whole + weight * weight * own):
+        return NEUTRAL
+    return _score(Fraction(product / (math.sqrt(own) * math.sqrt(others))))
 
 
 def _score(excess: Fraction) -> int:

@@ -10,7 +10,7 @@ from atlas.content.store import get_document
 from atlas.home import AtlasHome
 from atlas.manifests import DatasetManifest
 from atlas.spec import JobSpec, TaskSpec
-from atlas_pipelines.cli import job_money
+from atlas_pipelines.cli import job_money, job_round
 from atlas_pipelines.cli.content import open_content
 from atlas_pipelines.cli.network import using_network
 from atlas_pipelines.cli.output import print_json, results_console
@@ -63,6 +63,7 @@ def show(name: Annotated[str, typer.Argument(help="The job's name.")], json: Jso
         print_summary(summary, addresses.network.denom, results_console())
 
 
+app.command("round")(job_round.show_round)
 app.command()(job_money.cancel)
 app.command("top-up")(job_money.top_up)
 app.command()(job_money.close)

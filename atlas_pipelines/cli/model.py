@@ -39,8 +39,8 @@ def export(
     if row is None:
         raise JobNotFound(f"Checkpoint {checkpoint} belongs to the order {found.job}, which was not opened here.")
     spec, manifest = get_document(store, found.job, JobSpec), get_document(store, row.model_cid, ModelManifest)
-    adapter = store.fetch(found.adapter) if found.adapter else None
-    export_merged(spec, manifest, adapter, home.root / "cache", merged.absolute())
+    factors = [store.fetch(cid) for cid in found.merged]
+    export_merged(spec, manifest, store.fetch(found.adapter), factors, home.root / "cache", merged.absolute())
     if json:
         print_json({"checkpoint": checkpoint, "folder": str(merged.absolute())})
     else:

@@ -1,6 +1,7 @@
 """`atlas verify`: recompute a checkpoint and all of its ancestors from their manifests."""
 
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,10 +11,14 @@ from atlas.home import AtlasHome
 from atlas.verification.checkpoint import VerifiedCheckpoint, verify_checkpoint
 from atlas_pipelines.cli.content import open_content
 from atlas_pipelines.cli.output import print_json, results_console
+from resources.own_work import rebuilt_untrained_adapter
 
 
 def verify(
     checkpoint: Annotated[str, typer.Argument(help="CID of a checkpoint.")],
+    rebuild_start: Annotated[
+        bool, typer.Option("--rebuild-start", help="Also make the untrained adapter anew from the seed; needs torch.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Recompute a checkpoint, round by round, down to the untrained adapter. Fails at the first difference."""
@@ -21,8 +26,16 @@ def verify(
 
     def show(found: VerifiedCheckpoint) -> None:
         if not json:
-            console.print(f"round {found.round}: {found.cid} follows from {found.updates} updates", soft_wrap=True)
+            console.print(f"round {found.round}: {found.cid} {_proof(found, rebuild_start)}", soft_wrap=True)
 
-    verified = verify_checkpoint(parse_cid(checkpoint), open_content(AtlasHome.from_environment()), show)
+    home = AtlasHome.from_environment()
+    rebuild = partial(rebuilt_untrained_adapter, cache=home.root / "cache") if rebuild_start else None
+    verified = verify_checkpoint(parse_cid(checkpoint), open_content(home), show, rebuild)
     if json:
         print_json({"verified": True, "checkpoints": [asdict(one) for one in verified]})
+
+
+def _proof(found: VerifiedCheckpoint, rebuilt: bool) -> str:
+    if found.round:
+        return f"follows from {found.updates} updates"
+    return "follows from the seed" if rebuilt else "is the untrained adapter"

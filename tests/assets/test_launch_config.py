@@ -24,15 +24,21 @@ def test_each_setting_reaches_its_field():
         "seed": 5,
         "rank": 4,
         "rounds": 2,
+        "strategy": "ffa",
+        "robust": {"rule": "median"},
+        "outer": {"optimizer": "adam"},
+        "compression": {"codec": "int8"},
         "quorum": 0.75,
         "budget": 9_000_000,
         "reward_per_task": 11,
     }
     assert set(given) == set(FIELDS)
-    spec = LaunchConfig(**given).order("demo").model_dump()
+    typed = {name: next(iter(value.values())) if isinstance(value, dict) else value for name, value in given.items()}
+    spec = LaunchConfig(**typed).order("demo").model_dump()
     for name, value in given.items():
         section, _, field = FIELDS[name].rpartition(".")
-        assert (spec[section] if section else spec)[field] == value
+        found = (spec[section] if section else spec)[field]
+        assert found == value if not isinstance(value, dict) else value.items() <= found.items()
 
 
 def test_settings_reach_the_fields_that_have_no_line_of_their_own():
@@ -42,9 +48,21 @@ def test_settings_reach_the_fields_that_have_no_line_of_their_own():
     assert config.order("demo").dataset.holdout_rows == 50
 
 
+def test_a_part_of_the_aggregation_is_chosen_by_name_or_in_detail():
+    def robust(line: str):
+        return LaunchConfig(settings=[line, "lora.shard_ranks.s001=8"]).order("demo").aggregation.robust
+
+    assert robust("aggregation.robust=median") == robust("aggregation.robust={rule: median}")
+    assert robust("aggregation.robust.rule=median") == robust("aggregation.robust=median")
+    assert robust("aggregation.robust={rule: multi-krum, tolerated: 0.2}").tolerated == 0.2
+
+
 @pytest.mark.parametrize(
     ("config", "named"),
     [
+        ({"robust": "trust"}, r"robust\.rule: expected one of"),
+        ({"settings": ["aggregation.robust=trust"]}, r"robust\.rule: expected one of"),
+        ({"strategy": "magic"}, "found 'magic'"),
         ({"steps": 0}, "training.steps"),
         ({"quorum": 1.5}, "aggregation.quorum"),
         ({"settings": ["training.stepz=1"]}, "training.stepz"),

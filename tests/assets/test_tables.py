@@ -1,6 +1,17 @@
-from assets.tables import metrics_table, payouts_table, table, updates_table
+from assets.round_diagnostics import diagnostics_metadata
+from assets.tables import metrics_table, payouts_table, refused_table, table, updates_table
 from atlas.content.cid import cid_of_bytes
-from atlas.manifests import DatasetManifest, Environment, Receipt, ShardManifest, TrainingPoint
+from atlas.manifests import (
+    CosineSpread,
+    DatasetManifest,
+    Environment,
+    Influence,
+    Receipt,
+    RefusedUpdate,
+    RoundDiagnostics,
+    ShardManifest,
+    TrainingPoint,
+)
 from resources.jobs import Attempt
 from resources.payouts import Payout
 
@@ -42,6 +53,66 @@ def test_each_attempt_has_a_verdict():
     assert (first["shard"], first["verdict"], first["rows"], first["loss"]) == ("s000", "accepted", 10, 0.5123)
     assert (second["verdict"], second["gate"], second["reason"]) == ("refused", "finite", "holds NaN")
     assert (third["verdict"], third["loss"]) == ("excluded", "")
+
+
+def diagnostics(count: int = 2, **changes) -> RoundDiagnostics:
+    fields = {
+        "manifest": CID,
+        "space": "flat",
+        "norm": 1.5,
+        "residual": 0.25,
+        "effective_rank": 3.5,
+        "effective_ranks": {"query": 3.0, "value": 4.0},
+        "cosines": CosineSpread(minimum=0.1, lower_quartile=0.2, median=0.3, upper_quartile=0.4, maximum=0.5),
+        "cosine_matrix": [[1.0, 0.3], [0.3, 1.0]],
+        "updates": [
+            Influence(shard=f"s00{at}", norm=2.0 + at, coefficient=0.5, share=0.4, cosine=0.9) for at in range(count)
+        ],
+    }
+    return RoundDiagnostics(**{**fields, **changes})
+
+
+def test_an_accepted_attempt_shows_how_much_it_counted():
+    attempts = [
+        attempt(0, state="refused", gate="finite", reason="holds NaN"),
+        attempt(0, state="completed", result_cid="adapter"),
+        attempt(1, state="completed", result_cid="odd", gate="norm", reason="too long"),
+        attempt(2, state="lost"),
+    ]
+    rows = rows_of(updates_table(attempts, {}, DATASET, diagnostics()))
+    shown = [(row["norm"], row["coefficient"], row["influence"], row["cosine"]) for row in rows]
+    assert shown == [("",) * 4, (2.0, 0.5, 0.4, 0.9), ("",) * 4, ("",) * 4]
+    assert [row["verdict"] for row in rows] == ["refused", "accepted", "excluded", "lost"]
+    assert "norm" not in rows_of(updates_table(attempts, {}, DATASET))[0]
+
+
+def test_what_the_gates_kept_out_is_listed_with_its_reason():
+    refused = RefusedUpdate(shard="s001", attempt=2, adapter=None, gate="copy", reason="is another node's")
+    assert rows_of(refused_table([refused])) == [
+        {"shard": "s001", "attempt": 2, "gate": "copy", "reason": "is another node's", "adapter": ""}
+    ]
+
+
+def test_diagnostics_are_numbers_and_tables():
+    found = diagnostics_metadata(diagnostics())
+    assert found["diagnostics"].value == diagnostics().cid
+    assert (found["naive_residual"].value, found["effective_rank"].value, found["median_cosine"].value) == (
+        0.25,
+        3.5,
+        0.3,
+    )
+    assert rows_of(found["cosines"]) == [
+        {"shard": "s000", "s000": 1.0, "s001": 0.3},
+        {"shard": "s001", "s000": 0.3, "s001": 1.0},
+    ]
+    assert rows_of(found["effective_ranks"])[1] == {"module": "value", "effective_rank": 4.0}
+
+
+def test_the_cosines_of_a_large_round_are_summed_up_and_a_single_update_has_none():
+    (row,) = rows_of(diagnostics_metadata(diagnostics(cosine_matrix=None))["cosines"])
+    assert row["median"] == 0.3
+    alone = diagnostics_metadata(diagnostics(count=1, cosines=None, cosine_matrix=[[1.0]]))
+    assert "cosines" not in alone
 
 
 def test_a_metric_that_only_one_side_has_is_left_open():

@@ -10,7 +10,10 @@ from atlas.content.cid import cid_of_bytes
 from atlas.content.local import LocalStore
 from atlas.content.store import put_document
 from atlas.home import AtlasHome
+from atlas.model_files import model_manifest
+from atlas.spec import JobSpec
 from atlas_pipelines.cli.main import app
+from resources.own_work import make_untrained_adapter
 
 ANY = cid_of_bytes(b"any")
 
@@ -34,6 +37,18 @@ def atlas(tmp_path, monkeypatch):
         (["run", "nowhere.yaml"], "nowhere.yaml"),
         (["run", "examples/sentiment.yaml", "--set", "training.stepz=1"], "training.stepz"),
         (["run", "examples/sentiment.yaml", "--set", "nonsense"], "FIELD=VALUE"),
+        (["run", "examples/sentiment.yaml", "--set", "aggregation.robust=trust"], "robust.rule: expected one of auto"),
+        (
+            [
+                "run",
+                "examples/sentiment.yaml",
+                "--set",
+                "aggregation.robust=median",
+                "--set",
+                "aggregation.strategy=stack",
+            ],
+            "robust.rule median works on single numbers",
+        ),
         (["run", "examples/sentiment.yaml", "--model", "gpt9"], "minilm, smollm2"),
         (["run", "examples/sentiment.yaml", "--name", "Not A Name"], "name:"),
         (["job", "show", "nope"], "'nope'"),
@@ -73,13 +88,29 @@ def test_a_home_without_jobs_says_how_to_start_one(atlas):
 
 
 def test_the_untrained_checkpoint_verifies(atlas):
-    cid = put_document(LocalStore(atlas.home.content), genesis(ANY))
+    store = LocalStore(atlas.home.content)
+    adapter = store.put(b"adapter")
+    cid = put_document(store, genesis(ANY, adapter))
     result = atlas("verify", cid, "--json")
     assert json.loads(result.stdout) == {
         "verified": True,
-        "checkpoints": [{"cid": cid, "round": 0, "adapter": None, "updates": 0}],
+        "checkpoints": [{"cid": cid, "round": 0, "adapter": adapter, "updates": 0}],
     }
-    assert f"round 0: {cid}" in atlas("verify", cid).stdout
+    assert f"round 0: {cid} is the untrained adapter" in atlas("verify", cid).stdout
+
+
+@pytest.mark.slow
+def test_the_untrained_adapter_can_be_made_anew(atlas, tiny_spec, tmp_path):
+    store, spec = LocalStore(atlas.home.content), JobSpec.load(tiny_spec())
+    job = put_document(store, spec)
+    cache, folder = atlas.home.root / "cache", tmp_path / "work"
+    made = make_untrained_adapter(spec, model_manifest(spec.model.source, None, cache), cache, folder)
+    honest, false = (put_document(store, genesis(job, store.put(one))) for one in (made, b"another adapter"))
+    assert f"round 0: {honest} follows from the seed" in atlas("verify", honest, "--rebuild-start").stdout
+    assert atlas("verify", false).exit_code == 0
+    refused = atlas("verify", false, "--rebuild-start")
+    assert refused.exit_code == 1
+    assert "Round 0: the seed of job" in refused.stderr
 
 
 def test_every_command_has_help(atlas):

@@ -26,7 +26,7 @@ from resources.opening import OpenJob, open_job
 from resources.settings import Addresses
 
 sys.path.insert(0, str(Path(__file__).parent))
-from scripted_nodes import HEARTBEAT_SECONDS, RANK, Behaviour, ScriptedNode, completes
+from scripted_nodes import HEARTBEAT_SECONDS, RANK, Behaviour, PaperAdapters, ScriptedNode, completes
 
 
 @pytest.fixture(scope="session")
@@ -63,10 +63,11 @@ class Place:
     ledger: Ledger
     store: LocalStore
     registry: JobRegistry
+    made: PaperAdapters
 
     def open(self, spec: Path | JobSpec) -> OpenJob:
         spec = spec if isinstance(spec, JobSpec) else JobSpec.load(spec)
-        return open_job(spec, self.home, self.store, self.registry, self.ledger)
+        return open_job(spec, self.home, self.store, self.registry, self.ledger, make_adapter=self.made.make)
 
     async def dispatcher(self, bus: Bus, **settings: float) -> Dispatcher:
         chosen = DispatchSettings(**{"poll_seconds": 0.1, "answer_seconds": 1.0, **settings})
@@ -79,7 +80,7 @@ def place(addresses, operator, tmp_path):
     outbox = Outbox(home.outbox(addresses.network.chain_id, operator.address))
     with Ledger(addresses.network, operator, outbox=outbox) as ledger:
         store = LocalStore(addresses.content)
-        yield Place(addresses, operator, home, ledger, store, JobRegistry(home.jobs_database))
+        yield Place(addresses, operator, home, ledger, store, JobRegistry(home.jobs_database), PaperAdapters())
 
 
 @pytest.fixture

@@ -2,16 +2,20 @@
 
 import asyncio
 import contextlib
+import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import save
 
+from atlas.aggregation.compression.wire import encode_update
+from atlas.content.cid import cid_of_file
 from atlas.content.local import LocalStore
 from atlas.content.store import get_document, put_document
-from atlas.manifests import Environment, Receipt, SavedCheckpoint, TrainingPoint
-from atlas.spec import TaskSpec
+from atlas.manifests import Checkpoint, Environment, ModelManifest, Receipt, SavedCheckpoint, TrainingPoint
+from atlas.spec import JobSpec, TaskSpec
 from atlas.verification.receipts import sign_receipt
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.keys import Key
@@ -25,15 +29,58 @@ RANK = 4
 ENVIRONMENT = Environment(device="cpu", torch="0", transformers="0", peft="0", platform="x", precision="fp32")
 
 
-def adapter_bytes(slot: int, broken: bool = False) -> bytes:
-    """A small adapter that differs by slot."""
-    fill = np.nan if broken else float(slot + 1)
+A, B, HEAD = "layer.lora_A.weight", "layer.lora_B.weight", "head.weight"
+SHAPES = {A: (RANK, 6), B: (6, RANK), HEAD: (2, 6)}
+START = 99
+
+
+def untrained_bytes() -> bytes:
+    """The adapter of round 0: B is zero, all else is drawn."""
+    return save({A: _drawn(START, A), B: np.zeros(SHAPES[B], np.float32), HEAD: _drawn(START, HEAD)})
+
+
+def adapter_bytes(
+    slot: int, broken: bool = False, rank: int = RANK, frozen: str | None = None, scale: float = 1.0
+) -> bytes:
+    """A small update whose change of the untrained adapter is unlike that of any other slot, and about as long."""
+    tensors = {
+        A: (_drawn(START, A) + 0.3 * scale * _drawn(slot, A))[:rank],
+        B: scale * _drawn(slot, B)[:, :rank],
+        HEAD: _drawn(START, HEAD) + 0.3 * scale * _drawn(slot, HEAD),
+    }
+    if broken:
+        tensors[HEAD][0, 0] = np.nan
+    left = {A: "A", B: "B"}
     return save(
         {
-            "layer.lora_A.weight": np.full((RANK, 6), fill, np.float32),
-            "layer.lora_B.weight": np.full((6, RANK), fill, np.float32),
+            name: np.ascontiguousarray(value, np.float32)
+            for name, value in tensors.items()
+            if frozen is None or left.get(name) != frozen
         }
     )
+
+
+def _drawn(slot: int, name: str) -> np.ndarray:
+    return np.random.default_rng([slot, *name.encode()]).normal(size=SHAPES[name]).astype(np.float32)
+
+
+class PaperAdapters:
+    """Makes the untrained adapter that fits scripted nodes, for a model that no test loads, and counts how often."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def make(self, spec: JobSpec, model: ModelManifest, cache: Path, folder: Path) -> Path:
+        self.count += 1
+        path = folder / "adapter.safetensors"
+        path.write_bytes(untrained_bytes())
+        return path
+
+
+def update_for(task: TaskSpec, store: LocalStore) -> bytes:
+    """An update with the tensors and the rank that its task asks for."""
+    strategy = get_document(store, task.job, JobSpec).aggregation.method
+    return adapter_bytes(task.slot, rank=task.rank or RANK, frozen=strategy.frozen_factor(task.round))
 
 
 Behaviour = Callable[["ScriptedNode", TaskSpec, AssignHint, int], Awaitable[TaskReport | None]]
@@ -50,6 +97,8 @@ class ScriptedNode:
     node_id: int = 0
     bus: Bus | None = None
     asked: dict[str, int] = field(default_factory=dict)
+    encoded_only: set[str] = field(default_factory=set)
+    """Updates that were sent in encoded form alone."""
     beating: asyncio.Task | None = None
 
     async def start(self, url: str, capacity: int = 8) -> None:
@@ -86,7 +135,7 @@ class ScriptedNode:
     def completed(self, task: TaskSpec, adapter: bytes | None = None) -> TaskReport:
         """Put a result and a signed receipt into the store."""
         train = task.kind == "train"
-        cid = self.store.put(adapter or adapter_bytes(task.slot)) if train else None
+        sent = self.send(task, adapter or update_for(task, self.store)) if train else {}
         metrics = {} if train else self.metrics(task)
         receipt = Receipt(
             task=task.cid,
@@ -95,7 +144,7 @@ class ScriptedNode:
             node=self.key.address,
             data=task.data,
             base=task.base,
-            adapter=cid,
+            **sent,
             losses=[TrainingPoint(step=1, loss=0.7)] if train else [],
             metrics=metrics,
             resumed_from=task.resume,
@@ -106,7 +155,20 @@ class ScriptedNode:
             finished_at=2.0,
         )
         signed = put_document(self.store, sign_receipt(receipt, self.key))
-        return self.report(task, "completed", adapter=cid, receipt=signed)
+        return self.report(task, "completed", adapter=sent.get("adapter"), receipt=signed)
+
+    def send(self, task: TaskSpec, update: bytes) -> dict[str, str]:
+        """Upload an update as the job has it travel; what the receipt says of it."""
+        spec = get_document(self.store, task.job, JobSpec)
+        if spec.aggregation.compression.codec == "none":
+            return {"adapter": self.store.put(update)}
+        base = self.store.fetch(get_document(self.store, task.base, Checkpoint).adapter)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "update.safetensors"
+            path.write_bytes(update)
+            made = encode_update(path, base, spec.aggregation.compression, None, Path(folder))
+            self.encoded_only.add(cid_of_file(made.decoded))
+            return {"adapter": cid_of_file(made.decoded), "encoded": self.store.put(made.file)}
 
     def metrics(self, task: TaskSpec) -> dict[str, dict[str, float]]:
         """As bad as their place in the list, from the third on: the first update left out is missed the least."""

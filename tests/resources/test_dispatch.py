@@ -8,6 +8,7 @@ from scripted_nodes import adapter_bytes, completes, fails, works_on
 
 from node_agent import subjects
 from resources.errors import JobEnded
+from resources.gating import RoundGate
 from resources.opening import refuse_ended_job
 from resources.outcomes import CompletedTask, LostTask
 from resources.plans import leased_tasks
@@ -17,7 +18,6 @@ from resources.rounds import (
     build_round_manifest,
     evaluation_task,
     training_tasks,
-    update_gate,
 )
 from resources.settlement import settle_round
 
@@ -116,7 +116,7 @@ async def test_a_result_that_the_gate_refuses_is_not_paid_and_trained_elsewhere(
         return node.completed(task, adapter_bytes(task.slot, broken=True))
 
     bad, good = await add_node(breaks), await add_node()
-    gate = update_gate(job.genesis, place.store)
+    gate = RoundGate(job, 1, job.genesis, place.store, place.registry)
     tasks = training_tasks(job, 1, job.genesis)
     outcomes = await collect((await place.dispatcher(bus)).run(job, 1, tasks, check=gate))
     assert {one.node_id for one in outcomes} == {good.node_id}

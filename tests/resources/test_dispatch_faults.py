@@ -9,7 +9,7 @@ import time
 from contextlib import aclosing
 
 import pytest
-from scripted_nodes import HEARTBEAT_SECONDS, ScriptedNode, adapter_bytes, completes, fails, works_on
+from scripted_nodes import HEARTBEAT_SECONDS, PaperAdapters, ScriptedNode, adapter_bytes, completes, fails, works_on
 
 from atlas.content.local import LocalStore
 from atlas.home import AtlasHome
@@ -19,6 +19,7 @@ from chain_bridge.ledger import Ledger
 from chain_bridge.messages import SlotAttempt
 from node_agent.bus import Bus
 from resources.dispatch import Dispatcher, DispatchSettings
+from resources.gating import RoundGate
 from resources.jobs import JobRegistry
 from resources.local_parts import LocalParts
 from resources.opening import open_job
@@ -26,7 +27,7 @@ from resources.operator_ledger import open_ledger
 from resources.outcomes import CompletedTask
 from resources.plans import leased_tasks
 from resources.restarts import Keeper
-from resources.rounds import aggregate, build_round_manifest, training_tasks, update_gate
+from resources.rounds import aggregate, build_round_manifest, training_tasks
 from resources.settlement import settle_round
 
 
@@ -74,7 +75,7 @@ async def test_nodes_of_every_kind_of_whim_leave_the_books_straight(place, paper
     nodes = [await add_node(whims(10 * seed + number)) for number in range(3)]
     tasks = training_tasks(job, 1, job.genesis)
     dispatcher = await place.dispatcher(bus, answer_seconds=0.3)
-    gate = update_gate(job.genesis, place.store)
+    gate = RoundGate(job, 1, job.genesis, place.store, place.registry)
     outcomes = await collect(dispatcher.run(job, 1, tasks, check=gate))
 
     assert sorted(one.task.slot for one in outcomes) == [0, 1, 2, 3]
@@ -128,7 +129,7 @@ async def test_a_chain_that_is_away_for_a_while_delays_payment_not_training(tmp_
         key, store = load_or_create_key(home.operator_key, "atlas"), LocalStore(addresses.content)
         registry = JobRegistry(home.jobs_database)
         ledger = Ledger(addresses.network, key, timeout_seconds=1)
-        job = open_job(paper_spec(), home, store, registry, ledger)
+        job = open_job(paper_spec(), home, store, registry, ledger, make_adapter=PaperAdapters().make)
         bus = await Bus.connect(addresses.bus, key)
         finish = asyncio.Event()
 

@@ -53,15 +53,26 @@ def test_an_attempt_goes_from_assigned_to_its_end(registry):
     registry.record_excluded(ROUND, 0, 1, "schema", "too wide")
     (attempt,) = registry.attempts(ROUND)
     assert (attempt.state, attempt.gate) == ("completed", "schema")
+    registry.record_included(ROUND, 0, 1)
+    (attempt,) = registry.attempts(ROUND)
+    assert (attempt.state, attempt.gate, attempt.reason, attempt.result_cid) == ("completed", None, None, "adapter")
     assert registry.attempts(RoundRef("atlas1contract", 3, 2)) == []
 
 
 def test_what_a_gate_refused_keeps_its_reason(registry):
     registry.record_assigned(ROUND, Attempt(0, 1, "id0", "task", 7))
-    registry.record_refused(ROUND, 0, 1, "finite", "NaN")
+    registry.record_refused(ROUND, 0, 1, "finite", "NaN", CID)
     registry.record_lost(ROUND, 0, 1, "its lease ran out")
     (attempt,) = registry.attempts(ROUND)
-    assert (attempt.state, attempt.gate, attempt.reason) == ("refused", "finite", "NaN")
+    assert (attempt.state, attempt.gate, attempt.reason, attempt.result_cid) == ("refused", "finite", "NaN", CID)
+
+
+def test_the_coordinator_s_own_work_is_remembered_by_name(registry):
+    assert registry.own_work("a") is None
+    registry.record_own_work("a", "one")
+    registry.record_own_work("b", "two")
+    registry.record_own_work("a", "three")
+    assert (registry.own_work("a"), registry.own_work("b")) == ("three", "two")
 
 
 @settings(max_examples=25)

@@ -1,7 +1,12 @@
 """A job is checked whole before the chain hears of it, and opened once however often that is tried."""
 
-import pytest
+import sys
 
+import pytest
+from scripted_nodes import untrained_bytes
+
+from atlas.aggregation.schema import schema_of
+from atlas.content.cid import cid_of_bytes
 from atlas.content.store import get_document
 from atlas.errors import DataError, SpecError
 from atlas.manifests import Checkpoint, DatasetManifest, ModelManifest
@@ -9,15 +14,17 @@ from atlas.spec import JobSpec
 from chain_bridge.errors import InsufficientFunds
 from chain_bridge.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
-from resources.errors import BudgetError, ChainReset, JobNotFound
+from resources.errors import BudgetError, ChainReset, CoordinatorError, JobNotFound
 from resources.jobs import JobRegistry
 from resources.opening import load_job, open_job, read_dataset
+from resources.own_work import rebuilt_untrained_adapter
 
 
 def test_a_job_is_on_chain_with_its_documents_in_the_store(place, paper_spec):
     told = []
     spec = paper_spec()
-    job = open_job(spec, place.home, place.store, place.registry, place.ledger, told.append)
+    make = place.made.make
+    job = open_job(spec, place.home, place.store, place.registry, place.ledger, told.append, make_adapter=make)
     on_chain = place.ledger.job(job.job_id)
     assert (on_chain.spec, on_chain.dataset, on_chain.shards) == (spec.cid, job.dataset.cid, 4)
     assert (on_chain.deposited, on_chain.reward, on_chain.rounds) == (1_000_000, 100_000, 2)
@@ -25,9 +32,11 @@ def test_a_job_is_on_chain_with_its_documents_in_the_store(place, paper_spec):
     assert get_document(place.store, job.dataset_cid, DatasetManifest) == job.dataset
     assert get_document(place.store, job.model_cid, ModelManifest).source == spec.model.source
     assert get_document(place.store, job.genesis, Checkpoint) == Checkpoint(
-        job=spec.cid, round=0, adapter=None, parent=None, manifest=None
+        job=spec.cid, round=0, adapter=cid_of_bytes(untrained_bytes()), parent=None, manifest=None
     )
+    assert place.store.read(get_document(place.store, job.genesis, Checkpoint).adapter) == untrained_bytes()
     assert any("rows" in text for text in told)
+    assert told.count("Making the untrained adapter.") == 1
     assert read_dataset(spec, place.home, place.store) == job.dataset
 
 
@@ -42,9 +51,63 @@ def test_opening_again_changes_nothing(place, paper_spec):
 def test_a_job_that_is_on_chain_but_not_in_the_registry_is_adopted(place, paper_spec, tmp_path):
     first = place.open(paper_spec())
     forgotten = JobRegistry(tmp_path / "other" / "coordinator.db")
-    again = open_job(paper_spec(), place.home, place.store, forgotten, place.ledger)
+    again = open_job(paper_spec(), place.home, place.store, forgotten, place.ledger, make_adapter=place.made.make)
     assert again == first
     assert len(place.ledger.jobs()) == 1
+
+
+def test_an_opening_that_was_cut_short_does_not_make_the_adapter_again(place, paper_spec, monkeypatch):
+    spec = paper_spec(payment={"budget": 2_000_000, "reward_per_task": 100_000})
+    with monkeypatch.context() as patch:
+        patch.setattr(place.ledger, "create_job", lambda **order: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            place.open(spec)
+    assert place.made.count == 1
+    job = place.open(spec)
+    assert place.made.count == 1
+    place.store.fetch(get_document(place.store, job.genesis, Checkpoint).adapter).unlink()
+    forgotten = JobRegistry(place.home.root / "other.db")
+    again = open_job(spec, place.home, place.store, forgotten, place.ledger, make_adapter=place.made.make)
+    assert (again, place.made.count) == (job, 2)
+
+
+def test_nothing_is_on_chain_when_the_adapter_cannot_be_made(place, paper_spec, monkeypatch):
+    monkeypatch.setattr("resources.own_work.NEEDED", ("torch", "no_such_package"))
+    with pytest.raises(
+        CoordinatorError, match=r"no_such_package, which this machine lacks\. Install atlas-pipelines\[node"
+    ):
+        open_job(paper_spec(), place.home, place.store, place.registry, place.ledger)
+    assert place.ledger.jobs() == []
+    assert place.registry.jobs() == []
+
+
+@pytest.mark.slow
+def test_the_untrained_adapter_is_made_by_a_child_process_and_is_the_same_again(place, tiny_spec):
+    spec = JobSpec.load(tiny_spec())
+    job = open_job(spec, place.home, place.store, place.registry, place.ledger)
+    adapter = get_document(place.store, job.genesis, Checkpoint).adapter
+    schema = schema_of(place.store.fetch(adapter))
+    assert {shape[0] for name, (_, shape) in schema.items() if ".lora_A." in name} == {4}
+    assert rebuilt_untrained_adapter(spec, place.home.root / "cache") == adapter
+    other = spec.model_copy(update={"training": spec.training.model_copy(update={"seed": 5})})
+    assert rebuilt_untrained_adapter(other, place.home.root / "cache") != adapter
+    assert "torch" not in sys.modules
+
+
+def test_a_rank_for_a_shard_that_there_is_not_is_refused_with_the_shards(place, paper_spec):
+    lora = {"rank": 4, "target_modules": ["query"], "shard_ranks": {"s001": 2, "s004": 2}}
+    with pytest.raises(SpecError, match=r"names s004, but the shards of .* are s000, s001, s002, s003"):
+        place.open(paper_spec(lora=lora, aggregation={"strategy": "stack"}))
+    assert (place.made.count, place.ledger.jobs()) == (0, [])
+
+
+def test_rows_for_the_coordinator_are_kept_where_the_robust_rule_needs_them(place, paper_spec):
+    assert place.open(paper_spec(name="plain")).dataset.reference is None
+    robust = {"rule": "fltrust", "reference_rows": 30}
+    trusting = place.open(paper_spec(aggregation={"robust": robust}))
+    assert trusting.dataset.reference.rows == 30
+    with pytest.raises(DataError, match="reference_rows asks for 3000"):
+        place.open(paper_spec(name="greedy", aggregation={"robust": {**robust, "reference_rows": 3000}}))
 
 
 def test_a_taken_name_is_refused_with_both_cids(place, paper_spec):
@@ -67,7 +130,7 @@ def test_a_budget_below_the_promise_is_refused_with_both_numbers(place, paper_sp
 def test_an_operator_who_cannot_pay_is_told_how_much_is_missing(place, paper_spec, tmp_path):
     poor = load_or_create_key(tmp_path / "poor" / "operator.key", "atlas")
     with Ledger(place.addresses.network, poor) as ledger, pytest.raises(InsufficientFunds, match="1000000 more"):
-        open_job(paper_spec(), place.home, place.store, place.registry, ledger)
+        open_job(paper_spec(), place.home, place.store, place.registry, ledger, make_adapter=place.made.make)
     assert place.ledger.jobs() == []
 
 
@@ -86,7 +149,8 @@ def test_rows_that_changed_since_the_job_was_opened_are_refused(place, paper_spe
     place.open(spec)
     copy.write_bytes(tiny_csv.read_bytes().replace(b"film", b"flim", 1))
     with pytest.raises(SpecError, match="its rows have changed"):
-        open_job(spec, place.home, place.store, JobRegistry(tmp_path / "new.db"), place.ledger)
+        registry = JobRegistry(tmp_path / "new.db")
+        open_job(spec, place.home, place.store, registry, place.ledger, make_adapter=place.made.make)
 
 
 def test_another_contract_is_told_from_the_recorded_one(place, paper_spec):

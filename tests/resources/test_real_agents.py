@@ -12,6 +12,7 @@ from atlas.spec import JobSpec
 from chain_bridge.keys import load_or_create_key
 from node_agent.bus import Bus
 from resources.dispatch import Dispatcher
+from resources.gating import RoundGate
 from resources.jobs import JobRegistry
 from resources.local_network import ensure_local_network
 from resources.opening import open_job
@@ -24,7 +25,6 @@ from resources.rounds import (
     evaluation_result,
     evaluation_task,
     training_tasks,
-    update_gate,
 )
 from resources.scoring import checkpoints_without
 from resources.settlement import settle_round
@@ -63,7 +63,7 @@ class Coordinator:
     def training(self, on_update=lambda update: None):
         base = base_checkpoint(self.job, 1, self.ledger)
         tasks = training_tasks(self.job, 1, base)
-        gate = update_gate(base, self.store)
+        gate = RoundGate(self.job, 1, base, self.store, self.registry)
         return aclosing(self.dispatcher.run(self.job, 1, tasks, on_update=on_update, check=gate))
 
     async def finish(self, outcomes):

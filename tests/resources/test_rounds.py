@@ -4,25 +4,26 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors import safe_open
-from safetensors.numpy import save
-from scripted_nodes import completes
+from safetensors.numpy import load, save
+from scripted_nodes import adapter_bytes, completes
 from whole_rounds import run, train_round
 
+from atlas.content.cid import cid_of_bytes
 from atlas.content.store import get_document
 from atlas.manifests import Checkpoint, RoundEvidence, RoundManifest
 from atlas.verification.checkpoint import verify_checkpoint
 from atlas.verification.evidence import evidence_root
 from resources.errors import QuorumError, RoundOrderError, SettlementError
+from resources.gating import RoundGate
 from resources.outcomes import LostTask
 from resources.rounds import (
     aggregate,
     base_checkpoint,
     build_round_manifest,
+    evaluation_task,
     no_worse,
     quorum_reached,
     training_tasks,
-    update_gate,
 )
 from resources.scoring import checkpoints_without
 from resources.settlement import publish_model, settle_round
@@ -40,6 +41,14 @@ def test_training_tasks_are_one_per_shard_in_order(job):
     assert [(task.data, task.rows) for task in tasks] == [(shard.cid, shard.rows) for shard in job.dataset.shards]
     assert [task.shard for task in training_tasks(job, 1, job.genesis, shards={"s003", "s001"})] == ["s001", "s003"]
     assert len({task.task_id for task in [*tasks, *training_tasks(job, 2, job.genesis)]}) == 8
+    assert {task.rank for task in tasks} == {None}
+
+
+def test_a_shard_of_a_lower_rank_is_said_in_its_task(place, paper_spec):
+    lora = {"rank": 4, "target_modules": ["query"], "shard_ranks": {"s001": 2, "s002": 4}}
+    job = place.open(paper_spec(lora=lora, aggregation={"strategy": "stack"}))
+    assert [task.rank for task in training_tasks(job, 1, job.genesis)] == [None, 2, None, None]
+    assert evaluation_task(job, 1, job.genesis, job.genesis).rank is None
 
 
 async def test_two_rounds_end_to_end_are_paid_once_and_can_be_recomputed(place, job, add_node, bus):
@@ -73,30 +82,48 @@ async def test_two_rounds_end_to_end_are_paid_once_and_can_be_recomputed(place, 
         publish_model(job, 2, first, place.ledger)
 
 
-async def test_the_checkpoint_is_the_mean_weighted_by_rows_of_the_manifest(place, job, add_node, bus):
+async def test_the_checkpoint_is_the_mean_weighted_by_rows_of_the_manifest(place, paper_spec, add_node, bus):
+    job = place.open(paper_spec(fleet={"trusted": True}))
     await add_node()
     outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis))
     manifest = build_round_manifest(job, 1, job.genesis, reversed(outcomes), place.store, place.registry)
     assert [update.shard for update in manifest.updates] == ["s000", "s001", "s002", "s003"]
+    assert (manifest.refused, manifest.reference) == ([], None)
     assert get_document(place.store, manifest.cid, RoundManifest) == manifest
     checkpoint = get_document(place.store, aggregate(manifest, place.store), Checkpoint)
     rows = [shard.rows for shard in job.dataset.shards]
-    expected = sum((slot + 1) * count for slot, count in enumerate(rows)) / sum(rows)
-    with safe_open(place.store.fetch(checkpoint.adapter), framework="numpy") as tensors:
-        assert np.allclose(tensors.get_tensor("layer.lora_A.weight"), expected)
+    trained = [load(adapter_bytes(slot)) for slot in range(4)]
+    mean = load(place.store.read(checkpoint.adapter))
+    for name, value in mean.items():
+        expected = sum(count * tensors[name] for count, tensors in zip(rows, trained, strict=True)) / sum(rows)
+        assert np.allclose(value, expected, atol=1e-6)
 
 
-async def test_an_adapter_of_another_shape_is_left_out_and_contributes_nothing(place, job, add_node, bus):
-    odd = save({"layer.lora_A.weight": np.ones((4, 7), np.float32), "layer.lora_B.weight": np.ones((7, 4), np.float32)})
+ODD = save({"layer.lora_A.weight": np.ones((4, 7), np.float32), "layer.lora_B.weight": np.ones((7, 4), np.float32)})
 
-    async def slot_1_is_odd(node, task, hint, count):
-        return node.completed(task, odd) if task.slot == 1 else await completes(node, task, hint, count)
 
+async def slot_1_is_odd(node, task, hint, count):
+    return node.completed(task, ODD) if task.slot == 1 else await completes(node, task, hint, count)
+
+
+async def test_an_adapter_of_another_shape_is_refused_and_trained_elsewhere(place, job, add_node, bus):
     await add_node(slot_1_is_odd)
-    tasks = training_tasks(job, 1, job.genesis)
-    outcomes = await run(place, bus, job, 1, tasks, check=update_gate(job.genesis, place.store))
+    gate = RoundGate(job, 1, job.genesis, place.store, place.registry)
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis), check=gate)
     manifest = build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
     assert [update.shard for update in manifest.updates] == ["s000", "s002", "s003"]
+    assert [(one.shard, one.attempt, one.gate) for one in manifest.refused] == [
+        ("s001", attempt, "schema") for attempt in (1, 2, 3)
+    ]
+    assert {one.adapter for one in manifest.refused} == {cid_of_bytes(ODD)}
+
+
+async def test_an_adapter_that_only_the_whole_round_shows_to_be_odd_contributes_nothing(place, job, add_node, bus):
+    await add_node(slot_1_is_odd)
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis))
+    manifest = build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
+    assert [update.shard for update in manifest.updates] == ["s000", "s002", "s003"]
+    assert build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry) == manifest
     settled = settle_round(job, 1, aggregate(manifest, place.store), place.store, place.registry, place.ledger)
     evidence = get_document(place.store, settled.evidence, RoundEvidence)
     (rejected,) = evidence.rejected

@@ -5,7 +5,10 @@ import json
 import time
 from fractions import Fraction
 
+import numpy as np
 import pytest
+from safetensors.numpy import load
+from scripted_nodes import adapter_bytes, untrained_bytes
 from whole_rounds import train_round
 
 from atlas.content.store import get_document
@@ -99,13 +102,29 @@ def texts(place, shard):
     return [json.loads(line)["text"] for line in place.store.read(shard.cid).splitlines()]
 
 
-@pytest.mark.parametrize(("scoring", "scores"), [("none", [1000] * 4), ("alignment", [1500] * 4)])
-async def test_the_job_chooses_how_updates_are_scored(place, paper_spec, add_node, bus, scoring, scores):
+def alignments(job) -> list[int]:
+    """One plus half the cosine of each scripted update's change with the mean of the others', in thousandths."""
+    start = load(untrained_bytes())
+    changes = [
+        np.concatenate([(tensors[name].astype(float) - start[name]).ravel() for name in sorted(start)])
+        for tensors in (load(adapter_bytes(slot)) for slot in range(4))
+    ]
+    weighted = [shard.rows * change for shard, change in zip(job.dataset.shards, changes, strict=True)]
+    scores = []
+    for change, own in zip(changes, weighted, strict=True):
+        others = sum(weighted) - own
+        scores.append(round(1000 + 500 * (change @ others) / np.linalg.norm(change) / np.linalg.norm(others)))
+    return scores
+
+
+@pytest.mark.parametrize("scoring", ["none", "alignment"])
+async def test_the_job_chooses_how_updates_are_scored(place, paper_spec, add_node, bus, scoring):
     job = place.open(paper_spec(payment={"budget": 1_000_000, "reward_per_task": REWARD, "scoring": scoring}))
     await add_node()
     settlement = settle(place, job, await train_round(place, bus, job, 1))
     evidence = get_document(place.store, settlement.evidence, RoundEvidence)
-    assert (evidence.scoring, [record.score for record in evidence.records[:4]]) == (scoring, scores)
+    expected = alignments(job) if scoring == "alignment" else [1000] * 4
+    assert (evidence.scoring, [record.score for record in evidence.records[:4]]) == (scoring, expected)
 
 
 async def test_a_chain_that_is_away_delays_the_pay_and_nothing_else(place, job, deaf, add_node, bus):

@@ -2,6 +2,7 @@
 
 from contextlib import aclosing
 
+from resources.gating import RoundGate
 from resources.rounds import (
     aggregate,
     base_checkpoint,
@@ -9,7 +10,6 @@ from resources.rounds import (
     evaluation_result,
     evaluation_task,
     training_tasks,
-    update_gate,
 )
 from resources.scoring import checkpoints_without
 
@@ -23,7 +23,8 @@ async def train_round(place, bus, job, number) -> str:
     """Train, aggregate and evaluate a round; its checkpoint."""
     base = base_checkpoint(job, number, place.ledger)
     tasks = training_tasks(job, number, base)
-    outcomes = await run(place, bus, job, number, tasks, check=update_gate(base, place.store))
+    gate = RoundGate(job, number, base, place.store, place.registry)
+    outcomes = await run(place, bus, job, number, tasks, check=gate)
     manifest = build_round_manifest(job, number, base, outcomes, place.store, place.registry)
     checkpoint = aggregate(manifest, place.store)
     without = checkpoints_without(job, checkpoint, place.store)

@@ -91,7 +91,41 @@ KNOWN_SHARDS = [
     "bafkreib5yty57wozse65mlxdcrgyoibu55c32v3xpbncpvd65ctt4uhsnq",
     "bafkreifmsy7ydmsgkx25wu2etmwwi6gywmedcyhjhujhbfclmr5ss5slam",
 ]
-KNOWN_MANIFEST = "bafkreibd5wiumafbkbemgdo3lys4gkqfplscavz3ov6gjh3ptavb3smj5e"
+KNOWN_MANIFEST = "bafkreianviu4ic75dni45swz3fv7224ynzqcjxm5wxgpxksyfagyptwpbu"
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(count=st.integers(8, 60), rule=st.sampled_from(RULES), wanted=st.integers(1, 60), seed=st.integers(0, 2**31 - 1))
+def test_reference_rows_are_in_no_shard_and_not_held_out(count, rule, wanted, seed, store, write_rows, tmp_path):
+    rows = sample_rows(count)
+    settings = spec(write_rows(rows), shard_by=rule)
+    without = prepare_dataset(settings, store, tmp_path, seed)
+    assert without.reference is None
+    strata = 3 if rule.column else 1
+    if count - without.holdout.rows - strata < wanted:
+        with pytest.raises(DataError, match=f"reference_rows asks for {wanted}"):
+            prepare_dataset(settings, store, tmp_path, seed, reference_rows=wanted)
+        return
+    manifest = prepare_dataset(settings, store, tmp_path, seed, reference_rows=wanted)
+    assert manifest.holdout == without.holdout
+    assert (manifest.reference.key, manifest.reference.rows) == ("reference", wanted)
+    pieces = [lines_of(store, piece) for piece in [*manifest.shards, manifest.holdout, manifest.reference]]
+    expected = [line_of(row) for row in rows]
+    assert Counter(line for piece in pieces for line in piece) == Counter(expected)
+    assert is_subsequence(pieces[-1], expected)
+    assert prepare_dataset(settings, store, tmp_path, seed, reference_rows=wanted) == manifest
+
+
+def test_reference_rows_have_the_same_share_in_each_shard_and_a_draw_of_their_own(store, write_rows, tmp_path):
+    settings = spec(write_rows(sample_rows(120)))
+    manifest = prepare_dataset(settings, store, tmp_path, SEED, reference_rows=12)
+    assert [shard.rows for shard in manifest.shards] == [14, 28, 42]
+    # A draw that went on where the held-out rows end would give the rows that a larger holdout adds.
+    more = prepare_dataset(settings.model_copy(update={"holdout_fraction": 0.3}), store, tmp_path, SEED)
+    added = Counter(lines_of(store, more.holdout)) - Counter(lines_of(store, manifest.holdout))
+    assert Counter(lines_of(store, manifest.reference)) != added
+    other = prepare_dataset(settings, store, tmp_path, SEED + 1, reference_rows=12)
+    assert other.reference.cid != manifest.reference.cid
 
 
 def test_the_shipped_dataset(store, vader_cache):
@@ -106,7 +140,7 @@ def test_the_shipped_dataset(store, vader_cache):
         ("tweets", 3256),
     ]
     assert manifest.holdout.rows == 1000
-    assert manifest.cid == "bafkreihkt2p6div7mzp2p3l4bdlbdsn4wfnltwyma7mrbsqrjaltlqp4eu"
+    assert manifest.cid == "bafkreicksyurktyj5g3xzdhtkdl3vjkqlwkagw5t37fp3wfoan7vydh4c4"
     assert heard == [*range(1000, 19_459, 1000), 19_459]
     again = prepare_dataset(settings, store, vader_cache, SEED)
     assert again.cid == manifest.cid

@@ -1,20 +1,17 @@
 """Scores of updates: who helped is above the neutral score, who harmed below, and nobody leaves the bounds."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.numpy import save_file
 
-from atlas.errors import AggregationError
+from atlas.aggregation.robust.rule import Geometry
 from atlas.verification.contribution import (
     HIGHEST,
     LOWEST,
     NEUTRAL,
-    WeightedUpdate,
     alignment_scores,
     choose_method,
     leave_one_out_scores,
@@ -22,7 +19,6 @@ from atlas.verification.contribution import (
 )
 
 LOSSES = st.floats(0, 1e6)
-A, B = "x.lora_A.weight", "x.lora_B.weight"
 
 
 @pytest.mark.parametrize(
@@ -70,85 +66,72 @@ def test_leave_one_out_keeps_order_sign_and_bounds(loss, without):
     assert leave_one_out_scores(dict(reversed(losses.items()))) == scores
 
 
-@pytest.fixture
-def adapter(tmp_path):
-    """Write an adapter of two factors: `adapter("name", a=[1, 0], b=[0, 1])`."""
-
-    def write(name: str, a: list[float], b: list[float]) -> Path:
-        path = tmp_path / f"{name}.safetensors"
-        save_file({A: np.array([a], np.float32), B: np.array([b], np.float32)}, path)
-        return path
-
-    return write
+def geometry(*vectors, weights=None) -> Geometry:
+    """The geometry of changes that are given as they are."""
+    changes = np.array(vectors, np.float64)
+    shares = np.array(weights or [1] * len(vectors), np.float64)
+    return Geometry(weights=shares / shares.sum(), gram=changes @ changes.T)
 
 
-def updates(adapter, *vectors, weights=None):
-    """Updates that leave A as it is."""
-    weights = weights or [1] * len(vectors)
-    return [
-        WeightedUpdate(f"s{index:03d}", adapter(f"s{index:03d}", [0, 0], list(vector)), weight)
-        for index, (vector, weight) in enumerate(zip(vectors, weights, strict=True))
-    ]
+def scores(*vectors, weights=None) -> list[int]:
+    found = alignment_scores([f"s{index:03d}" for index in range(len(vectors))], geometry(*vectors, weights=weights))
+    assert list(found) == [f"s{index:03d}" for index in range(len(vectors))]
+    return list(found.values())
 
 
-def test_alignment_is_one_plus_half_the_cosine_with_the_others(adapter):
-    found = updates(adapter, (1, 0), (1, 0), (-1, 0))
-    assert alignment_scores(found[:2], None) == {"s000": 1500, "s001": 1500}
-    assert alignment_scores([found[0], found[2]], None) == {"s000": 500, "s002": 500}
-    tilted = updates(adapter, (1, 0), (1, 1))
-    assert list(alignment_scores(tilted, None).values()) == [round(1000 + 500 / math.sqrt(2))] * 2
-    apart = updates(adapter, (1, 0), (0, 1))
-    assert list(alignment_scores(apart, None).values()) == [NEUTRAL, NEUTRAL]
+def test_alignment_is_one_plus_half_the_cosine_with_the_others():
+    assert scores((1, 0), (1, 0)) == [1500, 1500]
+    assert scores((1, 0), (-1, 0)) == [500, 500]
+    assert scores((1, 0), (0, 1)) == [NEUTRAL, NEUTRAL]
+    assert scores((1, 0), (1, 1)) == [round(1000 + 500 / math.sqrt(2))] * 2
 
 
-def test_the_others_count_by_their_weights(adapter):
+def test_the_others_count_by_their_weights():
     vectors = [(1, 0), (3, 0), (0, 1)]
-    light = alignment_scores(updates(adapter, *vectors, weights=[1, 1, 1]), None)
-    heavy = alignment_scores(updates(adapter, *vectors, weights=[1, 1, 100]), None)
-    assert heavy["s000"] < light["s000"]
-    # s002 alone stands against s000 + s001, whatever its own weight is
-    assert heavy["s002"] == light["s002"] == NEUTRAL
+    light, heavy = scores(*vectors, weights=[1, 1, 1]), scores(*vectors, weights=[1, 1, 100])
+    assert heavy[0] < light[0]
+    # the third alone stands against the first two, whatever its own weight is
+    assert heavy[2] == light[2] == NEUTRAL
 
 
-def test_an_update_that_changes_nothing_earns_nothing(adapter):
-    scores = alignment_scores(updates(adapter, (0, 0), (1, 0), (1, 0)), None)
-    assert scores == {"s000": 0, "s001": 1500, "s002": 1500}
-    assert alignment_scores(updates(adapter, (0, 0), (1, 0)), None) == {"s000": 0, "s001": NEUTRAL}
-    assert alignment_scores(updates(adapter, (1, 0)), None) == {"s000": NEUTRAL}
+def test_an_update_that_changes_nothing_earns_nothing():
+    assert scores((0, 0), (1, 0), (1, 0)) == [0, 1500, 1500]
+    assert scores((0, 0), (1, 0)) == [0, NEUTRAL]
+    assert scores((1, 0)) == [NEUTRAL]
 
 
-def test_what_all_updates_start_from_does_not_make_them_alike(adapter):
-    """With a base its values are taken off; without one only the factors that start at zero are read."""
-    one, other = adapter("one", [9, 9], [9, 8]), adapter("other", [9, 9], [8, 9])
-    found = [WeightedUpdate("one", one, 1), WeightedUpdate("other", other, 1)]
-    assert alignment_scores(found, adapter("base", [9, 9], [8, 8])) == {"one": NEUTRAL, "other": NEUTRAL}
-    apart = [
-        WeightedUpdate("one", adapter("c", [9, 9], [1, 0]), 1),
-        WeightedUpdate("other", adapter("d", [9, 9], [0, 1]), 1),
-    ]
-    assert alignment_scores(apart, None) == {"one": NEUTRAL, "other": NEUTRAL}
+def test_where_the_others_cancel_out_there_is_nothing_to_point_at():
+    assert scores((1, 0), (0.1, 1 / 3), (-0.1, -1 / 3))[0] == NEUTRAL
 
 
-def test_an_adapter_of_another_shape_is_an_error(adapter):
-    found = updates(adapter, (1, 0), (1, 0, 0))
-    with pytest.raises(AggregationError, match=r"x\.lora_A\.weight"):
-        alignment_scores(found, adapter("base", [0, 0, 0], [0, 0]))
+FLOATS = st.floats(-1e30, 1e30, allow_subnormal=False)
+
+
+@given(st.lists(st.lists(FLOATS, min_size=3, max_size=3), min_size=2, max_size=5), st.randoms())
+def test_alignment_stays_in_bounds_whatever_the_numbers_and_their_order(vectors, chance):
+    weights = list(range(1, len(vectors) + 1))
+    found = scores(*vectors, weights=weights)
+    assert all(score == 0 or LOWEST <= score <= HIGHEST for score in found)
+    order = list(range(len(vectors)))
+    chance.shuffle(order)
+    again = scores(*(vectors[i] for i in order), weights=[weights[i] for i in order])
+    assert all(abs(again[place] - found[i]) <= 1 for place, i in enumerate(order))
 
 
 @given(
-    st.lists(
-        st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=3, max_size=3),
-        min_size=2,
-        max_size=5,
-    )
+    st.lists(st.lists(st.integers(-9, 9), min_size=4, max_size=4), min_size=2, max_size=6),
+    st.lists(st.integers(1, 50), min_size=6, max_size=6),
 )
-def test_alignment_stays_in_bounds_whatever_the_numbers(tmp_path_factory, vectors):
-    folder = tmp_path_factory.mktemp("adapters")
-    found = []
-    for index, vector in enumerate(vectors):
-        path = folder / f"{index}.safetensors"
-        save_file({B: np.array(vector, np.float32)}, path)
-        found.append(WeightedUpdate(str(index), path, index + 1))
-    scores = alignment_scores(found, None)
-    assert all(0 <= score <= HIGHEST for score in scores.values())
-    assert alignment_scores(found, None) == scores
+def test_alignment_agrees_with_the_sums_themselves(vectors, weights):
+    changes = np.array(vectors, np.float64)
+    weights = np.array(weights[: len(vectors)], np.float64)
+    found = scores(*vectors, weights=weights.tolist())
+    for i, own in enumerate(changes):
+        others = sum(weight * change for j, (weight, change) in enumerate(zip(weights, changes, strict=True)) if j != i)
+        expected = 0.0
+        if not own.any():
+            assert found[i] == 0
+            continue
+        if others.any():
+            expected = own @ others / np.linalg.norm(own) / np.linalg.norm(others)
+        assert abs(found[i] - (1000 + 500 * expected)) <= 0.51

@@ -1,0 +1,118 @@
+"""One round's aggregation, put together from registry and store: what was accepted and refused, and what came of it."""
+
+from pydantic import BaseModel, Field
+
+from atlas.aggregation.diagnostics import diagnose_round
+from atlas.content.store import ContentStore, get_document
+from atlas.manifests import Checkpoint, DatasetManifest, RoundDiagnostics, RoundManifest
+from atlas.spec import JobSpec, TaskSpec
+from resources.errors import JobNotFound, RoundOrderError
+from resources.jobs import Attempt, JobRegistry, JobRow
+
+
+class AcceptedLine(BaseModel):
+    """An update that entered the round, and how much it counted."""
+
+    shard: str
+    node: int | None = Field(description="null when the registry has lost it")
+    attempt: int | None
+    weight: int = Field(description="rows of the shard")
+    coefficient: float | None = Field(description="null for rules by column")
+    share: float | None = Field(description="of the lengths that make up the round's change")
+    norm: float
+    cosine: float = Field(description="with the round's change")
+    adapter: str
+
+
+class RefusedLine(BaseModel):
+    """An update that a gate kept out."""
+
+    shard: str
+    node: int | None
+    attempt: int
+    gate: str
+    reason: str
+    adapter: str | None
+
+
+class RoundAccount(BaseModel):
+    """All that is known of a round's aggregation."""
+
+    job: str
+    round: int
+    strategy: str
+    rule: str
+    manifest: str
+    checkpoint: str
+    accepted: list[AcceptedLine]
+    refused: list[RefusedLine]
+    diagnostics: RoundDiagnostics
+
+
+def account_for_round(name: str, number: int, registry: JobRegistry, store: ContentStore) -> RoundAccount:
+    """Read a round that has been aggregated, and compute its diagnostics again; no network is needed.
+
+    Raises `JobNotFound`, `RoundOrderError` when the round has no checkpoint yet, and `ContentError` when something of
+    it is missing or altered.
+    """
+    row = registry.job(name)
+    if row is None:
+        raise JobNotFound(f"No job {name!r} was opened here. List the jobs with: atlas job ls")
+    dataset = get_document(store, row.dataset_cid, DatasetManifest)
+    attempts = registry.attempts(row.round(number))
+    checkpoint = _checkpoint(row, number, attempts, len(dataset.shards), store)
+    manifest = get_document(store, get_document(store, checkpoint, Checkpoint).manifest or "", RoundManifest)
+    diagnostics = diagnose_round(manifest, store)
+    trained = [one for one in attempts if one.slot < len(dataset.shards)]
+    return RoundAccount(
+        job=name,
+        round=number,
+        strategy=manifest.strategy,
+        rule=get_document(store, row.spec_cid, JobSpec).robust_aggregation.robust.rule,
+        manifest=manifest.cid,
+        checkpoint=checkpoint,
+        accepted=_accepted(manifest, diagnostics, trained, dataset),
+        refused=_refused(manifest, trained, dataset),
+        diagnostics=diagnostics,
+    )
+
+
+def _checkpoint(row: JobRow, number: int, attempts: list[Attempt], evaluation_slot: int, store: ContentStore) -> str:
+    """The checkpoint of a round: what its evaluation was handed out for."""
+    for attempt in reversed(attempts):
+        if attempt.slot == evaluation_slot:
+            return get_document(store, attempt.task_cid, TaskSpec).checkpoints[1]
+    raise RoundOrderError(
+        f"Round {number} of job {row.name!r} has no evaluated checkpoint yet. See how far the job is with: "
+        f"atlas job show {row.name}"
+    )
+
+
+def _accepted(
+    manifest: RoundManifest, diagnostics: RoundDiagnostics, attempts: list[Attempt], dataset: DatasetManifest
+) -> list[AcceptedLine]:
+    by_adapter = {(dataset.shards[one.slot].key, one.result_cid): one for one in attempts if one.state == "completed"}
+    lines = []
+    for update, influence in zip(manifest.updates, diagnostics.updates, strict=True):
+        attempt = by_adapter.get((update.shard, update.adapter))
+        lines.append(
+            AcceptedLine(
+                shard=update.shard,
+                node=attempt.node_id if attempt else None,
+                attempt=attempt.attempt if attempt else None,
+                weight=update.weight,
+                coefficient=influence.coefficient,
+                share=influence.share,
+                norm=influence.norm,
+                cosine=influence.cosine,
+                adapter=update.adapter,
+            )
+        )
+    return lines
+
+
+def _refused(manifest: RoundManifest, attempts: list[Attempt], dataset: DatasetManifest) -> list[RefusedLine]:
+    nodes = {(dataset.shards[one.slot].key, one.attempt): one.node_id for one in attempts}
+    return [
+        RefusedLine(node=nodes.get((one.shard, one.attempt)), **one.model_dump(mode="json")) for one in manifest.refused
+    ]

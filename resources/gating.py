@@ -1,0 +1,134 @@
+"""The gates of a round: what may be said against an update when it arrives, and once more when all are in."""
+
+from collections.abc import Iterable
+from threading import Lock
+
+from atlas.aggregation.gates import (
+    Delivery,
+    Inspected,
+    Refusal,
+    check_round,
+    copy_refusal,
+    inspect_update,
+    norm_refusal,
+)
+from atlas.content.store import ContentStore, get_document
+from atlas.errors import ContentError
+from atlas.manifests import Checkpoint, Receipt, RoundManifest
+from atlas.spec import TaskSpec
+from resources.jobs import Attempt, JobRegistry
+from resources.opening import OpenJob
+from resources.outcomes import CompletedTask
+from resources.round_evidence import receipt_of
+
+
+class RoundGate:
+    """Judges the updates of one round that starts from `base`; it may be called in several threads at once.
+
+    What was accepted before it was made, by this process or another, it learns from the registry.
+    """
+
+    def __init__(self, job: OpenJob, number: int, base: str, store: ContentStore, registry: JobRegistry) -> None:
+        self._job, self._number, self._base = job, number, base
+        self._store, self._registry = store, registry
+        self._checkpoint = get_document(store, base, Checkpoint)
+        self._base_adapter = store.fetch(self._checkpoint.adapter)
+        self._settings = job.spec.aggregation.gates
+        self._lock = Lock()
+        self._known: dict[int, Delivery] = {}
+        """The accepted updates of the round, by slot."""
+        self._before: list[float] | None = None
+
+    def __call__(self, task: TaskSpec, receipt: Receipt) -> Refusal | None:
+        """Judge an update that has arrived. What passes is what later ones are compared with."""
+        late = self._delivery(task.slot, receipt)
+        if isinstance(late, Refusal):
+            return late
+        with self._lock:
+            self._learn()
+            refusal = self._norm_refusal(late, task.slot) or self._copy_refusal(late, task.slot)
+            if refusal is None:
+                self._known[task.slot] = late
+        return refusal
+
+    def check_all(self, completed: Iterable[CompletedTask]) -> dict[int, Refusal]:
+        """Judge a round's results together, whether or not they were judged one by one; the refused, by slot."""
+        refused: dict[int, Refusal] = {}
+        lengths: dict[str, float] = {}
+        slots: dict[str, int] = {}
+        for one in completed:
+            found = self._inspect(one.task.slot, one.result)
+            if isinstance(found, Refusal):
+                refused[one.task.slot] = found
+            else:
+                shard = self._shard(one.task.slot)
+                lengths[shard], slots[shard] = self._length(found), one.task.slot
+        excess = check_round(lengths, self._settings.largest_norm)
+        return refused | {slots[shard]: refusal for shard, refusal in excess.items()}
+
+    def _delivery(self, slot: int, receipt: Receipt) -> Delivery | Refusal:
+        adapter = receipt.adapter or ""
+        found = self._inspect(slot, adapter)
+        if isinstance(found, Refusal):
+            return found
+        return Delivery(self._shard(slot), receipt.node, receipt.data, adapter, self._store.fetch(adapter), found)
+
+    def _inspect(self, slot: int, adapter: str) -> Inspected | Refusal:
+        spec = self._job.spec
+        frozen = spec.aggregation.method.frozen_factor(self._number)
+        rank = spec.lora.rank_of(self._shard(slot))
+        return inspect_update(self._store.fetch(adapter), self._base_adapter, frozen, rank, self._base)
+
+    def _norm_refusal(self, late: Delivery, slot: int) -> Refusal | None:
+        if self._before is None:
+            self._before = self._lengths_before()
+        known = [self._length(one.inspected) for place, one in sorted(self._known.items()) if place != slot]
+        return norm_refusal(
+            self._length(late.inspected),
+            [*self._before, *known],
+            self._settings.largest_norm,
+            expected=len(self._job.dataset.shards),
+        )
+
+    def _copy_refusal(self, late: Delivery, slot: int) -> Refusal | None:
+        earlier = [one for place, one in sorted(self._known.items()) if place != slot]
+        return copy_refusal(late, earlier, self._base_adapter, self._settings.copy_cosine)
+
+    def _learn(self) -> None:
+        """Take in what the registry has as accepted, and this gate has not seen."""
+        for attempt in self._registry.attempts(self._job.round(self._number)):
+            if _accepted(attempt) and attempt.slot < self._job.evaluation_slot:
+                known = self._known.get(attempt.slot)
+                if known is None or known.adapter != attempt.result_cid:
+                    self._recall(attempt)
+
+    def _recall(self, attempt: Attempt) -> None:
+        try:
+            found = self._delivery(attempt.slot, receipt_of(attempt.receipt_cid or "", self._store))
+        except ContentError:
+            return  # its bytes are gone: it will be trained again
+        if not isinstance(found, Refusal):
+            self._known[attempt.slot] = found
+
+    def _lengths_before(self) -> list[float]:
+        """The lengths of the changes of the round before, if it trained the same factors."""
+        method = self._job.spec.aggregation.method
+        manifest = self._checkpoint.manifest
+        if manifest is None or method.frozen_factor(self._number) != method.frozen_factor(self._number - 1):
+            return []
+        before = get_document(self._store, manifest, RoundManifest)
+        gate = RoundGate(self._job, self._number - 1, before.base, self._store, self._registry)
+        slots = {shard.key: slot for slot, shard in enumerate(self._job.dataset.shards)}
+        found = [gate._inspect(slots[update.shard], update.adapter) for update in before.updates]
+        return [self._length(one) for one in found if isinstance(one, Inspected)]
+
+    def _length(self, inspected: Inspected) -> float:
+        """Lengths of one kind: of changes of several ranks, the length per number."""
+        return inspected.root_mean_square if self._job.spec.lora.shard_ranks else inspected.norm
+
+    def _shard(self, slot: int) -> str:
+        return self._job.dataset.shards[slot].key
+
+
+def _accepted(attempt: Attempt) -> bool:
+    return attempt.state == "completed" and attempt.gate is None

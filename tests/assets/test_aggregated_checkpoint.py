@@ -1,0 +1,65 @@
+"""The asset on a round that is in registry and content, while the chain does not answer."""
+
+import dagster as dg
+import pytest
+import yaml
+from small_round import small_round
+
+from assets.aggregated_checkpoint import aggregated_checkpoint
+from assets.recorded import DATA_VERSION
+from atlas.aggregation.diagnostics import diagnose_round
+from atlas.content.local import LocalStore
+from atlas.content.store import get_document
+from atlas.home import AtlasHome
+from atlas.manifests import Checkpoint, RoundDiagnostics
+from chain_bridge.network import Network
+from resources.content import ContentResource
+from resources.fleet import FleetResource
+from resources.settings import Addresses
+
+PARTITION = "tiny-r0001"
+
+
+@pytest.fixture
+def home(tmp_path):
+    return AtlasHome(tmp_path / "atlas")
+
+
+@pytest.fixture
+def fleet(home, tmp_path):
+    network = Network(chain_id="nowhere", url="grpc+http://127.0.0.1:1", contract="contract")
+    addresses = Addresses(network=network, bus="nats://127.0.0.1:1", content=home.content)
+    path = tmp_path / "network.yaml"
+    path.write_text(yaml.safe_dump(addresses.model_dump(mode="json")))
+    return FleetResource(atlas_home=str(home.root), network_file=str(path))
+
+
+def test_the_checkpoint_comes_with_its_diagnostics(home, fleet):
+    manifest, store = small_round(home), LocalStore(home.content)
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("round", [PARTITION])
+        made = dg.AssetMaterialization("round_manifest", partition=PARTITION, tags={DATA_VERSION: manifest.cid})
+        instance.report_runless_asset_event(made)
+        result = dg.materialize(
+            [aggregated_checkpoint],
+            instance=instance,
+            partition_key=PARTITION,
+            resources={"fleet": fleet, "content": ContentResource(fleet=fleet)},
+        )
+    (event,) = result.asset_materializations_for_node("aggregated_checkpoint")
+    facts = {name: value.value for name, value in event.metadata.items()}
+    assert get_document(store, facts["cid"], Checkpoint).manifest == manifest.cid
+    expected = diagnose_round(manifest, store)
+    assert get_document(store, facts["diagnostics"], RoundDiagnostics) == expected
+    assert facts["naive_residual"] == expected.residual
+    shown = [
+        (row.data["shard"], row.data["attempt"], row.data["verdict"], row.data["influence"])
+        for row in event.metadata["updates"].records
+    ]
+    shares = [one.share for one in expected.updates]
+    assert shown == [
+        ("s000", 1, "accepted", shares[0]),
+        ("s001", 1, "accepted", shares[1]),
+        ("s002", 1, "lost", ""),
+        ("s002", 2, "refused", ""),
+    ]

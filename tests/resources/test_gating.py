@@ -1,0 +1,235 @@
+"""The gates of a round at work: what is refused at arrival goes to another node, and the round's end sees the rest."""
+
+import asyncio
+
+import pytest
+from safetensors.numpy import load, save
+from scripted_nodes import adapter_bytes, completes, works_on
+from whole_rounds import run, train_round
+
+from atlas.content.cid import cid_of_bytes
+from atlas.content.store import get_document
+from atlas.manifests import Checkpoint, Receipt, RoundManifest
+from atlas.spec import TaskSpec
+from resources.gating import RoundGate
+from resources.outcomes import CompletedTask
+from resources.rounds import aggregate, base_checkpoint, build_round_manifest, training_tasks
+from resources.settlement import settle_round
+
+LARGE = 40.0
+
+
+@pytest.fixture
+def job(place, paper_spec):
+    return place.open(paper_spec())
+
+
+def gate_of(place, job, number=1, base=None) -> RoundGate:
+    return RoundGate(job, number, base or job.genesis, place.store, place.registry)
+
+
+def attempts(place, job, state, number=1) -> list:
+    return [one for one in place.registry.attempts(job.round(number)) if one.state == state]
+
+
+def noisy(update: bytes) -> bytes:
+    """Nearly the same update, in other bytes."""
+    tensors = load(update)
+    return save({name: value * 1.001 for name, value in tensors.items()})
+
+
+def arrived(place, job, slot: int) -> bool:
+    return any(one.slot == slot for one in attempts(place, job, "completed"))
+
+
+@pytest.mark.parametrize("disguise", [lambda update: update, noisy], ids=["as it was", "with noise"])
+async def test_a_copy_of_another_node_s_update_is_refused_and_its_shard_trained_elsewhere(
+    place, job, add_node, bus, disguise
+):
+    async def copies_slot_0(node, task, hint, count):
+        return node.completed(task, disguise(adapter_bytes(0)))
+
+    honest = await add_node()
+    alone = training_tasks(job, 1, job.genesis, shards=["s000"])
+    (first,) = await run(place, bus, job, 1, alone, check=gate_of(place, job))
+    thief = await add_node(copies_slot_0)
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis), check=gate_of(place, job))
+
+    assert {one.node_id for one in outcomes} == {honest.node_id}
+    refused = attempts(place, job, "refused")
+    assert refused
+    assert {(one.node_id, one.gate) for one in refused} == {(thief.node_id, "copy")}
+    manifest = build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
+    assert [update.shard for update in manifest.updates] == ["s000", "s001", "s002", "s003"]
+    assert {one.gate for one in manifest.refused} == {"copy"}
+    assert {one.adapter for one in manifest.refused} == {cid_of_bytes(disguise(adapter_bytes(0)))}
+    assert all("s000" in one.reason and thief.key.address not in one.reason for one in manifest.refused)
+    assert first.receipt_cid in {one.receipt_cid for one in outcomes}
+
+
+async def test_a_restart_in_the_middle_knows_what_had_arrived(place, job, add_node, bus):
+    """The first run sees slots 0 and 1, the second a copy of slot 0 that only the first run has judged."""
+
+    async def waits_after_two(node, task, hint, count):
+        return await (completes if task.slot < 2 or restarted.is_set() else works_on)(node, task, hint, count)
+
+    async def copies_slot_0(node, task, hint, count):
+        return node.completed(task, noisy(adapter_bytes(0)))
+
+    restarted = asyncio.Event()
+    honest = await add_node(waits_after_two, capacity=4)
+    dispatcher = await place.dispatcher(bus)
+    tasks = training_tasks(job, 1, job.genesis)
+    running = dispatcher.run(job, 1, tasks[:2], check=gate_of(place, job))
+    assert {one.task.slot async for one in running} == {0, 1}
+
+    thief = await add_node(copies_slot_0, capacity=2)
+    restarted.set()
+    outcomes = await run(place, bus, job, 1, tasks, check=gate_of(place, job))
+    assert {one.node_id for one in outcomes} == {honest.node_id}
+    assert {(one.node_id, one.gate) for one in attempts(place, job, "refused")} == {(thief.node_id, "copy")}
+    assert {one.task.slot: one.adopted for one in outcomes} == {0: True, 1: True, 2: False, 3: False}
+
+
+async def test_a_scaled_update_that_came_first_is_excluded_at_the_end_of_the_round(place, job, add_node, bus):
+    async def scales_slot_0(node, task, hint, count):
+        if task.slot == 0:
+            return node.completed(task, adapter_bytes(0, scale=LARGE))
+        return await (completes if arrived(place, job, 0) else works_on)(node, task, hint, count)
+
+    await add_node(scales_slot_0)
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis), check=gate_of(place, job))
+    assert attempts(place, job, "refused") == []
+    manifest = build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
+    assert [update.shard for update in manifest.updates] == ["s001", "s002", "s003"]
+    (refused,) = manifest.refused
+    assert (refused.shard, refused.attempt, refused.gate) == ("s000", 1, "norm")
+    assert refused.adapter == cid_of_bytes(adapter_bytes(0, scale=LARGE))
+    assert "times the median" in refused.reason
+    excluded = next(one for one in attempts(place, job, "completed") if one.slot == 0)
+    assert (excluded.gate, excluded.reason) == ("norm", refused.reason)
+
+
+async def test_a_scaled_update_is_refused_at_once_when_the_round_before_tells_the_usual_length(
+    place, job, add_node, bus
+):
+    async def scales_slot_0(node, task, hint, count):
+        return node.completed(task, adapter_bytes(task.slot, scale=LARGE if task.round == 2 and task.slot == 0 else 1))
+
+    async def evaluates(node, task, hint, count):
+        return await (scales_slot_0 if task.kind == "train" else completes)(node, task, hint, count)
+
+    await add_node(evaluates)
+    checkpoint = await train_round(place, bus, job, 1)
+    settle_round(job, 1, checkpoint, place.store, place.registry, place.ledger)
+    base = base_checkpoint(job, 2, place.ledger)
+    tasks = training_tasks(job, 2, base, shards=["s000"])
+    (lost,) = await run(place, bus, job, 2, tasks, check=gate_of(place, job, 2, base))
+    assert not isinstance(lost, CompletedTask)
+    assert "gate norm" in lost.reason
+    assert {one.gate for one in attempts(place, job, "refused", 2)} == {"norm"}
+
+
+async def test_lengths_of_different_factors_are_not_compared(place, paper_spec, add_node, bus):
+    """RoLoRA trains A in one round and B in the next, whose changes may be of quite another length."""
+    job = place.open(paper_spec(aggregation={"strategy": "rolora"}))
+
+    async def longer_in_round_2(node, task, hint, count):
+        if task.kind == "evaluate":
+            return node.completed(task)
+        frozen = job.spec.aggregation.method.frozen_factor(task.round)
+        return node.completed(task, adapter_bytes(task.slot, frozen=frozen, scale=LARGE if task.round == 2 else 1))
+
+    await add_node(longer_in_round_2)
+    checkpoint = await train_round(place, bus, job, 1)
+    settle_round(job, 1, checkpoint, place.store, place.registry, place.ledger)
+    second = get_document(place.store, await train_round(place, bus, job, 2), Checkpoint)
+    assert get_document(place.store, second.manifest, RoundManifest).refused == []
+
+
+async def test_what_was_excluded_while_little_was_known_counts_again(place, job, add_node, bus):
+    async def grows(node, task, hint, count):
+        return node.completed(task, adapter_bytes(task.slot, scale=8.0 if task.slot in (2, 3) else 1.0))
+
+    await add_node(grows)
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis))
+    three = [one for one in outcomes if one.task.slot < 3]
+    early = build_round_manifest(job, 1, job.genesis, three, place.store, place.registry)
+    assert [(one.shard, one.gate) for one in early.refused] == [("s002", "norm")]
+    late = build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
+    assert (len(late.updates), late.refused) == (4, [])
+
+
+async def test_an_update_on_another_round_s_base_is_stale(place, job, add_node, bus):
+    async def stays_behind(node, task, hint, count):
+        behind = task.model_copy(update={"base": job.spec_cid})
+        return node.report(task, "completed", receipt=node.completed(behind, adapter_bytes(0)).receipt)
+
+    await add_node(stays_behind)
+    tasks = training_tasks(job, 1, job.genesis, shards=["s000"])
+    (lost,) = await run(place, bus, job, 1, tasks, check=gate_of(place, job))
+    assert "gate stale" in lost.reason
+    refused = attempts(place, job, "refused")
+    assert {one.gate for one in refused} == {"stale"}
+    assert all(job.spec_cid in one.reason and job.genesis in one.reason for one in refused)
+
+
+def test_one_gate_may_be_asked_in_many_threads(place, job):
+    """However the threads interleave, of copies exactly the first stays."""
+    update = place.store.put(adapter_bytes(0))
+    gate = gate_of(place, job)
+    tasks = training_tasks(job, 1, job.genesis)
+
+    def judge(task: TaskSpec):
+        receipt = Receipt.model_construct(adapter=update, node=f"atlas1node{task.slot}", data=task.data)
+        return gate(task, receipt)
+
+    async def all_at_once():
+        return await asyncio.gather(*(asyncio.to_thread(judge, task) for task in tasks))
+
+    verdicts = asyncio.run(all_at_once())
+    assert [verdict.gate for verdict in verdicts if verdict] == ["copy"] * 3
+    assert verdicts.count(None) == 1
+
+
+@pytest.mark.parametrize("codec", ["fp16", "bf16", "int8", "top-k"])
+async def test_a_compressed_update_is_decoded_into_the_store(place, paper_spec, add_node, bus, codec):
+    job = place.open(paper_spec(aggregation={"compression": {"codec": codec, "density": 0.5}}))
+    node = await add_node()
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis), check=gate_of(place, job))
+    assert {one.result for one in outcomes} == node.encoded_only
+    manifest = build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
+    assert (len(manifest.updates), manifest.refused) == (4, [])
+    assert aggregate(manifest, place.store)
+
+
+async def test_an_encoded_update_that_decodes_to_another_is_refused(place, paper_spec, add_node, bus):
+    job = place.open(paper_spec(aggregation={"compression": "int8"}))
+
+    async def lies(node, task, hint, count):
+        encoded = node.send(task, adapter_bytes(task.slot))["encoded"]
+        claimed = node.store.put(adapter_bytes(task.slot))
+        node.send = lambda task, update: {"adapter": claimed, "encoded": encoded}
+        return node.completed(task)
+
+    await add_node(lies)
+    tasks = training_tasks(job, 1, job.genesis, shards=["s000"])
+    (lost,) = await run(place, bus, job, 1, tasks, check=gate_of(place, job))
+    assert not isinstance(lost, CompletedTask)
+    (refused, *_) = attempts(place, job, "refused")
+    assert refused.gate == "receipt"
+    assert cid_of_bytes(adapter_bytes(0)) in refused.reason
+
+
+async def test_what_is_no_encoded_update_is_refused_as_unreadable(place, paper_spec, add_node, bus):
+    job = place.open(paper_spec(aggregation={"compression": "top-k"}))
+
+    async def sends_junk(node, task, hint, count):
+        junk = node.store.put(b"junk")
+        node.send = lambda task, update: {"adapter": junk, "encoded": junk}
+        return node.completed(task)
+
+    await add_node(sends_junk)
+    tasks = training_tasks(job, 1, job.genesis, shards=["s000"])
+    await run(place, bus, job, 1, tasks, check=gate_of(place, job))
+    assert {one.gate for one in attempts(place, job, "refused")} == {"readable"}
