@@ -13,6 +13,7 @@ from atlas.aggregation.inputs import RoundInputs
 from atlas.aggregation.linear import copy_columns
 from atlas.aggregation.robust.bucketing import buckets, settings_of_buckets
 from atlas.aggregation.robust.rule import Rule
+from atlas.aggregation.robust.weights import capped
 from atlas.errors import AggregationError
 
 BLOCK_BYTES = 8 * 2**20
@@ -28,7 +29,8 @@ def reduce_columns(inputs: RoundInputs, rule: Rule, folder: Path) -> Path:
     """
     if rule.columns is None:
         raise AggregationError(f"The rule {rule.name} gives coefficients; it has no value for a single column.")
-    spec, weights = inputs.settings.robust, weights_of(inputs.updates)
+    spec = inputs.settings.robust
+    weights = capped(weights_of(inputs.updates), spec)
     base = AdapterFile(inputs.base)
     files = fitting_files(base, [update.path for update in inputs.updates])
     groups = buckets([update.shard for update in inputs.updates], spec.bucket_size, inputs.seed)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from atlas.aggregation.compression.registry import CODECS
 from atlas.aggregation.compression.settings import CompressionSpec
@@ -40,12 +40,31 @@ class AggregationSpec(Value):
         """The strategy itself."""
         return STRATEGIES[self.strategy]
 
+    @field_validator("strategy")
+    @classmethod
+    def _known_strategy(cls, strategy: str) -> str:
+        return _known(strategy, STRATEGIES)
+
+    @field_validator("robust")
+    @classmethod
+    def _known_rule(cls, robust: RobustSpec) -> RobustSpec:
+        _known(robust.rule, ["auto", "none", *RULES])
+        return robust
+
+    @field_validator("outer")
+    @classmethod
+    def _known_optimizer(cls, outer: OuterSpec) -> OuterSpec:
+        _known(outer.optimizer, ["none", *OPTIMIZERS])
+        return outer
+
+    @field_validator("compression")
+    @classmethod
+    def _known_codec(cls, compression: CompressionSpec) -> CompressionSpec:
+        _known(compression.codec, ["none", *CODECS])
+        return compression
+
     @model_validator(mode="after")
-    def _parts_exist_and_fit(self) -> Self:
-        _known("strategy", self.strategy, STRATEGIES)
-        _known("robust.rule", self.robust.rule, ["auto", "none", *RULES])
-        _known("outer.optimizer", self.outer.optimizer, ["none", *OPTIMIZERS])
-        _known("compression.codec", self.compression.codec, ["none", *CODECS])
+    def _parts_fit_the_strategy(self) -> Self:
         if not self.method.flat:
             self._refuse_what_needs_a_flat_strategy()
         return self
@@ -71,6 +90,7 @@ class AggregationSpec(Value):
             )
 
 
-def _known(field: str, name: str, names: Iterable[str]) -> None:
+def _known(name: str, names: Iterable[str]) -> str:
     if name not in names:
-        raise ValueError(f"{field}: expected one of {', '.join(names)}, found {name!r}")
+        raise ValueError(f"expected one of {', '.join(names)}, found {name!r}")
+    return name

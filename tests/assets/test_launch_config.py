@@ -60,8 +60,8 @@ def test_a_part_of_the_aggregation_is_chosen_by_name_or_in_detail():
 @pytest.mark.parametrize(
     ("config", "named"),
     [
-        ({"robust": "trust"}, r"robust\.rule: expected one of"),
-        ({"settings": ["aggregation.robust=trust"]}, r"robust\.rule: expected one of"),
+        ({"robust": "trust"}, r"aggregation\.robust: Value error, expected one of"),
+        ({"settings": ["aggregation.robust=trust"]}, r"aggregation\.robust: Value error, expected one of"),
         ({"strategy": "magic"}, "found 'magic'"),
         ({"steps": 0}, "training.steps"),
         ({"quorum": 1.5}, "aggregation.quorum"),

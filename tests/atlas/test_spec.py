@@ -147,20 +147,21 @@ MIXED = {"rank": 8, "shard_ranks": {"s001": 4}}
     [
         (
             {"aggregation": {"strategy": "magic"}},
-            "strategy: expected one of fedavg, ffa, rolora, stack, qr-svd, fedex, found 'magic'",
+            "aggregation.strategy: Value error, expected one of fedavg, ffa, rolora, stack, qr-svd, fedex, "
+            "found 'magic'",
         ),
         (
             {"aggregation": {"robust": "trust"}},
-            "robust.rule: expected one of auto, none, centered-clipping, trimmed-mean, median, multi-krum, fltrust, "
-            "found 'trust'",
+            "aggregation.robust: Value error, expected one of auto, none, centered-clipping, trimmed-mean, median, "
+            "multi-krum, fltrust, found 'trust'",
         ),
         (
             {"aggregation": {"outer": "lion"}},
-            "outer.optimizer: expected one of none, nesterov, adam, yogi, found 'lion'",
+            "aggregation.outer: Value error, expected one of none, nesterov, adam, yogi, found 'lion'",
         ),
         (
             {"aggregation": {"compression": "zip"}},
-            "compression.codec: expected one of none, fp16, bf16, int8, top-k, found 'zip'",
+            "aggregation.compression: Value error, expected one of none, fp16, bf16, int8, top-k, found 'zip'",
         ),
         (
             {"aggregation": {"strategy": "qr-svd", "robust": "median"}},

@@ -55,7 +55,7 @@ def test_a_page_without_the_markers_is_refused(docs):
 
 
 def test_lines_rise_with_their_values():
-    svg = ET.fromstring(line_chart("a < b", {"one": [(10, 1), (100, 10), (1000, 100)]}, "n", "MB"))
+    svg = ET.fromstring(line_chart("a < b", {"one": [(10, 1), (100, 10), (1000, 100)]}, "n"))
     places = [tuple(map(float, pair.split(","))) for pair in svg.find(f"{SVG}polyline").get("points").split()]
     (x1, y1), (x2, y2), (x3, y3) = places
     assert x2 - x1 == pytest.approx(x3 - x2, abs=0.2)
