@@ -1,0 +1,1 @@
+"""Aggregation beside its peers: `python -m benchmarks.aggregation --help`."""
