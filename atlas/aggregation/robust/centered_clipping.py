@@ -1,11 +1,11 @@
-"""Centered clipping: no update pulls the centre further than a typical one, and stray ones not at all."""
+"""Centered clipping: no update pulls further than a typical one; one that strays or pulls back does not count."""
 
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.aggregation.robust.linear_algebra import distances_to
+from atlas.aggregation.robust.linear_algebra import distances_to, products_with
 from atlas.aggregation.robust.rule import Geometry, Rule
 from atlas.aggregation.robust.settings import RobustSpec
 
@@ -17,16 +17,29 @@ FAR = 2.0
 
 
 def coefficients(geometry: Geometry, spec: RobustSpec) -> NDArray[np.float64]:
+    """Coefficients of the centre of all updates that do not point away from the centre of all.
+
+    Clipping keeps the direction against a minority that pushes back, but not the length: each false update takes as
+    much as an honest one gives. So a second centre is made without the updates of which the inner product with the
+    first is not positive, if those that stay have most of the weight: else the first may itself point backwards.
+    """
+    centre = _centre(geometry.gram, geometry.weights, spec)
+    kept = np.where(products_with(geometry.gram, centre) > 0, geometry.weights, 0.0)
+    total = math.fsum(kept)
+    return _centre(geometry.gram, kept / total, spec) if 0.5 + 1e-9 < total < 1 - 1e-9 else centre
+
+
+def _centre(gram: NDArray[np.float64], weights: NDArray[np.float64], spec: RobustSpec) -> NDArray[np.float64]:
     """Coefficients of the centre after `spec.passes` moves v ← v + Σ wᵢ·min(1, τ/‖δᵢ - v‖)·(δᵢ - v).
 
     Karimireddy et al. (2012.10333), from v = 0, where the last round ended, with the rows' weights in place of 1/n, a
     radius τ that follows the round's updates, and a cut at `FAR` radii. v is a sum Σ cᵢδᵢ at any time, so that all
     distances follow from the Gram matrix. The result is the weighted mean where no distance exceeds the radius.
     """
-    weights, centre = geometry.weights, np.zeros(len(geometry.weights))
-    narrowest = NARROWEST * _radius(distances_to(geometry.gram, centre), weights, spec)
+    centre = np.zeros(len(weights))
+    narrowest = NARROWEST * _radius(distances_to(gram, centre), weights, spec)
     for _ in range(spec.passes):
-        distances = distances_to(geometry.gram, centre)
+        distances = distances_to(gram, centre)
         radius = max(narrowest, _radius(distances, weights, spec))
         pulls = weights * _clipped(distances, radius)
         centre = centre * max(0.0, 1 - math.fsum(pulls)) + pulls

@@ -12,10 +12,16 @@ def squared_distances(gram: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.maximum(squares[:, None] + squares[None, :] - 2 * gram, 0.0))
 
 
-def distances_to(gram: NDArray[np.float64], coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,): ‖δᵢ - v‖ for v = Σ cⱼδⱼ."""
+def products_with(gram: NDArray[np.float64], coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,): ⟨δᵢ, v⟩ for v = Σ cⱼδⱼ."""
     products = np.zeros(len(gram))
     for row, coefficient in zip(gram, coefficients, strict=True):
         products += row * coefficient
+    return products
+
+
+def distances_to(gram: NDArray[np.float64], coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,): ‖δᵢ - v‖ for v = Σ cⱼδⱼ."""
+    products = products_with(gram, coefficients)
     square = math.fsum(products * coefficients)
     return np.asarray(np.sqrt(np.maximum(gram.diagonal() - 2 * products + square, 0.0)))
