@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 
 from atlas.aggregation.adapter_files import AdapterFile, factor_of
 
-BLOCK = 131072
+BLOCK = 2**17
 """Numbers at a time: the blocks of update, base and change fit a core's cache together."""
+
+READ = 2 * BLOCK
+"""Numbers that are read at a time: opening a file and reading smaller pieces of it cost more."""
 
 LARGEST_KEPT = 16 * 2**20
 """Numbers up to which the base stays in memory from one update to the next: 64 MiB."""
@@ -30,14 +33,16 @@ def change_blocks(update: AdapterFile, base: AdapterFile) -> Iterator[NDArray[np
 def _by_column(update: AdapterFile, base: AdapterFile, names: list[str]) -> Iterator[NDArray[np.float32]]:
     theirs, ours = update.columns(names), base.columns(names)
     kept = _kept(base.path, base.path.stat().st_mtime_ns, tuple(names)) if ours.size <= LARGEST_KEPT else None
-    value, buffer = np.empty(BLOCK, np.float32), np.empty(0 if kept is not None else BLOCK, np.float32)
-    for start in range(0, theirs.size, BLOCK):
-        width = min(BLOCK, theirs.size - start)
-        theirs.read(start, value[:width])
+    values, buffer = np.empty(READ, np.float32), np.empty(0 if kept is not None else READ, np.float32)
+    for first in range(0, theirs.size, READ):
+        width = min(READ, theirs.size - first)
+        theirs.read(first, values[:width])
         if kept is None:
-            ours.read(start, buffer[:width])
-        origin = buffer[:width] if kept is None else kept[start : start + width]
-        yield np.subtract(value[:width], origin, out=value[:width])
+            ours.read(first, buffer[:width])
+        origin = buffer if kept is None else kept[first : first + width]
+        for start in range(0, width, BLOCK):
+            change = values[start : min(start + BLOCK, width)]
+            yield np.subtract(change, origin[start : start + len(change)], out=change)
 
 
 @lru_cache(maxsize=1)  # a round's updates have one base, and are inspected one after another

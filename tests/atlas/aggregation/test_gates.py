@@ -86,10 +86,13 @@ def test_an_honest_update_passes_with_its_length(write, base):
     assert np.linalg.norm(found.sketch) == pytest.approx(1, rel=1e-5)
 
 
-def test_a_base_too_large_to_be_kept_gives_the_same(write, base, monkeypatch):
+@pytest.mark.parametrize("read", [4096, 8192])
+@pytest.mark.parametrize("largest_kept", [0, 10_000])
+def test_neither_a_base_too_large_to_be_kept_nor_smaller_blocks_matter(write, base, monkeypatch, read, largest_kept):
     honest = write("honest", moved(change(2)))
     kept = accept(honest, base)
-    monkeypatch.setattr(changes, "LARGEST_KEPT", 0)
+    monkeypatch.setattr(changes, "LARGEST_KEPT", largest_kept)
+    monkeypatch.setattr(changes, "READ", read)
     monkeypatch.setattr(changes, "BLOCK", 4096)
     found = accept(honest, base)
     assert found.norm == pytest.approx(kept.norm, rel=1e-6)

@@ -186,11 +186,14 @@ def test_updates_may_hold_nothing_that_the_base_lacks(write, combine):
         combine(write(1), [write(2)], [])
 
 
-@pytest.mark.parametrize("block", [1, 7, 64, 715, 716, 10_000])
-def test_block_sizes_do_not_change_a_byte(write, combine, monkeypatch, block):
+@pytest.mark.parametrize(
+    ("block", "part"), [(1, 1), (7, 1), (7, 3), (64, 64), (715, 100), (716, 714), (10_000, 7), (10_000, 10_000)]
+)
+def test_block_sizes_do_not_change_a_byte(write, combine, monkeypatch, block, part):
     base, updates = write(1), [write(seed) for seed in (2, 3, 4)]
     expected = combine(base, updates, [0.2, 0.3, 0.4])
     monkeypatch.setattr(linear, "BLOCK", block)
+    monkeypatch.setattr(linear, "PART", part)
     assert combine(base, updates, [0.2, 0.3, 0.4]) == expected
 
 
