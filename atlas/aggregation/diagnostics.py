@@ -17,6 +17,7 @@ from atlas.aggregation.gram import flat_gram
 from atlas.aggregation.inputs import RoundInputs
 from atlas.aggregation.low_rank import effective_rank
 from atlas.aggregation.module_spectra import ModuleSpectra, module_spectra
+from atlas.aggregation.robust.linear_algebra import cosine_matrix
 from atlas.aggregation.robust.registry import RULES
 from atlas.content.store import ContentStore
 from atlas.manifests import CosineSpread, Influence, RoundDiagnostics, RoundManifest
@@ -68,15 +69,6 @@ def diagnose(inputs: RoundInputs, manifest: str) -> RoundDiagnostics:
         cosine_matrix=[[_ratio(value) for value in row] for row in cosines] if count <= LARGEST_MATRIX else None,
         updates=_influences(inputs, alignment),
     )
-
-
-def cosine_matrix(gram: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The cosines that a Gram matrix implies, one on the diagonal; zero with a change of nothing."""
-    lengths = np.sqrt(np.diag(gram))
-    scales = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-    cosines: NDArray[np.float64] = np.clip(gram * scales[:, None] * scales, -1, 1)
-    np.fill_diagonal(cosines, 1)
-    return cosines
 
 
 def six_digits(value: float) -> float:

@@ -37,7 +37,10 @@ def atlas(tmp_path, monkeypatch):
         (["run", "nowhere.yaml"], "nowhere.yaml"),
         (["run", "examples/sentiment.yaml", "--set", "training.stepz=1"], "training.stepz"),
         (["run", "examples/sentiment.yaml", "--set", "nonsense"], "FIELD=VALUE"),
-        (["run", "examples/sentiment.yaml", "--set", "aggregation.robust=trust"], "aggregation.robust: Value error, expected one of auto"),
+        (
+            ["run", "examples/sentiment.yaml", "--set", "aggregation.robust=trust"],
+            "aggregation.robust: Value error, expected one of",
+        ),
         (
             [
                 "run",

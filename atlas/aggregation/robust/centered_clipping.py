@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.aggregation.robust.linear_algebra import distances_to, products_with
+from atlas.aggregation.robust.linear_algebra import cosine_matrix, distances_to, products_with
 from atlas.aggregation.robust.rule import Geometry, Rule
 from atlas.aggregation.robust.settings import RobustSpec
 
@@ -17,16 +17,33 @@ FAR = 2.0
 
 
 def coefficients(geometry: Geometry, spec: RobustSpec) -> NDArray[np.float64]:
-    """Coefficients of the centre of all updates that do not point away from the centre of all.
+    """Coefficients of the centre of all updates that point where most of them point.
 
     Clipping keeps the direction against a minority that pushes back, but not the length: each false update takes as
-    much as an honest one gives. So a second centre is made without the updates of which the inner product with the
-    first is not positive, if those that stay have most of the weight: else the first may itself point backwards.
+    much as an honest one gives. So a first centre only tells the direction, and the result is the centre of the updates
+    of which the inner product with the first is positive; of all, if these have no more than half of the weight.
     """
-    centre = _centre(geometry.gram, geometry.weights, spec)
-    kept = np.where(products_with(geometry.gram, centre) > 0, geometry.weights, 0.0)
+    gram, weights = geometry.gram, geometry.weights
+    direction = _centre(gram, _without_echoes(gram, weights), spec)
+    kept = np.where(products_with(gram, direction) > 0, weights, 0.0)
     total = math.fsum(kept)
-    return _centre(geometry.gram, kept / total, spec) if 0.5 + 1e-9 < total < 1 - 1e-9 else centre
+    return _centre(gram, kept / total if total > 0.5 + 1e-9 else weights, spec)
+
+
+def _without_echoes(gram: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights by which updates that say the same share one say: wᵢ / Σ wⱼ·max(0, cos)², scaled to a sum of one.
+
+    Honest updates are less alike than those of nodes that agree on a lie (Fung et al. 1808.04866). Where all are alike
+    nothing changes. An update that changes nothing says nothing.
+    """
+    speaking = np.where(gram.diagonal() > 0, weights, 0.0)
+    if not speaking.any():
+        return weights
+    echoes = np.zeros(len(weights))
+    for row, weight in zip(np.maximum(cosine_matrix(gram), 0.0) ** 2, weights, strict=True):
+        echoes += row * weight
+    shares = speaking / echoes
+    return np.asarray(shares / math.fsum(shares))
 
 
 def _centre(gram: NDArray[np.float64], weights: NDArray[np.float64], spec: RobustSpec) -> NDArray[np.float64]:

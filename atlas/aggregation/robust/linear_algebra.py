@@ -6,6 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def cosine_matrix(gram: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The cosines that a Gram matrix implies, one on the diagonal; zero with a change of nothing."""
+    lengths = np.sqrt(np.diag(gram))
+    scales = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    cosines: NDArray[np.float64] = np.clip(gram * scales[:, None] * scales, -1, 1)
+    np.fill_diagonal(cosines, 1)
+    return cosines
+
+
 def squared_distances(gram: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, N): ‖δᵢ - δⱼ‖² of all pairs."""
     squares = gram.diagonal()
