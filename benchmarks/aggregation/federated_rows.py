@@ -20,6 +20,7 @@ TASK = {
 BY_DOMAIN = {"column": "domain"}
 TEN_SHARDS = {"rows": 1900}
 ATTACKS = ("clean", "nan", "inf", "rows", "sign-flip", "scaled", "alie", "inner-product", "label-flip")
+ATTACK_SPLITS = {"mixed": "mixed", "ordered": "spec"}
 STRATEGIES = ("fedavg", "ffa", "rolora", "stack", "qr-svd", "fedex")
 STRATEGY_STEPS = 15
 SPLITS = {"domain": "spec", "dirichlet": "dirichlet"}
@@ -38,14 +39,19 @@ QUANTIZERS = ("float16", "adaquant", "blockwise8")
 def attack_points() -> list[Point]:
     """Three of ten nodes lie."""
 
-    def point(name: str, attack: str, steps: int, rounds: int, minutes: float, quick: bool = False) -> Point:
+    def point(name: str, split: str, attack: str, steps: int, rounds: int, quick: bool = False) -> Point:
         task = TASK | {"shard_by": TEN_SHARDS, "steps": steps}
-        side = Side("round", "atlas", "federated_attack", {"task": task, "attack": attack, "rounds": rounds})
-        return Point("attacks", name, (side,), repeats=1, minutes=minutes, quick=quick)
+        arguments = {"task": task, "kind": ATTACK_SPLITS[split], "attack": attack, "rounds": rounds}
+        side = Side("round", "atlas", "federated_attack", arguments)
+        return Point("attacks", name, (side,), repeats=1, minutes=1.5 if quick else 2.5, quick=quick)
 
     return [
-        point("quick-sign-flip", "sign-flip", 1, 1, 1.5, quick=True),
-        *(point(attack, attack, TASK["steps"], ROUNDS, 2.5) for attack in ATTACKS),
+        point("quick-sign-flip", "mixed", "sign-flip", 1, 1, quick=True),
+        *(
+            point(f"{split}-{attack}", split, attack, TASK["steps"], ROUNDS)
+            for split in ATTACK_SPLITS
+            for attack in ATTACKS
+        ),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import mean
 
@@ -71,7 +72,8 @@ def attacks_plot(entries: Entries) -> str:
     found, sides = of_row(entries, "attacks"), ("atlas", "flwr fedavg", "flwr median", "flwr multi-krum")
     rows = {
         attack.title: {
-            side.replace("atlas", "ours"): _dot([found[name]["round"]["accuracy"][side] or 0.0]) for side in sides
+            side.replace("atlas", "ours"): _dot([found[f"mixed-{name}"]["round"]["accuracy"][side] or 0.0])
+            for side in sides
         }
         for name, attack in ATTACKS.items()
     }
@@ -99,7 +101,8 @@ TABLES: dict[str, Callable[[Entries], str]] = {
     "selection": cost_tables.selection_table,
     "merge": cost_tables.merge_table,
     "orders": cost_tables.orders_table,
-    "attack-table": training_tables.attacks_table,
+    "attacks-mixed": partial(training_tables.attacks_table, split="mixed"),
+    "attacks-ordered": partial(training_tables.attacks_table, split="ordered"),
     "compression": training_tables.compression_table,
     "strategies": training_tables.methods_table,
 }

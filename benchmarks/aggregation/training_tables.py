@@ -5,12 +5,12 @@ from benchmarks.aggregation.federated_rows import SEEDS, SPLITS, STRATEGIES
 from benchmarks.aggregation.markdown import Entries, of_row, percent, spread, table, verdict
 
 
-def attacks_table(entries: Entries) -> str:
+def attacks_table(entries: Entries, split: str) -> str:
     """Accuracy under attack, and which gates refused something."""
     found, lines = of_row(entries, "attacks"), []
-    clean = found["clean"]["round"]["accuracy"]
+    clean = found[f"{split}-clean"]["round"]["accuracy"]
     for name, attack in ATTACKS.items():
-        run = found[name]["round"]
+        run = found[f"{split}-{name}"]["round"]
         gates = ", ".join(sorted({gate for refused in run["refused"] for gate in refused})) or "none"
         lost = clean["atlas"] - (run["accuracy"]["atlas"] or 0.0)
         passed = "" if name == "clean" else verdict(lost <= 0.02)

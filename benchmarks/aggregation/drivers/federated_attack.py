@@ -13,15 +13,17 @@ from benchmarks.aggregation.federated.judging import accuracies
 from benchmarks.aggregation.federated.nodes import trained, untrained
 from benchmarks.aggregation.federated.rounds import Model, aggregate, by_gate
 from benchmarks.aggregation.federated.sentiment import Shard, Task, flipped, lines
+from benchmarks.aggregation.federated.splits import split
 from benchmarks.aggregation.processes import run_driver
 
+NODES = 10
 ATTACKERS = (2, 5, 8)
 
 
-def work(folder: str, task: dict[str, Any], attack: str, rounds: int) -> dict[str, Any]:
+def work(folder: str, task: dict[str, Any], kind: str, attack: str, rounds: int) -> dict[str, Any]:
     """Play the rounds with this project's own aggregate as the base of the next one."""
     setup = Task.of(task)
-    shards, chosen = setup.shards[:10], ATTACKS[attack]
+    shards, chosen = split(setup, kind, NODES)[:NODES], ATTACKS[attack]
     model, refusals = Model(untrained(setup)), []
     for round_ in range(1, rounds + 1):
         place = Path(folder) / f"round-{round_}"

@@ -8,14 +8,22 @@ FEWEST_ROWS = 100
 
 
 def split(task: Task, kind: str, shards: int = 4, concentration: float = 0.3) -> list[Shard]:
-    """`spec`: as the spec cuts them; `dirichlet`: labels by other shares on each node.
+    """`spec`: as the spec cuts them; `mixed`: its shards, their rows dealt anew; `dirichlet`: labels by other shares.
 
     Source of the latter: Hsu et al., arXiv:1909.06335.
     """
     if kind == "spec":
         return task.shards
-    rows = [line for shard in task.shards for line in lines(shard)]
     draw = np.random.default_rng(task.seed)
+    rows = [line for shard in task.shards[: shards if kind == "mixed" else None] for line in lines(shard)]
+    if kind == "mixed":
+        order = draw.permutation(len(rows))
+        return [
+            task.shard_of(
+                f"s{number:03d}", [rows[place] for place in order[number::shards]], f"{kind}-{shards}-{task.seed}"
+            )
+            for number in range(shards)
+        ]
     while True:
         parts: list[list[bytes]] = [[] for _ in range(shards)]
         for label in LABELS:
