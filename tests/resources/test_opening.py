@@ -1,6 +1,5 @@
 """A job is checked whole before the chain hears of it, and opened once however often that is tried."""
 
-
 import pytest
 from scripted_nodes import untrained_bytes
 
