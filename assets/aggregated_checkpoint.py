@@ -9,7 +9,8 @@ from assets.round_diagnostics import diagnostics_metadata
 from assets.round_manifest import round_manifest
 from atlas.aggregation.diagnostics import diagnose_round
 from atlas.content.store import ContentStore, get_document, put_document
-from atlas.manifests import Checkpoint, DatasetManifest, RoundDiagnostics, RoundManifest
+from atlas.manifests import Checkpoint, DatasetManifest, RoundManifest
+from atlas.round_diagnostics import RoundDiagnostics
 from resources import rounds
 from resources.content import ContentResource
 from resources.errors import JobNotFound

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets import tables
-from atlas.manifests import RoundDiagnostics
+from atlas.round_diagnostics import RoundDiagnostics
 
 
 def diagnostics_metadata(diagnostics: RoundDiagnostics) -> dict[str, dg.MetadataValue]:

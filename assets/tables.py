@@ -5,7 +5,8 @@ from typing import Any
 
 import dagster as dg
 
-from atlas.manifests import DatasetManifest, Influence, Receipt, RefusedUpdate, RoundDiagnostics, ShardManifest
+from atlas.manifests import DatasetManifest, Receipt, RefusedUpdate, ShardManifest
+from atlas.round_diagnostics import Influence, RoundDiagnostics
 from resources.jobs import Attempt
 from resources.payouts import Payout
 

@@ -4,7 +4,8 @@ from pydantic import BaseModel, Field
 
 from atlas.aggregation.diagnostics import diagnose_round
 from atlas.content.store import ContentStore, get_document
-from atlas.manifests import Checkpoint, DatasetManifest, RoundDiagnostics, RoundManifest
+from atlas.manifests import Checkpoint, DatasetManifest, RoundManifest
+from atlas.round_diagnostics import RoundDiagnostics
 from atlas.spec import JobSpec, TaskSpec
 from resources.errors import JobNotFound, RoundOrderError
 from resources.jobs import Attempt, JobRegistry, JobRow

@@ -20,7 +20,8 @@ from atlas.aggregation.module_spectra import ModuleSpectra, module_spectra
 from atlas.aggregation.robust.linear_algebra import cosine_matrix
 from atlas.aggregation.robust.registry import RULES
 from atlas.content.store import ContentStore
-from atlas.manifests import CosineSpread, Influence, RoundDiagnostics, RoundManifest
+from atlas.manifests import RoundManifest
+from atlas.round_diagnostics import CosineSpread, Influence, RoundDiagnostics
 
 LARGEST_MATRIX = 32
 """Updates up to which the cosine of every pair is listed."""

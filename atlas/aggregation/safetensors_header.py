@@ -58,13 +58,13 @@ def parse_header(header: bytes, data_bytes: int) -> Mapping[str, TensorInfo]:
     return {name: tensor for name, (tensor, _) in tensors.items()}
 
 
-def render_header(shapes: Mapping[str, tuple[int, ...]]) -> bytes:
-    """Length and header of a file of float32 tensors, byte for byte as `safetensors` writes it for PyTorch."""
+def render_header(shapes: Mapping[str, tuple[int, ...]], dtype: str = "F32") -> bytes:
+    """Length and header of a file of tensors of one dtype, byte for byte as `safetensors` writes it for PyTorch."""
     entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     start = 0
     for name, shape in sorted(shapes.items()):
-        stop = start + 4 * math.prod(shape)
-        entries[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [start, stop]}
+        stop = start + _ITEM_BYTES[dtype] * math.prod(shape)
+        entries[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [start, stop]}
         start = stop
     text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)

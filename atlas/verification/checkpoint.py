@@ -4,14 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from atlas.aggregation.aggregate import genesis, recompute
+from atlas.aggregation.strategies.registry import STRATEGIES
 from atlas.content.cid import cid_of_file
 from atlas.content.store import ContentStore, get_document
 from atlas.errors import VerificationError
 from atlas.manifests import Checkpoint, RoundManifest
 from atlas.spec import JobSpec
-
-LAPACK_STRATEGIES = frozenset({"qr-svd"})
-"""Strategies whose bytes are equal only where LAPACK runs the same kernels."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def _verify_round(cid: str, checkpoint: Checkpoint, manifest_cid: str, store: Co
         lapack = (
             f" {manifest.strategy} calls LAPACK, whose kernels differ by CPU: before you reject it, verify on a CPU of "
             "the coordinator's kind, or with the OPENBLAS_CORETYPE and the NumPy that the coordinator had."
-            if manifest.strategy in LAPACK_STRATEGIES
+            if not STRATEGIES[manifest.strategy].portable
             else " Do not use this checkpoint."
         )
         raise VerificationError(

@@ -11,7 +11,8 @@ from atlas.aggregation.diagnostics import diagnose_round
 from atlas.content.local import LocalStore
 from atlas.content.store import get_document
 from atlas.home import AtlasHome
-from atlas.manifests import Checkpoint, RoundDiagnostics
+from atlas.manifests import Checkpoint
+from atlas.round_diagnostics import RoundDiagnostics
 from chain_bridge.network import Network
 from resources.content import ContentResource
 from resources.fleet import FleetResource

@@ -1,17 +1,8 @@
 from assets.round_diagnostics import diagnostics_metadata
 from assets.tables import metrics_table, payouts_table, refused_table, table, updates_table
 from atlas.content.cid import cid_of_bytes
-from atlas.manifests import (
-    CosineSpread,
-    DatasetManifest,
-    Environment,
-    Influence,
-    Receipt,
-    RefusedUpdate,
-    RoundDiagnostics,
-    ShardManifest,
-    TrainingPoint,
-)
+from atlas.manifests import DatasetManifest, Environment, Receipt, RefusedUpdate, ShardManifest, TrainingPoint
+from atlas.round_diagnostics import CosineSpread, Influence, RoundDiagnostics
 from resources.jobs import Attempt
 from resources.payouts import Payout
 

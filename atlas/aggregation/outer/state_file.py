@@ -3,7 +3,6 @@
 Float64, because the state is part of the checkpoint: a resumed job continues with exactly the numbers it left.
 """
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import numpy as np
 
 from atlas.aggregation.adapter_files import AdapterFile
 from atlas.aggregation.outer.optimizer import Numbers
+from atlas.aggregation.safetensors_header import render_header
 from atlas.errors import AggregationError
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -52,7 +52,7 @@ def new_state(path: Path, kinds: Iterable[str], shapes: Shapes) -> Iterator[Stat
     part, names = path.with_name(f"{path.name}.part"), _names(kinds, shapes)
     try:
         with part.open("wb") as stream:
-            stream.write(_header(names))
+            stream.write(render_header(names, "F64"))
             stream.truncate(stream.tell() + _DTYPE.itemsize * sum(math.prod(shape) for shape in names.values()))
         yield StateFile(part, kinds, shapes)
         part.replace(path)
@@ -62,15 +62,3 @@ def new_state(path: Path, kinds: Iterable[str], shapes: Shapes) -> Iterator[Stat
 
 def _names(kinds: Iterable[str], shapes: Shapes) -> dict[str, tuple[int, ...]]:
     return {f"{kind}.{name}": shapes[name] for kind in sorted(kinds) for name in sorted(shapes)}
-
-
-def _header(shapes: Shapes) -> bytes:
-    entries: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    start = 0
-    for name, shape in shapes.items():
-        stop = start + _DTYPE.itemsize * math.prod(shape)
-        entries[name] = {"dtype": "F64", "shape": list(shape), "data_offsets": [start, stop]}
-        start = stop
-    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text

@@ -62,4 +62,5 @@ QR_SVD = Strategy(
     summary="best adapter of the same rank for the exact mean of the products (FlexLoRA without its dense SVD)",
     combine=combine,
     mixed_ranks=True,
+    portable=False,
 )

@@ -49,6 +49,8 @@ class Strategy:
     """Whether it treats each number of an adapter by itself, as outer optimizers and the median need it."""
     mixed_ranks: bool = False
     """Whether updates of one round may have different ranks."""
+    portable: bool = True
+    """Whether its bytes are the same on every machine; else only where LAPACK runs the same kernels."""
     frozen: tuple[Factor | None, ...] = (None,)
     """The LoRA factor that nodes leave as it is and do not send, in round 1, 2, ..., and then again from the first."""
 

@@ -20,7 +20,8 @@ from atlas.aggregation.settings import AggregationSpec
 from atlas.content.cid import cid_of_bytes
 from atlas.content.local import LocalStore
 from atlas.content.store import get_document, put_document
-from atlas.manifests import AcceptedUpdate, Checkpoint, RoundDiagnostics, RoundManifest
+from atlas.manifests import AcceptedUpdate, Checkpoint, RoundManifest
+from atlas.round_diagnostics import RoundDiagnostics
 from atlas.spec import JobSpec
 
 MANIFEST = cid_of_bytes(b"a manifest")
