@@ -37,6 +37,7 @@ class StopSwitch:
 
     def __init__(self) -> None:
         self.requested = False
+        self.raised = False
         self.saves_its_work = False
 
     def install(self) -> None:
@@ -46,6 +47,7 @@ class StopSwitch:
     def _on_signal(self, number: int, frame: object) -> None:
         self.requested = True
         if not self.saves_its_work:
+            self.raised = True
             raise Stopped
 
 
@@ -91,10 +93,12 @@ def main() -> None:
             result = run(order, folder, pipes, switch)
         if result is not None:
             result.write(folder / "result.json")
-    except Stopped:
-        sys.exit(EXIT_STOPPED)
-    except AtlasError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    except (Stopped, Exception) as error:
+        if switch.raised:  # also where a library has turned `Stopped` into an error of its own
+            sys.exit(EXIT_STOPPED)
+        if isinstance(error, AtlasError):
+            sys.exit(f"{type(error).__name__}: {error}")
+        raise
     sys.exit(EXIT_STOPPED if result is None else 0)
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from atlas.aggregation.compression.wire import decode_update
 from atlas.content.cid import cid_of_file
 from atlas.content.local import LocalStore
 from atlas.data.prepare import prepare_dataset
+from atlas.errors import TrainingError
 from atlas.model_files import model_manifest
 from atlas.spec import JobSpec
+from node_agent import worker
 from node_agent.errors import TrainerFailed
 from node_agent.executor import trainer_environment, worker_command
 from node_agent.own_work import run_worker
@@ -168,8 +171,33 @@ def test_an_evaluation_is_measured_and_stops_when_told(order: Any, untrained: Pa
     while not payloads([stopped.next_message()], "progress"):
         pass
     stopped.process.send_signal(signal.SIGTERM)
-    assert stopped.end()[0] == EXIT_STOPPED
+    code, _, errors = stopped.end()
+    assert code == EXIT_STOPPED, errors
     assert not (tmp_path / "stopped" / "result.json").exists()
+
+
+@pytest.mark.slow
+def test_a_stop_that_a_library_turns_into_its_own_error_is_still_a_stop(
+    order: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unlucky_library(*_: object) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        except BaseException as error:
+            raise TrainingError("Cannot load the adapter.") from error
+
+    order({}).write(tmp_path / "task.json")
+    monkeypatch.setattr(worker, "run", unlucky_library)
+    monkeypatch.setattr(worker, "die_with", lambda parent: None)
+    monkeypatch.setattr("sys.argv", ["worker", "--task", str(tmp_path)])
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as end:
+            worker.main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert end.value.code == EXIT_STOPPED
 
 
 @pytest.mark.slow
