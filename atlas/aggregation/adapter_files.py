@@ -9,12 +9,18 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.aggregation.safetensors_header import LARGEST_HEADER, TensorInfo, parse_header, render_header
+from atlas.aggregation.safetensors_header import (
+    LARGEST_HEADER,
+    Header,
+    TensorInfo,
+    parse_header,
+    render_header,
+    row_of,
+)
 from atlas.aggregation.strategies.strategy import Factor
 from atlas.errors import AggregationError
 
@@ -29,17 +35,14 @@ class AdapterFile:
         """Raises `AggregationError` when the file is missing, cut short, or not valid safetensors."""
         self.path = path
         try:
-            with path.open("rb", buffering=0) as file:
-                file_bytes = os.fstat(file.fileno()).st_size
-                header_bytes = int.from_bytes(file.read(8), "little")
-                if file_bytes < 8 or header_bytes > min(LARGEST_HEADER, file_bytes - 8):
-                    raise AggregationError(f"its first 8 bytes announce a header of {header_bytes} bytes")
-                self.data_start = 8 + header_bytes
-                tensors = parse_header(file.read(header_bytes), file_bytes - self.data_start)
+            self.header, self.data_start = _read_header(path)
         except (AggregationError, OSError) as error:
             raise AggregationError(f"{path.name} is not a readable safetensors file: {error}.") from error
-        self.tensors: Mapping[str, TensorInfo] = MappingProxyType(tensors)
+
+    @property
+    def tensors(self) -> Mapping[str, TensorInfo]:
         """By name, sorted."""
+        return self.header.tensors
 
     @property
     def size(self) -> int:
@@ -64,27 +67,16 @@ class Columns:
     def __init__(self, file: AdapterFile, names: list[str]) -> None:
         self.path = file.path
         self.names = names
-        self._sizes: list[int] = []
-        self._segments: list[tuple[int, int, int]] = []
-        """(first column, end, byte in the file): neighbours in the row that are neighbours in the file are one."""
-        column = 0
-        for name in names:
-            tensor = file.tensors.get(name)
-            if tensor is None or tensor.dtype != "F32":
-                found = "no such tensor" if tensor is None else tensor.dtype
-                raise AggregationError(f"{file.path.name}: expected {name} in F32, found {found}.")
-            self._append(column, column + tensor.size, file.data_start + tensor.offset)
-            self._sizes.append(tensor.size)
-            column += tensor.size
-        self.size = column
+        self._data_start = file.data_start
+        try:
+            self._row = row_of(file.header, tuple(names))
+        except AggregationError as error:
+            raise AggregationError(f"{file.path.name}: {error}.") from error
 
-    def _append(self, start: int, stop: int, byte: int) -> None:
-        if self._segments:
-            first, end, first_byte = self._segments[-1]
-            if first_byte + 4 * (end - first) == byte:
-                self._segments[-1] = (first, stop, first_byte)
-                return
-        self._segments.append((start, stop, byte))
+    @property
+    def size(self) -> int:
+        """How many numbers there are."""
+        return self._row.size
 
     def read(self, start: int, out: NDArray[np.float32]) -> None:
         """Fill `out` (contiguous) with the numbers from column `start` on."""
@@ -107,10 +99,10 @@ class Columns:
     def _parts(self, start: int, buffer: memoryview) -> Iterator[tuple[int, memoryview]]:
         """The buffer cut into pieces that lie together in the file, each with the byte where it starts there."""
         stop = start + buffer.nbytes // 4
-        for first, end, byte in self._segments:
+        for first, end, byte in self._row.segments:
             lower, upper = max(first, start), min(end, stop)
             if lower < upper:
-                yield byte + 4 * (lower - first), buffer[4 * (lower - start) : 4 * (upper - start)]
+                yield self._data_start + byte + 4 * (lower - first), buffer[4 * (lower - start) : 4 * (upper - start)]
 
     def first_not_finite(self, start: int, width: int) -> int | None:
         """The first of `width` columns from `start` on that holds NaN or infinity."""
@@ -125,7 +117,7 @@ class Columns:
 
     def name_at(self, column: int) -> str:
         """The tensor that a column belongs to."""
-        for name, size in zip(self.names, self._sizes, strict=True):
+        for name, size in zip(self.names, self._row.sizes, strict=True):
             if column < size:
                 return name
             column -= size
@@ -178,6 +170,19 @@ def b_name(module: str) -> str:
 def lora_modules(names: Iterable[str]) -> list[str]:
     """The modules that have a LoRA factor among these tensors, sorted."""
     return sorted({module_of(name) for name in names if factor_of(name) is not None})
+
+
+def _read_header(path: Path) -> tuple[Header, int]:
+    """A file's header, and where its data starts."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        file_bytes = os.fstat(descriptor).st_size
+        header_bytes = int.from_bytes(os.pread(descriptor, 8, 0), "little")
+        if file_bytes < 8 or header_bytes > min(LARGEST_HEADER, file_bytes - 8):
+            raise AggregationError(f"its first 8 bytes announce a header of {header_bytes} bytes")
+        return parse_header(os.pread(descriptor, header_bytes, 8), file_bytes - 8 - header_bytes), 8 + header_bytes
+    finally:
+        os.close(descriptor)
 
 
 def _read_fully(descriptor: int, byte: int, part: memoryview, path: Path) -> None:

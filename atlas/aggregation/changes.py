@@ -26,7 +26,9 @@ def change_blocks(update: AdapterFile, base: AdapterFile) -> Iterator[NDArray[np
     and columns of B. Raises `AggregationError` for a tensor that is not float32 or that the base lacks.
     """
     names = list(update.tensors)
-    same = all(name in base.tensors and base.tensors[name].shape == update.tensors[name].shape for name in names)
+    same = update.header is base.header or all(
+        name in base.tensors and base.tensors[name].shape == update.tensors[name].shape for name in names
+    )
     return _by_column(update, base, names) if same else _by_tensor(update, base, names)
 
 

@@ -15,6 +15,8 @@ def fitting_files(base: AdapterFile, updates: Sequence[Path], *, mixed_ranks: bo
     """
     files = [AdapterFile(path) for path in updates]
     for file in files:
+        if file.header is files[0].header and file is not files[0]:
+            continue
         only_one = sorted(file.tensors.keys() ^ files[0].tensors.keys())
         if only_one:
             raise AggregationError(

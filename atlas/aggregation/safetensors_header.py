@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from atlas.errors import AggregationError
@@ -34,9 +35,51 @@ class TensorInfo:
     """Where its bytes start, counted from the end of the header."""
 
 
+@dataclass(frozen=True, eq=False)
+class Header:
+    """What a header says. Files with equal headers share one, as long as it is remembered."""
+
+    tensors: Mapping[str, TensorInfo]
+    """By name, sorted."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Where the numbers of some float32 tensors lie, taken as one row in the order of the tensors."""
+
+    sizes: tuple[int, ...]
+    segments: tuple[tuple[int, int, int], ...]
+    """(first column, end, byte of the data): neighbours in the row that are neighbours in the file are one."""
+
+    @property
+    def size(self) -> int:
+        """How many columns it has."""
+        return self.segments[-1][1] if self.segments else 0
+
+
+@lru_cache(maxsize=16)  # as for the headers: the files of a round have one layout
+def row_of(header: Header, names: tuple[str, ...]) -> Row:
+    """The row of these tensors; raises `AggregationError` for one that is missing or not float32."""
+    sizes: list[int] = []
+    segments: list[tuple[int, int, int]] = []
+    column = 0
+    for name in names:
+        tensor = header.tensors.get(name)
+        if tensor is None or tensor.dtype != "F32":
+            found = "no such tensor" if tensor is None else tensor.dtype
+            raise AggregationError(f"expected {name} in F32, found {found}")
+        first, byte = column, tensor.offset
+        if segments and segments[-1][2] + 4 * (column - segments[-1][0]) == byte:
+            first, _, byte = segments.pop()
+        column += tensor.size
+        segments.append((first, column, byte))
+        sizes.append(tensor.size)
+    return Row(tuple(sizes), tuple(segments))
+
+
 @lru_cache(maxsize=4)  # the updates of a round have one header, so a thousand files cost one parse and one copy
-def parse_header(header: bytes, data_bytes: int) -> Mapping[str, TensorInfo]:
-    """The tensors by name, sorted, of a file with this JSON header and as many bytes of data after it.
+def parse_header(header: bytes, data_bytes: int) -> Header:
+    """What a file holds that has this JSON header and as many bytes of data after it.
 
     Raises `AggregationError` unless the tensors fill the data exactly: no gap, no overlap, no name twice.
     """
@@ -55,7 +98,7 @@ def parse_header(header: bytes, data_bytes: int) -> Mapping[str, TensorInfo]:
         end = stop
     if end != data_bytes:
         raise AggregationError(f"its tensors take {end} bytes, but {data_bytes} follow the header")
-    return {name: tensor for name, (tensor, _) in tensors.items()}
+    return Header(MappingProxyType({name: tensor for name, (tensor, _) in tensors.items()}))
 
 
 def render_header(shapes: Mapping[str, tuple[int, ...]], dtype: str = "F32") -> bytes:
