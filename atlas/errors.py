@@ -24,6 +24,14 @@ class ContentNotFound(ContentError):
     """No reachable store holds a CID."""
 
 
+class ContentUnreachable(ContentError):
+    """A node or gateway that may hold content does not answer; another place, or a later try, may."""
+
+
+class SealError(ContentError):
+    """Sealed content cannot be opened: another key, altered bytes, or cut short."""
+
+
 class DataError(AtlasError):
     """A data source, column, label or row is not what the spec says."""
 

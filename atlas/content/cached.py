@@ -56,3 +56,7 @@ class CachedStore:
     def unpin(self, cid: str) -> None:
         """Let the local copy of `cid` go when room is made."""
         self.local.unpin(cid)
+
+    def trim(self, keep_bytes: int) -> int:
+        """Make room among the local copies, as `LocalStore.trim` does; upstream keeps what it has."""
+        return self.local.trim(keep_bytes)

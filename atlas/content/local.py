@@ -1,181 +1,234 @@
-"""A content store in a folder: one file per content, at `<last two characters of the CID>/<CID>`."""
+"""A content store in a folder: one file or folder per content, at `<last two characters of the CID>/<CID>`."""
 
 import errno
-import fcntl
 import os
-import tempfile
+import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
-from atlas.content.cid import cid_of_bytes, cid_of_chunks, cid_of_file, cut_bytes, parse_cid, read_chunks
-from atlas.content.store import ContentStat
-from atlas.errors import ContentError, ContentNotFound, CorruptContent
+from atlas.content.cid import cid_of_bytes, cids_of_path, parse_cid
+from atlas.content.local_errors import check_cid, reading, removing, writing
+from atlas.content.local_files import bytes_in, copy_path, freeze, identity, make_folder, move, remove_path, sync
+from atlas.content.local_lock import locked, remove_unlocked, sweep, workspace
+from atlas.content.local_names import changed_names, relative_to, write_names
+from atlas.content.store import ContentStat, HeldContent, Replicas
+from atlas.errors import ContentError, CorruptContent
+
+EVERY_CONTENT = "??/baf" + 56 * "?"
+PARTIAL_SECONDS = 7 * 24 * 3600
+"""How long the bytes of an interrupted fetch wait for another try."""
 
 
 class LocalStore:
-    """Content in a folder, safe under `kill -9` and with many writers at once.
+    """Content in a folder, safe under `kill -9` and with many readers, writers and collectors at once.
 
-    Bytes are written to `tmp/` under an exclusive lock, synced, and renamed to their place, so a content is there
-    whole or not at all. A temporary file that nobody locks was left by a killed writer; the next store sweeps it.
+    Bytes are written to a locked folder in `tmp/`, synced, and renamed to their place, so a content is there whole or
+    not at all. What nobody locks in `tmp/` was left by a killed writer; the next store sweeps it.
+
+    When content was last used is its modification time. It is set under a shared lock on `lock`, which whoever removes
+    content holds alone: what was just handed out is not taken for unused.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._temporary_folder = root / "tmp"
+        self._temporary = root / "tmp"
+        self._partial = root / "partial"
         self._pins = root / "pins"
-        self._sweep()
+        self._lock = root / "lock"
+        now = time.time()
+        sweep(self._temporary, unused_since=now)
+        sweep(self._partial, unused_since=now - PARTIAL_SECONDS)
 
     def put(self, source: Path | bytes) -> str:
-        """Hold a file or bytes and return the CID; heals a corrupt copy. Raises `ContentError` and leaves nothing."""
-        try:
-            with self._temporary_file() as temporary:
-                cid = _copy(source, temporary)
-                self._publish(temporary, cid)
-        except OSError as error:
-            what = f"{len(source)} bytes" if isinstance(source, bytes) else str(source)
-            raise ContentError(
-                f"Cannot store {what} in {self.root}: {error.strerror or error}. Nothing was stored. {_advice(error)}"
-            ) from error
-        return cid
+        """Hold a file, folder or bytes and return the CID; heals a corrupt copy.
+
+        Raises `ContentError`, and leaves nothing, when it cannot be read or kept, or has no CID (see `cid_of_folder`).
+        """
+        what = f"{len(source)} bytes" if isinstance(source, bytes) else str(source)
+        with writing(what, self.root), workspace(self._temporary) as room:
+            copy = room / "content"
+            cids = copy_path(source, copy)
+            self._publish(copy, cids, room)
+        return cids[copy]
+
+    def partial(self, cid: str) -> Path:
+        """Where a fetch gathers the bytes of `cid`, as a file or folder of its own making, until `adopt` takes them.
+
+        They outlive a fetch that was cut off, and are swept when nobody asked for them for a week. Whoever writes
+        there locks the file or folder (flock).
+        """
+        path = self._partial / parse_cid(cid)
+        with writing(cid, self.root):
+            self._partial.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                os.utime(path)
+        return path
+
+    def adopt(self, path: Path, cid: str) -> None:
+        """Take over a file or folder that was written in `tmp` or `partial`: nothing is copied.
+
+        Raises `CorruptContent` when it is something else than `cid`; then it stays where it is.
+        """
+        parse_cid(cid)
+        if not {self._temporary, self._partial} & set(path.parents):
+            raise ContentError(f"{path} is not in {self._partial}, so it cannot be moved from there. Put it instead.")
+        with writing(str(path), self.root), workspace(self._temporary) as room:
+            cids = cids_of_path(path)
+            check_cid(cid, cids[path], path)
+            self._publish(path, cids, room)
 
     def fetch(self, cid: str) -> Path:
         """The path of the content, checked against its CID each time; raises `ContentNotFound`, `CorruptContent`."""
         path = self._path(cid)
-        with self._reading(cid):
-            _check(cid, cid_of_file(path), path)
+        with reading(cid, self.root):
+            self._mark_used(path)
+            try:
+                found = cids_of_path(path)
+            except ContentError as error:
+                raise CorruptContent(f"{path} is corrupt: {error} Remove it and put the content again.") from error
+            check_cid(cid, found[path], path, changed_names(self._names(cid), relative_to(path, found)))
         return path
 
     def read(self, cid: str) -> bytes:
-        """The bytes of the content, checked against its CID; raises `ContentNotFound`, `CorruptContent`."""
+        """The bytes of a file, checked against its CID; raises `ContentNotFound`, `CorruptContent`.
+
+        A folder has no bytes of its own: `ContentError`.
+        """
         path = self._path(cid)
-        with self._reading(cid):
+        with reading(cid, self.root):
+            self._mark_used(path)
+            if path.is_dir():
+                raise ContentError(f"{cid} is a folder, which has no bytes of its own. Fetch it and read its files.")
             data = path.read_bytes()
-        _check(cid, cid_of_bytes(data), path)
+        check_cid(cid, cid_of_bytes(data), path)
         return data
 
     def has(self, cid: str) -> bool:
-        """Whether there is a file for `cid`."""
-        return self._path(cid).is_file()
+        """Whether there is a file or folder for `cid`."""
+        return self._path(cid).exists()
 
     def stat(self, cid: str) -> ContentStat:
-        """The file's size; raises `ContentNotFound`."""
-        with self._reading(cid):
-            return ContentStat(cid, self._path(cid).stat().st_size)
+        """The size of a file, or of all files in a folder; raises `ContentNotFound`."""
+        with reading(cid, self.root):
+            return ContentStat(cid, bytes_in(self._path(cid)))
 
     def pin(self, cid: str) -> None:
-        """Keep `cid` whatever `trim` removes; raises `ContentNotFound`."""
-        self.stat(cid)
-        self._pins.mkdir(parents=True, exist_ok=True)
-        (self._pins / cid).touch()
-        _sync_folder(self._pins)
+        """Keep `cid` whatever `trim` and `remove` are asked to remove; raises `ContentNotFound`."""
+        path = self._path(cid)
+        with reading(cid, self.root):
+            path.stat()
+            with locked(self._lock, exclusive=False):
+                path.stat()
+                self._pins.mkdir(exist_ok=True)
+                (self._pins / cid).touch()
+        sync(self._pins)
 
     def unpin(self, cid: str) -> None:
-        """Let `trim` remove `cid`; nothing happens if it was not pinned."""
+        """Let `trim` and `remove` take `cid`; nothing happens if it was not pinned."""
         (self._pins / parse_cid(cid)).unlink(missing_ok=True)
 
     def trim(self, keep_bytes: int) -> int:
-        """Remove what is not pinned, oldest first, until `keep_bytes` are left; returns bytes freed.
+        """Remove what is not pinned, the longest unused first, until `keep_bytes` are left; returns bytes freed.
 
         A path that `fetch` gave out may vanish, so call it while nothing reads from this store.
         """
-        found = [(path, path.stat()) for path in self.root.glob("??/b*")]
-        excess = sum(stat.st_size for _, stat in found) - keep_bytes
+        excess = sum(content.size for content in self.held()) - keep_bytes
         freed = 0
-        for path, stat in sorted(found, key=lambda item: (item[1].st_mtime_ns, item[0])):
-            if freed >= excess:
-                break
-            if not (self._pins / path.name).exists():
-                path.unlink(missing_ok=True)
-                freed += stat.st_size
+        if excess > 0:
+            with removing(self.root), locked(self._lock, exclusive=True):
+                for content in sorted(self.held(), key=lambda content: (content.used_at, content.cid)):
+                    if freed >= excess:
+                        break
+                    if not content.pinned:
+                        freed += self._discard(self._path(content.cid))
         return freed
+
+    def held(self) -> Iterator[HeldContent]:
+        """Every content, by CID; its bytes are not checked."""
+        for path in sorted(self.root.glob(EVERY_CONTENT), key=lambda path: path.name):
+            try:
+                used_at, size = path.stat().st_mtime, bytes_in(path)
+            except FileNotFoundError:  # removed meanwhile
+                continue
+            yield HeldContent(path.name, size, used_at, pinned=(self._pins / path.name).exists())
+
+    def remove(self, cid: str, unused_since: float) -> int:
+        """Remove `cid` unless it is pinned or was used after `unused_since` (seconds since the epoch).
+
+        Returns the bytes freed, 0 when it stays or is not there. A reader that opened the file reads on.
+        """
+        path = self._path(cid)
+        if not path.exists():
+            return 0
+        with removing(self.root), locked(self._lock, exclusive=True):
+            if not path.exists() or (self._pins / cid).exists() or path.stat().st_mtime > unused_since:
+                return 0
+            return self._discard(path)
+
+    def replicas(self, cid: str) -> Replicas:
+        """This folder holds the one copy that is wanted, or none."""
+        return Replicas(cid, wanted=1, holders=[str(self.root)] if self.has(cid) else [], silent=[])
 
     def _path(self, cid: str) -> Path:
         return self.root / parse_cid(cid)[-2:] / cid
 
-    @contextmanager
-    def _temporary_file(self) -> Iterator[IO[bytes]]:
-        """A locked file in `tmp/`, removed at the end unless it was renamed away."""
-        self._temporary_folder.mkdir(parents=True, exist_ok=True)
-        while True:
-            with tempfile.NamedTemporaryFile(dir=self._temporary_folder, delete=False) as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX)
-                    if os.fstat(file.fileno()).st_nlink:  # a sweep may come between creation and lock
-                        yield file
-                        return
-                finally:
-                    Path(file.name).unlink(missing_ok=True)
+    def _names(self, cid: str) -> Path:
+        return self.root / "names" / f"{cid}.json"
 
-    def _publish(self, temporary: IO[bytes], cid: str) -> None:
-        """Give a written file its name, durably; a good copy that is already there stays."""
-        target = self._path(cid)
-        if not target.parent.is_dir():
-            target.parent.mkdir(exist_ok=True)
-            _sync_folder(self.root)
-        if not (target.is_file() and cid_of_file(target) == cid):
-            os.fchmod(temporary.fileno(), 0o444)
-            os.fsync(temporary.fileno())
-            Path(temporary.name).replace(target)
-        _sync_folder(target.parent)
-
-    def _sweep(self) -> None:
-        """Remove our temporary files that no living writer locks."""
-        for path in self._temporary_folder.glob("*"):
-            try:
-                with path.open("rb") as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    path.unlink()
-            except (BlockingIOError, FileNotFoundError, PermissionError):
-                continue
-
-    @contextmanager
-    def _reading(self, cid: str) -> Iterator[None]:
+    def _mark_used(self, path: Path) -> None:
+        """Set the time of last use; raises `FileNotFoundError` when the content is not there."""
+        path.stat()
         try:
-            yield
-        except FileNotFoundError as error:
-            raise ContentNotFound(
-                f"{cid} is not in {self.root}. Put the content there, or fetch it from a store that holds it."
-            ) from error
+            with locked(self._lock, exclusive=False):
+                os.utime(path)
         except OSError as error:
-            raise ContentError(f"Cannot read {cid} in {self.root}: {error.strerror or error}.") from error
+            # Whoever may only read here reads without a mark.
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
 
+    def _publish(self, written: Path, cids: dict[Path, str], room: Path) -> None:
+        """Give a file or folder its name, durably; a good copy that is already there stays, and `written` goes."""
+        cid = cids[written]
+        target, names = self._path(cid), room / "names"
+        while True:
+            there = identity(target)
+            if there and self._is_good(cid):
+                break
+            freeze(written)
+            make_folder(target.parent)
+            if written.is_dir():
+                make_folder(self._names(cid).parent)
+                write_names(names, relative_to(written, cids))
+            with locked(self._lock, exclusive=True):
+                os.utime(written)
+                if identity(target) == there:  # or else another writer came first: look at what it wrote
+                    if there:
+                        move(target, room / "damaged")
+                    if names.exists():
+                        names.replace(self._names(cid))
+                    move(written, target)
+                    break
+        remove_path(written)
+        sync(target.parent)
 
-def _copy(source: Path | bytes, target: IO[bytes]) -> str:
-    """Write a source to an open file and return its CID, in constant memory."""
+    def _is_good(self, cid: str) -> bool:
+        """Whether the copy of `cid` is whole; what cannot even be read is not."""
+        try:
+            self.fetch(cid)
+        except ContentError:
+            return False
+        return True
 
-    def written(chunks: Iterator[memoryview]) -> Iterator[memoryview]:
-        for chunk in chunks:
-            target.write(chunk)
-            yield chunk
-
-    if isinstance(source, bytes):
-        cid = cid_of_chunks(written(cut_bytes(source)))
-    else:
-        with source.open("rb", buffering=0) as stream:
-            cid = cid_of_chunks(written(read_chunks(stream)))
-    target.flush()
-    return cid
-
-
-def _check(expected: str, found: str, path: Path) -> None:
-    if found != expected:
-        raise CorruptContent(
-            f"{path} is corrupt: expected {expected}, found {found}. Remove the file and put the content again."
-        )
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _advice(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return "Free some space there and try again."
-    return "Check the path and its permissions and try again."
+    def _discard(self, path: Path) -> int:
+        """Remove a content, in one step for whoever looks at its path; returns its bytes."""
+        size = bytes_in(path)
+        if path.is_dir():
+            removed = self._temporary / secrets.token_hex(8)
+            self._temporary.mkdir(exist_ok=True)
+            move(path, removed)
+            remove_unlocked(removed)
+            self._names(path.name).unlink(missing_ok=True)
+        else:
+            path.unlink(missing_ok=True)
+        return size

@@ -1,11 +1,12 @@
 """What every content store can do, and how documents are put into one and read back."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from atlas.documents import Document
-from atlas.errors import ContentError, SpecError
+from atlas.errors import ContentError, ContentNotFound, CorruptContent, SpecError
 
 DocumentType = TypeVar("DocumentType", bound=Document)
 
@@ -48,6 +49,66 @@ class ContentStore(Protocol):
 
     def unpin(self, cid: str) -> None:
         """Let `cid` go when room is made."""
+
+    def trim(self, keep_bytes: int) -> int:
+        """Remove local copies that are not pinned, oldest first, until `keep_bytes` are left; returns bytes freed."""
+
+
+@dataclass(frozen=True)
+class HeldContent:
+    """One content that a store has a copy of on this machine."""
+
+    cid: str
+    size: int
+    used_at: float
+    """Seconds since the epoch: when it was last put or handed out."""
+    pinned: bool
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """Where whole copies of one content are known to be."""
+
+    cid: str
+    wanted: int
+    holders: list[str]
+    """Folders, and addresses of nodes, by name."""
+    silent: list[str]
+    """Places that did not answer."""
+
+    @property
+    def enough(self) -> bool:
+        """Whether as many copies are there as are wanted."""
+        return len(self.holders) >= self.wanted
+
+
+class KeptStore(ContentStore, Protocol):
+    """A store whose owner decides what stays."""
+
+    def held(self) -> Iterator[HeldContent]:
+        """Every local copy, by CID."""
+
+    def remove(self, cid: str, unused_since: float) -> int:
+        """Remove every copy that is ours, unless pinned or used after `unused_since` (seconds since the epoch).
+
+        Returns the bytes freed here, 0 when it stays. Safe beside readers: one that has the path reads on, or the
+        content counts as used.
+        """
+
+    def replicas(self, cid: str) -> Replicas:
+        """Ask every place for `cid`."""
+
+
+def is_kept(store: ContentStore, cid: str) -> bool:
+    """Whether `cid` can be had whole. From now on it counts as used, so that a collection leaves it.
+
+    Raises `ContentError` when no place can tell.
+    """
+    try:
+        store.fetch(cid)
+    except (ContentNotFound, CorruptContent):
+        return False
+    return True
 
 
 def put_document(store: ContentStore, document: Document) -> str:

@@ -1,9 +1,11 @@
-"""CIDs: Kubo's own vectors, an independent encoder, and refusal of malformed text."""
+"""CIDs of files and folders: Kubo's own vectors and answers, an independent encoder, and refusal of what has none."""
 
 import base64
 import hashlib
 import io
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from aleph_cid import CidHasher
@@ -12,12 +14,14 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.content import cid as cid_module
-from atlas.content.cid import cid_of_bytes, cid_of_chunks, cid_of_file, parse_cid, read_chunks
+from atlas.content import unixfs
+from atlas.content.cid import cid_of_bytes, cid_of_chunks, cid_of_file, cid_of_folder, cid_of_path, parse_cid
+from atlas.content.unixfs import read_chunks
 from atlas.errors import ContentError
 
 MIB = 1 << 20
 EMPTY = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
+EMPTY_FOLDER = "bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354"
 HELLO = "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"
 
 
@@ -128,15 +132,15 @@ def _reference_node(children):
 @given(data=st.binary(max_size=400), chunk=st.integers(1, 9), width=st.integers(2, 5))
 def test_trees_of_any_depth_equal_an_independent_encoder(data, chunk, width):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cid_module, "CHUNK_BYTES", chunk)
-        patch.setattr(cid_module, "LINKS_PER_NODE", width)
+        patch.setattr(unixfs, "CHUNK_BYTES", chunk)
+        patch.setattr(unixfs, "LINKS_PER_NODE", width)
         assert cid_of_bytes(data) == reference_cid(data, chunk, width)
 
 
 @pytest.mark.parametrize("size", [0, 1, 262_144, 262_145, 174 * 262_144, 174 * 262_144 + 1])
 def test_with_the_older_profile_s_numbers_it_equals_another_library(size, monkeypatch):
-    monkeypatch.setattr(cid_module, "CHUNK_BYTES", 262_144)
-    monkeypatch.setattr(cid_module, "LINKS_PER_NODE", 174)
+    monkeypatch.setattr(unixfs, "CHUNK_BYTES", 262_144)
+    monkeypatch.setattr(unixfs, "LINKS_PER_NODE", 174)
     data = hashlib.shake_128(b"older profile").digest(size)
     hasher = CidHasher.for_ipfs_v1_raw_leaves()
     hasher.update(data)
@@ -165,7 +169,7 @@ class Dribble(io.RawIOBase):
 @given(data=st.binary(max_size=200), most=st.integers(1, 50), chunk=st.integers(1, 40))
 def test_how_a_stream_arrives_does_not_matter(data, most, chunk):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cid_module, "CHUNK_BYTES", chunk)
+        patch.setattr(unixfs, "CHUNK_BYTES", chunk)
         assert cid_of_chunks(read_chunks(Dribble(data, most))) == cid_of_bytes(data)
 
 
@@ -198,3 +202,102 @@ def test_malformed_text_is_refused_by_name(text):
     with pytest.raises(ContentError, match="is not a content identifier") as caught:
         parse_cid(text)
     assert repr(text) in str(caught.value)
+
+
+def test_folders_have_the_cids_that_ipfs_add_printed(folder):
+    """`ipfs add -r --hidden` of Kubo v0.42.0 with the profile unixfs-v1-2025."""
+    assert cid_of_folder(folder / "empty") == EMPTY_FOLDER
+    assert cid_of_folder(folder / "b") == "bafybeigtv2ql2tr4lxikfs5whjxsmsxpe43su77znz7sqyvj2b2vrzuoye"
+    assert cid_of_folder(folder) == "bafybeihk37z7ojybj73qqofdi2qzdf6dlxxyr5ajyqiqxcuzjuo2qkkxey"
+    assert cid_of_path(folder) == cid_of_folder(folder)
+    assert cid_of_path(folder / "b0") == EMPTY
+
+
+def test_a_folder_of_4000_files_is_still_one_block(tmp_path):
+    for number in range(4000):
+        (tmp_path / f"{number}.txt").write_text(f"{number}\n")
+    assert cid_of_folder(tmp_path) == "bafybeigt76esot672dbzuiegy67vczxjx25xg2s4x5pqvnsdatycmyrd7y"
+
+
+def folder_of_empty_files(path: Path, last: int) -> Path:
+    """885 names of 250 bytes and one of `last` bytes: a directory block of 262,010 + `last` bytes above 127."""
+    path.mkdir()
+    for name in [f"{number:0250d}" for number in range(885)] + ["z" * last]:
+        (path / name).touch()
+    return path
+
+
+def test_a_folder_is_whole_up_to_256_kib_and_refused_above_where_kubo_makes_a_hamt(tmp_path):
+    whole = "bafybeiefgjrukuo5ivbz66zugfgwqco7hsggwwosytv5srz5pppm4gjvui"
+    assert cid_of_folder(folder_of_empty_files(tmp_path / "most", 134)) == whole
+    with pytest.raises(ContentError, match=r"more has too many entries.* 262144 bytes.*several folders"):
+        cid_of_folder(folder_of_empty_files(tmp_path / "more", 135))
+
+
+def test_a_folder_is_not_named_by_when_or_in_what_order_it_was_written(folder, tmp_path):
+    copy = tmp_path / "copy"
+    for path in sorted(folder.rglob("*"), reverse=True):
+        target = copy / path.relative_to(folder)
+        if path.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+            os.utime(target, (1, 1))
+    assert cid_of_folder(copy) == cid_of_folder(folder)
+    (copy / "z").rename(copy / "y")
+    assert cid_of_folder(copy) != cid_of_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda path: path.symlink_to("/etc/passwd"), "neither a file nor a folder"),
+        (lambda path: path.symlink_to("."), "neither a file nor a folder"),
+        (os.mkfifo, "neither a file nor a folder"),
+        (lambda path: Path(os.fsdecode(os.fsencode(path) + b"\xff")).touch(), "not UTF-8"),
+        (lambda path: path.joinpath(*["deep"] * 70).mkdir(parents=True), "more than 64 folders deep"),
+    ],
+)
+def test_what_a_folder_cannot_hold_is_named(folder, make, what):
+    make(folder / "b" / "odd")
+    with pytest.raises(ContentError, match=what) as caught:
+        cid_of_folder(folder)
+    assert f"{folder}/b/odd" in str(caught.value)
+
+
+def test_a_file_is_no_folder(folder):
+    with pytest.raises(ContentError, match="is not a folder"):
+        cid_of_folder(folder / "z")
+
+
+def added(ipfs, path: Path) -> str:
+    return ipfs("add", "-rQ", "--hidden", "--only-hash", path).decode().strip()
+
+
+@pytest.mark.kubo
+@pytest.mark.parametrize("size", [0, 1, MIB - 1, MIB, MIB + 1, 10 * MIB + 7])
+def test_ipfs_add_prints_the_same_for_files(ipfs, tmp_path, size):
+    (tmp_path / "file").write_bytes(hashlib.shake_128(b"kubo").digest(size))
+    assert cid_of_path(tmp_path / "file") == added(ipfs, tmp_path / "file")
+
+
+@pytest.mark.kubo
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [1024 * MIB, 1024 * MIB + 1, 3 * 1024 * MIB])
+def test_ipfs_add_prints_the_same_for_very_long_files(ipfs, tmp_path, size):
+    with (tmp_path / "file").open("wb") as stream:
+        stream.truncate(size)
+    assert cid_of_path(tmp_path / "file") == added(ipfs, tmp_path / "file")
+
+
+@pytest.mark.kubo
+def test_ipfs_add_prints_the_same_for_folders(ipfs, folder, tmp_path):
+    for path in (folder, folder / "b", folder / "empty", folder_of_empty_files(tmp_path / "most", 134)):
+        assert cid_of_path(path) == added(ipfs, path)
+
+
+@pytest.mark.kubo
+def test_kubo_makes_a_hamt_of_the_folder_that_we_refuse(ipfs, tmp_path):
+    cid = ipfs("add", "-rQ", folder_of_empty_files(tmp_path / "more", 135)).decode().strip()
+    assert b'"Data":{"/":{"bytes":"CAUS' in ipfs("dag", "get", cid), "UnixFS type 5 with a bitfield"

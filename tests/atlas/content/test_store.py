@@ -1,11 +1,12 @@
 """Documents in a store."""
 
 import json
+import os
 
 import pytest
 
 from atlas.content.local import LocalStore
-from atlas.content.store import get_document, put_document
+from atlas.content.store import get_document, is_kept, put_document
 from atlas.errors import ContentError, SpecError
 from atlas.manifests import Checkpoint, ModelManifest
 
@@ -37,3 +38,17 @@ def test_a_document_with_a_second_name_is_refused(store, manifest, encode):
     cid = store.put(encode(manifest.model_dump()).encode())
     with pytest.raises(ContentError, match=f"{cid} holds a ModelManifest that is not in canonical form"):
         get_document(store, cid, ModelManifest)
+
+
+def test_what_is_found_to_be_kept_is_not_collected(store):
+    cid = store.put(b"an adapter")
+    (held,) = store.held()
+    path = store.fetch(cid)
+    os.utime(path, (1000, 1000))
+    assert is_kept(store, cid)
+    assert store.remove(cid, unused_since=held.used_at - 1) == 0
+    path.chmod(0o600)
+    path.write_bytes(b"another")
+    assert not is_kept(store, cid)
+    path.unlink()
+    assert not is_kept(store, cid)

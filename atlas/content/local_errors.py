@@ -1,0 +1,55 @@
+"""What a store in a folder says when it cannot read, cannot write, or finds other bytes than it should."""
+
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from atlas.errors import ContentError, ContentNotFound, CorruptContent
+
+
+@contextmanager
+def reading(cid: str, root: Path) -> Iterator[None]:
+    """Turn what the system says while `cid` is read into `ContentNotFound` or `ContentError`."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ContentNotFound(
+            f"{cid} is not in {root}. Put the content there, or fetch it from a store that holds it."
+        ) from error
+    except OSError as error:
+        raise ContentError(f"Cannot read {cid} in {root}: {error.strerror or error}.") from error
+
+
+@contextmanager
+def writing(what: str, root: Path) -> Iterator[None]:
+    """Turn what the system says while something is stored into `ContentError`."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        advice = "Free some space there" if full else "Check the path and its permissions"
+        raise ContentError(
+            f"Cannot store {what} in {root}: {error.strerror or error}. Nothing was stored. {advice} and try again."
+        ) from error
+
+
+@contextmanager
+def removing(root: Path) -> Iterator[None]:
+    """Turn what the system says while content is removed into `ContentError`."""
+    try:
+        yield
+    except OSError as error:
+        raise ContentError(
+            f"Cannot remove content from {root}: {error.strerror or error}. Check the path and its permissions."
+        ) from error
+
+
+def check_cid(expected: str, found: str, path: Path, changed: Sequence[str] = ()) -> None:
+    """Raise `CorruptContent`, with the files within a folder that are not as they were, unless the CIDs are equal."""
+    if found != expected:
+        files = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
+        within = f" (other than it was stored: {files})" if changed else ""
+        raise CorruptContent(
+            f"{path} is corrupt{within}: expected {expected}, found {found}. Remove it and put the content again."
+        )

@@ -1,0 +1,29 @@
+"""What is in each stored folder, remembered so that a damaged file can be named; the CID alone decides what is good."""
+
+import json
+from pathlib import Path
+
+Names = dict[str, str]
+"""The CID of a folder and of everything in it, by relative path; the folder itself is `.`."""
+
+
+def relative_to(folder: Path, cids: dict[Path, str]) -> Names:
+    """The same CIDs by their paths within `folder`."""
+    return {path.relative_to(folder).as_posix(): cid for path, cid in cids.items()}
+
+
+def write_names(target: Path, names: Names) -> None:
+    """Write what `changed_names` reads. It is not synced: without it an error is less exact, not less certain."""
+    target.write_text(json.dumps(names))
+
+
+def changed_names(remembered: Path, found: Names) -> list[str]:
+    """The files that were changed, added or removed since; empty when nothing is remembered."""
+    try:
+        before = json.loads(remembered.read_text())
+    except (OSError, ValueError):
+        return []
+    different = {name for name in before.keys() | found.keys() if before.get(name) != found.get(name)}
+    # A folder differs because something in it does.
+    explained = {parent.as_posix() for name in different for parent in Path(name).parents}
+    return sorted(different - explained)

@@ -1,0 +1,44 @@
+"""Just enough of protobuf's wire format to read dag-pb and UnixFS, and the varints that CAR files share with it.
+
+https://protobuf.dev/programming-guides/encoding/
+"""
+
+from collections.abc import Iterator
+
+LONGEST_VARINT = 9
+"""Bytes: 63 bits, as multiformats has it."""
+
+
+class MalformedMessage(ValueError):
+    """Bytes that are no message of the fields that are read here."""
+
+
+def fields_of(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """The fields of a message in their order, each a number or bytes; raises `MalformedMessage`."""
+    position = 0
+    while position < len(message):
+        tag, position = read_varint(message, position)
+        number, wire_type = tag >> 3, tag & 7
+        value, position = read_varint(message, position)
+        if wire_type == 0:
+            yield number, value
+        elif wire_type == 2:
+            if value > len(message) - position:
+                raise MalformedMessage(f"field {number} is cut short")
+            yield number, message[position : position + value]
+            position += value
+        else:
+            raise MalformedMessage(f"field {number} has wire type {wire_type}")
+
+
+def read_varint(data: bytes, position: int) -> tuple[int, int]:
+    """The number at `position`, unsigned LEB128, and the position after it; raises `MalformedMessage`."""
+    number = 0
+    for index in range(LONGEST_VARINT):
+        if position + index >= len(data):
+            raise MalformedMessage("a number is cut short")
+        byte = data[position + index]
+        number |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return number, position + index + 1
+    raise MalformedMessage(f"a number has more than {LONGEST_VARINT} bytes")
