@@ -26,6 +26,13 @@ class Signer(Protocol):
         """A 64-byte compact signature over SHA-256 of the message."""
 
 
+class KeyHolder(Signer, Protocol):
+    """A signer whose key can also agree on a secret with another key."""
+
+    def agree(self, public_key: bytes) -> bytes:
+        """32 bytes that only the two keys' holders know (ECDH); raises `VerificationError` for a malformed key."""
+
+
 class KeySigner:
     """A signer that holds a 32-byte secret in memory."""
 
@@ -37,6 +44,13 @@ class KeySigner:
     def sign(self, message: bytes) -> bytes:
         """A 64-byte compact signature over SHA-256 of the message (RFC 6979 nonce, so deterministic)."""
         return bytes(serialize_compact(der_to_cdata(self._key.sign(message))))
+
+    def agree(self, public_key: bytes) -> bytes:
+        """SHA-256 of the compressed point that both keys give; raises `VerificationError` for a malformed key."""
+        try:
+            return bytes(self._key.ecdh(public_key))
+        except ValueError as error:
+            raise VerificationError(f"{public_key.hex()!r:.80} is no public key: {error}.") from error
 
 
 def address_of(public_key: bytes, prefix: str) -> str:

@@ -17,8 +17,8 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class Key:
-    """A secp256k1 key at the Cosmos path m/44'/118'/0'/0/0. It signs transactions and, as an `atlas.signing.Signer`,
-    receipts and bus messages.
+    """A secp256k1 key at the Cosmos path m/44'/118'/0'/0/0. It signs transactions and, as an `atlas.signing.KeyHolder`,
+    receipts and bus messages, and opens what was wrapped for it.
     """
 
     def __init__(self, mnemonic: str, prefix: str) -> None:
@@ -38,6 +38,10 @@ class Key:
     def sign(self, message: bytes) -> bytes:
         """A 64-byte compact signature over SHA-256 of the message."""
         return self._signer.sign(message)
+
+    def agree(self, public_key: bytes) -> bytes:
+        """32 bytes that only the two keys' holders know (ECDH); raises `VerificationError` for a malformed key."""
+        return self._signer.agree(public_key)
 
     def __repr__(self) -> str:
         return f"Key({self.address})"

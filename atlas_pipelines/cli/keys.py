@@ -1,0 +1,84 @@
+"""`atlas keys`: the keys that this coordinator's datasets are sealed with. No command shows one."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from atlas.home import AtlasHome
+from atlas_pipelines.cli.output import print_json, results_console
+from resources.keyring import KeyRing, KeyRings
+
+app = typer.Typer(no_args_is_help=True, help="The keys that datasets are sealed with, and who gets none.")
+Name = Annotated[str, typer.Argument(help="The key ring, as dataset.keyring of the job names it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def ls(json: Json = False) -> None:
+    """List the key rings: their keys' ids, and the addresses that get no key any more."""
+    rings = _rings()
+    found = [_facts(rings.get(name)) for name in rings.names()]
+    if json:
+        print_json(found)
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("ring", "key", "created", "seals", "revoked"):
+        table.add_column(column, overflow="fold")
+    for ring in found:
+        for number, key in enumerate(ring["keys"]):
+            first = (ring["ring"], "\n".join(ring["revoked"])) if number == 0 else ("", "")
+            table.add_row(first[0], key["id"], key["created"], "yes" if key["seals"] else "", first[1])
+    nothing = "There is no key ring here. A job whose spec has dataset.keyring makes one."
+    results_console().print(table if found else nothing)
+
+
+@app.command()
+def rotate(name: Name, json: Json = False) -> None:
+    """Seal with a new key from now on. What was sealed before stays as it is, and open jobs go on."""
+    ring = _rings().rotate(name)
+    _show(ring, f"Key ring {name} seals with key {ring.newest.id} from now on.", json)
+
+
+@app.command()
+def revoke(
+    name: Name,
+    addresses: Annotated[list[str], typer.Argument(help="The nodes' accounts, as `atlas-node status` shows them.")],
+    json: Json = False,
+) -> None:
+    """Give these nodes no key any more, and seal with a new one from now on."""
+    ring = _rings().revoke(name, addresses)
+    text = f"{', '.join(sorted(set(addresses)))}: no key of ring {name} any more. It seals with key {ring.newest.id}."
+    _show(ring, text, json)
+
+
+@app.command()
+def restore(
+    name: Name, address: Annotated[str, typer.Argument(help="The account of a revoked node.")], json: Json = False
+) -> None:
+    """Give a revoked node keys again, for the tasks that the chain leases to it."""
+    _show(_rings().restore(name, address), f"{address} gets keys of ring {name} again.", json)
+
+
+def _rings() -> KeyRings:
+    return KeyRings(AtlasHome.from_environment())
+
+
+def _show(ring: KeyRing, text: str, json: bool) -> None:
+    if json:
+        print_json(_facts(ring))
+    else:
+        results_console().print(text, soft_wrap=True)
+
+
+def _facts(ring: KeyRing) -> dict[str, Any]:
+    keys = [
+        {
+            "id": version.id,
+            "created": datetime.fromtimestamp(version.created, UTC).isoformat(timespec="seconds"),
+            "seals": version is ring.versions[-1],
+        }
+        for version in ring.versions
+    ]
+    return {"ring": ring.name, "keys": keys, "revoked": ring.revoked}
