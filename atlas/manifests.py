@@ -8,6 +8,8 @@ from atlas.documents import Document, Value
 
 Cid = Annotated[str, Field(pattern=r"^b[a-z2-7]{20,}$", description="a CIDv1 in base32")]
 Positive = Annotated[int, Field(gt=0)]
+DataForm = Literal["rows", "sealed", "node-local"]
+"""What the CID of a shard names: its rows, its rows encrypted, or its node's commitment to rows that stay there."""
 
 
 class ModelManifest(Document):
@@ -23,17 +25,25 @@ class ShardManifest(Value):
     """One content-addressed slice of a dataset: canonical JSONL, one row a line."""
 
     key: str = Field(description="s000, s001, … in order")
-    cid: Cid
+    cid: Cid = Field(description="of the rows, of the sealed rows, or of the node's LocalData")
+    form: DataForm = "rows"
+    node: str | None = Field(default=None, description="for node-local data: the address of the only node that has it")
+    claimed: bool = Field(default=False, description="rows is the word of a node that nobody vouches for")
     rows: Positive
-    bytes: Positive
+    bytes: int = Field(ge=0, description="of the rows before sealing; 0 for data that stays on its node")
     tokens: Positive | None = Field(default=None, description="whitespace-separated words; null before version 0.2")
     value: str | None = Field(default=None, description="the column's value, when sharded by column")
     labels: dict[str, int] = Field(default_factory=dict, description="rows per label")
 
     @property
     def size(self) -> int:
-        """Its tokens, or in an older manifest its rows."""
+        """Its tokens, or its rows where nobody else can count tokens."""
         return self.tokens or self.rows
+
+    @property
+    def weight(self) -> int:
+        """What its update counts in the aggregation: its rows, or one where they are a mere claim."""
+        return 1 if self.claimed else self.rows
 
 
 class DatasetManifest(Document):
@@ -71,7 +81,7 @@ class AcceptedUpdate(Value):
     shard: str
     data: Cid
     adapter: Cid
-    weight: Positive = Field(description="rows of the shard manifest, never what the node claims")
+    weight: Positive = Field(description="by the shard manifest, never by what the node's receipt says")
 
 
 Gate = Literal["receipt", "stale", "readable", "schema", "finite", "norm", "copy"]

@@ -12,7 +12,7 @@ from chain_bridge.errors import ChainError, ChainUnreachable, InsufficientFunds
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Lease
 from node_agent import subjects
-from node_agent.assignment import check_assignment, hint_of
+from node_agent.assignment import check_assignment, unheard_hint
 from node_agent.bus import Message
 from node_agent.chain import explain_poverty
 from node_agent.errors import BusUnreachable, TaskRefused
@@ -80,9 +80,9 @@ class Agent:
         return entry.report().to_body()
 
     async def _check(self, hint: AssignHint, sender: str) -> Lease:
-        node_id, contract = self._heartbeat.node_id, self._shop.config.contract
+        node_id, config = self._heartbeat.node_id, self._shop.config
         lease = await asyncio.to_thread(
-            check_assignment, hint, sender, node_id, contract, self._ledger, self._shop.store
+            check_assignment, hint, sender, node_id, config.contract, self._ledger, self._shop.store, config.price
         )
         if self._stopping:
             raise TaskRefused(f"Node {node_id} is stopping.", lease_is_ours=True)
@@ -117,9 +117,12 @@ class Agent:
 
     async def _take_up(self, leases: Iterable[Lease]) -> None:
         """Begin what the chain has for us though no hint told of it; what has ended here waits for its coordinator."""
+        config = self._shop.config
         for lease in leases:
             try:
-                hint = await asyncio.to_thread(hint_of, lease, self._shop.config.contract, self._shop.store)
+                hint = await asyncio.to_thread(
+                    unheard_hint, lease, config.contract, self._ledger, self._shop.store, config.price
+                )
             except TaskRefused as error:
                 log.warning("a lease is given back: %s", error)
                 await self._give_back([place_of(lease)])

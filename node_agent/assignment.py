@@ -6,24 +6,25 @@ from atlas.plans import TaskPlan
 from atlas.spec import TaskSpec
 from chain_bridge.errors import ContractRefused
 from chain_bridge.ledger import Ledger
-from chain_bridge.messages import Lease
+from chain_bridge.messages import Job, Lease
 from node_agent.errors import TaskRefused
 from node_agent.messages import AssignHint
 
 
 def check_assignment(
-    hint: AssignHint, sender: str, node_id: int, contract: str, ledger: Ledger, store: ContentStore
+    hint: AssignHint, sender: str, node_id: int, contract: str, ledger: Ledger, store: ContentStore, price: int = 0
 ) -> Lease:
     """The live lease that a hint speaks of, if `sender` may give the task and the chain leased it to this node.
 
-    Raises `TaskRefused` with the reason, `ChainError` when the chain cannot be asked. Blocks.
+    `price` is the least reward per task that this node works for, in micro-units. Raises `TaskRefused` with the
+    reason, `ChainError` when the chain cannot be asked. Blocks.
     """
     try:
-        owner = ledger.job(hint.job_id).owner
+        job = ledger.job(hint.job_id)
     except ContractRefused as error:
         raise TaskRefused(f"The chain knows no job {hint.job_id}: {error.reason}", lease_is_ours=False) from error
-    if owner != sender:
-        raise TaskRefused(f"Job {hint.job_id} belongs to {owner}, not to {sender}.", lease_is_ours=False)
+    if job.owner != sender:
+        raise TaskRefused(f"Job {hint.job_id} belongs to {job.owner}, not to {sender}.", lease_is_ours=False)
     lease = ledger.lease(hint.job_id, hint.round, hint.slot)
     where = f"slot {hint.slot} in round {hint.round} of job {hint.job_id}"
     if lease is None:
@@ -36,6 +37,7 @@ def check_assignment(
         )
     if not lease.live:
         raise TaskRefused(f"The lease of {where} is {lease.state} and not live.", lease_is_ours=False)
+    _check_reward(job, price)
     true = hint_of(lease, contract, store)
     if hint.task != true.task:
         raise TaskRefused(
@@ -47,6 +49,17 @@ def check_assignment(
             f"The hint says task_id {hint.task_id}, the task {hint.task} says {true.task_id}.", lease_is_ours=True
         )
     return lease
+
+
+def unheard_hint(lease: Lease, contract: str, ledger: Ledger, store: ContentStore, price: int) -> AssignHint:
+    """The true hint of a lease of this node that no message told of.
+
+    Raises as `hint_of` does, `TaskRefused` also for a reward below `price`, `ChainError` when the chain cannot be
+    asked. Blocks.
+    """
+    if price > 0:
+        _check_reward(ledger.job(lease.job), price)
+    return hint_of(lease, contract, store)
 
 
 def hint_of(lease: Lease, contract: str, store: ContentStore) -> AssignHint:
@@ -82,3 +95,11 @@ def hint_of(lease: Lease, contract: str, store: ContentStore) -> AssignHint:
         slot=lease.slot,
         attempt=lease.attempt,
     )
+
+
+def _check_reward(job: Job, price: int) -> None:
+    if job.reward < price:
+        raise TaskRefused(
+            f"Job {job.id} pays {job.reward} per task; this node works for {price} or more (its setting `price`).",
+            lease_is_ours=True,
+        )

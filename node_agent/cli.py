@@ -14,6 +14,7 @@ from stamina.instrumentation import set_on_retry_hooks
 
 from chain_bridge.messages import Node
 from node_agent.chain import node_key, open_ledger
+from node_agent.cli_data import data_app
 from node_agent.cli_money import add_commands
 from node_agent.cli_shared import (
     DEFAULT_HOME,
@@ -27,6 +28,7 @@ from node_agent.cli_shared import (
 from node_agent.config import load_config
 from node_agent.config_file import commented_yaml, write_first_config
 from node_agent.heartbeat import log_retry
+from node_agent.local_data import commit_to_data
 from node_agent.machine import probe_machine
 from node_agent.registration import ensure_registered, open_store
 from node_agent.standing import describe_stake, describe_standing, jail_advice
@@ -36,6 +38,7 @@ from node_agent.status import NodeStatus, node_status
 app = typer.Typer(name="atlas-node", help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 config_app = typer.Typer(help="Show this node's settings, or write them.", invoke_without_command=True)
 app.add_typer(config_app, name="config")
+app.add_typer(data_app, name="data")
 
 
 @app.command()
@@ -65,8 +68,9 @@ def register(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> No
         folder = node_home(home)
         config = load_config(folder)
         key = node_key(folder, config)
+        data = commit_to_data(folder, config, key.address)
         with open_ledger(folder, config, key) as ledger:
-            node = ensure_registered(ledger, key, open_store(folder, config), probe_machine(config))
+            node = ensure_registered(ledger, key, open_store(folder, config), probe_machine(config), data)
     if as_json:
         print_json(node.model_dump(mode="json"))
     else:

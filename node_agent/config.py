@@ -8,6 +8,8 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from atlas.content.places import Content
+from atlas.data.local_data import DataName, LocalSource
 from atlas.documents import describe_validation
 from atlas.home import outbox_name
 from chain_bridge.network import Network
@@ -24,7 +26,10 @@ class NodeConfig(BaseModel):
 
     network: Network = Field(description="the chain: chain_id, url, denom, prefix, gas_price, contract")
     bus: str = Field(pattern=r"^(nats|tls|ws|wss)://", description="the message server, nats://HOST:PORT")
-    content: Path = Field(description="the content store that coordinator and nodes share")
+    content: Content = Field(
+        description="a folder that coordinator and nodes share, or IPFS: nodes (RPC addresses, this machine's own "
+        "first), gateways, peers, replicas"
+    )
     slots: int | None = Field(default=None, gt=0, description="tasks trained at a time; null: one a GPU, or 1")
     threads: int = Field(default=1, gt=0, description="CPU threads of each trainer")
     capacity: int | None = Field(
@@ -36,8 +41,20 @@ class NodeConfig(BaseModel):
     heartbeat_seconds: float = Field(default=30, gt=0, description="between two signs of life")
     stop_seconds: float = Field(default=10, gt=0, description="for a trainer to save its work when the node stops")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="what trains")
+    price: int = Field(
+        default=0,
+        ge=0,
+        lt=2**53,
+        description="least reward per task that this node works for, in micro-units; 0: any",
+    )
     auto_withdraw: bool = Field(default=True, description="move earned credit to the node's account")
     cache_gigabytes: float = Field(default=20, ge=0, description="content kept between tasks")
+    datasets: dict[DataName, LocalSource] = Field(
+        default_factory=dict,
+        max_length=100,
+        description="data of this node's own that jobs may train on here, and that never leaves: NAME: {source, "
+        "text_column, label_column, where, keep, jobs}",
+    )
 
     @property
     def contract(self) -> str:
@@ -73,6 +90,11 @@ class NodeHome:
     def key(self) -> Path:
         """The node's mnemonic, mode 600."""
         return self.root / "node.key"
+
+    @property
+    def salt(self) -> Path:
+        """What the commitments to the node's own data are salted with, mode 600."""
+        return self.root / "data.salt"
 
     @property
     def journal(self) -> Path:

@@ -11,6 +11,10 @@ class ConfigError(NodeError):
     """The node's settings are missing or not valid."""
 
 
+class LocalDataError(NodeError):
+    """A task cannot train on the node's own data; the text goes to the coordinator, so it quotes no row."""
+
+
 class TaskRefused(NodeError):
     """A task is not ours, not genuine, or more than this node takes.
 

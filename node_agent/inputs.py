@@ -27,6 +27,7 @@ def data_order_seed(spec: JobSpec, task: TaskSpec) -> int:
 
 def prepare_order(
     task: TaskSpec,
+    data: Path,
     resume: str | None,
     store: ContentStore,
     cache: Path,
@@ -34,7 +35,7 @@ def prepare_order(
     device: str | None,
     residuals: Residuals | None = None,
 ) -> WorkOrder:
-    """Fetch everything that a task needs; whatever is missing or altered raises an `AtlasError` that names it.
+    """Fetch all that a task needs beside its rows, `data`; what is missing or altered raises an `AtlasError`.
 
     Only `resume` may be missing: training then starts afresh, at the cost of time. The base model is fetched here,
     and the trainer compares its files with the manifest right before it loads them. `residuals` may hold something
@@ -48,7 +49,7 @@ def prepare_order(
         task_id=task.task_id,
         spec=spec,
         model=model,
-        data=store.fetch(task.data),
+        data=data,
         cache=cache,
         threads=threads,
         device=device,

@@ -2,12 +2,15 @@
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
+from pydantic import Field
+
 from atlas.documents import Document
+from atlas.manifests import Cid
 from node_agent.config import NodeConfig
 from node_agent.errors import ConfigError
 from node_agent.hardware import GpuDevice, find_gpus, summarize
@@ -26,23 +29,31 @@ class NodeManifest(Document):
     memory_bytes: int
     gpus: list[str]
     slots: int
+    datasets: list[Cid] = Field(
+        default_factory=list, max_length=100, description="CIDs of LocalData: the node's own data, which stays there"
+    )
+    price: int = Field(default=0, ge=0, lt=2**53, description="least reward per task, in micro-units")
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Hardware, what CUDA may see in each slot (None: no limit), and how many tasks are taken at a time."""
+    """Hardware, what CUDA may see in each slot (None: no limit), how many tasks are taken at a time, and for how much.
+
+    `price` is the least reward per task, in micro-units.
+    """
 
     hardware: HardwareSummary
     slot_gpus: Sequence[str | None]
     capacity: int
+    price: int = 0
 
     @property
     def slots(self) -> int:
         """Tasks trained at a time."""
         return len(self.slot_gpus)
 
-    def manifest(self, address: str) -> NodeManifest:
-        """The machine's self-description; the same machine with the same settings gives the same document."""
+    def manifest(self, address: str, datasets: Collection[str] = ()) -> NodeManifest:
+        """The machine's self-description; the same machine, settings and data (CIDs) give the same document."""
         return NodeManifest(
             address=address,
             version=own_version(),
@@ -52,6 +63,8 @@ class Machine:
             memory_bytes=self.hardware.memory_bytes,
             gpus=[gpu.name for gpu in self.hardware.gpus],
             slots=self.slots,
+            datasets=list(datasets),
+            price=self.price,
         )
 
 
@@ -62,7 +75,7 @@ def probe_machine(config: NodeConfig) -> Machine:
         raise ConfigError("`device` is cuda, but no NVIDIA GPU is visible here. Check nvidia-smi, or set it to auto.")
     slots = config.slots_with(len(gpus))
     slot_gpus = [gpu_of_slot(slot, config, gpus, os.environ) for slot in range(slots)]
-    return Machine(summarize(gpus), slot_gpus, config.capacity_with(len(gpus)))
+    return Machine(summarize(gpus), slot_gpus, config.capacity_with(len(gpus)), config.price)
 
 
 def gpu_of_slot(slot: int, config: NodeConfig, gpus: list[GpuDevice], environment: Mapping[str, str]) -> str | None:

@@ -1,8 +1,8 @@
 """The bodies of the messages on the bus: frozen models that are validated where a message comes in."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from atlas.manifests import Cid, Positive, SavedCheckpoint
 
@@ -69,6 +69,32 @@ class TaskReport(Body):
     adapter: Cid | None = None
     receipt: Cid | None = Field(default=None, description="CID of the SignedReceipt")
     error: str | None = None
+
+
+class KeyRequest(Body):
+    """A node asks for the key of the sealed data of its task; the coordinator believes the chain alone."""
+
+    task: Cid = Field(description="CID of the TaskSpec")
+    task_id: str = TaskId
+    round: Positive
+    slot: int = Field(ge=0)
+    attempt: Positive
+    public_key: str = Field(pattern=r"^[0-9a-f]{66}$", description="the sender's, for which the key is to be wrapped")
+
+
+class KeyAnswer(Body):
+    """A key that only the node that asked can unwrap (`atlas.content.wrapping`), or why it gets none."""
+
+    ephemeral: str | None = Field(default=None, pattern=r"^[0-9a-f]{66}$")
+    box: str | None = Field(default=None, pattern=r"^[0-9a-f]{96}$", description="32 bytes of key and 16 of tag")
+    refused: str | None = None
+    later: bool = Field(default=False, description="whether asking again may help")
+
+    @model_validator(mode="after")
+    def _key_or_reason(self) -> Self:
+        if (self.ephemeral is None) != (self.box is None) or (self.box is None) != (self.refused is not None):
+            raise ValueError("expected ephemeral and box, or refused")
+        return self
 
 
 class PipesLine(Body):

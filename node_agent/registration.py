@@ -1,10 +1,12 @@
 """A node's place on chain: registered once, kept true to its settings."""
 
 import logging
+from collections.abc import Collection
+from pathlib import Path
 
-from atlas.content.cached import CachedStore
-from atlas.content.local import LocalStore
+from atlas.content.places import open_cached_store
 from atlas.content.store import ContentStore, put_document
+from atlas.data.local_data import LocalData
 from chain_bridge.errors import InsufficientFunds, OutcomeUnknown
 from chain_bridge.keys import Key
 from chain_bridge.ledger import Ledger
@@ -17,24 +19,27 @@ from node_agent.machine import Machine
 log = logging.getLogger(__name__)
 
 
-def open_store(home: NodeHome, config: NodeConfig) -> CachedStore:
+def open_store(home: NodeHome, config: NodeConfig) -> ContentStore:
     """The node's own content over the content that it shares with the coordinator.
 
     Raises `ConfigError` when the shared folder is not there, since a new one in its place would be shared with nobody.
     """
-    if not config.content.is_dir():
+    if isinstance(config.content, Path) and not config.content.is_dir():
         raise ConfigError(f"`content` is {config.content}, which is no folder here. Mount it, or correct the settings.")
-    return CachedStore(LocalStore(home.content), LocalStore(config.content))
+    return open_cached_store(config.content, home.content)
 
 
-def ensure_registered(ledger: Ledger, key: Key, store: ContentStore, machine: Machine) -> Node:
+def ensure_registered(
+    ledger: Ledger, key: Key, store: ContentStore, machine: Machine, data: Collection[LocalData] = ()
+) -> Node:
     """The node of the ledger's key, which is `key`: found, registered on the first start or after it was retired,
-    updated when the machine has changed.
+    updated when the machine or the `data` that it offers has changed.
 
     Raises `ChainError`, `NodeError` that says what to do when the account cannot pay, or `ContentError` when the
     machine's description cannot be stored. Blocks.
     """
-    manifest, capacity = put_document(store, machine.manifest(ledger.address)), machine.capacity
+    datasets = [put_document(store, one) for one in data]
+    manifest, capacity = put_document(store, machine.manifest(ledger.address, datasets)), machine.capacity
     node = ledger.node_of(ledger.address)
     try:
         if node is None or node.status == "retired":

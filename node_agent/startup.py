@@ -11,12 +11,14 @@ from atlas.errors import ContentError
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.messages import Node
 from node_agent.agent import Agent
+from node_agent.announcing import announcing, open_announcer
 from node_agent.bus import Bus
 from node_agent.chain import node_key, open_ledger, reconcile
 from node_agent.config import NodeConfig, NodeHome, load_config
 from node_agent.errors import BusUnreachable
 from node_agent.heartbeat import chain_interval, persist
 from node_agent.journal import Journal
+from node_agent.local_data import commit_to_data
 from node_agent.lock import only_agent
 from node_agent.machine import own_version, probe_machine
 from node_agent.messages import Heartbeat
@@ -48,11 +50,12 @@ async def run_node(home: NodeHome, on_ready: Callable[[Node], None]) -> None:
 async def _work(home: NodeHome, config: NodeConfig, on_ready: Callable[[Node], None]) -> None:
     key = node_key(home, config)
     machine, store, journal = probe_machine(config), open_store(home, config), Journal(home.journal)
+    data = await asyncio.to_thread(commit_to_data, home, config, key.address)
     with open_ledger(home, config, key) as ledger:
 
         async def register() -> tuple[Node, int]:
             await asyncio.to_thread(reconcile, ledger)
-            node = await asyncio.to_thread(ensure_registered, ledger, key, store, machine)
+            node = await asyncio.to_thread(ensure_registered, ledger, key, store, machine, data)
             return node, (await asyncio.to_thread(ledger.config)).heartbeat_seconds
 
         async def connect() -> Bus:
@@ -72,9 +75,12 @@ async def _work(home: NodeHome, config: NodeConfig, on_ready: Callable[[Node], N
                 hardware=machine.hardware,
             )
             residuals = Residuals(home.residuals)
-            workshop = Workshop(home, config, journal, store, residuals, bus, key, time.time)
+            workshop = Workshop(
+                home, config, journal, store, residuals, bus, key, time.time, lambda job: ledger.job(job).owner
+            )
             agent = Agent(workshop, ledger, heartbeat, machine.capacity, machine.slot_gpus)
-            await agent.serve(chain_interval(config.heartbeat_seconds, grace), lambda: on_ready(node))
+            async with announcing(open_announcer(config.content, key, ledger, node, machine.manifest(key.address))):
+                await agent.serve(chain_interval(config.heartbeat_seconds, grace), lambda: on_ready(node))
         finally:
             await bus.close()
 

@@ -31,6 +31,11 @@ def rollback(job_id: int) -> str:
     return f"atlas.recovery.rollback.{job_id}"
 
 
+def keys(job_id: int) -> str:
+    """Requests by nodes for the key of a sealed shard: a `KeyRequest`, answered with a `KeyAnswer`."""
+    return f"atlas.keys.{job_id}"
+
+
 def heartbeat(node_id: int | str) -> str:
     """A node's `Heartbeat`; `*` listens to every node."""
     return f"atlas.nodes.{node_id}.heartbeat"

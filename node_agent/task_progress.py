@@ -23,6 +23,8 @@ class TaskProgress:
     def __init__(self, workshop: Workshop, entry: Entry) -> None:
         self._shop = workshop
         self.entry = entry
+        self.confidential = False
+        """Whether the trainer's rows are private: a library's error, which may quote one, is not passed on then."""
         self._newest: tuple[int, Path] | None = None
         self._upload: asyncio.Task[None] | None = None
         self._outbox: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
@@ -53,7 +55,8 @@ class TaskProgress:
                 }
             )
         if message.get("method") == "closed":
-            self._farewell = message  # a session takes nothing after it, and a checkpoint may be on its way up
+            # A session takes nothing after it, and a checkpoint may be on its way up.
+            self._farewell = {**message, "params": {}} if self.confidential else message
             return
         self._relay_pipes(message)
 

@@ -3,13 +3,16 @@
 import asyncio
 import logging
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import stamina
 
 from atlas.content.cid import cid_of_file
+from atlas.content.places import Content, IpfsPlaces
 from atlas.content.store import get_document
-from atlas.errors import AtlasError, ContentError
+from atlas.errors import AtlasError, ContentError, ContentNotFound, ContentUnreachable
 from atlas.manifests import Receipt
 from atlas.spec import TaskSpec
 from atlas.verification.receipts import sign_receipt
@@ -19,12 +22,14 @@ from node_agent.executor import Trainer, TrainerExit, trainer_environment, worke
 from node_agent.inputs import prepare_order
 from node_agent.journal import Entry
 from node_agent.residuals import residual_place
+from node_agent.task_data import open_data
 from node_agent.task_progress import TaskProgress
 from node_agent.work_order import EXIT_STOPPED, WorkResult
 from node_agent.workshop import Workshop
 
 log = logging.getLogger(__name__)
 MOST_CRASHES = 2
+Result = TypeVar("Result")
 
 
 class TaskRun:
@@ -74,6 +79,7 @@ class TaskRun:
             started_at = self.entry.started_at or self._shop.clock()
             self._progress.update(state="in_progress", started_at=started_at)
             task = await asyncio.to_thread(get_document, self._shop.store, self.entry.task, TaskSpec)
+            self._progress.confidential = task.form != "rows"
             result = await self._train(task)
             if result is None:
                 self._progress.update(state="paused")
@@ -94,7 +100,7 @@ class TaskRun:
         while not result_file.exists():
             self._adopt_newer_checkpoint()
             await self._progress.settle()
-            order = await asyncio.to_thread(self._write_order, task)
+            order = await patiently(self._shop.config.content, self._prepare, task)
             log.info("task %s starts from %s", task.task_id, order or "its base")
             end = None if self._stopping else await self._run_trainer()
             await self._progress.settle()
@@ -103,7 +109,7 @@ class TaskRun:
             if self._stopping and not (end and end.code == 0):
                 return None
             if end and end.code != 0:
-                self._count_crash(end)
+                self._count_crash(end, task)
         return WorkResult.read(result_file)
 
     def _adopt_newer_checkpoint(self) -> None:
@@ -112,14 +118,18 @@ class TaskRun:
         if found:
             self._progress.save_checkpoint(int(found[-1].stem.rpartition("-")[2]), found[-1])
 
-    def _write_order(self, task: TaskSpec) -> str | None:
+    async def _prepare(self, task: TaskSpec) -> str | None:
+        data = await open_data(task, self._shop, self._folder)
+        return await asyncio.to_thread(self._write_order, task, data)
+
+    def _write_order(self, task: TaskSpec, data: Path) -> str | None:
         """Fetch the inputs and write `task.json`; the CID that training goes on from."""
         config = self._shop.config
         saved = self.entry.checkpoints
         resume = saved[-1].cid if saved else task.resume
         device = None if config.device == "auto" else config.device
         order = prepare_order(
-            task, resume, self._shop.store, self._shop.home.cache, config.threads, device, self._shop.residuals
+            task, data, resume, self._shop.store, self._shop.home.cache, config.threads, device, self._shop.residuals
         )
         order.write(self._folder / "task.json")
         return resume
@@ -130,14 +140,15 @@ class TaskRun:
             trainer_environment(os.environ, self.entry.hint.pipes, threads, self._gpu, cache)
         )
 
-    def _count_crash(self, end: TrainerExit) -> None:
+    def _count_crash(self, end: TrainerExit, task: TaskSpec) -> None:
         """Raise `TrainerFailed`, unless the trainer was killed and may be started again."""
+        words = last_words(end, task, log_file(self._shop.home, self.entry))
         how = f"was killed by signal {-end.code}" if end.killed else f"ended with exit code {end.code}"
         if not (end.killed or end.code == EXIT_STOPPED):
-            raise TrainerFailed(f"The trainer {how}: {end.tail or 'it said nothing.'}")
+            raise TrainerFailed(f"The trainer {how}: {words or 'it said nothing.'}")
         if self.entry.crashes == MOST_CRASHES:
             raise TrainerFailed(
-                f"The trainer {how}, as it had {MOST_CRASHES} times before; check this machine's memory. {end.tail}"
+                f"The trainer {how}, as it had {MOST_CRASHES} times before; check this machine's memory. {words}"
             )
         self._progress.update(crashes=self.entry.crashes + 1)
         log.warning("the trainer of task %s %s; it starts again", self.entry.hint.task_id, how)
@@ -183,6 +194,19 @@ class TaskRun:
         """Upload a result; raises `ContentError` when the store stays away for two minutes."""
         put = stamina.AsyncRetryingCaller(attempts=8, timeout=120, wait_initial=0.5, wait_max=30)
         return await put(ContentError, asyncio.to_thread, self._shop.store.put, source)
+
+
+async def patiently(content: Content, prepare: Callable[[TaskSpec], Awaitable[Result]], task: TaskSpec) -> Result:
+    """What `prepare` gives; over IPFS a few times again, for a node that has just started knows no peers yet."""
+    if not isinstance(content, IpfsPlaces):
+        return await prepare(task)
+    again = stamina.AsyncRetryingCaller(attempts=4, timeout=120, wait_initial=2, wait_max=20)
+    return await again((ContentNotFound, ContentUnreachable), prepare, task)
+
+
+def last_words(end: TrainerExit, task: TaskSpec, log: Path) -> str:
+    """What a coordinator may hear of a trainer's last words: of one that read private rows, where its node has them."""
+    return end.tail if task.form == "rows" else f"what it said is in {log.name} on its node."
 
 
 def work_folder(home: NodeHome, entry: Entry) -> Path:

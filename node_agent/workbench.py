@@ -163,4 +163,4 @@ class Workbench:
         await asyncio.to_thread(shutil.rmtree, work_folder(self._shop.home, entry), ignore_errors=True)
         if not self._runs:
             # Not in a thread: no task may begin to read what is being removed.
-            self._shop.store.local.trim(int(self._shop.config.cache_gigabytes * 1e9))
+            self._shop.store.trim(int(self._shop.config.cache_gigabytes * 1e9))

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from atlas.content.cached import CachedStore
-from atlas.signing import Signer
+from atlas.content.store import ContentStore
+from atlas.signing import KeyHolder
 from node_agent.bus import Bus
 from node_agent.config import NodeConfig, NodeHome
 from node_agent.journal import Journal
@@ -18,8 +18,10 @@ class Workshop:
     home: NodeHome
     config: NodeConfig
     journal: Journal
-    store: CachedStore
+    store: ContentStore
     residuals: Residuals
     bus: Bus
-    signer: Signer
+    signer: KeyHolder
     clock: Callable[[], float]
+    owner_of: Callable[[int], str]
+    """The account that owns a job, by the chain. Blocks; raises `ChainError`."""

@@ -17,8 +17,10 @@ from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Job
 from resources.errors import ChainReset, JobEnded, JobNotFound
 from resources.jobs import JobRegistry, JobRow, RoundRef, refuse_other_spec
+from resources.node_local import node_local_dataset
 from resources.order_checks import check_budget, check_shard_ranks
 from resources.own_work import MakeAdapter, make_untrained_adapter
+from resources.sealed_rows import sealer_for
 from resources.untrained import untrained_adapter
 
 
@@ -45,6 +47,10 @@ class OpenJob:
     def evaluation_slot(self) -> int:
         """The slot of a round's evaluation; the shards have those below it."""
         return len(self.dataset.shards)
+
+    def only_node(self, slot: int) -> str | None:
+        """The address of the only node that has the data of a slot; None where any node will do."""
+        return self.dataset.shards[slot].node if slot < self.evaluation_slot else None
 
     def round(self, number: int) -> RoundRef:
         """The registry's key of one of the job's rounds."""
@@ -74,7 +80,7 @@ def open_job(
         return load_job(spec.name, store, registry, contract)
     on_progress(f"Checking the files of {spec.model.source}.")
     model = model_manifest(spec.model.source, spec.model.revision, home.root / "cache")
-    dataset = read_dataset(spec, home, store, on_progress)
+    dataset = read_dataset(spec, home, store, ledger, on_progress)
     check_shard_ranks(spec, dataset)
     check_budget(spec, len(dataset.shards))
     adapter = untrained_adapter(spec, model, home, store, registry, on_progress, make_adapter)
@@ -93,21 +99,36 @@ def open_job(
 
 
 def read_dataset(
-    spec: JobSpec, home: AtlasHome, store: ContentStore, on_progress: Callable[[str], None] = lambda text: None
+    spec: JobSpec,
+    home: AtlasHome,
+    store: ContentStore,
+    ledger: Ledger,
+    on_progress: Callable[[str], None] = lambda text: None,
 ) -> DatasetManifest:
-    """Cut a job's dataset into shards, as `open_job` does; the same rows and spec give the same manifest."""
+    """Cut a job's dataset into shards, as `open_job` does; the same rows and spec give the same manifest.
+
+    Of data that stays on its nodes it is what they offer at this moment, and sealed data is sealed with the newest
+    key: so once such a job is on chain, its dataset is what it was then.
+    """
+    source, cache, seed = spec.dataset.source, home.root / "cache", spec.training.seed
     robust = spec.aggregation.robust
     rule = RULES.get(robust.rule)
-    on_progress(f"Reading {spec.dataset.source}.")
-    manifest = prepare_dataset(
-        spec.dataset,
-        store,
-        home.root / "cache",
-        spec.training.seed,
-        lambda rows: on_progress(f"{rows} rows of {spec.dataset.source} are read."),
-        reference_rows=robust.reference_rows if rule is not None and rule.needs_reference else 0,
-    )
-    on_progress(f"{spec.dataset.source} has {len(manifest.shards)} shards.")
+    reference_rows = robust.reference_rows if rule is not None and rule.needs_reference else 0
+
+    def told(rows: int) -> None:
+        on_progress(f"{rows} rows of {spec.dataset.holdout_source or source} are read.")
+
+    changing = spec.dataset.node_local is not None or spec.dataset.keyring is not None
+    opened = ledger.job_of(ledger.address, _key(spec)) if changing else None
+    on_progress(f"Reading {source}.")
+    if opened is not None and store.has(opened.dataset):
+        manifest = get_document(store, opened.dataset, DatasetManifest)
+    elif spec.dataset.node_local is None:
+        seal = sealer_for(spec.dataset, home)
+        manifest = prepare_dataset(spec.dataset, store, cache, seed, told, reference_rows, seal)
+    else:
+        manifest = node_local_dataset(spec, store, cache, ledger, reference_rows, told)
+    on_progress(f"{source} has {len(manifest.shards)} shards.")
     return manifest
 
 
@@ -149,9 +170,14 @@ def refuse_ended_job(job: OpenJob, number: int, ledger: Ledger) -> None:
         )
 
 
+def _key(spec: JobSpec) -> str:
+    """What the chain knows the job by, among those of its owner."""
+    return f"{spec.name}@{spec.cid}"
+
+
 def _job_on_chain(spec: JobSpec, dataset: DatasetManifest, ledger: Ledger) -> Job:
     """The job with this spec's key, created if it is not there yet."""
-    key = f"{spec.name}@{spec.cid}"
+    key = _key(spec)
     found = ledger.job_of(ledger.address, key) or _create(key, spec, dataset, ledger)
     if found.dataset != dataset.cid:
         raise SpecError(

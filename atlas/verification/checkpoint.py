@@ -7,8 +7,9 @@ from atlas.aggregation.aggregate import genesis, recompute
 from atlas.aggregation.strategies.registry import STRATEGIES
 from atlas.content.cid import cid_of_file
 from atlas.content.store import ContentStore, get_document
+from atlas.data.local_data import LocalData
 from atlas.errors import VerificationError
-from atlas.manifests import Checkpoint, RoundManifest
+from atlas.manifests import AcceptedUpdate, Checkpoint, RoundManifest
 from atlas.spec import JobSpec
 
 
@@ -20,6 +21,12 @@ class VerifiedCheckpoint:
     round: int
     adapter: str
     updates: int
+    weights_checked: bool = True
+    """Whether the weight of each update was compared with its shard; not where its rows are sealed and stay so."""
+
+
+CountSealed = Callable[[str, JobSpec], int | None]
+"""Rows of a job's sealed shard, by CID; None for whoever has no key for it."""
 
 
 def verify_checkpoint(
@@ -27,12 +34,14 @@ def verify_checkpoint(
     store: ContentStore,
     on_checkpoint: Callable[[VerifiedCheckpoint], None] = lambda _: None,
     rebuild: Callable[[JobSpec], str] | None = None,
+    count_sealed: CountSealed = lambda data, spec: None,
 ) -> list[VerifiedCheckpoint]:
     """Verify a checkpoint and its ancestors, newest first.
 
     `rebuild` makes a job's untrained adapter anew and gives its CID; without it, the adapter of round 0 is only read
-    and found to be the named bytes. Raises `VerificationError` that names the round, the files and both CIDs at the
-    first difference, `ContentError` when something that the proof needs is missing or altered.
+    and found to be the named bytes. `count_sealed` compares the weights of sealed shards, for whoever has their keys.
+    Raises `VerificationError` that names the round, the files and both CIDs at the first difference, `ContentError`
+    when something that the proof needs is missing or altered.
     """
     verified = []
     while True:
@@ -40,7 +49,7 @@ def verify_checkpoint(
         if checkpoint.manifest is None:
             result = _verify_start(cid, checkpoint, store, rebuild)
         else:
-            result = _verify_round(cid, checkpoint, checkpoint.manifest, store)
+            result = _verify_round(cid, checkpoint, checkpoint.manifest, store, count_sealed)
         on_checkpoint(result)
         verified.append(result)
         if checkpoint.parent is None:
@@ -65,10 +74,15 @@ def _verify_start(
     return VerifiedCheckpoint(cid, 0, checkpoint.adapter, 0)
 
 
-def _verify_round(cid: str, checkpoint: Checkpoint, manifest_cid: str, store: ContentStore) -> VerifiedCheckpoint:
+def _verify_round(
+    cid: str, checkpoint: Checkpoint, manifest_cid: str, store: ContentStore, count_sealed: CountSealed
+) -> VerifiedCheckpoint:
     manifest = get_document(store, manifest_cid, RoundManifest)
-    for update in manifest.updates:
-        _verify_weight(update.data, update.weight, store)
+    spec = get_document(store, manifest.job, JobSpec)
+    if spec.dataset.node_local is None:
+        compared = [_verify_weight(update, spec, store, count_sealed) for update in manifest.updates]
+    else:
+        compared = [_verify_local_weight(update, spec, store) for update in manifest.updates]
     recomputed = recompute(manifest, store, cid_of_file)
     if recomputed.cid != cid:
         lapack = (
@@ -81,7 +95,7 @@ def _verify_round(cid: str, checkpoint: Checkpoint, manifest_cid: str, store: Co
             f"Round {checkpoint.round}: manifest {manifest.cid} gives checkpoint {recomputed.cid}, found {cid}. "
             f"{_differences(recomputed, checkpoint)}.{lapack}"
         )
-    return VerifiedCheckpoint(cid, checkpoint.round, checkpoint.adapter, len(manifest.updates))
+    return VerifiedCheckpoint(cid, checkpoint.round, checkpoint.adapter, len(manifest.updates), all(compared))
 
 
 def _differences(expected: Checkpoint, found: Checkpoint) -> str:
@@ -98,7 +112,23 @@ def _text(value: object) -> str:
     return (", ".join(value) or "none") if isinstance(value, list) else str(value or "none")
 
 
-def _verify_weight(data: str, weight: int, store: ContentStore) -> None:
-    rows = store.read(data).count(b"\n")
-    if rows != weight:
+def _verify_weight(update: AcceptedUpdate, spec: JobSpec, store: ContentStore, count_sealed: CountSealed) -> bool:
+    """Whether the rows of an update's shard could be counted; raises `VerificationError` when they do not fit."""
+    data, weight = update.data, update.weight
+    sealed = spec.dataset.keyring is not None
+    rows = count_sealed(data, spec) if sealed else store.read(data).count(b"\n")
+    if rows is not None and rows != weight:
         raise VerificationError(f"Shard {data} has {rows} rows, but its update was weighted with {weight}.")
+    return rows is not None
+
+
+def _verify_local_weight(update: AcceptedUpdate, spec: JobSpec, store: ContentStore) -> bool:
+    """The weight by what the node has registered of data that stays there, which nobody else can count."""
+    registered = get_document(store, update.data, LocalData)
+    expected = registered.rows if spec.fleet.trusted else 1
+    if update.weight != expected:
+        raise VerificationError(
+            f"The data set {registered.name!r} of {registered.address} counts as {expected} in a job whose nodes are "
+            f"{'' if spec.fleet.trusted else 'not '}trusted, but its update was weighted with {update.weight}."
+        )
+    return True

@@ -214,14 +214,62 @@ def test_shards_of_a_lower_rank_have_the_scaling_of_the_whole():
     JobSpec.from_mapping(mapping(lora={"rank": 8, "shard_ranks": {"s001": 8}}))
 
 
-@given(column=st.none() | st.just("c"), rows=st.none() | st.integers(1, 9), size=st.none() | st.integers(1, 9))
-def test_exactly_one_rule_cuts_the_shards(column, rows, size):
-    values = {"column": column, "rows": rows, "bytes": size}
+numbers = st.none() | st.integers(1, 9)
+
+
+@given(column=st.none() | st.just("c"), rows=numbers, size=numbers, nodes=numbers)
+def test_exactly_one_rule_cuts_the_shards(column, rows, size, nodes):
+    values = {"column": column, "rows": rows, "bytes": size, "nodes": nodes}
     if sum(value is not None for value in values.values()) == 1:
         assert ShardRule(**values).model_dump() == values
     else:
         with pytest.raises(ValueError, match="give exactly one of column, rows, bytes"):
             ShardRule(**values)
+
+
+def node_local(**changes):
+    return {
+        "source": "node-local:notes",
+        "labels": ["a", "b"],
+        "shard_by": {"nodes": 2},
+        "holdout_source": "rows.csv",
+        **changes,
+    }
+
+
+def test_data_that_stays_on_its_nodes_is_evaluated_on_rows_from_elsewhere():
+    part = {"first": 0, "last": 1, "of": 10}
+    dataset = JobSpec.from_mapping(mapping(dataset=node_local(holdout_keep=part))).dataset
+    assert (dataset.node_local, dataset.shard_by.nodes, dataset.holdout_source) == ("notes", 2, "rows.csv")
+    assert dataset.holdout_keep is not None
+    assert JobSpec.from_mapping(mapping()).dataset.node_local is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shard_by": {"rows": 5}}, "needs shard_by.nodes and holdout_source"),
+        ({"holdout_source": None}, "needs shard_by.nodes and holdout_source"),
+        ({"source": "rows.csv"}, "needs shard_by.nodes and holdout_source"),
+        ({"source": "rows.csv", "shard_by": {"rows": 5}}, "needs shard_by.nodes and holdout_source"),
+        ({"keyring": "ring"}, "keyring: .* nothing to seal"),
+        ({"keyring": "Ring"}, "dataset.keyring: String should match pattern"),
+        ({"holdout_keep": {"first": 2, "last": 1, "of": 10}}, "first must not exceed last"),
+        ({"holdout_keep": {"first": 2, "last": 10, "of": 10}}, "nor last reach of"),
+        (
+            {
+                "source": "rows.csv",
+                "shard_by": {"rows": 5},
+                "holdout_source": None,
+                "holdout_keep": {"first": 0, "last": 1, "of": 10},
+            },
+            "holdout_keep: only a node-local source",
+        ),
+    ],
+)
+def test_a_dataset_that_neither_stays_nor_travels_is_refused(changes, message):
+    with pytest.raises(SpecError, match=message):
+        JobSpec.from_mapping(mapping(dataset=node_local(**changes)))
 
 
 @given(budget=st.integers(1, 2**53 - 1), rate=st.floats(1e-12, 1e3), name=st.from_regex(NAME, fullmatch=True))

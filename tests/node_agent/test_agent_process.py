@@ -68,7 +68,9 @@ def train_undisturbed(network: SmallNetwork, task: TaskSpec) -> str:
     """The adapter that a trainer makes of a task when nobody interferes."""
     folder = network.folder / f"undisturbed-{task.job_id}"
     folder.mkdir()
-    prepare_order(task, None, network.store, network.folder / "cache", 1, "cpu").write(folder / "task.json")
+    prepare_order(task, network.store.fetch(task.data), None, network.store, network.folder / "cache", 1, "cpu").write(
+        folder / "task.json"
+    )
     environment = trainer_environment(os.environ, {}, 1, "", network.folder / "cache")
     command = [sys.executable, "-m", "node_agent.worker", "--task", str(folder)]
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
@@ -276,7 +278,9 @@ async def test_what_compression_left_over_survives_a_kill_and_joins_the_next_rou
     receipt = verify_receipt(network.receipt(report), second, agent.address, "top-k")
 
     residuals = Residuals(agent.home / "residuals")
-    order = prepare_order(second, None, network.store, network.folder / "cache", 1, "cpu", residuals)
+    order = prepare_order(
+        second, network.store.fetch(second.data), None, network.store, network.folder / "cache", 1, "cpu", residuals
+    )
     assert order.residual is not None
     assert receipt.residual == order.residual.name == cid_of_file(order.residual)
     undisturbed = run_worker(order, network.folder / "again", os.environ)

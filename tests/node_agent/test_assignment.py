@@ -13,7 +13,7 @@ from atlas.plans import PlannedTask, TaskPlan
 from atlas.spec import TaskSpec
 from chain_bridge.errors import ContractRefused
 from chain_bridge.messages import Lease
-from node_agent.assignment import check_assignment, hint_of
+from node_agent.assignment import check_assignment, hint_of, unheard_hint
 from node_agent.errors import TaskRefused
 from node_agent.messages import AssignHint
 
@@ -37,6 +37,8 @@ class Chain:
 
     found: Lease | None
     owner: str = field(default=OWNER)
+    id: int = 7
+    reward: int = 500
 
     def job(self, number: int) -> "Chain":
         if number != 7:
@@ -57,9 +59,9 @@ def planned(store: LocalStore, spec: TaskSpec) -> str:
     return put_document(store, TaskPlan.over([spec]))
 
 
-def check(store: LocalStore, hint: AssignHint, found: Lease | None, sender: str = OWNER) -> Lease:
+def check(store: LocalStore, hint: AssignHint, found: Lease | None, sender: str = OWNER, price: int = 0) -> Lease:
     chain: Any = Chain(found)
-    return check_assignment(hint, sender, NODE, CONTRACT, chain, store)
+    return check_assignment(hint, sender, NODE, CONTRACT, chain, store, price)
 
 
 def test_a_true_hint_gives_its_lease_and_is_what_the_lease_itself_says(store: LocalStore) -> None:
@@ -121,3 +123,20 @@ def test_what_cannot_be_read_or_is_of_something_else_is_to_be_given_back(store: 
         with pytest.raises(TaskRefused, match=reason) as refused:
             check(store, hint, lease(plan))
         assert refused.value.lease_is_ours, plan
+
+
+def test_a_task_that_pays_less_than_the_node_asks_for_is_refused_and_to_be_given_back(store: LocalStore) -> None:
+    found, chain = lease(planned(store, task())), Chain(None)
+    hint = hint_of(found, CONTRACT, store)
+    assert check(store, hint, found, price=500) == found
+    assert unheard_hint(found, CONTRACT, _as_ledger(chain), store, 500) == hint
+    with pytest.raises(TaskRefused, match="Job 7 pays 500 per task; this node works for 501 or more") as refused:
+        check(store, hint, found, price=501)
+    assert refused.value.lease_is_ours
+    with pytest.raises(TaskRefused, match="works for 501") as refused:
+        unheard_hint(found, CONTRACT, _as_ledger(chain), store, 501)
+    assert refused.value.lease_is_ours
+
+
+def _as_ledger(chain: Any) -> Any:
+    return chain

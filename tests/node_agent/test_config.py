@@ -69,9 +69,10 @@ def test_missing_and_unreadable_settings_say_what_to_do(home: NodeHome) -> None:
         load_config(home)
 
 
-def test_config_init_writes_a_commented_file_that_reads_back(home: NodeHome, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["/content", {"nodes": ["http://127.0.0.1:5001"], "replicas": 1}])
+def test_config_init_writes_a_commented_file_that_reads_back(home: NodeHome, tmp_path: Path, content: Any) -> None:
     network_file = tmp_path / "network.json"
-    network_file.write_text(json.dumps({**LEAST, "pid": 1, "webserver": None}))
+    network_file.write_text(json.dumps({**LEAST, "content": content, "pid": 1, "webserver": None}))
     arguments = ["config", "init", "--from", str(network_file), "--home", str(home.root)]
     first = CliRunner().invoke(app, arguments)
     assert first.exit_code == 0, first.output

@@ -65,7 +65,7 @@ def task(store: LocalStore, spec: JobSpec, tmp_path: Path) -> TaskSpec:
 
 
 def prepare(task: TaskSpec, store: LocalStore, tmp_path: Path, resume: str | None = None) -> Any:
-    return prepare_order(task, resume, store, tmp_path / "cache", 1, "cpu")
+    return prepare_order(task, store.fetch(task.data), resume, store, tmp_path / "cache", 1, "cpu")
 
 
 def test_all_inputs_become_local_files(task: TaskSpec, store: LocalStore, spec: JobSpec, tmp_path: Path) -> None:
@@ -133,7 +133,9 @@ def test_what_was_left_over_before_joins_the_next_update(
 
     def found(task: TaskSpec, round_: int) -> bytes | None:
         later = task.model_copy(update={"round": round_})
-        path = prepare_order(later, None, store, tmp_path / "cache", 1, "cpu", residuals).residual
+        path = prepare_order(
+            later, store.fetch(later.data), None, store, tmp_path / "cache", 1, "cpu", residuals
+        ).residual
         return None if path is None else path.read_bytes()
 
     for job_id, strategy in enumerate(("fedavg", "rolora"), 1):

@@ -10,14 +10,17 @@ import pytest
 from atlas.content.cached import CachedStore
 from atlas.content.local import LocalStore
 from atlas.signing import KeySigner
+from atlas.spec import TaskSpec
 from chain_bridge.network import Network
 from node_agent import subjects
 from node_agent.bus import Bus, Message
 from node_agent.config import NodeConfig, NodeHome
+from node_agent.executor import TrainerExit
 from node_agent.journal import Journal
 from node_agent.messages import AssignHint, TaskReport
 from node_agent.residuals import Residuals
 from node_agent.task_progress import TaskProgress
+from node_agent.task_run import last_words
 from node_agent.workshop import Workshop
 
 PLAN = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
@@ -39,7 +42,7 @@ async def workshop(tmp_path: Path, nats_server: Any, alice: KeySigner) -> AsyncI
     bus = await Bus.connect(nats_server.url, alice)
     home = NodeHome(tmp_path)
     journal, residuals = Journal(home.journal), Residuals(home.residuals)
-    yield Workshop(home, config, journal, store, residuals, bus, alice, lambda: 5.0)
+    yield Workshop(home, config, journal, store, residuals, bus, alice, lambda: 5.0, lambda job: alice.address)
     await bus.close()
 
 
@@ -133,3 +136,28 @@ async def test_without_a_bus_everything_but_the_news_goes_on(
     await progress.settle()
     assert [saved.step for saved in workshop.journal[HINT.task].checkpoints] == [4]
     await progress.close()
+
+
+@pytest.mark.parametrize("confidential", [False, True])
+async def test_a_trainer_s_error_may_quote_a_private_row(
+    workshop: Workshop, heard: asyncio.Queue[Message], confidential: bool
+) -> None:
+    progress = TaskProgress(workshop, workshop.journal.accept(HINT, PLAN))
+    progress.confidential = confidential
+    progress.on_message(pipes("closed", exception={"message": "cannot encode 'Mrs Miller has the flu'"}))
+    await progress.settle()
+    (message,) = await drain(heard, 1)
+    assert message.body["pipes"]["method"] == "closed"
+    assert ("Miller" in str(message.body)) is not confidential
+    await progress.close()
+
+
+@pytest.mark.parametrize(("form", "told"), [("rows", True), ("sealed", False), ("node-local", False)])
+def test_last_words_stay_on_the_node_where_rows_are_private(form: Any, told: bool) -> None:
+    task = TaskSpec(
+        kind="train", contract="c", job_id=1, job="j", model="m", round=1, slot=0, data="d", form=form, rows=1,
+        base="b", attempt=1,
+    )  # fmt: skip
+    words = last_words(TrainerExit(1, "cannot encode 'Mrs Miller has the flu'"), task, Path("/node/logs/t-1.log"))
+    assert ("Miller" in words) is told
+    assert ("t-1.log" in words) is not told

@@ -91,7 +91,7 @@ KNOWN_SHARDS = [
     "bafkreib5yty57wozse65mlxdcrgyoibu55c32v3xpbncpvd65ctt4uhsnq",
     "bafkreifmsy7ydmsgkx25wu2etmwwi6gywmedcyhjhujhbfclmr5ss5slam",
 ]
-KNOWN_MANIFEST = "bafkreianviu4ic75dni45swz3fv7224ynzqcjxm5wxgpxksyfagyptwpbu"
+KNOWN_MANIFEST = "bafkreicvlzp6hjuh53d3c6hm32a4xyvhrz44cb3lwui4vohsm46zgfdg4e"
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -140,7 +140,7 @@ def test_the_shipped_dataset(store, vader_cache):
         ("tweets", 3256),
     ]
     assert manifest.holdout.rows == 1000
-    assert manifest.cid == "bafkreicksyurktyj5g3xzdhtkdl3vjkqlwkagw5t37fp3wfoan7vydh4c4"
+    assert manifest.cid == "bafkreief2lnvq24tkeotmkgppshxu5cnzu7dzn7urzzvd2wbhpezyk2zte"
     assert heard == [*range(1000, 19_459, 1000), 19_459]
     again = prepare_dataset(settings, store, vader_cache, SEED)
     assert again.cid == manifest.cid

@@ -50,13 +50,15 @@ def tensors(seed: int, frozen: str | None = None, rank: int = RANK) -> bytes:
 class History:
     """A job's rounds, made as a coordinator makes them."""
 
-    def __init__(self, store: LocalStore, aggregation: dict, ranks: dict[str, int] | None = None) -> None:
+    def __init__(
+        self, store: LocalStore, aggregation: dict, ranks: dict[str, int] | None = None, keyring: str | None = None
+    ) -> None:
         self.store = store
         self.spec = JobSpec.from_mapping(
             {
                 "name": "history",
                 "model": "minilm",
-                "dataset": {"source": "rows.csv", "labels": ["no", "yes"], "shard_by": {"rows": 9}},
+                "dataset": {"source": "rows.csv", "labels": ["no", "yes"], "shard_by": {"rows": 9}, "keyring": keyring},
                 "lora": {"rank": RANK, "shard_ranks": ranks or {}},
                 "aggregation": aggregation,
                 "payment": {"budget": 10, "reward_per_task": 1},
@@ -174,6 +176,22 @@ def test_another_cpu_may_be_why_a_qr_differs(store):
     cid = put_document(store, honest.model_copy(update={"adapter": store.put(tensors(77))}))
     with pytest.raises(VerificationError, match="LAPACK, whose kernels differ by CPU"):
         verify_checkpoint(cid, store)
+
+
+def test_weights_of_sealed_shards_are_compared_by_whoever_has_the_keys(store):
+    history = History(store, {}, keyring="ward")
+    cid = history.add(1)
+    assert [one.weights_checked for one in verify_checkpoint(cid, store)] == [False, True]
+    asked = []
+
+    def count(data, spec):
+        asked.append((data, spec.dataset.keyring))
+        return 3 + history.rows.index(data)
+
+    assert [one.weights_checked for one in verify_checkpoint(cid, store, count_sealed=count)] == [True, True]
+    assert asked == [(data, "ward") for data in history.rows]
+    with pytest.raises(VerificationError, match="has 9 rows, but its update was weighted with 3"):
+        verify_checkpoint(cid, store, count_sealed=lambda data, spec: 9)
 
 
 def test_a_weight_that_is_not_the_shard_s_rows_is_refused(store):

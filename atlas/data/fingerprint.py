@@ -1,0 +1,98 @@
+"""Which version of a source there is now: cheaper than reading its rows, and told without knowing an earlier one."""
+
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from atlas.content.cid import cid_of_file
+from atlas.data.sources import vader
+from atlas.data.sources.hub import NAME
+from atlas.data.sources.read import FILES, PACKAGES
+from atlas.errors import DataError
+from atlas.spec import DatasetSpec
+
+PACKAGE_VERSIONS = {"vader-sentiment": f"sha256:{vader.SHA256}"}
+SETTLED_SECONDS = 2.0
+"""Two writes within the clock step of a file system may leave the same time, so a young file is always read."""
+HUB_SECONDS = 15.0
+
+
+def source_fingerprint(spec: DatasetSpec, cache: Path, clock: Callable[[], float] = time.time) -> str | None:
+    """A text that changes when the source does: a file's CID, a package's pinned hash, the revision that a hub names.
+
+    None for data that stays on its nodes. A file of known size and time is not read again, which `cache` remembers.
+    Raises `DataError` when the source is unknown or missing, or the hub cannot be asked.
+    """
+    if spec.node_local is not None:
+        return None
+    kind, _, name = spec.source.partition(":")
+    if kind == "package" and name in PACKAGES:
+        return PACKAGE_VERSIONS[name]
+    if kind == "hub":
+        return _hub_revision(name)
+    path = Path(name if kind in FILES else spec.source).expanduser().absolute()
+    return _file_version(path, cache / "fingerprints", clock)
+
+
+def short_version(fingerprint: str) -> str:
+    """Eight hex digits that stand for a fingerprint in a name."""
+    return hashlib.sha256(fingerprint.encode()).hexdigest()[:8]
+
+
+def _hub_revision(name: str) -> str:
+    match = NAME.fullmatch(name)
+    if match is None:
+        raise DataError(f"The dataset source 'hub:{name}' is malformed. Expected hub:ORG/NAME or hub:ORG/NAME:SPLIT.")
+
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined] # whichever HTTP client the library uses
+
+    try:
+        revision = HfApi().dataset_info(match["repository"], timeout=HUB_SECONDS).sha
+    except (OSError, ValueError, httpx.HTTPError) as error:
+        raise DataError(
+            f"Cannot ask which revision hub:{name} has: {error}. Check its name, the network and HF_HUB_OFFLINE."
+        ) from error
+    if revision is None:
+        raise DataError(f"The hub names no revision of hub:{name}. Ask again later.")
+    return revision
+
+
+def _file_version(path: Path, memory: Path, clock: Callable[[], float]) -> str:
+    """The CID of a file; read again only when its size or time has changed, or it is young."""
+    note = memory / f"{hashlib.sha256(str(path).encode()).hexdigest()}.json"
+    try:
+        seen = _identity(path)
+        known = _remembered(note)
+        if known is not None and known["identity"] == seen:
+            return str(known["cid"])
+        cid = cid_of_file(path)
+        if _identity(path) == seen and clock() - path.stat().st_mtime > SETTLED_SECONDS:
+            _remember(note, {"path": str(path), "identity": seen, "cid": cid})
+    except OSError as error:
+        raise DataError(f"Cannot read the dataset {path}: {error.strerror or error}.") from error
+    return cid
+
+
+def _identity(path: Path) -> list[int]:
+    found = path.stat()
+    return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns]
+
+
+def _remembered(note: Path) -> dict[str, object] | None:
+    try:
+        found = json.loads(note.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) and {"identity", "cid"} <= found.keys() else None
+
+
+def _remember(note: Path, what: dict[str, object]) -> None:
+    """Written whole or not at all; a note that a power cut takes is made again."""
+    note.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as file:
+        json.dump(what, file)
+    Path(file.name).replace(note)

@@ -1,0 +1,106 @@
+"""Data that stays on its node: what the node reads, and the document that is all others learn of it."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictInt, StrictStr, field_validator
+
+from atlas.data.row_part import RowPart
+from atlas.data.rows import EncodedRow, encode_row
+from atlas.data.sources.read import read_source
+from atlas.documents import Document, Value
+from atlas.errors import DataError
+from atlas.manifests import Cid
+from atlas.spec import DatasetSpec, ShardRule
+from atlas.verification.merkle import merkle_root
+
+DataName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$")]
+
+
+class LocalSource(Value):
+    """A node's own data set, as the node's settings describe it."""
+
+    source: str = Field(description="package:…, hub:… or the path of a file, as in a job's dataset.source")
+    text_column: str = "text"
+    label_column: str | None = Field(default="label", description="null when there are no labels")
+    where: dict[str, StrictStr | StrictInt] = Field(
+        default_factory=dict, description="only rows whose columns have these values"
+    )
+    keep: RowPart | None = Field(default=None, description="only rows whose text falls into this part")
+    jobs: list[Cid] | None = Field(
+        default=None, description="CIDs of the job specs that may train on it; null for every job"
+    )
+
+    @field_validator("source")
+    @classmethod
+    def _is_here(cls, source: str) -> str:
+        if source.startswith("node-local:"):
+            raise ValueError("a node's own data cannot be node-local again; give a file, package:… or hub:…")
+        return source
+
+
+class LocalData(Document):
+    """What a node registers of a data set of its own, and nothing else: the shape of its rows, and a commitment.
+
+    The root binds the node to its rows without telling them, see `commit_rows`.
+    """
+
+    kind: Literal["local-data"] = "local-data"
+    name: DataName
+    address: str = Field(description="of the node that has the rows")
+    columns: dict[Literal["text", "label"], Literal["text"]] = Field(description="what a row holds, and as what")
+    rows: Annotated[int, Field(gt=0, lt=2**53)]
+    root: str = Field(pattern=r"^[0-9a-f]{64}$", description="Merkle root of the salted hashes of the rows, hex")
+
+
+def read_local_rows(source: LocalSource, cache: Path) -> Iterator[EncodedRow]:
+    """The rows of a node's data set in the source's order, each as the line of a shard; downloads go to `cache`.
+
+    Raises `DataError` that names the row or column. It may quote the row, so it is for the node's owner only.
+    """
+    spec = DatasetSpec(
+        source=source.source,
+        text_column=source.text_column,
+        label_column=source.label_column,
+        shard_by=ShardRule(rows=1),
+    )
+    for number, row in enumerate(read_source(source.source, cache), 1):
+        if _matches(row, number, source.where):
+            encoded = encode_row(row, number, spec)
+            if source.keep is None or source.keep.holds(str(row[source.text_column])):
+                yield encoded
+
+
+def commit_rows(name: str, address: str, labelled: bool, lines: Iterable[bytes], salt: bytes) -> LocalData:
+    """What the node of this address registers of its rows, given as the lines of a shard.
+
+    A leaf of the Merkle tree is SHA-256 of the node's salt and the line; without the salt, a row that somebody
+    guesses cannot be looked up. Raises `DataError` when there are no rows.
+    """
+    leaves = [hashlib.sha256(salt + line).digest() for line in lines]
+    if not leaves:
+        raise DataError(
+            f"The data set {name!r} of this node has no rows: its source is empty, or no row is as `where` and `keep` "
+            "ask for. Correct the settings."
+        )
+    return LocalData(
+        name=name,
+        address=address,
+        columns={"label": "text", "text": "text"} if labelled else {"text": "text"},
+        rows=len(leaves),
+        root=merkle_root(leaves).hex(),
+    )
+
+
+def _matches(row: Mapping[str, object], number: int, where: Mapping[str, str | int]) -> bool:
+    for column, wanted in where.items():
+        if column not in row:
+            found = ", ".join(map(repr, row)) or "none"
+            raise DataError(
+                f"Row {number} has no column {column!r}, which `where` asks for; found the columns {found}."
+            )
+        if str(row[column]) != str(wanted):
+            return False
+    return True

@@ -1,0 +1,59 @@
+"""The commands about data of the node's own. They only read, and work while the node runs, too."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from node_agent.chain import node_key
+from node_agent.cli_shared import (
+    DEFAULT_HOME,
+    HomeOption,
+    JsonOption,
+    console,
+    errors_for_people,
+    node_home,
+    print_json,
+)
+from node_agent.config import load_config
+from node_agent.local_data import commit_to
+
+data_app = typer.Typer(help="Data of this node's own, which jobs may train on and which never leaves.")
+
+
+@data_app.command("ls")
+def list_data(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """List the data sets in this node's settings."""
+    with errors_for_people():
+        config = load_config(node_home(home))
+    datasets = dict(sorted(config.datasets.items()))
+    if as_json:
+        print_json({"datasets": {name: source.model_dump(mode="json") for name, source in datasets.items()}})
+        return
+    table = Table("name", "source", "columns", "only rows where", "part", "jobs")
+    for name, source in datasets.items():
+        columns = ", ".join(filter(None, (source.text_column, source.label_column)))
+        where = ", ".join(f"{column} = {value}" for column, value in source.where.items())
+        part = f"{source.keep.first}-{source.keep.last} of {source.keep.of}" if source.keep else ""
+        jobs = "all" if source.jobs is None else ", ".join(source.jobs) or "none"
+        table.add_row(name, source.source, columns, where, part, jobs)
+    console.print(table)
+
+
+@data_app.command("check")
+def check(
+    name: Annotated[str, typer.Argument(help="The data set's name in the settings.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Read a data set as a task would, and show all that others learn of it once the agent is restarted."""
+    with errors_for_people():
+        folder = node_home(home)
+        config = load_config(folder)
+        found = commit_to(name, folder, config, node_key(folder, config).address)
+    if as_json:
+        print_json({"cid": found.cid, **found.model_dump(mode="json")})
+        return
+    columns = ", ".join(f"{column} ({kind})" for column, kind in sorted(found.columns.items()))
+    console.print(f"{found.name}: {found.rows} rows, columns {columns}", markup=False, soft_wrap=True)
+    console.print(f"commitment {found.root}, document {found.cid}", markup=False, soft_wrap=True)
