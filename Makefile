@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3
 VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
 MODEL ?= minilm
+# Tests of one file stay together; see tests/conftest.py.
+WORKERS ?= --numprocesses 2 --dist loadgroup
 # A causal step costs five times as much on a CPU; this keeps its demo to some minutes, too.
 DEMO_smollm2 = --set training.steps=10 --set training.batch_size=8 --set training.max_length=48 --set dataset.holdout_rows=200
 export ATLAS_HOME ?= $(CURDIR)/.atlas
@@ -28,8 +30,8 @@ up: install  ## Keep chain, bus, two nodes and the Dagster UI running
 	atlas up
 
 test: install  ## Run every test, the quick ones first
-	pytest -m "not slow and not system and not browser and not wasmd"
-	pytest -m "slow or system or browser or wasmd"
+	pytest $(WORKERS) -m "not slow and not system and not browser and not wasmd and not kubo"
+	pytest $(WORKERS) -m "slow or system or browser or wasmd or kubo"
 
 lint: install  ## Check style and import direction
 	ruff check .

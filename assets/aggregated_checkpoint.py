@@ -37,6 +37,7 @@ def aggregated_checkpoint(
     return dg.MaterializeResult(
         metadata={
             "cid": cid,
+            "content": content.link(cid),
             "adapter": checkpoint.adapter,
             "adapter_bytes": content.store.stat(checkpoint.adapter).size,
             "manifest": manifest.cid,

@@ -12,6 +12,7 @@ from assets.opening import check_round_exists, find_order, register_partitions
 from assets.progress import Progress
 from assets.recorded import newest_record, unless_recorded
 from assets.run_process import PROCESS_TAG, process_tag
+from assets.source_version import source_facts, source_version
 from resources import rounds
 from resources.content import ContentResource
 from resources.fleet import FleetResource
@@ -33,15 +34,20 @@ def base_checkpoint(
     name, number = partitions.parse_round_key(context.partition_key)
     spec = find_order(name, config, fleet, content)
     check_round_exists(spec, number)
+    version = None  # of the source, before it is read
+    if fleet.registry.job(name) is None:
+        version = source_version(spec.dataset, fleet.home.root / "cache", context.log)
     job = open_job(spec, fleet.home, content.store, fleet.registry, ledger.client, progress.note)
     refuse_ended_job(job, number, ledger.client)
     register_partitions(context.instance, job)
     base = rounds.base_checkpoint(job, number, ledger.client)
-    for event in (dataset_event(name, job.dataset), *shard_events(name, job.dataset)):
+    read = dataset_event(name, job.dataset, content.link, source_facts(spec.dataset, version))
+    for event in (read, *shard_events(name, job.dataset, content.link)):
         yield from unless_recorded(context.instance, event)
     yield dg.MaterializeResult(
         metadata={
             "cid": base,
+            "content": content.link(base),
             **_job_facts(job),
             "order": dg.MetadataValue.md(
                 f"```yaml\n{yaml.safe_dump(spec.model_dump(mode='json'), sort_keys=False)}```"

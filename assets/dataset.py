@@ -1,6 +1,6 @@
 """The data of a job: a manifest of content-addressed shards, and the shards themselves."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import dagster as dg
 
@@ -9,10 +9,15 @@ from assets.launch_config import LaunchConfig
 from assets.opening import find_order
 from assets.progress import Progress
 from assets.recorded import DATA_VERSION
+from assets.source_version import source_facts, source_version
 from atlas.manifests import DatasetManifest
 from resources.content import ContentResource
 from resources.fleet import FleetResource
+from resources.ledger import LedgerResource
 from resources.opening import read_dataset
+
+Link = Callable[[str], dg.MetadataValue]
+"""Where a person finds a content, by its CID."""
 
 dataset_shard = dg.AssetSpec(
     "dataset_shard",
@@ -30,40 +35,52 @@ def dataset(
     config: LaunchConfig,
     fleet: FleetResource,
     content: ContentResource,
+    ledger: LedgerResource,
     progress: dg.ResourceParam[Progress],
 ) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
     """The manifest of a job's data: its shards, and the rows that are held out for evaluation."""
     name = context.partition_key
     spec = find_order(name, config, fleet, content)
-    manifest = read_dataset(spec, fleet.home, content.store, progress.note)
+    version = source_version(spec.dataset, fleet.home.root / "cache", context.log)
+    manifest = read_dataset(spec, fleet.home, content.store, ledger.client, progress.note)
     shards = [partitions.shard_key(name, shard.key) for shard in manifest.shards]
     context.instance.add_dynamic_partitions(partitions.SHARDS, shards)
-    yield from shard_events(name, manifest)
-    yield dg.MaterializeResult(metadata=dataset_metadata(manifest), data_version=dg.DataVersion(manifest.cid))
-
-
-def dataset_event(job: str, manifest: DatasetManifest) -> dg.AssetMaterialization:
-    """What `dataset` records, for the step that opens a job and so writes its dataset too."""
-    return dg.AssetMaterialization(
-        "dataset", partition=job, metadata=dataset_metadata(manifest), tags={DATA_VERSION: manifest.cid}
+    yield from shard_events(name, manifest, content.link)
+    yield dg.MaterializeResult(
+        metadata={**dataset_metadata(manifest, content.link), **source_facts(spec.dataset, version)},
+        data_version=dg.DataVersion(manifest.cid),
     )
 
 
-def shard_events(job: str, manifest: DatasetManifest) -> Iterator[dg.AssetMaterialization]:
+def dataset_event(
+    job: str, manifest: DatasetManifest, link: Link, source: Mapping[str, dg.MetadataValue]
+) -> dg.AssetMaterialization:
+    """What `dataset` records, for the step that opens a job and so writes its dataset too."""
+    metadata = {**dataset_metadata(manifest, link), **source}
+    return dg.AssetMaterialization("dataset", partition=job, metadata=metadata, tags={DATA_VERSION: manifest.cid})
+
+
+def shard_events(job: str, manifest: DatasetManifest, link: Link) -> Iterator[dg.AssetMaterialization]:
     """One materialization of `dataset_shard` for each shard."""
     for shard in manifest.shards:
         yield dg.AssetMaterialization(
             "dataset_shard",
             partition=partitions.shard_key(job, shard.key),
-            metadata={"cid": shard.cid, **tables.shard_facts(shard), "dataset": manifest.cid},
+            metadata={
+                "cid": shard.cid,
+                "content": link(shard.cid),
+                **tables.shard_facts(shard),
+                "dataset": manifest.cid,
+            },
             tags={DATA_VERSION: shard.cid},
         )
 
 
-def dataset_metadata(manifest: DatasetManifest) -> dict[str, dg.MetadataValue]:
+def dataset_metadata(manifest: DatasetManifest, link: Link) -> dict[str, dg.MetadataValue]:
     """What a person wants to see of a dataset."""
     return {
         "cid": dg.MetadataValue.text(manifest.cid),
+        "content": link(manifest.cid),
         "source": dg.MetadataValue.text(manifest.source),
         "rows": dg.MetadataValue.int(sum(shard.rows for shard in manifest.shards)),
         "held_out_rows": dg.MetadataValue.int(manifest.holdout.rows),

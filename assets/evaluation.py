@@ -59,6 +59,7 @@ def evaluation(
     return dg.MaterializeResult(
         metadata={
             "receipt": outcome.receipt_cid,
+            "content": content.link(outcome.receipt_cid),
             "checkpoint": checkpoint,
             "base": base,
             "node": outcome.node_id,

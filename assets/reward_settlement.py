@@ -30,6 +30,7 @@ def reward_settlement(
     return dg.MaterializeResult(
         metadata={
             "evidence": settlement.evidence,
+            "content": content.link(settlement.evidence),
             "merkle_root": settlement.root,
             "tasks": settlement.leaf_count,
             "scoring": settlement.scoring,

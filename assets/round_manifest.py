@@ -62,10 +62,10 @@ def round_manifest(
     ):
         outcomes.append(outcome)
         if isinstance(outcome, CompletedTask):
-            yield from unless_recorded(context.instance, adapter_event(job.name, outcome))
+            yield from unless_recorded(context.instance, adapter_event(job.name, outcome, content.link))
     manifest = rounds.build_round_manifest(job, number, base, outcomes, content.store, fleet.registry, reference)
     yield dg.MaterializeResult(
-        metadata=_metadata(job, manifest, outcomes, fleet.registry),
+        metadata={"content": content.link(manifest.cid), **_metadata(job, manifest, outcomes, fleet.registry)},
         data_version=dg.DataVersion(manifest.cid),
         check_results=[_quorum(job, manifest)],
     )

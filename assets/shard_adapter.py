@@ -6,7 +6,7 @@ import dagster as dg
 
 from assets import partitions, plots
 from assets.base_checkpoint import base_checkpoint
-from assets.dataset import dataset_shard
+from assets.dataset import Link, dataset_shard
 from assets.opening import find_round
 from assets.progress import Progress
 from assets.recorded import DATA_VERSION
@@ -53,7 +53,9 @@ def shard_adapter(
     )
     if not isinstance(outcome, CompletedTask):
         raise dg.Failure(f"Shard {shard} was not trained: {outcome.reason}", allow_retries=False)
-    return dg.MaterializeResult(metadata=adapter_metadata(outcome), data_version=dg.DataVersion(outcome.result))
+    return dg.MaterializeResult(
+        metadata=adapter_metadata(outcome, content.link), data_version=dg.DataVersion(outcome.result)
+    )
 
 
 def shard_of_round(round_key: str, shard_key: str) -> str:
@@ -70,22 +72,23 @@ def adapter_partition(job: str) -> Callable[[TaskSpec], str]:
     return lambda task: str(partitions.round_shard_key(job, task.round, task.shard or ""))
 
 
-def adapter_event(job: str, outcome: CompletedTask) -> dg.AssetMaterialization:
+def adapter_event(job: str, outcome: CompletedTask, link: Link) -> dg.AssetMaterialization:
     """A shard's adapter, recorded the moment that it arrives; a further tag would make the UI call it stale."""
     return dg.AssetMaterialization(
         "shard_adapter",
         partition=adapter_partition(job)(outcome.task),
-        metadata=adapter_metadata(outcome),
+        metadata=adapter_metadata(outcome, link),
         tags={DATA_VERSION: outcome.result},
     )
 
 
-def adapter_metadata(outcome: CompletedTask) -> dict[str, dg.MetadataValue]:
+def adapter_metadata(outcome: CompletedTask, link: Link) -> dict[str, dg.MetadataValue]:
     """What a person wants to see of an adapter: who, how long, and the loss curve as a picture."""
     receipt = outcome.receipt
     curve = [(point.step, point.loss) for point in receipt.losses]
     facts: dict[str, dg.MetadataValue] = {
         "cid": dg.MetadataValue.text(outcome.result),
+        "content": link(outcome.result),
         "node": dg.MetadataValue.int(outcome.node_id),
         "address": dg.MetadataValue.text(outcome.receipt.node),
         "attempt": dg.MetadataValue.int(outcome.receipt.attempt),

@@ -22,8 +22,13 @@ def table(rows: Iterable[Mapping[str, Any]]) -> dg.MetadataValue:
 
 def shard_facts(shard: ShardManifest) -> dict[str, Any]:
     """What a shard holds."""
+    form = {} if shard.form == "rows" else {"form": shard.form}
+    if shard.form == "node-local":
+        certainty = "claimed" if shard.claimed else "vouched for"
+        return {**form, "node": shard.node or "", "rows": shard.rows, "rows_are": certainty}
     labels = ", ".join(f"{label} {rows}" for label, rows in sorted(shard.labels.items()))
     return {
+        **form,
         "value": shard.value or "",
         "rows": shard.rows,
         "tokens": shard.size,

@@ -1,13 +1,15 @@
-"""Which rounds to run next. Pure: partition keys in, partition keys out."""
+"""Which rounds to run next. Pure: partition keys and versions in, partition keys out."""
 
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from assets.partitions import parse_round_key, round_key
 from atlas.errors import SpecError
 
 NAME_LENGTH = 48
-RETRAINING = re.compile(r"-\d{8}$")
+RETRAINING = re.compile(r"-(\d{8}|v[0-9a-f]{8})$")
+"""How the name of a retraining ends: a day, or a version of the data."""
 
 
 def rounds_of_jobs(rounds: Collection[str], jobs: Collection[str]) -> dict[str, list[int]]:
@@ -47,6 +49,31 @@ def finished_jobs(rounds: Collection[str], jobs: Collection[str], settled: Colle
     }
 
 
-def retraining_name(job: str, day: str) -> str:
-    """The name of a job's retraining on a day (`20260105`): `sentiment-20260105`, cut to the length of a job's name."""
-    return f"{job[: NAME_LENGTH - len(day) - 1].rstrip('-')}-{day}"
+def retraining_name(job: str, occasion: str) -> str:
+    """The name of a job's retraining on a day (`20260105`) or for a version of its data (`v0c1d2e3f`).
+
+    `sentiment-20260105`, cut to the length of a job's name.
+    """
+    return f"{job[: NAME_LENGTH - len(occasion) - 1].rstrip('-')}-{occasion}"
+
+
+@dataclass(frozen=True)
+class SourceVersion:
+    """Which version of its source a job was opened with, where that was recorded, and which there is now."""
+
+    opened: str | None
+    now: str
+
+
+def with_new_data(versions: dict[str, SourceVersion], seen: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+    """The jobs whose source has moved on since it was last looked at, and what is seen by now.
+
+    `seen` has the version of each job that an earlier look found; a job that was never looked at is compared with what
+    it was opened with. A source that is back at that version is nothing new.
+    """
+    moved = [
+        job
+        for job, version in sorted(versions.items())
+        if version.now not in (version.opened, seen.get(job, version.opened or version.now))
+    ]
+    return moved, {**seen, **{job: version.now for job, version in versions.items()}}

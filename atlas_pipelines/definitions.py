@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.base_checkpoint import base_checkpoint
+from assets.content_checks import checkpoint_replicas, dataset_fresh, dataset_replicas
 from assets.dataset import dataset, dataset_shard
 from assets.evaluation import evaluation
 from assets.progress import Progress
@@ -13,7 +14,7 @@ from assets.shard_adapter import shard_adapter
 from atlas_pipelines.jobs import federated_round, prepare_dataset
 from atlas_pipelines.log_file import file_logger
 from atlas_pipelines.schedules import weekly_retraining
-from atlas_pipelines.sensors import dead_runs, next_round
+from atlas_pipelines.sensors import dead_runs, new_data, next_round
 from resources.content import ContentResource
 from resources.fleet import FleetResource
 from resources.ledger import LedgerResource
@@ -31,8 +32,9 @@ defs = dg.Definitions(
         evaluation,
         reward_settlement,
     ],
+    asset_checks=[dataset_replicas, dataset_fresh, checkpoint_replicas],
     jobs=[federated_round, prepare_dataset],
-    sensors=[next_round, dead_runs],
+    sensors=[next_round, new_data, dead_runs],
     schedules=[weekly_retraining],
     resources={
         "fleet": fleet,

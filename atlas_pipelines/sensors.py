@@ -1,11 +1,18 @@
-"""Keeps jobs going: the next round starts when the one before it is settled, and no killed run stands in its way."""
+"""Keeps jobs going: the next round follows, no killed run stands in its way, and new data is trained on."""
+
+import json
 
 import dagster as dg
 
 from assets import partitions
-from atlas_pipelines.campaign import next_rounds
+from assets.launch_config import LaunchConfig
+from assets.source_version import opened_source
+from atlas.data.fingerprint import short_version, source_fingerprint
+from atlas.errors import DataError
+from atlas_pipelines.campaign import SourceVersion, finished_jobs, next_rounds, retraining_name, with_new_data
 from atlas_pipelines.dead_runs import fail_dead_runs
 from atlas_pipelines.jobs import JOB_TAG, federated_round, round_tags
+from resources.fleet import FleetResource
 
 WORKING = [
     dg.DagsterRunStatus.QUEUED,
@@ -50,3 +57,63 @@ def next_round(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.Skip
     if not keys:
         return dg.SkipReason("No opened job has a round to start.")
     return dg.SensorResult([dg.RunRequest(run_key=key, partition_key=key, tags=round_tags(key)) for key in keys])
+
+
+@dg.sensor(
+    job=federated_round,
+    minimum_interval_seconds=300,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description=(
+        "Notices that the source of a finished job has changed, and orders the job once more as NAME-v and eight hex "
+        "digits of the new version: its data is read afresh, it trains from the untrained adapter, and it pays from "
+        "the operator's account. Each version is ordered once. Off by default."
+    ),
+)
+def new_data(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.SensorResult | dg.SkipReason:
+    """One run request per round of each new order; what was seen of each source is kept in the cursor."""
+    instance = context.instance
+    finished = finished_jobs(
+        rounds=instance.get_dynamic_partitions(partitions.ROUNDS),
+        jobs=instance.get_dynamic_partitions(partitions.JOBS),
+        settled=instance.get_materialized_partitions(dg.AssetKey("reward_settlement")),
+    )
+    versions, failures = _versions(context, list(finished), fleet)
+    moved, seen = with_new_data(versions, json.loads(context.cursor or "{}"))
+    orders = {job: retraining_name(job, f"v{short_version(versions[job].now)}") for job in moved}
+    keys = {job: [partitions.round_key(name, at + 1) for at in range(finished[job])] for job, name in orders.items()}
+    if not keys:
+        context.update_cursor(json.dumps(seen, sort_keys=True))
+        return dg.SkipReason("; ".join(["No finished job has new data", *failures]) + ".")
+    return dg.SensorResult(
+        run_requests=[_repeat(job, key) for job, rounds in keys.items() for key in rounds],
+        dynamic_partitions_requests=[partitions.rounds.build_add_request([key for of in keys.values() for key in of])],
+        cursor=json.dumps(seen, sort_keys=True),
+    )
+
+
+def _repeat(job: str, key: str) -> dg.RunRequest:
+    """A run of one round of the repeated order; a key that was asked for before starts nothing."""
+    config = dg.RunConfig(ops={"base_checkpoint": LaunchConfig(repeat=job)})
+    return dg.RunRequest(run_key=key, partition_key=key, run_config=config, tags=round_tags(key))
+
+
+def _versions(
+    context: dg.SensorEvaluationContext, jobs: list[str], fleet: FleetResource
+) -> tuple[dict[str, SourceVersion], list[str]]:
+    """Which version each job was opened with and which there is now, and why some sources say nothing."""
+    versions: dict[str, SourceVersion] = {}
+    failures: list[str] = []
+    for job in jobs:
+        opened = opened_source(context.instance, job)
+        if opened is None:
+            failures.append(f"{job}: nothing is recorded of its source")
+            continue
+        try:
+            now = source_fingerprint(opened.spec, fleet.home.root / "cache")
+        except DataError as error:
+            failures.append(f"{job}: {error}")
+            context.log.warning("the source of job %s cannot be asked: %s", job, error)
+            continue
+        if now is not None:
+            versions[job] = SourceVersion(opened.version, now)
+    return versions, failures

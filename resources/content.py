@@ -3,21 +3,29 @@
 import dagster as dg
 from pydantic import PrivateAttr
 
-from atlas.content.local import LocalStore
-from atlas.content.store import ContentStore
+from atlas.content.places import IpfsPlaces, open_kept_store
+from atlas.content.store import KeptStore
 from resources.fleet import FleetResource
 
 
 class ContentResource(dg.ConfigurableResource["ContentResource"]):
-    """Bytes by their CID, in the folder that the coordinator and its nodes share."""
+    """Bytes by their CID, in the folder that the coordinator and its nodes share, or over IPFS."""
 
     fleet: dg.ResourceDependency[FleetResource]
 
-    _store: LocalStore | None = PrivateAttr(default=None)
+    _store: KeptStore | None = PrivateAttr(default=None)
 
     @property
-    def store(self) -> ContentStore:
+    def store(self) -> KeptStore:
         """The store; every read is verified."""
         if self._store is None:
-            self._store = LocalStore(self.fleet.addresses.content)
+            self._store = open_kept_store(self.fleet.addresses.content, self.fleet.home.content)
         return self._store
+
+    def link(self, cid: str) -> dg.MetadataValue:
+        """Where a person finds a content: at the first gateway, or in the folder on this machine."""
+        content = self.fleet.addresses.content
+        if isinstance(content, IpfsPlaces) and content.gateways:
+            return dg.MetadataValue.url(f"{content.gateways[0].rstrip('/')}/ipfs/{cid}")
+        folder = self.fleet.home.content if isinstance(content, IpfsPlaces) else content
+        return dg.MetadataValue.path(str(folder / cid[-2:] / cid))

@@ -1,19 +1,24 @@
 """The dispatcher: hands tasks to nodes, follows them, and brings their results home."""
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from typing import Any
 
 from atlas.aggregation.refusal import Refusal
 from atlas.content.store import ContentStore
+from atlas.home import AtlasHome
 from atlas.manifests import Receipt
 from atlas.spec import TaskSpec
 from chain_bridge.ledger import Ledger
 from node_agent import subjects
-from node_agent.bus import Bus, Message
-from node_agent.messages import PipesLine, TaskReport
+from node_agent.bus import Bus, Handler, Message
+from node_agent.messages import KeyRequest, PipesLine, TaskReport
 from resources.jobs import JobRegistry
+from resources.key_release import KeyRelease
+from resources.keyring import KeyRings
 from resources.opening import OpenJob
 from resources.outcomes import TaskOutcome, TaskUpdate
 from resources.receiving import CheckUpdate
@@ -48,9 +53,13 @@ class Dispatcher:
         registry: JobRegistry,
         clock: Callable[[], float] = time.time,
         settings: DispatchSettings | None = None,
+        home: AtlasHome | None = None,
     ) -> None:
+        """`home` has the key rings of jobs with sealed data; None for `$ATLAS_HOME`."""
+        self._rings = KeyRings(home or AtlasHome.from_environment(), clock)
         self._tools = Tools(ledger, bus, store, registry, clock, settings or DispatchSettings())
         self._drives: dict[str, RoundDrive] = {}
+        self._releases: dict[str, KeyRelease] = {}
         self._subjects: set[str] = set()
 
     async def run(
@@ -70,23 +79,34 @@ class Dispatcher:
         has been away for `DispatchSettings.chain_patience_seconds`.
         """
         listener = Listener(on_update, pipes_env, check or _no_check)
-        drive = RoundDrive(self._tools, job, number, tasks, listener)
-        await self._listen(job.job_id)
+        release = self._release(job, number)
+        drive = RoundDrive(self._tools, job, number, tasks, listener, release.revoked if release else tuple)
         self._drives.update({task.task_id: drive for task in tasks})
+        if release is not None:
+            self._releases.update({task.task_id: release for task in tasks})
         try:
+            await self._listen(job)
             async with aclosing(drive.outcomes()) as outcomes:
                 async for outcome in outcomes:
                     yield outcome
         finally:
             for task in tasks:
                 del self._drives[task.task_id]
+                self._releases.pop(task.task_id, None)
 
-    async def _listen(self, job_id: int) -> None:
-        wanted = {
-            subjects.gradients(job_id): self._on_report,
-            subjects.rollback(job_id): self._on_report,
+    def _release(self, job: OpenJob, number: int) -> KeyRelease | None:
+        """Who gives out the keys of a round's data; None where it is not sealed."""
+        name = job.spec.dataset.keyring
+        return KeyRelease(job, number, self._tools.ledger, self._tools.store, self._rings, name) if name else None
+
+    async def _listen(self, job: OpenJob) -> None:
+        wanted: dict[str, Handler] = {
+            subjects.gradients(job.job_id): self._on_report,
+            subjects.rollback(job.job_id): self._on_report,
             subjects.pipes("*"): self._on_pipes,
         }
+        if job.spec.dataset.keyring is not None:
+            wanted[subjects.keys(job.job_id)] = self._on_key_request
         for subject, handler in wanted.items():
             if subject not in self._subjects:
                 self._subjects.add(subject)
@@ -101,3 +121,11 @@ class Dispatcher:
         task_id = message.subject.split(".")[2]
         if drive := self._drives.get(task_id):
             drive.hear(task_id, message.sender, message.read(PipesLine).pipes)
+
+    async def _on_key_request(self, message: Message) -> dict[str, Any] | None:
+        """No answer about a task of another run: the coordinator of that run has one."""
+        request = message.read(KeyRequest)
+        release = self._releases.get(request.task_id)
+        if release is None:
+            return None
+        return (await asyncio.to_thread(release.answer, message.sender, request)).to_body()

@@ -13,6 +13,7 @@ from atlas.home import AtlasHome
 from chain_bridge.keys import Key, load_or_create_key
 from chain_bridge.ledger import Ledger
 from node_agent.bus import Bus
+from resources.content_peers import connected_content
 from resources.dispatch import Dispatcher, DispatchSettings
 from resources.jobs import JobRegistry
 from resources.local_network import ensure_local_network
@@ -74,7 +75,8 @@ class FleetResource(dg.ConfigurableResource["FleetResource"]):
         settings = DispatchSettings(poll_seconds=self.poll_seconds, patience_seconds=self.patience_seconds)
         bus = await Bus.connect(self.addresses.bus, self.key)
         try:
-            yield Dispatcher(ledger, bus, store, self.registry, settings=settings)
+            async with connected_content(self.addresses, ledger, store):
+                yield Dispatcher(ledger, bus, store, self.registry, settings=settings, home=self.home)
         finally:
             await bus.close()
 

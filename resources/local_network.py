@@ -16,8 +16,10 @@ from atlas.home import AtlasHome
 from chain_bridge.networks import EMBEDDED
 from resources.child import tail
 from resources.errors import LocalNetworkError
+from resources.local_ipfs import LocalIpfs
 from resources.locks import exclusive, is_free, shared
 from resources.network_file import LocalNetwork, read_network
+from resources.node_file import NodeFile
 
 log = logging.getLogger(__name__)
 START_SECONDS = 120.0
@@ -42,24 +44,33 @@ def running_network(home: AtlasHome) -> LocalNetwork | None:
 
 @contextmanager
 def ensure_local_network(
-    home: AtlasHome, agents: int = 2, threads: int = 1, restart_agents: bool = True, chain: str | None = None
+    home: AtlasHome,
+    agents: int = 2,
+    threads: int = 1,
+    restart_agents: bool = True,
+    chain: str | None = None,
+    ipfs: LocalIpfs | None = None,
+    nodes: NodeFile | None = None,
 ) -> Iterator[LocalNetwork]:
     """Use the local network that runs, or start one with `agents` agents of `threads` threads per task.
 
-    `chain` names the network whose chain it must use; None takes what runs, or else the embedded one. It stays for as
-    long as anybody uses it. Should a user die, its supervisor notices. Raises `LocalNetworkError` with the end of the
-    log when a part does not start, or when it runs on another chain.
+    `chain` names the network whose chain it must use, `ipfs` the nodes that must hold its content, `nodes` the settings
+    that its agents must have, and with them their number. None takes what runs, or else the embedded chain, a folder,
+    and agents without settings of their own. It stays for as long as anybody uses it. Should a user die, its supervisor
+    notices. Raises `LocalNetworkError` with the end of the log when a part does not start, or when it runs otherwise
+    than it must.
     """
     with ExitStack() as using:
         using.enter_context(shared(users_lock(home)))
         try:
             with exclusive(change_lock(home)):
-                network = running_network(home) or _start(home, agents, threads, restart_agents, chain or EMBEDDED)
-            if chain is not None and network.chain != chain:
-                raise LocalNetworkError(
-                    f"The local network runs on the chain {network.chain}, not on {chain}. "
-                    "Stop what uses it first, such as `atlas up`."
-                )
+                network = running_network(home)
+                if network is None:
+                    command = supervisor_command(
+                        home, agents, threads, restart_agents, chain or EMBEDDED, ipfs, nodes and nodes.path
+                    )
+                    network = _start(home, command)
+            _refuse_another(network, chain, ipfs, nodes)
             yield network
         finally:
             with exclusive(change_lock(home)):
@@ -85,11 +96,21 @@ def stop_local_network(home: AtlasHome) -> None:
 
 
 def supervisor_command(
-    home: AtlasHome, agents: int, threads: int, restart_agents: bool, chain: str = EMBEDDED
+    home: AtlasHome,
+    agents: int,
+    threads: int,
+    restart_agents: bool,
+    chain: str = EMBEDDED,
+    ipfs: LocalIpfs | None = None,
+    nodes: Path | None = None,
 ) -> list[str]:
     """The command line of the process that keeps the local network."""
     command = [sys.executable, "-m", "resources.supervisor", "--home", str(home.root)]
     command += ["--agents", str(agents), "--threads", str(threads), "--chain", chain]
+    if ipfs is not None:
+        command += [f"--ipfs={url}" for url in ipfs.nodes] + ["--replicas", str(ipfs.replicas)]
+    if nodes is not None:
+        command += ["--nodes", str(nodes)]
     return command if restart_agents else [*command, "--no-restart-agents"]
 
 
@@ -100,13 +121,32 @@ def child_environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path}
 
 
-def _start(home: AtlasHome, agents: int, threads: int, restart_agents: bool, chain: str) -> LocalNetwork:
+def _refuse_another(network: LocalNetwork, chain: str | None, ipfs: LocalIpfs | None, nodes: NodeFile | None) -> None:
+    """Raise `LocalNetworkError` unless the network is what was asked for."""
+    differences = []
+    if chain is not None and network.chain != chain:
+        differences.append(f"runs on the chain {network.chain}, not on {chain}")
+    if ipfs is not None and network.ipfs != ipfs:
+        differences.append(f"keeps its content {_described(network.ipfs)}, not {_described(ipfs)}")
+    if nodes is not None and network.nodes != nodes.settings:
+        differences.append(f"has agents with other settings than {nodes.path}")
+    if differences:
+        raise LocalNetworkError(
+            f"The local network {' and '.join(differences)}. Stop what uses it first, such as `atlas up`."
+        )
+
+
+def _described(ipfs: LocalIpfs | None) -> str:
+    return "in a folder" if ipfs is None else f"{ipfs.replicas} times on {', '.join(ipfs.nodes)}"
+
+
+def _start(home: AtlasHome, command: list[str]) -> LocalNetwork:
     log_file = home.logs / "supervisor.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("ab") as output:
         offset = output.tell()
         supervisor = subprocess.Popen(
-            supervisor_command(home, agents, threads, restart_agents, chain),
+            command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -5,12 +5,14 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from atlas.content.kubo_node import KuboNode
 from atlas.home import AtlasHome
 from chain_bridge.keys import Key, load_or_create_key
 from chain_bridge.network import Network
@@ -21,6 +23,7 @@ from resources.child import Child
 from resources.deployments import named_network
 from resources.errors import LocalNetworkError
 from resources.local_contract import ensure_contract, heartbeat_seconds_of
+from resources.local_ipfs import LocalIpfs
 from resources.local_network import child_environment
 from resources.network_file import write_atomically
 from resources.restarts import Kept
@@ -34,26 +37,44 @@ CHAIN_SECONDS, BUS_SECONDS, AGENT_SECONDS, STOP_SECONDS = 60.0, 10.0, 60.0, 25.0
 class LocalParts:
     """Starts, restarts and stops the processes of one local network.
 
-    `chain` is the name of a network, whose chain runs elsewhere, or the embedded chain, which is started.
+    `chain` is the name of a network, whose chain runs elsewhere, or the embedded chain, which is started. Content is a
+    folder that all share, or with `ipfs` on nodes that run elsewhere. `nodes` are settings that go over what each agent
+    is given.
     """
 
-    def __init__(self, home: AtlasHome, agents: int, threads: int, chain: str = EMBEDDED) -> None:
+    def __init__(
+        self,
+        home: AtlasHome,
+        agents: int,
+        threads: int,
+        chain: str = EMBEDDED,
+        ipfs: LocalIpfs | None = None,
+        nodes: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         self._home = home
         self._agents = agents
         self._threads = threads
         self._chain = chain
+        self._ipfs = ipfs
+        self._settings = dict(enumerate(nodes, start=1))
         # A node's journal and key are of one chain.
         self._nodes = home.nodes if chain == EMBEDDED else home.root / "networks" / chain / "nodes"
         self.children: dict[str, Kept] = {}
 
     def start(self) -> Addresses:
-        """Start everything and return where it answers; raises `LocalNetworkError` when a part does not start."""
+        """Start everything and return where it answers.
+
+        Raises `LocalNetworkError` when a part does not start, `ContentError` when an IPFS node does not answer.
+        """
         self._home.content.mkdir(parents=True, exist_ok=True)
+        for url in self._ipfs.nodes if self._ipfs else []:
+            KuboNode(url).identity()
         bus_port = _free_port()
         bus = self._launch("nats-server", [_nats_server(), "-a", "127.0.0.1", "-p", str(bus_port)])
         network, operator = self._embedded_chain() if self._chain == EMBEDDED else self._chain_elsewhere()
         bus.wait_for(lambda: _greeting(bus_port), BUS_SECONDS)
-        addresses = Addresses(network=network, bus=f"nats://127.0.0.1:{bus_port}", content=self._home.content)
+        content = self._ipfs.coordinator() if self._ipfs else self._home.content
+        addresses = Addresses(network=network, bus=f"nats://127.0.0.1:{bus_port}", content=content)
         agents_network = equip_agents(network, operator, self._agent_addresses(network.prefix))
         agents_addresses = addresses.model_copy(update={"network": agents_network})
         self._start_agents(agents_addresses, heartbeat_seconds_of(network) / 3)
@@ -92,9 +113,10 @@ class LocalParts:
     def _start_agents(self, addresses: Addresses, heartbeat_seconds: float) -> None:
         """All at once, but for new ones: these one after another, so that node-1 becomes node 1."""
         waiting = []
-        for folder in self._agent_folders():
+        for number, folder in enumerate(self._agent_folders(), start=1):
             new = not (folder / "config.yaml").exists()
-            _write_config(folder / "config.yaml", addresses, self._threads, heartbeat_seconds)
+            config = self._agent_config(number, addresses, heartbeat_seconds)
+            write_atomically(folder / "config.yaml", yaml.safe_dump(config, sort_keys=True))
             command = [sys.executable, "-m", "node_agent", "start", "--home", str(folder), "--json"]
             agent = self._launch(folder.name, command)
             if new:
@@ -103,6 +125,12 @@ class LocalParts:
                 waiting.append(agent)
         for agent in waiting:
             agent.wait_for_json(AGENT_SECONDS)
+
+    def _agent_config(self, number: int, addresses: Addresses, heartbeat_seconds: float) -> dict[str, Any]:
+        if self._ipfs is not None:
+            addresses = addresses.model_copy(update={"content": self._ipfs.agent(number)})
+        given = {**addresses.model_dump(mode="json"), "threads": self._threads, "heartbeat_seconds": heartbeat_seconds}
+        return {**given, **self._settings.get(number, {})}
 
     def _agent_folders(self) -> list[Path]:
         return [self._nodes / f"node-{number}" for number in range(1, self._agents + 1)]
@@ -119,11 +147,6 @@ class LocalParts:
     def _spawn(self, name: str, command: list[str]) -> Child:
         environment = {**child_environment(), "OMP_NUM_THREADS": str(self._threads)}
         return Child(name, command, self._home.logs / f"{name}.log", environment)
-
-
-def _write_config(path: Path, addresses: Addresses, threads: int, heartbeat_seconds: float) -> None:
-    config = {**addresses.model_dump(mode="json"), "threads": threads, "heartbeat_seconds": heartbeat_seconds}
-    write_atomically(path, yaml.safe_dump(config, sort_keys=True))
 
 
 def _nats_server() -> str:

@@ -3,11 +3,13 @@
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
 import psutil
 from pydantic import Field, ValidationError
 
 from chain_bridge.networks import EMBEDDED
+from resources.local_ipfs import LocalIpfs
 from resources.settings import Addresses
 
 
@@ -15,6 +17,8 @@ class LocalNetwork(Addresses):
     """The addresses of a running local network, and the process that keeps it."""
 
     chain: str = Field(default=EMBEDDED, description="the name of the network whose chain it uses")
+    ipfs: LocalIpfs | None = Field(default=None, description="how IPFS nodes are shared out; null: content is a folder")
+    nodes: list[dict[str, Any]] = Field(default=[], description="settings of each agent, if they were given")
     pid: int = Field(description="the supervisor")
     started: float = Field(description="the supervisor's start, as the kernel tells it; guards against reused pids")
     webserver: str | None = None

@@ -21,8 +21,8 @@ NEEDED = ("torch", "transformers", "peft", "dagster_pipes")
 
 MakeAdapter = Callable[[JobSpec, ModelManifest, Path, Path], Path]
 """Makes the untrained adapter of a job; gets the model cache and an empty folder for the file."""
-TrainUpdate = Callable[[TaskSpec, ContentStore, Path, Path], Path]
-"""Trains one task here and now; gets the store, the model cache and an empty folder for the file."""
+TrainUpdate = Callable[[TaskSpec, Path, ContentStore, Path, Path], Path]
+"""Trains one task here and now; gets its rows, the store, the model cache and an empty folder for the file."""
 
 
 def make_untrained_adapter(spec: JobSpec, model: ModelManifest, cache: Path, folder: Path) -> Path:
@@ -46,14 +46,14 @@ def make_untrained_adapter(spec: JobSpec, model: ModelManifest, cache: Path, fol
     )
 
 
-def train_update(task: TaskSpec, store: ContentStore, cache: Path, folder: Path) -> Path:
-    """The update that a task asks for, trained on all of this machine's processors, or on its GPU if it has one.
+def train_update(task: TaskSpec, rows: Path, store: ContentStore, cache: Path, folder: Path) -> Path:
+    """The update that a task asks for, trained on `rows` on all of this machine's processors, or on its GPU if any.
 
     It goes nowhere, so it is not compressed.
     Raises as `make_untrained_adapter` does.
     """
     put_document(store, task)
-    order = prepare_order(task, None, store, cache, os.cpu_count() or 1, None)
+    order = prepare_order(task, rows, None, store, cache, os.cpu_count() or 1, None)
     order = order.model_copy(update={"compression": CompressionSpec()})
     return _run(order, folder, f"The update of the reference rows in round {task.round}")
 

@@ -4,12 +4,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from atlas.content.store import ContentStore
+from atlas.content.store import ContentStore, is_kept
 from atlas.home import AtlasHome
 from resources.jobs import JobRegistry
 from resources.opening import OpenJob
 from resources.own_work import TrainUpdate, train_update
 from resources.rounds import reference_task
+from resources.sealed_rows import open_rows
 
 
 def reference_update(
@@ -24,7 +25,7 @@ def reference_update(
 ) -> str | None:
     """CID of the update, trained once; None for a job whose dataset has no reference rows. Blocks.
 
-    Raises what `train` raises.
+    Raises what `train` raises, and as `open_rows` does.
     """
     rows = job.dataset.reference
     if rows is None:
@@ -32,10 +33,11 @@ def reference_update(
     task = reference_task(job, number, base, rows)
     name = f"reference update {task.task_id}"
     known = registry.own_work(name)
-    if known is not None and store.has(known):
+    if known is not None and is_kept(store, known):
         return known
     on_progress(f"Training the reference update of round {number} on {rows.rows} rows.")
-    with tempfile.TemporaryDirectory() as folder:
-        update = store.put(train(task, store, home.root / "cache", Path(folder)))
+    with tempfile.TemporaryDirectory() as opened, tempfile.TemporaryDirectory() as folder:
+        data = open_rows(rows, job.spec.dataset, home, store, Path(opened))
+        update = store.put(train(task, data, store, home.root / "cache", Path(folder)))
     registry.record_own_work(name, update)
     return update

@@ -5,7 +5,7 @@ The chain is read anew before every decision, so a restart, a lost answer or a d
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from typing import Any
 
 from atlas.content.store import put_document
@@ -19,8 +19,8 @@ from resources.outage import Outage
 from resources.outcomes import LostTask, TaskOutcome, TaskUpdate
 from resources.plans import LeasedTask
 from resources.recalling import recall_results
-from resources.round_on_chain import RoundOnChain
-from resources.scheduling import plan_assignments
+from resources.round_on_chain import FitNodes, RoundOnChain
+from resources.scheduling import able_nodes, plan_assignments
 from resources.task_reports import TaskReports
 from resources.tools import Listener, Tools
 from resources.work import Held, Step, Work, next_step
@@ -31,12 +31,22 @@ Leased = tuple[Work, Lease | None]
 class RoundDrive:
     """Drives the tasks of one round until each has its outcome."""
 
-    def __init__(self, tools: Tools, job: OpenJob, number: int, tasks: Sequence[TaskSpec], listener: Listener) -> None:
+    def __init__(
+        self,
+        tools: Tools,
+        job: OpenJob,
+        number: int,
+        tasks: Sequence[TaskSpec],
+        listener: Listener,
+        revoked: Callable[[], Collection[str]] = tuple,
+    ) -> None:
+        """`revoked` tells which addresses could not open the job's data at this moment, and so get no work."""
         settings = tools.settings
         self._tools = tools
         self._job = job
         self._ref = job.round(number)
         self._listener = listener
+        self._revoked = revoked
         self._chain = RoundOnChain(tools.ledger, tools.store, self._ref)
         self._works = {task.task_id: Work(task) for task in tasks}
         self._open = {work.slot: work for work in self._works.values()}
@@ -152,8 +162,12 @@ class RoundDrive:
         await self._hand_out(previous, ended)
 
     async def _hand_out(self, previous: dict[int, int], ended: list[TaskOutcome]) -> None:
-        nodes = await asyncio.to_thread(self._chain.nodes_fit_for_work, self._tools.clock())
-        plan = plan_assignments(list(previous), nodes, {slot: self._open[slot].shunned for slot in previous})
+        fit = await asyncio.to_thread(self._chain.nodes_fit_for_work, self._tools.clock())
+        revoked = await asyncio.to_thread(self._revoked)
+        nodes = [node for node in fit.nodes if node.owner not in revoked]
+        shunned = {slot: self._open[slot].shunned for slot in previous}
+        only = {slot: owner for slot in previous if (owner := self._job.only_node(slot)) is not None}
+        plan = plan_assignments(list(previous), nodes, shunned, only)
         owners = {node.id: node.owner for node in nodes}
         held = {}
         for slot, node in plan:
@@ -165,8 +179,8 @@ class RoundDrive:
                 await self._begin(work, held[slot], "assigned")
             elif slot in refused:
                 self._wait(work, f"the contract refused it: {refused[slot]}", ended)
-            elif not nodes:
-                self._wait(work, "no node is fit for work", ended)
+            elif not able_nodes(nodes, only.get(slot)):
+                self._wait(work, _why_nobody(fit, only.get(slot)), ended)
             else:
                 work.waiting_since = None  # the nodes are full, and will not stay so
 
@@ -202,6 +216,16 @@ def _why_lost(lease: Lease) -> str:
     if lease.state == "released":
         return "the node gave it back"
     return "its node was not heard of in time, or its lease ran out"
+
+
+def _why_nobody(fit: FitNodes, only: str | None) -> str:
+    if dear := [str(node.id) for node in able_nodes(fit.too_dear, only)]:
+        return f"the job pays {fit.reward} per task, which is less than the price of node {', '.join(dear)}"
+    if able_nodes(fit.nodes, only):
+        return "the nodes that are fit for work are revoked in the key ring of the job's data"
+    if only is None:
+        return "no node is fit for work"
+    return f"the node of {only}, which alone has the data, is not fit for work"
 
 
 def _name(task: TaskSpec) -> str:

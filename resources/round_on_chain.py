@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from atlas.content.store import ContentStore, put_document
 from atlas.plans import TaskPlan
@@ -10,6 +10,7 @@ from chain_bridge.errors import ContractRefused
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Assignment, ContractConfig, Lease, Node, SlotAttempt
 from resources.jobs import RoundRef
+from resources.node_manifests import NodeManifests
 from resources.plans import LeasedTask, PlanReader
 from resources.scheduling import eligible_nodes
 from resources.work import Held
@@ -20,6 +21,14 @@ Refused = dict[int, str]
 """Slot -> the contract's reason."""
 
 
+class FitNodes(NamedTuple):
+    """The nodes that would work for a job, and those that would if it paid more than its `reward` per task."""
+
+    nodes: list[Node]
+    too_dear: list[Node]
+    reward: int
+
+
 class RoundOnChain:
     """Reads and writes the leases of one round."""
 
@@ -28,8 +37,10 @@ class RoundOnChain:
         self._store = store
         self._ref = ref
         self._plans = PlanReader(ref, store)
+        self._manifests = NodeManifests(store)
         self._addresses: dict[int, str] = {}
         self._config: ContractConfig | None = None
+        self._reward: int | None = None
 
     def leases(self) -> dict[int, tuple[Lease, LeasedTask | None]]:
         """The newest lease of each slot that ever had one, with its task, or None where that is unreadable."""
@@ -47,9 +58,14 @@ class RoundOnChain:
             None if state == "open" else f"job {self._ref.job_id} is {state} on chain, so nothing more can be assigned"
         )
 
-    def nodes_fit_for_work(self, now: float) -> list[Node]:
-        """The nodes that the contract would give work to, with or without room at this moment."""
-        return eligible_nodes(self._ledger.nodes(), now, self._settings().heartbeat_seconds)
+    def nodes_fit_for_work(self, now: float) -> FitNodes:
+        """The nodes that the contract would give work to, with or without room at this moment, by their price."""
+        fit = FitNodes([], [], self._reward_per_task())
+        eligible = eligible_nodes(self._ledger.nodes(), now, self._settings().heartbeat_seconds)
+        self._manifests.read(node.manifest for node in eligible)
+        for node in eligible:
+            (fit.nodes if self._manifests.price(node.manifest) <= fit.reward else fit.too_dear).append(node)
+        return fit
 
     def address(self, node: int) -> str:
         """The account that owns a node, and so signs for it."""
@@ -99,6 +115,12 @@ class RoundOnChain:
             middle = len(items) // 2
             return self._send(message, items[:middle]) | self._send(message, items[middle:])
         return {}
+
+    def _reward_per_task(self) -> int:
+        """In micro-units; a job's reward never changes."""
+        if self._reward is None:
+            self._reward = self._ledger.job(self._ref.job_id).reward
+        return self._reward
 
     def _settings(self) -> ContractConfig:
         if self._config is None:

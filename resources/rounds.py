@@ -88,6 +88,7 @@ def _task(job: OpenJob, number: int, base: str, kind: str, slot: int, data: Shar
         shard=data.key,
         rank=None if rank == lora.rank else rank,
         data=data.cid,
+        form=data.form,
         rows=data.rows,
         base=base,
         attempt=1,
@@ -152,7 +153,7 @@ def refused_updates(job: OpenJob, number: int, registry: JobRegistry) -> list[Re
 
 def _accepted(job: OpenJob, outcome: CompletedTask) -> AcceptedUpdate:
     shard = job.dataset.shards[outcome.task.slot]
-    return AcceptedUpdate(shard=shard.key, data=shard.cid, adapter=outcome.result, weight=shard.rows)
+    return AcceptedUpdate(shard=shard.key, data=shard.cid, adapter=outcome.result, weight=shard.weight)
 
 
 def quorum_reached(job: OpenJob, manifest: RoundManifest) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from atlas.content.places import Content
 from atlas.documents import describe_validation
 from atlas.errors import SpecError
 from atlas.spec import read_mapping
@@ -20,7 +21,7 @@ class Addresses(BaseModel):
 
     network: Network
     bus: str = Field(pattern=r"^(nats|tls)://", description="the message server, nats://HOST:PORT")
-    content: Path = Field(description="the folder of the coordinator's content store, which the nodes can reach")
+    content: Content = Field(description="a folder that the nodes can reach, or IPFS: nodes, gateways, peers, replicas")
 
 
 def explicit_network(environment: Mapping[str, str]) -> Addresses | None:

@@ -9,16 +9,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import psutil
+from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
 
 from atlas.errors import AtlasError
 from atlas.home import AtlasHome
 from chain_bridge.networks import EMBEDDED
+from resources.local_ipfs import LocalIpfs, local_ipfs
 from resources.local_network import change_lock, users_lock
 from resources.local_parts import LocalParts
 from resources.locks import exclusive, is_free, try_exclusive
 from resources.network_file import LocalNetwork, write_atomically
+from resources.node_file import read_node_file
 from resources.restarts import Keeper
 from resources.settings import Addresses
 
@@ -32,24 +36,33 @@ def main() -> None:
     """Start the parts, announce them in `network.json`, keep them running, and stop them on SIGTERM."""
     arguments = _parse()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    set_on_retry_hooks([LoggingOnRetryHook])
     home = AtlasHome(arguments.home.absolute())
     home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, _stop)
     with exclusive(home.root / "supervisor.lock"):  # one at a time: an older one may still be stopping
-        parts = LocalParts(home, arguments.agents, arguments.threads, arguments.chain)
         try:
-            addresses = parts.start()
-            _announce(home, addresses, arguments.chain)
-            log.info("ready: %s", addresses.network.url)
-            keeper = Keeper(parts.children, lambda name: arguments.restart_agents or not name.startswith("node-"))
-            _watch(keeper, _AbandonedSince(home), arguments.abandoned_seconds)
+            _keep(home, arguments)
         except AtlasError as error:
             sys.exit(str(error))
-        finally:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            home.network_file.unlink(missing_ok=True)
-            parts.stop()
-            log.info("stopped")
+
+
+def _keep(home: AtlasHome, arguments: argparse.Namespace) -> None:
+    ipfs = local_ipfs(arguments.ipfs, arguments.replicas)
+    nodes = read_node_file(arguments.nodes).settings if arguments.nodes else []
+    agents = len(nodes) or arguments.agents
+    parts = LocalParts(home, agents, arguments.threads, arguments.chain, ipfs, nodes)
+    try:
+        addresses = parts.start()
+        _announce(home, addresses, arguments.chain, ipfs, nodes)
+        log.info("ready: %s", addresses.network.url)
+        keeper = Keeper(parts.children, lambda name: arguments.restart_agents or not name.startswith("node-"))
+        _watch(keeper, _AbandonedSince(home), arguments.abandoned_seconds)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        home.network_file.unlink(missing_ok=True)
+        parts.stop()
+        log.info("stopped")
 
 
 def _watch(keeper: Keeper, abandoned_for: Callable[[float], float], abandoned_seconds: float) -> None:
@@ -77,8 +90,11 @@ class _AbandonedSince:
         return now - self._used
 
 
-def _announce(home: AtlasHome, addresses: Addresses, chain: str) -> None:
-    network = LocalNetwork(**dict(addresses), chain=chain, pid=os.getpid(), started=psutil.Process().create_time())
+def _announce(
+    home: AtlasHome, addresses: Addresses, chain: str, ipfs: LocalIpfs | None, nodes: list[dict[str, Any]]
+) -> None:
+    started = psutil.Process().create_time()
+    network = LocalNetwork(**dict(addresses), chain=chain, ipfs=ipfs, nodes=nodes, pid=os.getpid(), started=started)
     write_atomically(home.network_file, network.model_dump_json(indent=2))
 
 
@@ -92,6 +108,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--agents", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads per task")
     parser.add_argument("--chain", default=EMBEDDED, help="the name of a network to use instead of an embedded chain")
+    parser.add_argument("--ipfs", action="append", default=[], help="RPC address of a Kubo node; may be repeated")
+    parser.add_argument("--replicas", type=int, default=1, help="Kubo nodes that each content is put to")
+    parser.add_argument("--nodes", type=Path, help="YAML list of settings, one mapping per agent; overrides --agents")
     restart = os.environ.get(RESTART_VARIABLE, "1") != "0"
     parser.add_argument("--restart-agents", action=argparse.BooleanOptionalAction, default=restart)
     parser.add_argument("--abandoned-seconds", type=float, default=60.0, help="stop when unused for so long")

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from atlas.content.store import ContentStore
+from atlas.content.store import ContentStore, is_kept
 from atlas.home import AtlasHome
 from atlas.manifests import ModelManifest
 from atlas.spec import JobSpec
@@ -24,7 +24,7 @@ def untrained_adapter(
     """CID of the untrained adapter, which is in the store; raises what `make` raises."""
     name = f"untrained adapter of {spec.cid} on {model.cid}"
     known = registry.own_work(name)
-    if known is not None and store.has(known):
+    if known is not None and is_kept(store, known):
         return known
     on_progress("Making the untrained adapter.")
     with tempfile.TemporaryDirectory() as folder:

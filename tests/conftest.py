@@ -4,15 +4,32 @@ import csv
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
+from kubo_nodes import KuboNodes, kubo_binary, kubo_nodes
 from tiny import FILLERS, WORDS
 
 REPOSITORY = Path(__file__).parent.parent
+
+# A loaded machine is slow, which says nothing about the code.
+settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-speed")
+
+SHARED = ("kubo", "wasmd")
+"""Marks of tests that share one real component, which only one worker starts."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share a component, or else a file and so its fixtures, on one worker."""
+    for item in items:
+        group = next((mark for mark in SHARED if item.get_closest_marker(mark)), str(item.path))
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
@@ -66,3 +83,17 @@ def tiny_spec(tiny_model, tiny_csv, tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def kubo_is_built() -> None:
+    """Skips where there is no Kubo."""
+    if kubo_binary() is None:
+        pytest.skip("Kubo is not built on this machine: run scripts/kubo build")
+
+
+@pytest.fixture(scope="session")
+def kubo(tmp_path_factory, kubo_is_built) -> Iterator[KuboNodes]:
+    """Three IPFS nodes that all tests share, so put content of your own there."""
+    with kubo_nodes(tmp_path_factory.mktemp("kubo") / "home", 3) as nodes:
+        yield nodes

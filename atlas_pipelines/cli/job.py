@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from atlas.content.local import LocalStore
-from atlas.content.store import get_document
+from atlas.content.places import open_kept_store
+from atlas.content.store import ContentStore, get_document
 from atlas.home import AtlasHome
 from atlas.manifests import DatasetManifest
 from atlas.spec import JobSpec, TaskSpec
@@ -53,7 +53,7 @@ def show(name: Annotated[str, typer.Argument(help="The job's name.")], json: Jso
     if registry.job(name) is None:
         raise JobNotFound(f"No job {name!r} was opened here. List the jobs with: atlas job ls")
     with using_network(home) as addresses:
-        store = LocalStore(addresses.content)
+        store = open_kept_store(addresses.content, home.content)
         ledger = Ledger(addresses.network)
         job = load_job(name, store, registry, ledger.contract)
         summary = summarize(job, registry, store, ledger)
@@ -69,7 +69,7 @@ app.command("top-up")(job_money.top_up)
 app.command()(job_money.close)
 
 
-def _facts(row: JobRow, registry: JobRegistry, store: LocalStore) -> dict[str, str | int | None]:
+def _facts(row: JobRow, registry: JobRegistry, store: ContentStore) -> dict[str, str | int | None]:
     """A job as the registry and the store know it; no network is needed. A round is done once it is evaluated."""
     spec = get_document(store, row.spec_cid, JobSpec)
     dataset = get_document(store, row.dataset_cid, DatasetManifest)
@@ -90,5 +90,5 @@ def _facts(row: JobRow, registry: JobRegistry, store: LocalStore) -> dict[str, s
         "shards": len(dataset.shards),
         "rounds": spec.rounds,
         "done": len(evaluations),
-        "checkpoint": evaluations[-1].checkpoints[-1] if evaluations else None,
+        "checkpoint": evaluations[-1].checkpoints[1] if evaluations else None,
     }

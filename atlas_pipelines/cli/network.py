@@ -1,17 +1,22 @@
 """The network that a command works on."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from assets.order import find_spec
 from atlas.home import AtlasHome
 from resources.errors import CoordinatorError
+from resources.local_ipfs import local_ipfs
 from resources.local_network import ensure_local_network
+from resources.node_file import read_node_file
 from resources.settings import NETWORK_VARIABLE, Addresses, explicit_network
 
+AGENTS = 2
 Chain = Annotated[
     str | None,
     typer.Option(
@@ -21,20 +26,57 @@ Chain = Annotated[
         show_default="embedded",
     ),
 ]
+Agents = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Local agents, when the network is started now; --nodes has their number.", show_default=str(AGENTS)
+    ),
+]
+Ipfs = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="RPC address of a Kubo node that content is kept on, such as http://127.0.0.1:5001; may be repeated: "
+        "the first is the coordinator's, the others the local agents' in turn.",
+        show_default="a folder",
+    ),
+]
+Replicas = Annotated[int, typer.Option(min=1, help="To how many nodes of --ipfs each content is put.")]
+Nodes = Annotated[
+    Path | None,
+    typer.Option(help="YAML list with one mapping of node settings per local agent.", show_default=False),
+]
 
 
-@contextmanager
-def using_network(home: AtlasHome, agents: int = 2, threads: int = 1, chain: str | None = None) -> Iterator[Addresses]:
+def using_network(
+    home: AtlasHome,
+    agents: int | None = None,
+    threads: int = 1,
+    chain: str | None = None,
+    ipfs: Sequence[str] | None = None,
+    replicas: int = 1,
+    nodes: Path | None = None,
+) -> AbstractContextManager[Addresses]:
     """The network that `$ATLAS_NETWORK` describes, or else the local one, which is kept running meanwhile.
 
-    With `chain`, the name of a network, it is the local one on that chain; raises `CoordinatorError` when the variable
-    names a network, too.
+    With `chain`, the name of a network, `ipfs`, addresses of Kubo nodes, or `nodes`, a file of agents' settings, it is
+    the local one and must be so; raises `CoordinatorError` when the variable names a network, too. `SpecError` names
+    what is wrong with a value. Nothing is started before the network is entered.
     """
     explicit = explicit_network(os.environ)
-    if explicit is not None and chain is not None:
-        raise CoordinatorError(f"${NETWORK_VARIABLE} describes a network, and --chain names another. Keep one of them.")
+    asked = [name for name, value in (("--chain", chain), ("--ipfs", ipfs), ("--nodes", nodes)) if value]
+    if explicit is not None and asked:
+        verb = "describe" if len(asked) > 1 else "describes"
+        raise CoordinatorError(
+            f"${NETWORK_VARIABLE} describes a network, and {' and '.join(asked)} {verb} another. Keep one of them."
+        )
     if explicit is not None:
-        yield explicit
-        return
-    with ensure_local_network(home, agents, threads, chain=chain) as network:
-        yield network
+        return nullcontext(explicit)
+    places = local_ipfs(list(ipfs or ()), replicas)
+    given = read_node_file(find_spec(str(nodes))) if nodes else None
+    if given is not None and agents not in (None, len(given.settings)):
+        raise CoordinatorError(
+            f"{given.path} has settings of {len(given.settings)} agents, and --agents asks for {agents}. "
+            "Leave --agents out."
+        )
+    count = len(given.settings) if given else agents or AGENTS
+    return ensure_local_network(home, count, threads, chain=chain, ipfs=places, nodes=given)

@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import AbstractContextManager
 from typing import Annotated
 
 import dagster as dg
@@ -11,11 +12,11 @@ from rich.console import Console
 from assets import partitions
 from assets.launch_config import LaunchConfig
 from assets.order import find_spec
-from atlas.content.local import LocalStore
+from atlas.content.places import open_kept_store
 from atlas.home import AtlasHome
 from atlas.spec import JobSpec
 from atlas_pipelines.cli.logs import log_to_file
-from atlas_pipelines.cli.network import Chain, using_network
+from atlas_pipelines.cli.network import Agents, Chain, Ipfs, Nodes, Replicas, using_network
 from atlas_pipelines.cli.output import notes_console, print_json, results_console
 from atlas_pipelines.cli.signals import stop_on_signals
 from atlas_pipelines.cli.tables import print_summary
@@ -26,6 +27,7 @@ from atlas_pipelines.summary import Summary, summarize
 from chain_bridge.ledger import Ledger
 from resources.jobs import JobRegistry
 from resources.opening import load_job
+from resources.settings import Addresses
 
 INTERRUPTED = 130
 
@@ -37,22 +39,27 @@ def run(
     ] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="How many rounds.")] = None,
     name: Annotated[str | None, typer.Option(help="Another name for the job.")] = None,
-    agents: Annotated[int, typer.Option(min=1, help="Local agents, when the network is started for this run.")] = 2,
+    agents: Agents = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads per task of a local agent.")] = 1,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Change a field of the spec, such as training.steps=10.")
     ] = None,
     chain: Chain = None,
+    ipfs: Ipfs = None,
+    replicas: Replicas = 1,
+    nodes: Nodes = None,
     json: Annotated[bool, typer.Option("--json", help="End with one JSON object on stdout.")] = False,
 ) -> None:
     """Train a job and show what each round brought. A job that is run again goes on where it stopped."""
     lines = [*(settings or []), *([f"name={name}"] if name else [])]
     config = LaunchConfig(spec=str(find_spec(spec).absolute()), model=model, rounds=rounds, settings=lines)
     order = config.order(None)
+    home = AtlasHome.from_environment()
+    network = using_network(home, agents, threads, chain, ipfs, replicas, nodes)
     console = notes_console()
     stop_on_signals()
     try:
-        summary, denomination = train(order, config, agents, threads, console, chain)
+        summary, denomination = train(order, config, home, network, console)
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as interrupt:
         console.print("Stopped. Run the same command again to go on where it stopped.")
         raise typer.Exit(INTERRUPTED) from interrupt
@@ -63,15 +70,15 @@ def run(
 
 
 def train(
-    order: JobSpec, config: LaunchConfig, agents: int, threads: int, console: Console, chain: str | None = None
+    order: JobSpec, config: LaunchConfig, home: AtlasHome, network: AbstractContextManager[Addresses], console: Console
 ) -> tuple[Summary, str]:
     """Run every round that is not settled yet; the job's state, and the denomination that it is paid in."""
-    started, home = time.monotonic(), AtlasHome.from_environment()
+    started = time.monotonic()
     prepare_dagster_home(home, os.environ)
     log_to_file(home.logs / "atlas.log")
     registry = JobRegistry(home.jobs_database)
     with (
-        using_network(home, agents, threads, chain) as addresses,
+        network as addresses,
         dg.DagsterInstance.get() as instance,
         Watching(console) as watching,
     ):
@@ -84,8 +91,9 @@ def train(
             watching.begin(f"{key}, {number} of {order.rounds}")
             execute_round(instance, key, config, watching, home.logs / f"{key}.log")
             watching.end()
-        job = load_job(order.name, LocalStore(addresses.content), registry, ledger.contract)
-        summary = summarize(job, registry, LocalStore(addresses.content), ledger)
+        store = open_kept_store(addresses.content, home.content)
+        job = load_job(order.name, store, registry, ledger.contract)
+        summary = summarize(job, registry, store, ledger)
     return summary.model_copy(update={"seconds": round(time.monotonic() - started, 3)}), addresses.network.denom
 
 

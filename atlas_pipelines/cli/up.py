@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from atlas.home import AtlasHome
-from atlas_pipelines.cli.network import Chain, using_network
+from atlas_pipelines.cli.content import describe_content
+from atlas_pipelines.cli.network import Agents, Chain, Ipfs, Nodes, Replicas, using_network
 from atlas_pipelines.cli.output import results_console
 from atlas_pipelines.cli.signals import stop_on_signals
 from atlas_pipelines.dagster_home import prepare_dagster_home
@@ -24,24 +25,28 @@ LOCATION = ("-m", "atlas_pipelines.definitions")
 
 
 def up(
-    agents: Annotated[int, typer.Option(min=1, help="Local agents.")] = 2,
+    agents: Agents = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads per task of a local agent.")] = 1,
     port: Annotated[int, typer.Option(min=1, max=65535, help="The web server's port on this machine.")] = 3000,
     chain: Chain = None,
+    ipfs: Ipfs = None,
+    replicas: Replicas = 1,
+    nodes: Nodes = None,
 ) -> None:
     """Keep chain, message server, agents and Dagster running until Ctrl-C. Runs that the UI launches use them."""
     home, console = AtlasHome.from_environment(), results_console()
+    network = using_network(home, agents, threads, chain, ipfs, replicas, nodes)
     refuse_taken_port(port)
     stop_on_signals()
     dagster_home = prepare_dagster_home(home, os.environ)
     try:
-        with using_network(home, agents, threads, chain) as addresses, ExitStack() as running:
+        with network as addresses, ExitStack() as running:
             children = [_start(running, home, *command) for command in _commands(port)]
             children[0].wait_for(lambda: _answers(port), START_SECONDS)
             console.print(f"Dagster    http://127.0.0.1:{port}   (its folder is {dagster_home})", soft_wrap=True)
             console.print(f"chain      {addresses.network.url}   contract {addresses.network.contract}", soft_wrap=True)
             console.print(f"messages   {addresses.bus}")
-            console.print(f"content    {addresses.content}", soft_wrap=True)
+            console.print(f"content    {describe_content(addresses, home.content)}", soft_wrap=True)
             console.print("Ctrl-C stops all of them.")
             _watch(children)
     except KeyboardInterrupt:

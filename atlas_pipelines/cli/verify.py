@@ -8,10 +8,12 @@ import typer
 
 from atlas.content.cid import parse_cid
 from atlas.home import AtlasHome
+from atlas.spec import JobSpec
 from atlas.verification.checkpoint import VerifiedCheckpoint, verify_checkpoint
 from atlas_pipelines.cli.content import open_content
 from atlas_pipelines.cli.output import print_json, results_console
 from resources.own_work import rebuilt_untrained_adapter
+from resources.sealed_rows import count_sealed_rows
 
 
 def verify(
@@ -30,12 +32,18 @@ def verify(
 
     home = AtlasHome.from_environment()
     rebuild = partial(rebuilt_untrained_adapter, cache=home.root / "cache") if rebuild_start else None
-    verified = verify_checkpoint(parse_cid(checkpoint), open_content(home), show, rebuild)
+    store = open_content(home)
+
+    def count_sealed(data: str, spec: JobSpec) -> int | None:
+        return count_sealed_rows(data, spec.dataset, home, store)
+
+    verified = verify_checkpoint(parse_cid(checkpoint), store, show, rebuild, count_sealed)
     if json:
         print_json({"verified": True, "checkpoints": [asdict(one) for one in verified]})
 
 
 def _proof(found: VerifiedCheckpoint, rebuilt: bool) -> str:
     if found.round:
-        return f"follows from {found.updates} updates"
+        text = f"follows from {found.updates} updates"
+        return text if found.weights_checked else text + "; their weights are not checked, since the rows are sealed"
     return "follows from the seed" if rebuilt else "is the untrained adapter"

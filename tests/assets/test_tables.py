@@ -1,5 +1,5 @@
 from assets.round_diagnostics import diagnostics_metadata
-from assets.tables import metrics_table, payouts_table, refused_table, table, updates_table
+from assets.tables import metrics_table, payouts_table, refused_table, shard_facts, shards_table, table, updates_table
 from atlas.content.cid import cid_of_bytes
 from atlas.manifests import DatasetManifest, Environment, Receipt, RefusedUpdate, ShardManifest, TrainingPoint
 from atlas.round_diagnostics import CosineSpread, Influence, RoundDiagnostics
@@ -75,6 +75,17 @@ def test_an_accepted_attempt_shows_how_much_it_counted():
     assert shown == [("",) * 4, (2.0, 0.5, 0.4, 0.9), ("",) * 4, ("",) * 4]
     assert [row["verdict"] for row in rows] == ["refused", "accepted", "excluded", "lost"]
     assert "norm" not in rows_of(updates_table(attempts, {}, DATASET))[0]
+
+
+def test_a_shard_tells_where_its_rows_are():
+    rows, labels = SHARDS[0].model_copy(update={"labels": {"no": 4}, "tokens": 7}), {"labels": "no 4"}
+    assert shard_facts(rows) == {"value": "", "rows": 10, "tokens": 7, "bytes": 100, **labels}
+    claimed = ShardManifest(key="s000", cid=CID, form="node-local", node="atlas1a", claimed=True, rows=12, bytes=0)
+    facts = {"form": "node-local", "node": "atlas1a", "rows": 12}
+    assert shard_facts(claimed) == {**facts, "rows_are": "claimed"}
+    assert shard_facts(claimed.model_copy(update={"claimed": False})) == {**facts, "rows_are": "vouched for"}
+    (row,) = rows_of(shards_table([claimed]))
+    assert (row["shard"], row["node"], row["cid"]) == ("s000", "atlas1a", CID)
 
 
 def test_what_the_gates_kept_out_is_listed_with_its_reason():

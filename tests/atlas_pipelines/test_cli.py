@@ -2,17 +2,19 @@ import json
 import re
 
 import pytest
+from small_round import small_round
 from typer.testing import CliRunner, Result
 
 from assets.order import PROJECT
 from atlas.aggregation.aggregate import genesis
 from atlas.content.cid import cid_of_bytes
 from atlas.content.local import LocalStore
-from atlas.content.store import put_document
+from atlas.content.store import get_document, put_document
 from atlas.home import AtlasHome
 from atlas.model_files import model_manifest
-from atlas.spec import JobSpec
+from atlas.spec import JobSpec, TaskSpec
 from atlas_pipelines.cli.main import app
+from resources.jobs import Attempt, JobRegistry
 from resources.own_work import make_untrained_adapter
 
 ANY = cid_of_bytes(b"any")
@@ -54,6 +56,10 @@ def atlas(tmp_path, monkeypatch):
         ),
         (["run", "examples/sentiment.yaml", "--model", "gpt9"], "minilm, smollm2"),
         (["run", "examples/sentiment.yaml", "--name", "Not A Name"], "name:"),
+        (["run", "examples/sentiment.yaml", "--ipfs", "localhost:5001"], "nodes.0: String should match"),
+        (["run", "examples/sentiment.yaml", "--replicas", "2"], "--replicas counts nodes of --ipfs"),
+        (["run", "examples/sentiment.yaml", "--nodes", "nowhere.yaml"], "nowhere.yaml"),
+        (["up", "--nodes", "nowhere.yaml"], "nowhere.yaml"),
         (["job", "show", "nope"], "'nope'"),
         (["verify", "nonsense"], "'nonsense'"),
         (["verify", ANY], ANY),
@@ -85,9 +91,40 @@ def test_a_bad_order_leaves_no_trace(atlas):
     assert list(atlas.home.root.iterdir()) == []
 
 
+def test_agents_are_as_many_as_have_settings(atlas, tmp_path):
+    nodes = tmp_path / "nodes.yaml"
+    nodes.write_text("- {slots: 1}\n- {}\n- {}\n")
+    result = atlas("run", "examples/sentiment.yaml", "--nodes", str(nodes), "--agents", "2")
+    assert result.exit_code == 1
+    assert "settings of 3 agents, and --agents asks for 2" in result.stderr
+
+
+def test_a_described_network_is_not_mixed_with_a_local_one(atlas, tmp_path, monkeypatch):
+    described = tmp_path / "network.yaml"
+    network = {"chain_id": "any", "url": "grpc+http://127.0.0.1:1", "contract": "atlas1c"}
+    described.write_text(json.dumps({"network": network, "bus": "nats://127.0.0.1:1", "content": str(tmp_path)}))
+    monkeypatch.setenv("ATLAS_NETWORK", str(described))
+    result = atlas("run", "examples/sentiment.yaml", "--ipfs", "http://127.0.0.1:1", "--nodes", "nodes.yaml")
+    assert result.exit_code == 1
+    assert "--ipfs and --nodes describe another" in result.stderr
+
+
 def test_a_home_without_jobs_says_how_to_start_one(atlas):
     assert "atlas run" in atlas("job", "ls").stdout
     assert json.loads(atlas("job", "ls", "--json").stdout) == []
+
+
+def test_the_list_names_the_newest_rounds_checkpoint_and_none_that_leaves_an_update_out(atlas):
+    small_round(atlas.home)
+    store, registry = LocalStore(atlas.home.content), JobRegistry(atlas.home.jobs_database)
+    round_ = registry.job("tiny").round(1)
+    evaluation = registry.attempts(round_)[-1]
+    task = get_document(store, evaluation.task_cid, TaskSpec)
+    again = task.model_copy(update={"attempt": 2, "checkpoints": [*task.checkpoints, ANY]})
+    registry.record_assigned(round_, Attempt(3, 2, "3", put_document(store, again), node_id=7))
+    registry.record_completed(round_, 3, 2, ANY, ANY)
+    [listed] = json.loads(atlas("job", "ls", "--json").stdout)
+    assert (listed["done"], listed["checkpoint"]) == (1, task.checkpoints[1])
 
 
 def test_the_untrained_checkpoint_verifies(atlas):
@@ -97,7 +134,7 @@ def test_the_untrained_checkpoint_verifies(atlas):
     result = atlas("verify", cid, "--json")
     assert json.loads(result.stdout) == {
         "verified": True,
-        "checkpoints": [{"cid": cid, "round": 0, "adapter": adapter, "updates": 0}],
+        "checkpoints": [{"cid": cid, "round": 0, "adapter": adapter, "updates": 0, "weights_checked": True}],
     }
     assert f"round 0: {cid} is the untrained adapter" in atlas("verify", cid).stdout
 
@@ -118,5 +155,5 @@ def test_the_untrained_adapter_can_be_made_anew(atlas, tiny_spec, tmp_path):
 
 def test_every_command_has_help(atlas):
     text = atlas("--help").stdout
-    commands = re.findall(r"│ (run|up|verify|job|model) +(\S.*?) +│", text)
-    assert {name for name, _ in commands} == {"run", "up", "verify", "job", "model"}
+    commands = re.findall(r"│ (run|up|verify|content|job|model) +(\S.*?) +│", text)
+    assert {name for name, _ in commands} == {"run", "up", "verify", "content", "job", "model"}

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atlas.content.cid import cid_of_bytes
@@ -12,7 +12,8 @@ from atlas.content.store import get_document, put_document
 from atlas.plans import TaskPlan
 from atlas.spec import TaskSpec
 from chain_bridge.errors import ContractRefused
-from chain_bridge.messages import SlotAttempt
+from chain_bridge.messages import Node, SlotAttempt
+from node_agent.machine import NodeManifest
 from resources.jobs import RoundRef
 from resources.round_on_chain import RoundOnChain
 from resources.work import Held
@@ -20,6 +21,48 @@ from resources.work import Held
 CID = cid_of_bytes(b"any")
 ROUND = RoundRef("atlas1c", 7, 2)
 MAX_BATCH = 5
+
+
+class Paying:
+    """A job's reward, and nodes whose manifests ask for a price each; None stands for one that cannot be read."""
+
+    def __init__(self, store, reward: int, prices: list[int | None]) -> None:
+        self.reward, self.asked = reward, 0
+        self.registered = [registered(number, store, price) for number, price in enumerate(prices, 1)]
+
+    def job(self, number: int):
+        assert number == 7
+        self.asked += 1
+        return self
+
+    def nodes(self):
+        return self.registered
+
+    def config(self):
+        return SimpleNamespace(heartbeat_seconds=30)
+
+
+def registered(number: int, store, price: int | None) -> Node:
+    manifest = NodeManifest(
+        address=f"atlas1n{number}", version="0", platform="x", cpu="c", cores=1, memory_bytes=1, gpus=[], slots=1,
+        price=price or 0,
+    )  # fmt: skip
+    cid = put_document(store, manifest) if price is not None else cid_of_bytes(b"nowhere %d" % number)
+    return Node(
+        id=number, owner=manifest.address, kind="compute", capacity=8, used=0, stake=0, unbonding=[], reputation=100,
+        last_seen=1000, status="active", jailed_until=0, manifest=cid, public_key=None,
+    )  # fmt: skip
+
+
+class CountingStore:
+    """Counts what is read."""
+
+    def __init__(self, store) -> None:
+        self._store, self.read_cids = store, []
+
+    def read(self, cid: str) -> bytes:
+        self.read_cids.append(cid)
+        return self._store.read(cid)
 
 
 class Contract:
@@ -60,6 +103,7 @@ def held(store, slot: int) -> Held:
 slots = st.sets(st.integers(0, 30), max_size=17)
 
 
+@settings(deadline=None)
 @given(slots, slots)
 def test_everything_but_what_is_refused_is_leased_in_order_and_named_by_its_plan(store, wanted, bad):
     contract = Contract(frozenset(bad))
@@ -79,9 +123,30 @@ def test_without_refusals_a_batch_is_one_message(store):
     assert [len(items) for _, items in contract.taken] == [5, 5, 2]
 
 
+@settings(deadline=None)
 @given(slots, slots)
 def test_results_are_completed_whatever_is_refused_beside_them(store, wanted, bad):
     contract = Contract(frozenset(bad))
     refused = RoundOnChain(contract, store, ROUND).complete([SlotAttempt(slot, 1) for slot in wanted])
     assert set(refused) == wanted & bad
     assert [item.slot for _, items in contract.taken for item in items] == sorted(wanted - bad)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 5), st.lists(st.none() | st.integers(0, 5), max_size=6))
+def test_nodes_whose_price_is_above_the_reward_are_not_offered_its_work(store, reward, prices):
+    fit = RoundOnChain(Paying(store, reward, prices), store, ROUND).nodes_fit_for_work(1000)
+    asks = {number: price or 0 for number, price in enumerate(prices, 1)}
+    assert [node.id for node in fit.nodes] == [number for number, price in asks.items() if price <= reward]
+    assert [node.id for node in fit.too_dear] == [number for number, price in asks.items() if price > reward]
+    assert fit.reward == reward
+
+
+def test_a_manifest_is_read_once_and_also_the_job(store):
+    contract, counting = Paying(store, 3, [2, 4, None]), CountingStore(store)
+    chain = RoundOnChain(contract, counting, ROUND)
+    looks = [chain.nodes_fit_for_work(1000) for _ in range(3)]
+    assert {tuple(node.id for node in look.nodes) for look in looks} == {(1, 3)}
+    assert sorted(counting.read_cids) == sorted(node.manifest for node in contract.registered)
+    assert contract.asked == 1
+    assert chain.nodes_fit_for_work(1031).nodes == []  # not heard of

@@ -53,7 +53,7 @@ class Trainer:
     def __init__(self) -> None:
         self.tasks = []
 
-    def train(self, task, store, cache, folder):
+    def train(self, task, rows, store, cache, folder):
         self.tasks.append(task)
         path = folder / "adapter.safetensors"
         path.write_bytes(adapter_bytes(task.slot))

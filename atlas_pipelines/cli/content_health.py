@@ -1,0 +1,111 @@
+"""`atlas content verify | replicas`: whether the copies are whole, and whether there are enough of them."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from atlas.content.cid import cid_of_path, parse_cid
+from atlas.content.fallback import FallbackStore
+from atlas.content.local import LocalStore
+from atlas.content.store import KeptStore
+from atlas.content.store import Replicas as Copies
+from atlas.errors import ContentError
+from atlas.home import AtlasHome
+from atlas_pipelines.cli.content import Ipfs, Json, Replicas, open_content, open_own_copies
+from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.progress_bar import progress_bar
+
+Cids = Annotated[
+    list[str] | None, typer.Argument(help="CIDs of contents.", metavar="[CID...]", show_default="all that are here")
+]
+
+
+def verify(cids: Cids = None, json: Json = False) -> None:
+    """Recompute the CIDs of the copies on this machine and tell which are corrupt or missing; fails if any is."""
+    store = open_own_copies(AtlasHome.from_environment())
+    wanted = _wanted(cids, store)
+    bad: dict[str, str] = {}
+    with progress_bar("verifying", len(wanted)) as advance:
+        for cid in wanted:
+            reason = _fault(store, cid)
+            if reason is not None:
+                bad[cid] = reason
+            advance(1)
+    if json:
+        print_json({"verified": len(wanted) - len(bad), "bad": bad})
+    else:
+        console = results_console()
+        for reason in bad.values():
+            console.print(reason, soft_wrap=True, markup=False)
+        console.print(f"{len(wanted) - len(bad)} of {len(wanted)} contents are whole.")
+    if bad:
+        raise typer.Exit(1)
+
+
+def replicas(
+    cids: Cids = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Copy to more nodes what too few of them hold.")] = False,
+    ipfs: Ipfs = None,
+    copies: Replicas = 1,
+    json: Json = False,
+) -> None:
+    """Show which places hold a whole copy of each content; fails if any content has fewer copies than wanted."""
+    store = open_content(AtlasHome.from_environment(), ipfs, copies)
+    wanted = _wanted(cids, store)
+    found, notes = [], Console(stderr=True, highlight=False)
+    with progress_bar("asking", len(wanted)) as advance:
+        for cid in wanted:
+            found.append(_copies(store, cid, repair, notes))
+            advance(1)
+    short = [one for one in found if not one.enough]
+    if json:
+        print_json([{**asdict(one), "enough": one.enough} for one in found])
+    else:
+        console = results_console()
+        console.print(_table(found))
+        console.print(f"{len(found) - len(short)} of {len(found)} contents have the copies that are wanted.")
+    if short:
+        raise typer.Exit(1)
+
+
+def _wanted(cids: list[str] | None, store: KeptStore) -> list[str]:
+    """The CIDs that were named, or all that have a copy here."""
+    return [parse_cid(cid) for cid in cids] if cids else [one.cid for one in store.held()]
+
+
+def _fault(store: LocalStore, cid: str) -> str | None:
+    """What is wrong with a copy; looking at it does not count as using it."""
+    path = store.root / cid[-2:] / cid
+    try:
+        found = cid_of_path(path)
+    except FileNotFoundError:
+        return f"{cid} is not in {store.root}."
+    except (OSError, ContentError) as error:
+        return f"{path} cannot be read as {cid}: {error}"
+    return None if found == cid else f"{path} is corrupt: expected {cid}, found {found}."
+
+
+def _copies(store: KeptStore, cid: str, repair: bool, notes: Console) -> Copies:
+    found = store.replicas(cid)
+    if found.enough or not repair or not isinstance(store, FallbackStore):
+        return found
+    try:
+        return store.replicate(cid)
+    except ContentError as error:
+        notes.print(f"No further copy of {cid}: {error}", soft_wrap=True, markup=False)
+        return found
+
+
+def _table(found: list[Copies]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("content", overflow="fold")
+    table.add_column("copies", justify="right")
+    table.add_column("where", overflow="fold")
+    table.add_column("no answer", overflow="fold")
+    for one in found:
+        copies = f"{len(one.holders)} of {one.wanted}"
+        table.add_row(one.cid, copies, ", ".join(one.holders), ", ".join(one.silent))
+    return table

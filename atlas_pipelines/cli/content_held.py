@@ -1,0 +1,95 @@
+"""`atlas content ls | pin | unpin`: what is here, and what stays."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from atlas.content.cid import parse_cid
+from atlas.content.collect import local_folder, peek
+from atlas.content.local import LocalStore
+from atlas.content.store import KeptStore
+from atlas.errors import ContentError, ContentNotFound
+from atlas.home import AtlasHome
+from atlas_pipelines.cli.content import Ipfs, Json, open_content
+from atlas_pipelines.cli.output import print_json, results_console
+from resources.content_survey import survey
+from resources.jobs import JobRegistry
+
+Cids = Annotated[list[str], typer.Argument(help="CIDs of contents.", metavar="CID...")]
+
+
+def ls(ipfs: Ipfs = None, json: Json = False) -> None:
+    """List the copies on this machine, the one used last first, and what each is to a job."""
+    home = AtlasHome.from_environment()
+    store = open_content(home, ipfs)
+    held = sorted(store.held(), key=lambda one: (-one.used_at, one.cid))
+    uses = _uses(store, home)
+    if json:
+        print_json([{**asdict(one), "is": uses(one.cid)} for one in held])
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("content", overflow="fold")
+    table.add_column("size", justify="right")
+    table.add_column("last used")
+    table.add_column("pinned")
+    table.add_column("is", overflow="fold")
+    for one in held:
+        pinned = "yes" if one.pinned else ""
+        table.add_row(one.cid, decimal(one.size), _minute(one.used_at), pinned, uses(one.cid))
+    results_console().print(table if held else "There is no content here yet.")
+
+
+def pin(cids: Cids, ipfs: Ipfs = None, json: Json = False) -> None:
+    """Keep contents whatever room is made; what is elsewhere is fetched first."""
+    store = open_content(AtlasHome.from_environment(), ipfs)
+    for cid in [parse_cid(cid) for cid in cids]:
+        store.pin(cid)
+    _told("pinned", cids, json)
+
+
+def unpin(cids: Cids, ipfs: Ipfs = None, json: Json = False) -> None:
+    """Let contents go when room is made and no job needs them."""
+    store = open_content(AtlasHome.from_environment(), ipfs)
+    for cid in [parse_cid(cid) for cid in cids]:
+        store.unpin(cid)
+    _told("unpinned", cids, json)
+
+
+def _uses(store: KeptStore, home: AtlasHome) -> Callable[[str], str]:
+    """What names a content, as far as the documents that are here tell; no chain is asked."""
+    folder = local_folder(store)
+    try:
+        return survey(_LookedAt(folder), partial(peek, folder), JobRegistry(home.jobs_database), None).uses
+    except ContentError as error:
+        notes = Console(stderr=True, highlight=False)
+        notes.print(f"What jobs name is not shown: {error}", soft_wrap=True, markup=False)
+        return lambda cid: ""
+
+
+class _LookedAt(LocalStore):
+    """Copies on this machine that do not count as used when they are read."""
+
+    def read(self, cid: str) -> bytes:
+        data = peek(self.root, cid)
+        if data is None:
+            raise ContentNotFound(f"{cid} is not in {self.root}, or its copy is damaged.")
+        return data
+
+
+def _told(done: str, cids: list[str], json: bool) -> None:
+    if json:
+        print_json({done: cids})
+        return
+    for cid in cids:
+        results_console().print(f"{done} {cid}", soft_wrap=True)
+
+
+def _minute(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")

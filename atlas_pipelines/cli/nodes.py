@@ -1,0 +1,76 @@
+"""`atlas nodes`: who works in the network, what they offer, and where they were found."""
+
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from atlas.content.places import open_kept_store
+from atlas.home import AtlasHome
+from atlas_pipelines.cli.network import Chain, using_network
+from atlas_pipelines.cli.output import print_json, results_console
+from chain_bridge.ledger import Ledger
+from resources.discovery import directory_of, discover, peers_of
+from resources.found_nodes import FoundNode
+
+COLUMNS = ("node", "address", "hardware", "price", "reputation", "status", "last seen", "found")
+
+
+def nodes(
+    chain: Chain = None,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+) -> None:
+    """List the network's nodes: from the DHT, then from the chain, then from the addresses in `content.peers`."""
+    home = AtlasHome.from_environment()
+    with using_network(home, chain=chain) as addresses, Ledger(addresses.network) as ledger:
+        content = addresses.content
+        store = open_kept_store(content, home.content)
+        found = discover(addresses.network, directory_of(content), peers_of(content), ledger, store, time.time)
+    if json:
+        print_json([facts(node) for node in found])
+    elif found:
+        results_console().print(table_of(found, time.time(), addresses.network.denom))
+    else:
+        results_console().print("No node was found.")
+
+
+def facts(node: FoundNode) -> dict[str, Any]:
+    """What is known of a node, for a program; prices are in micro-units, times in seconds since the epoch."""
+    record = node.record
+    return {
+        "node": node.node_id,
+        "address": node.address,
+        "hardware": node.hardware or None,
+        "price": node.price,
+        "reputation": node.reputation,
+        "status": node.status,
+        "last_seen": node.last_seen or None,
+        "found": node.source,
+        "peer_id": record.peer_id if record else None,
+        "addresses": record.addresses if record else [],
+    }
+
+
+def table_of(found: list[FoundNode], now: float, denomination: str) -> Table:
+    """One line a node; `now` is in seconds since the epoch."""
+    table = Table(box=None, pad_edge=False)
+    for column in COLUMNS:
+        numbers = column in ("node", "price", "reputation")
+        title = f"{column} {denomination}" if column == "price" else column
+        table.add_column(title, justify="right" if numbers else "left", overflow="fold")
+    for node in found:
+        price, reputation = (f"{value:,}" if value is not None else "-" for value in (node.price, node.reputation))
+        seen = ago(now - node.last_seen) if node.last_seen else "never"
+        table.add_row(
+            str(node.node_id), node.address, node.hardware or "-", price, reputation, node.status, seen, node.source
+        )
+    return table
+
+
+def ago(seconds: float) -> str:
+    """A length of time in its largest whole unit."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length:.0f} {unit} ago"
+    return f"{max(seconds, 0):.0f} s ago"

@@ -1,0 +1,204 @@
+"""What the content stores carry: put, fetch and verify in MB/s, beside `sha256sum` and `ipfs add` in the same run.
+
+`python benchmarks/content.py [--quick] [--json]` makes files of three shapes and measures, each in a process of its
+own, the store in a folder and, where `scripts/kubo build` was run, a store over one Kubo node. *put* takes files in,
+durably; *fetch* brings them into an empty store from where they are (the folder that is shared, the node); *verify*
+computes every CID again. Memory is the peak over what the process had before. Some minutes; speeds swing with the
+machine's load, so compare the columns of one run.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+REPOSITORY = Path(__file__).parent.parent
+sys.path.insert(0, str(REPOSITORY))
+
+from atlas.content.cached import CachedStore
+from atlas.content.fallback import FallbackStore
+from atlas.content.kubo_node import KuboNode
+from atlas.content.local import LocalStore
+from atlas.content.store import ContentStore
+
+TARGET_SHARE, TARGET_MEGABYTES = 0.7, 100
+
+
+@dataclass(frozen=True)
+class Shape:
+    """So many files of so many bytes."""
+
+    files: int
+    size: int
+
+    @property
+    def name(self) -> str:
+        """Such as `100 x 20 MB`."""
+        units = ((1 << 30, "GiB"), (10**6, "MB"), (1 << 10, "KiB"))
+        size, unit = next((self.size // size, unit) for size, unit in units if self.size % size == 0)
+        return f"{self.files:,} x {size} {unit}"
+
+    @property
+    def megabytes(self) -> float:
+        """Of 10^6 bytes, all files together."""
+        return self.files * self.size / 1e6
+
+
+SHAPES = [Shape(10_000, 1 << 10), Shape(100, 20 * 10**6), Shape(1, 1 << 30)]
+QUICK = [Shape(200, 1 << 10), Shape(4, 20 * 10**6)]
+
+
+def make_files(folder: Path, shape: Shape) -> list[Path]:
+    """Random files, written once and then in the page cache."""
+    folder.mkdir()
+    paths = [folder / f"{number:05d}" for number in range(shape.files)]
+    for path in paths:
+        with path.open("wb") as file:
+            for start in range(0, shape.size, 1 << 24):
+                file.write(os.urandom(min(1 << 24, shape.size - start)))
+    return paths
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def peak() -> float:
+    """The most memory that this process ever had, in megabytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+def measure_store(paths: Sequence[Path], folder: Path, node: str | None) -> dict[str, float]:
+    """Seconds of put, fetch and verify, and the peak of memory over the baseline."""
+    baseline = peak()
+    first, second = LocalStore(folder / "first"), LocalStore(folder / "second")
+    store: ContentStore = first if node is None else FallbackStore(first, [KuboNode(node)], [], 1)
+    reader = CachedStore(second, first) if node is None else FallbackStore(second, [KuboNode(node)], [], 1)
+    cids: list[str] = []
+
+    def put() -> None:
+        if isinstance(store, FallbackStore) and len(paths) > 1000:
+            cids.extend(store.put_many(paths))
+        else:
+            cids.extend(store.put(path) for path in paths)
+
+    def fetch() -> None:
+        for cid in cids:
+            reader.fetch(cid)
+
+    def verify() -> None:
+        for cid in cids:
+            second.fetch(cid)
+
+    seconds = {"put": seconds_of(put), "fetch": seconds_of(fetch), "verify": seconds_of(verify)}
+    return {**seconds, "megabytes": peak() - baseline}
+
+
+def in_a_process(folder: Path, work: Path, node: str | None) -> dict[str, float]:
+    """`measure_store`, in a fresh process."""
+    command = [sys.executable, __file__, "--store", str(folder), str(work), *([node] if node else [])]
+    return dict(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
+
+
+def measure(shape: Shape, node: dict[str, Any] | None, binary: Path | None) -> dict[str, Any]:
+    """One shape: seconds by what did it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        paths = make_files(folder / "files", shape)
+        subprocess.run(["sync"], check=True)
+        names = b"\0".join(bytes(path) for path in paths)
+        sums = ["xargs", "-0", "sha256sum"]
+        found: dict[str, Any] = {
+            "sha256sum": min(
+                seconds_of(lambda: subprocess.run(sums, input=names, check=True, stdout=subprocess.DEVNULL))
+                for _ in range(3)
+            )
+        }
+        found["folder"] = in_a_process(folder / "files", folder / "folder", None)
+        if node is not None and binary is not None:
+            found["kubo"] = in_a_process(folder / "files", folder / "kubo", node["rpc"])
+            port = node["rpc"].rpartition(":")[2]
+            add = [str(binary), "--api", f"/ip4/127.0.0.1/tcp/{port}", "add", "-r", "-Q", "--cid-version=1"]
+            # The same bytes again would be found there already.
+            make_files(folder / "others", shape)
+            found["ipfs add"] = seconds_of(
+                lambda: subprocess.run([*add, "--progress=false", str(folder / "others")], check=True, stdout=2)
+            )
+        return found
+
+
+def rows_of(shape: Shape, found: dict[str, Any]) -> list[list[str]]:
+    """Lines of the table: who, MB/s of put, fetch and verify, put as a share of sha256sum, memory."""
+    plain = found["sha256sum"]
+
+    def speed(seconds: float) -> str:
+        return f"{shape.megabytes / seconds:,.0f}"
+
+    rows = [[shape.name, "sha256sum", "", "", speed(plain), "", ""]]
+    for store in ("folder", "kubo"):
+        if one := found.get(store):
+            speeds = [speed(one[what]) for what in ("put", "fetch", "verify")]
+            rows.append([shape.name, store, *speeds, f"{plain / one['put']:.0%}", f"{one['megabytes']:.0f}"])
+    if "ipfs add" in found:
+        rows.append([shape.name, "ipfs add", speed(found["ipfs add"]), "", "", f"{plain / found['ipfs add']:.0%}", ""])
+    return rows
+
+
+COLUMNS = ["files", "store", "put MB/s", "fetch MB/s", "verify MB/s", "put / sha256sum", "memory MB"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="few and small files, to see that everything works")
+    parser.add_argument("--json", action="store_true", help="print one JSON object: seconds and megabytes")
+    parser.add_argument("--store", nargs="+", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.store:
+        files, work, *node = arguments.store
+        paths = sorted(Path(files).iterdir())
+        print(json.dumps(measure_store(paths, Path(work), node[0] if node else None)))
+        return
+    binaries = sorted(REPOSITORY.glob(".tools/kubo-*/ipfs"))
+    kubo = REPOSITORY / "scripts" / "kubo"
+    results: dict[str, Any] = {}
+    table = Table(*COLUMNS)
+    with tempfile.TemporaryDirectory() as home:
+        environment = {**os.environ, "ATLAS_KUBO_HOME": f"{home}/kubo"}
+        node = None
+        if binaries:
+            started = subprocess.run([kubo, "start", "1"], env=environment, check=True, stdout=subprocess.PIPE)
+            node = json.loads(started.stdout)["nodes"][0]
+        try:
+            for shape in QUICK if arguments.quick else SHAPES:
+                results[shape.name] = measure(shape, node, binaries[-1] if binaries else None)
+                for row in rows_of(shape, results[shape.name]):
+                    table.add_row(*row)
+        finally:
+            if binaries:
+                subprocess.run([kubo, "stop"], env=environment, check=True)
+    if arguments.json:
+        print(json.dumps(results, indent=2))
+        return
+    Console().print(table)
+    large = [found["folder"] for name, found in results.items() if "KiB" not in name]
+    print(f"targets: put of large files at least {TARGET_SHARE:.0%} of sha256sum, memory under {TARGET_MEGABYTES} MB")
+    worst = max(one["megabytes"] for one in large)
+    shares = [found["sha256sum"] / found["folder"]["put"] for name, found in results.items() if "KiB" not in name]
+    print(f"found: {min(shares):.0%} at least, {worst:.0f} MB at most")
+
+
+if __name__ == "__main__":
+    main()
