@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from atlas.content.local import LocalStore
-from atlas.content.store import ContentStat, ContentStore
+from atlas.content.store import PINNED, ContentStat, ContentStore
 from atlas.errors import ContentNotFound, CorruptContent
 
 logger = logging.getLogger(__name__)
@@ -48,14 +48,14 @@ class CachedStore:
         """The size of `cid`, by whichever store holds it; raises `ContentNotFound`."""
         return self.local.stat(cid) if self.local.has(cid) else self.upstream.stat(cid)
 
-    def pin(self, cid: str) -> None:
+    def pin(self, cid: str, into: str = PINNED) -> None:
         """Keep a local copy of `cid`; what upstream keeps is for its owner to say."""
         self.fetch(cid)
-        self.local.pin(cid)
+        self.local.pin(cid, into)
 
-    def unpin(self, cid: str) -> None:
+    def unpin(self, cid: str, out_of: str | None = None) -> None:
         """Let the local copy of `cid` go when room is made."""
-        self.local.unpin(cid)
+        self.local.unpin(cid, out_of)
 
     def trim(self, keep_bytes: int) -> int:
         """Make room among the local copies, as `LocalStore.trim` does; upstream keeps what it has."""

@@ -13,7 +13,7 @@ from atlas.content.gateway import Gateway
 from atlas.content.health import Copies, Health, Place
 from atlas.content.kubo_node import KuboNode
 from atlas.content.local import LocalStore
-from atlas.content.store import ContentStat, HeldContent, Replicas
+from atlas.content.store import PINNED, ContentStat, HeldContent, Replicas
 from atlas.content.uploading import Uploads
 from atlas.errors import ContentError, ContentNotFound, CorruptContent
 
@@ -104,16 +104,15 @@ class FallbackStore:
             return self.local.stat(cid)
         return ContentStat(cid, content_bytes(cid, self._sources, self._health))
 
-    def pin(self, cid: str) -> None:
+    def pin(self, cid: str, into: str = PINNED) -> None:
         """Keep it here and on our nodes; raises as `fetch` does, and only warns when nodes are silent."""
         self.fetch(cid)
-        self.local.pin(cid)
+        self.local.pin(cid, into)
         self.replicate(cid)
 
-    def unpin(self, cid: str) -> None:
-        """Let it go here and on the nodes where this store made copies, whenever they make room."""
-        self.local.unpin(cid)
-        self._uploads.let_go([cid], self._nodes)
+    def unpin(self, cid: str, out_of: str | None = None) -> None:
+        """Let it go here when room is made. A job may need it still, so nodes keep our copies until `remove`."""
+        self.local.unpin(cid, out_of)
 
     def trim(self, keep_bytes: int) -> int:
         """Make room here as `LocalStore.trim` does; what went is let go on the first node, too."""

@@ -12,7 +12,8 @@ from atlas.content.local_errors import check_cid, reading, removing, writing
 from atlas.content.local_files import bytes_in, copy_path, freeze, identity, make_folder, move, remove_path, sync
 from atlas.content.local_lock import locked, remove_unlocked, sweep, workspace
 from atlas.content.local_names import changed_names, relative_to, write_names
-from atlas.content.store import ContentStat, HeldContent, Replicas
+from atlas.content.local_pins import PinSets
+from atlas.content.store import PINNED, ContentStat, HeldContent, Replicas
 from atlas.errors import ContentError, CorruptContent
 
 EVERY_CONTENT = "??/baf" + 56 * "?"
@@ -34,7 +35,7 @@ class LocalStore:
         self.root = root
         self._temporary = root / "tmp"
         self._partial = root / "partial"
-        self._pins = root / "pins"
+        self._pins = PinSets(root / "pins")
         self._lock = root / "lock"
         now = time.time()
         sweep(self._temporary, unused_since=now)
@@ -113,20 +114,18 @@ class LocalStore:
         with reading(cid, self.root):
             return ContentStat(cid, bytes_in(self._path(cid)))
 
-    def pin(self, cid: str) -> None:
+    def pin(self, cid: str, into: str = PINNED) -> None:
         """Keep `cid` whatever `trim` and `remove` are asked to remove; raises `ContentNotFound`."""
         path = self._path(cid)
         with reading(cid, self.root):
             path.stat()
             with locked(self._lock, exclusive=False):
                 path.stat()
-                self._pins.mkdir(exist_ok=True)
-                (self._pins / cid).touch()
-        sync(self._pins)
+                self._pins.add(cid, into)
 
-    def unpin(self, cid: str) -> None:
-        """Let `trim` and `remove` take `cid`; nothing happens if it was not pinned."""
-        (self._pins / parse_cid(cid)).unlink(missing_ok=True)
+    def unpin(self, cid: str, out_of: str | None = None) -> None:
+        """Let `trim` and `remove` take `cid` once no set has it; nothing happens if it was not pinned."""
+        self._pins.discard(cid, out_of)
 
     def trim(self, keep_bytes: int) -> int:
         """Remove what is not pinned, the longest unused first, until `keep_bytes` are left; returns bytes freed.
@@ -146,12 +145,13 @@ class LocalStore:
 
     def held(self) -> Iterator[HeldContent]:
         """Every content, by CID; its bytes are not checked."""
+        pins = self._pins.by_cid()
         for path in sorted(self.root.glob(EVERY_CONTENT), key=lambda path: path.name):
             try:
                 used_at, size = path.stat().st_mtime, bytes_in(path)
             except FileNotFoundError:  # removed meanwhile
                 continue
-            yield HeldContent(path.name, size, used_at, pinned=(self._pins / path.name).exists())
+            yield HeldContent(path.name, size, used_at, pins.get(path.name, ()))
 
     def remove(self, cid: str, unused_since: float) -> int:
         """Remove `cid` unless it is pinned or was used after `unused_since` (seconds since the epoch).
@@ -162,7 +162,7 @@ class LocalStore:
         if not path.exists():
             return 0
         with removing(self.root), locked(self._lock, exclusive=True):
-            if not path.exists() or (self._pins / cid).exists() or path.stat().st_mtime > unused_since:
+            if not path.exists() or self._pins.of(cid) or path.stat().st_mtime > unused_since:
                 return 0
             return self._discard(path)
 

@@ -10,6 +10,9 @@ from atlas.errors import ContentError, ContentNotFound, CorruptContent, SpecErro
 
 DocumentType = TypeVar("DocumentType", bound=Document)
 
+PINNED = "kept"
+"""The pin set of what somebody wants to keep and says no more about."""
+
 
 @dataclass(frozen=True)
 class ContentStat:
@@ -44,11 +47,11 @@ class ContentStore(Protocol):
     def stat(self, cid: str) -> ContentStat:
         """The size of `cid`; raises `ContentNotFound`."""
 
-    def pin(self, cid: str) -> None:
-        """Keep `cid` when room is made; raises `ContentNotFound`."""
+    def pin(self, cid: str, into: str = PINNED) -> None:
+        """Keep a copy of `cid` here while it is in this pin set; raises `ContentNotFound`."""
 
-    def unpin(self, cid: str) -> None:
-        """Let `cid` go when room is made."""
+    def unpin(self, cid: str, out_of: str | None = None) -> None:
+        """Take `cid` out of a pin set, or out of all of them; once it is in none, it may go when room is made."""
 
     def trim(self, keep_bytes: int) -> int:
         """Remove local copies that are not pinned, oldest first, until `keep_bytes` are left; returns bytes freed."""
@@ -62,7 +65,13 @@ class HeldContent:
     size: int
     used_at: float
     """Seconds since the epoch: when it was last put or handed out."""
-    pinned: bool
+    pins: tuple[str, ...] = ()
+    """The pin sets that it is in, sorted."""
+
+    @property
+    def pinned(self) -> bool:
+        """Whether it stays whatever is removed."""
+        return bool(self.pins)
 
 
 @dataclass(frozen=True)

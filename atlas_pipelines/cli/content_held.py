@@ -14,7 +14,7 @@ from rich.table import Table
 from atlas.content.cid import parse_cid
 from atlas.content.collect import local_folder, peek
 from atlas.content.local import LocalStore
-from atlas.content.store import KeptStore
+from atlas.content.store import PINNED, KeptStore
 from atlas.errors import ContentError, ContentNotFound
 from atlas.home import AtlasHome
 from atlas_pipelines.cli.content import Ipfs, Json, open_content
@@ -22,14 +22,20 @@ from atlas_pipelines.cli.output import print_json, results_console
 from resources.content_survey import survey
 from resources.jobs import JobRegistry
 
+Set = Annotated[str, typer.Option("--set", help="Name of the pin set, such as a release.")]
 Cids = Annotated[list[str], typer.Argument(help="CIDs of contents.", metavar="CID...")]
 
 
-def ls(ipfs: Ipfs = None, json: Json = False) -> None:
+def ls(
+    only: Annotated[str | None, typer.Option("--set", help="Only what is in this pin set.", show_default=False)] = None,
+    ipfs: Ipfs = None,
+    json: Json = False,
+) -> None:
     """List the copies on this machine, the one used last first, and what each is to a job."""
     home = AtlasHome.from_environment()
     store = open_content(home, ipfs)
-    held = sorted(store.held(), key=lambda one: (-one.used_at, one.cid))
+    listed = [one for one in store.held() if only is None or only in one.pins]
+    held = sorted(listed, key=lambda one: (-one.used_at, one.cid))
     uses = _uses(store, home)
     if json:
         print_json([{**asdict(one), "is": uses(one.cid)} for one in held])
@@ -38,27 +44,35 @@ def ls(ipfs: Ipfs = None, json: Json = False) -> None:
     table.add_column("content", overflow="fold")
     table.add_column("size", justify="right")
     table.add_column("last used")
-    table.add_column("pinned")
+    table.add_column("pin sets", overflow="fold")
     table.add_column("is", overflow="fold")
     for one in held:
-        pinned = "yes" if one.pinned else ""
-        table.add_row(one.cid, decimal(one.size), _minute(one.used_at), pinned, uses(one.cid))
-    results_console().print(table if held else "There is no content here yet.")
+        table.add_row(one.cid, decimal(one.size), _minute(one.used_at), ", ".join(one.pins), uses(one.cid))
+    results_console().print(
+        table if held else "There is no content here yet." if only is None else f"Nothing is in the pin set {only}."
+    )
 
 
-def pin(cids: Cids, ipfs: Ipfs = None, json: Json = False) -> None:
+def pin(cids: Cids, into: Set = PINNED, ipfs: Ipfs = None, json: Json = False) -> None:
     """Keep contents whatever room is made; what is elsewhere is fetched first."""
     store = open_content(AtlasHome.from_environment(), ipfs)
     for cid in [parse_cid(cid) for cid in cids]:
-        store.pin(cid)
+        store.pin(cid, into)
     _told("pinned", cids, json)
 
 
-def unpin(cids: Cids, ipfs: Ipfs = None, json: Json = False) -> None:
-    """Let contents go when room is made and no job needs them."""
+def unpin(
+    cids: Cids,
+    out_of: Annotated[
+        str | None, typer.Option("--set", help="Only out of this pin set.", show_default="all of them")
+    ] = None,
+    ipfs: Ipfs = None,
+    json: Json = False,
+) -> None:
+    """Let contents that no job needs go when room is made."""
     store = open_content(AtlasHome.from_environment(), ipfs)
     for cid in [parse_cid(cid) for cid in cids]:
-        store.unpin(cid)
+        store.unpin(cid, out_of)
     _told("unpinned", cids, json)
 
 

@@ -75,12 +75,24 @@ def test_what_is_not_pinned_can_be_told_from_what_is(atlas):
     first, second = atlas.store.put(b"first"), atlas.store.put(b"second")
     assert json.loads(atlas("pin", first, "--json").stdout) == {"pinned": [first]}
     held = {one["cid"]: one for one in json.loads(atlas("ls", "--json").stdout)}
-    assert {cid: (one["size"], one["pinned"]) for cid, one in held.items()} == {first: (5, True), second: (6, False)}
+    assert {cid: (one["size"], one["pins"]) for cid, one in held.items()} == {first: (5, ["kept"]), second: (6, [])}
     line = next(line for line in atlas("ls").stdout.splitlines() if first[:20] in line)
     assert "5 bytes" in line
-    assert line.split()[-1] == "yes"
+    assert line.split()[-1] == "kept"
     atlas("unpin", first, second)
     assert not any(one.pinned for one in atlas.store.held())
+
+
+def test_a_content_stays_while_any_pin_set_has_it(atlas):
+    release, other = atlas.store.put(b"release"), atlas.store.put(b"other")
+    atlas("pin", release, other)
+    atlas("pin", release, "--set", "2026-11")
+    listed = json.loads(atlas("ls", "--set", "2026-11", "--json").stdout)
+    assert [(one["cid"], one["pins"]) for one in listed] == [(release, ["2026-11", "kept"])]
+    atlas("unpin", release, other, "--set", "kept")
+    assert {one.cid: one.pins for one in atlas.store.held()} == {release: ("2026-11",), other: ()}
+    atlas.store.trim(0)
+    assert [one.cid for one in atlas.store.held()] == [release]
 
 
 def test_what_a_job_names_is_told_and_is_not_used_by_that(atlas):

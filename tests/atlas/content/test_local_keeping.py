@@ -8,10 +8,13 @@ import threading
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from local_stores import age, contents, temporaries
 
 from atlas.content.cid import cid_of_bytes, cid_of_path
 from atlas.content.local import PARTIAL_SECONDS, LocalStore
+from atlas.content.local_pins import PinSets
 from atlas.content.store import HeldContent, Replicas
 from atlas.errors import ContentError, ContentNotFound, CorruptContent
 
@@ -57,7 +60,7 @@ def test_held_tells_what_is_there_and_when_it_was_used(store, folder):
     times = {cid: age(store.fetch(cid), 1000 + number) for number, cid in enumerate(cids)}
     store.pin(cids[1])
     assert list(store.held()) == [
-        HeldContent(cid, store.stat(cid).size, times[cid], pinned=cid == cids[1]) for cid in cids
+        HeldContent(cid, store.stat(cid).size, times[cid], pins=("kept",) if cid == cids[1] else ()) for cid in cids
     ]
 
 
@@ -203,3 +206,34 @@ def test_the_one_copy_is_here_or_it_is_not(store):
     assert store.replicas(cid) == Replicas(cid, 1, [str(store.root)], [])
     assert store.replicas(cid).enough
     assert not store.replicas(cid_of_bytes(b"other")).enough
+
+
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.sampled_from(["release", "audit", "kept"]), st.integers(0, 2)),
+        max_size=12,
+    )
+)
+def test_pin_sets_are_sets(tmp_path_factory, steps):
+    pins, expected = PinSets(tmp_path_factory.mktemp("store") / "pins"), {}
+    cids = [cid_of_bytes(bytes([number])) for number in range(3)]
+    for add, name, number in steps:
+        if add:
+            pins.add(cids[number], name)
+            expected.setdefault(cids[number], set()).add(name)
+        else:
+            pins.discard(cids[number], name)
+            expected.get(cids[number], set()).discard(name)
+    assert pins.by_cid() == {cid: tuple(sorted(names)) for cid, names in expected.items() if names}
+    assert all(pins.of(cid) == tuple(sorted(expected.get(cid, ()))) for cid in cids)
+    for cid in cids:
+        pins.discard(cid)
+    assert pins.by_cid() == {}
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "UPPER", "a" * 49, "-a"])
+def test_the_name_of_a_pin_set_is_no_path(tmp_path, name):
+    store = LocalStore(tmp_path)
+    cid = store.put(b"content")
+    with pytest.raises(ContentError, match="no name of a pin set"):
+        store.pin(cid, name)
