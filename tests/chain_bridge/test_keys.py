@@ -1,5 +1,6 @@
-import multiprocessing
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cosmpy.aerial.wallet import LocalWallet
@@ -29,9 +30,15 @@ def test_two_new_keys_differ(tmp_path):
     assert _address(tmp_path / "a") != _address(tmp_path / "b")
 
 
-def test_processes_that_race_get_one_key(tmp_path):
-    with multiprocessing.get_context("fork").Pool(8) as pool:
-        addresses = pool.map(_address, [tmp_path / "race" / "node.key"] * 16)
+def test_whoever_races_gets_the_same_key(tmp_path):
+    start = threading.Barrier(8)
+
+    def race(number):
+        start.wait()
+        return _address(tmp_path / "race" / "node.key")
+
+    with ThreadPoolExecutor(8) as pool:
+        addresses = list(pool.map(race, range(16)))
     assert len(set(addresses)) == 1
     assert [item.name for item in (tmp_path / "race").iterdir()] == ["node.key"]
 

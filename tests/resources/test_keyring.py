@@ -1,8 +1,9 @@
 """Key rings: made once, readable by their owner alone, rotated and revoked without losing a key."""
 
 import json
-import multiprocessing
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -135,18 +136,20 @@ def test_a_damaged_ring_is_refused_and_its_keys_are_not_told(rings, path):
     assert secret not in repr(ring)
 
 
-def _ensure(root):
-    return KeyRings(AtlasHome(root)).ensure("ward").newest.id
+def test_whoever_races_makes_one_ring_and_loses_no_key(home, rings, path):
+    start = threading.Barrier(8)
 
+    def ensure(number):
+        start.wait()
+        return KeyRings(AtlasHome(home.root)).ensure("ward").newest.id
 
-def _rotate(root):
-    return KeyRings(AtlasHome(root)).rotate("ward").newest.id
+    def rotate(number):
+        start.wait()
+        return KeyRings(AtlasHome(home.root)).rotate("ward").newest.id
 
-
-def test_processes_that_race_make_one_ring_and_lose_no_key(home, rings, path):
-    with multiprocessing.get_context("fork").Pool(8) as pool:
-        assert len(set(pool.map(_ensure, [home.root] * 16))) == 1
-        rotated = pool.map(_rotate, [home.root] * 16)
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(ensure, range(16)))) == 1
+        rotated = list(pool.map(rotate, range(16)))
     assert {version.id for version in rings.get("ward").versions} > set(rotated)
     assert len(rings.get("ward").versions) == 17
     assert sorted(item.name for item in path.parent.iterdir()) == [".lock", "ward.json"]
