@@ -1,12 +1,15 @@
 """Documents: frozen pydantic models whose canonical JSON names them by CID, and the values that they hold."""
 
-from typing import Self
+from typing import Annotated, Self
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from atlas.content.cid import cid_of_bytes
 from atlas.errors import SpecError
+
+Positive = Annotated[int, Field(gt=0, lt=2**53)]
+"""Canonical JSON holds no larger integer."""
 
 
 def describe_validation(error: ValidationError) -> str:

@@ -4,10 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from atlas.documents import Document, Value
+from atlas.documents import Document, Positive, Value
 
 Cid = Annotated[str, Field(pattern=r"^b[a-z2-7]{20,}$", description="a CIDv1 in base32")]
-Positive = Annotated[int, Field(gt=0)]
 DataForm = Literal["rows", "sealed", "node-local"]
 """What the CID of a shard names: its rows, its rows encrypted, or its node's commitment to rows that stay there."""
 

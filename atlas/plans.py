@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from atlas.documents import Document, Value
+from atlas.documents import Document, Positive, Value
 from atlas.manifests import Cid
-from atlas.spec import Positive, TaskSpec
+from atlas.spec import TaskSpec
 
 
 class PlannedTask(Value):

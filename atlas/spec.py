@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import rfc8785
 import yaml
@@ -10,15 +10,14 @@ from pydantic import Field, ValidationError, model_validator
 
 from atlas.aggregation.settings import AggregationSpec
 from atlas.aggregation.strategies.registry import STRATEGIES
-from atlas.data.row_part import RowPart
-from atlas.documents import Document, Value, describe_validation
+from atlas.dataset_spec import DatasetSpec
+from atlas.documents import Document, Positive, Value, describe_validation
 from atlas.errors import SpecError
 from atlas.manifests import DataForm
 from atlas.models import known_model
 
 TaskType = Literal["sequence-classification", "causal-lm"]
 Scoring = Literal["auto", "leave-one-out", "alignment", "none"]
-Positive = Annotated[int, Field(gt=0, lt=2**53)]  # canonical JSON holds no larger integer
 
 
 class ModelSpec(Value):
@@ -27,66 +26,6 @@ class ModelSpec(Value):
     source: str = Field(description="package:minilm, package:smollm2, hub:ORG/NAME or path:FOLDER")
     revision: str | None = Field(default=None, description="a hub revision; null for the default branch")
     task: TaskType = Field(description="sequence-classification or causal-lm")
-
-
-class ShardRule(Value):
-    """How a dataset is cut: by a column's value, by a number of rows, or by a number of bytes (exactly one).
-
-    Data that stays on its nodes is cut by them: one shard a node, of at least so many `nodes`.
-    """
-
-    column: str | None = None
-    rows: Positive | None = None
-    bytes: Positive | None = None
-    nodes: Positive | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if sum(value is not None for value in (self.column, self.rows, self.bytes, self.nodes)) != 1:
-            raise ValueError("give exactly one of column, rows, bytes; or nodes, for a node-local source")
-        return self
-
-
-class DatasetSpec(Value):
-    """Where the rows come from, what they mean, and how they are cut into shards."""
-
-    source: str = Field(
-        description="package:vader-sentiment, hub:ORG/NAME[:SPLIT], a .csv/.jsonl/.parquet path, or node-local:NAME"
-    )
-    text_column: str = "text"
-    label_column: str | None = Field(default="label", description="null when there are no labels")
-    labels: list[str] = Field(default_factory=list, description="the closed set of labels, in class order")
-    shard_by: ShardRule
-    holdout_fraction: float = Field(default=0.1, gt=0, lt=1, description="share of rows kept for evaluation")
-    holdout_rows: Positive = Field(default=1000, description="most rows kept for evaluation")
-    holdout_source: str | None = Field(
-        default=None, description="for a node-local source: where the coordinator's own rows for evaluation come from"
-    )
-    holdout_keep: RowPart | None = Field(
-        default=None, description="only rows of holdout_source whose text falls into this part; null for all"
-    )
-    keyring: str | None = Field(
-        default=None,
-        pattern=r"^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$",
-        description="the coordinator's key ring that shards are sealed with; null: nodes and stores may read them",
-    )
-
-    @property
-    def node_local(self) -> str | None:
-        """The name under which nodes offer the data, if it stays with them."""
-        kind, _, name = self.source.partition(":")
-        return name if kind == "node-local" else None
-
-    @model_validator(mode="after")
-    def _stays_or_travels(self) -> Self:
-        stays = self.node_local is not None
-        if stays != (self.shard_by.nodes is not None) or stays != (self.holdout_source is not None):
-            raise ValueError("a source node-local:NAME, and no other, needs shard_by.nodes and holdout_source")
-        if not stays and self.holdout_keep is not None:
-            raise ValueError("holdout_keep: only a node-local source has a holdout_source")
-        if stays and self.keyring is not None:
-            raise ValueError("keyring: the data of a node-local source never travels, so there is nothing to seal")
-        return self
 
 
 class LoraSpec(Value):

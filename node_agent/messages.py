@@ -4,7 +4,8 @@ from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from atlas.manifests import Cid, Positive, SavedCheckpoint
+from atlas.documents import Positive
+from atlas.manifests import Cid, SavedCheckpoint
 
 TaskState = Literal["pending", "in_progress", "completed", "failed", "paused"]
 ENDED: frozenset[TaskState] = frozenset({"completed", "failed", "paused"})

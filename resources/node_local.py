@@ -8,9 +8,10 @@ from typing import NamedTuple
 from atlas.content.store import ContentStore, DocumentType, get_document, put_document
 from atlas.data.local_data import LocalData
 from atlas.data.prepare import prepare_holdout
+from atlas.dataset_spec import DatasetSpec
 from atlas.errors import ContentError, DataError, SpecError
 from atlas.manifests import DatasetManifest, ShardManifest
-from atlas.spec import DatasetSpec, JobSpec
+from atlas.spec import JobSpec
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Node
 from node_agent.machine import NodeManifest

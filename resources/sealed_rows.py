@@ -6,9 +6,9 @@ from typing import IO
 from atlas.content.sealing import open_sealed, opened_frames, seal_file
 from atlas.content.store import ContentStore
 from atlas.data.prepare import Seal
+from atlas.dataset_spec import DatasetSpec
 from atlas.home import AtlasHome
 from atlas.manifests import ShardManifest
-from atlas.spec import DatasetSpec
 from resources.keyring import KeyRings
 
 

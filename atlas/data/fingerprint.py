@@ -11,8 +11,8 @@ from atlas.content.cid import cid_of_file
 from atlas.data.sources import vader
 from atlas.data.sources.hub import NAME
 from atlas.data.sources.read import FILES, PACKAGES
+from atlas.dataset_spec import DatasetSpec
 from atlas.errors import DataError
-from atlas.spec import DatasetSpec
 
 PACKAGE_VERSIONS = {"vader-sentiment": f"sha256:{vader.SHA256}"}
 SETTLED_SECONDS = 2.0

@@ -10,10 +10,10 @@ from pydantic import Field, StrictInt, StrictStr, field_validator
 from atlas.data.row_part import RowPart
 from atlas.data.rows import EncodedRow, encode_row
 from atlas.data.sources.read import read_source
+from atlas.dataset_spec import DatasetSpec, ShardRule
 from atlas.documents import Document, Value
 from atlas.errors import DataError
 from atlas.manifests import Cid
-from atlas.spec import DatasetSpec, ShardRule
 from atlas.verification.merkle import merkle_root
 
 DataName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$")]

@@ -14,9 +14,9 @@ from atlas.data.rows import encode_row
 from atlas.data.shards import Shard, cut_shards
 from atlas.data.sources.read import read_source
 from atlas.data.spool import RowSpool
+from atlas.dataset_spec import DatasetSpec
 from atlas.errors import DataError
 from atlas.manifests import DatasetManifest, ShardManifest
-from atlas.spec import DatasetSpec
 
 ROWS_PER_REPORT = 1000
 REFERENCE_DRAW = 2**31

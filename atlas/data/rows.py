@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from atlas.dataset_spec import DatasetSpec
 from atlas.errors import DataError
-from atlas.spec import DatasetSpec
 
 
 class EncodedRow(NamedTuple):

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from atlas.dataset_spec import ShardRule
 from atlas.errors import DataError
-from atlas.spec import ShardRule
 
 MOST_SHARDS = 10_000
 

@@ -15,9 +15,9 @@ from atlas.content.local import LocalStore
 from atlas.content.places import IpfsPlaces
 from atlas.content.store import get_document
 from atlas.data.fingerprint import source_fingerprint
+from atlas.dataset_spec import DatasetSpec
 from atlas.home import AtlasHome
 from atlas.manifests import Checkpoint, DatasetManifest
-from atlas.spec import DatasetSpec
 from chain_bridge.network import Network
 from resources.content import ContentResource
 from resources.fleet import FleetResource

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from atlas.content.sealing import DatasetKey, file_key, read_header
+from atlas.dataset_spec import DatasetSpec, ShardRule
 from atlas.home import AtlasHome
 from atlas.signing import KeySigner
-from atlas.spec import DatasetSpec, ShardRule
 from resources.keyring import KeyRingError, KeyRings
 from resources.sealed_rows import sealer_for
 

@@ -11,9 +11,10 @@ from atlas.aggregation.aggregate import aggregate_round
 from atlas.content.cid import cid_of_bytes
 from atlas.content.store import get_document, put_document
 from atlas.data.local_data import LocalData, commit_rows
+from atlas.dataset_spec import DatasetSpec
 from atlas.errors import DataError, VerificationError
 from atlas.manifests import DatasetManifest, ShardManifest
-from atlas.spec import DatasetSpec, TrainingSpec
+from atlas.spec import TrainingSpec
 from atlas.verification.checkpoint import verify_checkpoint
 from node_agent.machine import NodeManifest
 from resources.jobs import JobRegistry

@@ -11,8 +11,8 @@ from atlas.content.cid import cid_of_bytes
 from atlas.data import fingerprint
 from atlas.data.fingerprint import PACKAGE_VERSIONS, short_version, source_fingerprint
 from atlas.data.sources.read import PACKAGES
+from atlas.dataset_spec import DatasetSpec
 from atlas.errors import DataError
-from atlas.spec import DatasetSpec
 
 ROWS = b"text,label\nfine,yes\n"
 

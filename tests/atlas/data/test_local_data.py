@@ -12,8 +12,8 @@ from atlas.content.store import get_document, put_document
 from atlas.data.local_data import LocalData, LocalSource, commit_rows, read_local_rows
 from atlas.data.prepare import prepare_holdout
 from atlas.data.row_part import RowPart
+from atlas.dataset_spec import DatasetSpec
 from atlas.errors import DataError
-from atlas.spec import DatasetSpec
 from atlas.verification.merkle import merkle_proof, root_from_proof
 
 SALT = bytes(range(32))

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from atlas.content.local import LocalStore
 from atlas.content.store import get_document
 from atlas.data.prepare import prepare_dataset
+from atlas.dataset_spec import DatasetSpec, ShardRule
 from atlas.errors import ContentError, DataError
 from atlas.manifests import DatasetManifest
-from atlas.spec import DatasetSpec, ShardRule
 
 SEED = 17
 

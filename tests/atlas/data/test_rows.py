@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.data.rows import encode_row
+from atlas.dataset_spec import DatasetSpec, ShardRule
 from atlas.errors import DataError
-from atlas.spec import DatasetSpec, ShardRule
 
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 

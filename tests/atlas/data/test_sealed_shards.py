@@ -7,8 +7,8 @@ import pytest
 from atlas.content.sealing import DatasetKey, file_key, open_sealed, read_header, seal_file
 from atlas.content.store import get_document
 from atlas.data.prepare import prepare_dataset
+from atlas.dataset_spec import DatasetSpec, ShardRule
 from atlas.manifests import DatasetManifest
-from atlas.spec import DatasetSpec, ShardRule
 
 KEY = DatasetKey(b"\x01" * 32)
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.data.shards import MOST_SHARDS, cut_shards
+from atlas.dataset_spec import ShardRule
 from atlas.errors import DataError
-from atlas.spec import ShardRule
 
 
 @given(rows=st.integers(1, 200), most=st.integers(1, 50))
