@@ -25,6 +25,7 @@ SHARED = ("kubo", "wasmd")
 """Marks of tests that share one real component, which only one worker starts."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin that reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests that share a component, or else a file and so its fixtures, on one worker."""
     for item in items:
