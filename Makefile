@@ -3,8 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3
 VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
 MODEL ?= minilm
-# Tests of one file stay together; see tests/conftest.py.
-WORKERS ?= --numprocesses 2 --dist loadgroup
+# Tests of one file stay together, and so do their fixtures.
+WORKERS ?= --numprocesses 2 --dist loadfile
 # A causal step costs five times as much on a CPU; this keeps its demo to some minutes, too.
 DEMO_smollm2 = --set training.steps=10 --set training.batch_size=8 --set training.max_length=48 --set dataset.holdout_rows=200
 export ATLAS_HOME ?= $(CURDIR)/.atlas

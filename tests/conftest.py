@@ -21,17 +21,6 @@ REPOSITORY = Path(__file__).parent.parent
 settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-speed")
 
-SHARED = ("kubo", "wasmd")
-"""Marks of tests that share one real component, which only one worker starts."""
-
-
-@pytest.hookimpl(tryfirst=True)  # before the plugin that reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share a component, or else a file and so its fixtures, on one worker."""
-    for item in items:
-        group = next((mark for mark in SHARED if item.get_closest_marker(mark)), str(item.path))
-        item.add_marker(pytest.mark.xdist_group(group))
-
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory) -> Path:

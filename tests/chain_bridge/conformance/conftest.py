@@ -86,7 +86,7 @@ def alone(embedded_sides):
         yield side, keys
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # a chain works all the time, so none outlives the tests that need it
 def pair(localnets, embedded_sides):
     """A wasmd chain, an embedded one with the same history, and their keys."""
     with localnets() as chain:
