@@ -8,6 +8,7 @@ machine's load, so compare the columns of one run.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import resource
@@ -27,7 +28,7 @@ REPOSITORY = Path(__file__).parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
 from atlas.content.cached import CachedStore
-from atlas.content.fallback import FallbackStore
+from atlas.content.kubo import KuboStore
 from atlas.content.kubo_node import KuboNode
 from atlas.content.local import LocalStore
 from atlas.content.store import ContentStore
@@ -76,6 +77,13 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
+def hash_files(paths: Sequence[Path]) -> None:
+    """SHA-256 of each file by hashlib, and nothing else."""
+    for path in paths:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, "sha256")
+
+
 def peak() -> float:
     """The most memory that this process ever had, in megabytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
@@ -85,12 +93,12 @@ def measure_store(paths: Sequence[Path], folder: Path, node: str | None) -> dict
     """Seconds of put, fetch and verify, and the peak of memory over the baseline."""
     baseline = peak()
     first, second = LocalStore(folder / "first"), LocalStore(folder / "second")
-    store: ContentStore = first if node is None else FallbackStore(first, [KuboNode(node)], [], 1)
-    reader = CachedStore(second, first) if node is None else FallbackStore(second, [KuboNode(node)], [], 1)
+    store: ContentStore = first if node is None else KuboStore(first, KuboNode(node))
+    reader = CachedStore(second, first) if node is None else KuboStore(second, KuboNode(node))
     cids: list[str] = []
 
     def put() -> None:
-        if isinstance(store, FallbackStore) and len(paths) > 1000:
+        if isinstance(store, KuboStore) and len(paths) > 1000:
             cids.extend(store.put_many(paths))
         else:
             cids.extend(store.put(path) for path in paths)
@@ -125,7 +133,8 @@ def measure(shape: Shape, node: dict[str, Any] | None, binary: Path | None) -> d
             "sha256sum": min(
                 seconds_of(lambda: subprocess.run(sums, input=names, check=True, stdout=subprocess.DEVNULL))
                 for _ in range(3)
-            )
+            ),
+            "hashlib": min(seconds_of(lambda: hash_files(paths)) for _ in range(3)),
         }
         found["folder"] = in_a_process(folder / "files", folder / "folder", None)
         if node is not None and binary is not None:
@@ -135,19 +144,22 @@ def measure(shape: Shape, node: dict[str, Any] | None, binary: Path | None) -> d
             # The same bytes again would be found there already.
             make_files(folder / "others", shape)
             found["ipfs add"] = seconds_of(
-                lambda: subprocess.run([*add, "--progress=false", str(folder / "others")], check=True, stdout=2)
+                lambda: subprocess.run(
+                    [*add, "--progress=false", str(folder / "others")], check=True, stdout=subprocess.DEVNULL
+                )
             )
         return found
 
 
 def rows_of(shape: Shape, found: dict[str, Any]) -> list[list[str]]:
     """Lines of the table: who, MB/s of put, fetch and verify, put as a share of sha256sum, memory."""
-    plain = found["sha256sum"]
+    plain = found["hashlib"]
 
     def speed(seconds: float) -> str:
-        return f"{shape.megabytes / seconds:,.0f}"
+        rate = shape.megabytes / seconds
+        return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
 
-    rows = [[shape.name, "sha256sum", "", "", speed(plain), "", ""]]
+    rows = [[shape.name, name, "", "", speed(found[name]), "", ""] for name in ("sha256sum", "hashlib")]
     for store in ("folder", "kubo"):
         if one := found.get(store):
             speeds = [speed(one[what]) for what in ("put", "fetch", "verify")]
@@ -157,7 +169,7 @@ def rows_of(shape: Shape, found: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
-COLUMNS = ["files", "store", "put MB/s", "fetch MB/s", "verify MB/s", "put / sha256sum", "memory MB"]
+COLUMNS = ["files", "store", "put MB/s", "fetch MB/s", "verify MB/s", "put / hashlib", "memory MB"]
 
 
 def main() -> None:
@@ -192,12 +204,15 @@ def main() -> None:
     if arguments.json:
         print(json.dumps(results, indent=2))
         return
-    Console().print(table)
+    Console(width=120).print(table)
     large = [found["folder"] for name, found in results.items() if "KiB" not in name]
-    print(f"targets: put of large files at least {TARGET_SHARE:.0%} of sha256sum, memory under {TARGET_MEGABYTES} MB")
+    print(
+        f"targets: put of large files at least {TARGET_SHARE:.0%} of plain SHA-256, memory under {TARGET_MEGABYTES} MB"
+    )
     worst = max(one["megabytes"] for one in large)
-    shares = [found["sha256sum"] / found["folder"]["put"] for name, found in results.items() if "KiB" not in name]
-    print(f"found: {min(shares):.0%} at least, {worst:.0f} MB at most")
+    for plain in ("sha256sum", "hashlib"):
+        shares = [found[plain] / found["folder"]["put"] for name, found in results.items() if "KiB" not in name]
+        print(f"found: {', '.join(f'{share:.0%}' for share in shares)} of {plain}, {worst:.0f} MB at most")
 
 
 if __name__ == "__main__":
