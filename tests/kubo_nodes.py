@@ -46,7 +46,14 @@ class RunningNode:
         return runs(self.pid)
 
     def signal(self, number: int) -> None:
+        """Send a signal; after SIGSTOP, return when every thread has stopped: until then the node may answer."""
         os.kill(self.pid, number)
+        while number == signal.SIGSTOP and set(self._thread_states()) != {"T"}:
+            time.sleep(0.01)
+
+    def _thread_states(self) -> Iterator[str]:
+        for status in Path(f"/proc/{self.pid}/task").glob("*/stat"):
+            yield status.read_text().rpartition(")")[2].split()[0]
 
     def kill(self) -> None:
         """End it as a power cut does, and wait until it is gone."""
