@@ -472,7 +472,8 @@ def test_kubo_a_node_that_is_killed_in_mid_transfer(kubo, local, health, tmp_pat
         finally:
             far.kill()
         assert path.read_bytes() == source.read_bytes()
-        assert watched.asked.total() <= 25 - 4, "what came before the kill is not asked for again"
+        # Four leaves travel at a time, so three of the seven asked for by then had come: the root and 21 leaves are left.
+        assert watched.asked.total() <= 22, "what came before the kill is not asked for again"
 
 
 class Watched:
