@@ -472,7 +472,7 @@ def test_kubo_a_node_that_is_killed_in_mid_transfer(kubo, local, health, tmp_pat
         finally:
             far.kill()
         assert path.read_bytes() == source.read_bytes()
-        # Four leaves travel at a time, so three of the seven asked for by then had come: the root and 21 leaves are left.
+        # Four leaves travel at a time, so of seven that were asked for three had come: the root and 21 leaves are left.
         assert watched.asked.total() <= 22, "what came before the kill is not asked for again"
 
 
