@@ -1,7 +1,6 @@
 """A key on disk: 24 words (BIP-39) in a file that only its owner can read."""
 
 import os
-import secrets
 import stat
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from cosmpy.aerial.wallet import LocalWallet
 from cosmpy.mnemonic import entropy_to_mnemonic, generate_mnemonic
 from cosmpy.mnemonic.words import ENGLISH_MNEMONIC_WORDS_LIST
 
+from atlas.private_file import create_private_file
 from atlas.signing import KeySigner
 from chain_bridge.errors import KeyFileError
 
@@ -54,29 +54,8 @@ def load_or_create_key(path: Path, prefix: str) -> Key:
     its folder written, by anybody else, and when the words are not a mnemonic.
     """
     if not path.exists():
-        _create(path)
+        create_private_file(path, f"{generate_mnemonic(256)}\n".encode("ascii"))
     return Key(_read(path), prefix)
-
-
-def _create(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(generate_mnemonic(256) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        pass  # another process was first: its key is the one
-    finally:
-        temporary.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _read(path: Path) -> str:

@@ -1,11 +1,10 @@
 """The node's salt: without it, nobody can look a guessed row up in what the node commits to."""
 
-import os
 import secrets
 import stat
-from contextlib import suppress
 from pathlib import Path
 
+from atlas.private_file import create_private_file
 from node_agent.errors import NodeError
 
 SALT_BYTES = 32
@@ -19,7 +18,7 @@ def load_or_create_salt(path: Path) -> bytes:
     it is not a salt.
     """
     if not path.exists():
-        _create(path)
+        create_private_file(path, secrets.token_bytes(SALT_BYTES))
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & _OTHERS:
         raise NodeError(
@@ -33,23 +32,3 @@ def load_or_create_salt(path: Path) -> bytes:
             "the node's data is then registered anew."
         )
     return salt
-
-
-def _create(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(SALT_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):  # another process was first: its salt is the one
-            path.hardlink_to(temporary)
-    finally:
-        temporary.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from atlas.content.sealing import KEY_BYTES, DatasetKey, file_key, read_header
 from atlas.home import AtlasHome
+from atlas.private_file import replace_private_file
 from resources.errors import CoordinatorError
 from resources.locks import exclusive
 
@@ -149,22 +150,7 @@ class KeyRings:
         return ring
 
     def _write(self, ring: KeyRing) -> None:
-        path = self._path(ring.name)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(ring.model_dump_json(indent=2) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        replace_private_file(self._path(ring.name), f"{ring.model_dump_json(indent=2)}\n".encode())
 
     def _alone(self) -> AbstractContextManager[None]:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
