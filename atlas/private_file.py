@@ -5,6 +5,8 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from atlas.content.local_files import sync
+
 
 def create_private_file(path: Path, data: bytes) -> None:
     """Write a new file (mode 600, new folders 700); of several who race, the first one's stays."""
@@ -14,7 +16,7 @@ def create_private_file(path: Path, data: bytes) -> None:
             path.hardlink_to(temporary)
     finally:
         temporary.unlink()
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def replace_private_file(path: Path, data: bytes) -> None:
@@ -24,7 +26,7 @@ def replace_private_file(path: Path, data: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def _written(path: Path, data: bytes) -> Path:
@@ -41,11 +43,3 @@ def _written(path: Path, data: bytes) -> Path:
         temporary.unlink()
         raise
     return temporary
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
