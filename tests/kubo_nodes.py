@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,12 +48,8 @@ class RunningNode:
     def signal(self, number: int) -> None:
         """Send a signal; after SIGSTOP, return when every thread has stopped: until then the node may answer."""
         os.kill(self.pid, number)
-        while number == signal.SIGSTOP and set(self._thread_states()) != {"T"}:
+        while number == signal.SIGSTOP and set(thread_states(self.pid)) != {"T"}:
             time.sleep(0.01)
-
-    def _thread_states(self) -> Iterator[str]:
-        for status in Path(f"/proc/{self.pid}/task").glob("*/stat"):
-            yield status.read_text().rpartition(")")[2].split()[0]
 
     def kill(self) -> None:
         """End it as a power cut does, and wait until it is gone."""
@@ -123,9 +119,12 @@ def kubo_nodes(home: Path, count: int) -> Iterator[KuboNodes]:
 
 
 def runs(pid: int) -> bool:
-    """Whether a process is there and not a zombie."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
-    return "\nState:\tZ" not in status
+    """Whether a thread of a process runs; its first one may end, a zombie then, before the others let go of files."""
+    return any(state not in "ZX" for state in thread_states(pid))
+
+
+def thread_states(pid: int) -> Iterator[str]:
+    """How each thread of a process is, a letter each as in proc(5); none of a process that is not there."""
+    for status in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            yield status.read_text().rpartition(")")[2].split()[0]

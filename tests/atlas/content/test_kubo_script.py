@@ -2,15 +2,18 @@
 
 import json
 import os
+import platform
+import re
 import signal
 import stat
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
-from kubo_nodes import SCRIPT, kubo_binary, kubo_nodes, run_script, runs
+from kubo_nodes import SCRIPT, kubo_binary, kubo_nodes, run_script, runs, thread_states
 
 from atlas.content.kubo_node import KuboNode
 from atlas.errors import ContentError
@@ -104,6 +107,35 @@ class TestBuilt:
             for section in ("AutoTLS", "AutoConf", "HTTPRetrieval"):
                 assert settings[section]["Enabled"] is False
             assert settings["Discovery"]["MDNS"]["Enabled"] is False
+
+
+# The first thread ends by system call 60 (exit), which ends no other.
+LEADER_ENDS = """
+import ctypes, threading
+threading.Thread(target=input).start()
+ctypes.CDLL(None).syscall(60, 0)
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the number of a system call")
+def test_a_process_runs_until_its_last_thread_has_ended():
+    process = subprocess.Popen([sys.executable, "-c", LEADER_ENDS], stdin=subprocess.PIPE)
+    while "Z" not in thread_states(process.pid):
+        time.sleep(0.01)
+    assert runs(process.pid)
+    assert alive_to_the_script(process.pid)
+    process.communicate(b"\n")
+    assert not runs(process.pid)
+    assert not alive_to_the_script(process.pid)
+
+
+def alive_to_the_script(pid: int) -> bool:
+    """What the function `alive` of scripts/kubo says, the same as that of scripts/localnet."""
+    (alive,) = {
+        re.search(r"^alive\(\) \{.*?^\}$", script.read_text(), re.MULTILINE | re.DOTALL)[0]
+        for script in (SCRIPT, SCRIPT.with_name("localnet"))
+    }
+    return subprocess.run(["bash", "-c", f"{alive}\nalive {pid}"]).returncode == 0
 
 
 @pytest.mark.kubo
