@@ -21,7 +21,10 @@ CheckUpdate = Callable[[TaskSpec, Receipt], Refusal | None]
 
 
 def receive_result(held: Held, report: TaskReport, store: ContentStore, check: CheckUpdate) -> CompletedTask | Refusal:
-    """The result that a report names, with its bytes in the store, or why it is refused."""
+    """The result that a report names, with its bytes in the store, or why it is refused.
+
+    What is accepted is kept as if it had been put here: the node that sent it may be gone when somebody verifies it.
+    """
     if report.receipt is None:
         return Refusal("receipt", "the node reports the task as completed, but names no receipt")
     try:
@@ -34,7 +37,11 @@ def receive_result(held: Held, report: TaskReport, store: ContentStore, check: C
     except (ContentError, SpecError, VerificationError) as error:
         return Refusal("receipt", str(error))
     refusal = refusal or check(held.task, receipt)
-    return refusal or CompletedTask(held.task, held.task_cid, held.node_id, signed, report.receipt)
+    if refusal:
+        return refusal
+    for cid in filter(None, (report.receipt, receipt.adapter)):
+        store.replicate(cid)
+    return CompletedTask(held.task, held.task_cid, held.node_id, signed, report.receipt)
 
 
 def _stale(receipt: Receipt, task: TaskSpec) -> Refusal:

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from atlas.content.local import LocalStore
-from atlas.content.store import PINNED, ContentStat, ContentStore
+from atlas.content.store import PINNED, ContentStat, ContentStore, Replicas
 from atlas.errors import ContentNotFound, CorruptContent
 
 logger = logging.getLogger(__name__)
@@ -52,6 +52,10 @@ class CachedStore:
         """Keep a local copy of `cid`; what upstream keeps is for its owner to say."""
         self.fetch(cid)
         self.local.pin(cid, into)
+
+    def replicate(self, cid: str) -> Replicas:
+        """Make the copies that upstream wants."""
+        return self.upstream.replicate(cid)
 
     def unpin(self, cid: str, out_of: str | None = None) -> None:
         """Let the local copy of `cid` go when room is made."""

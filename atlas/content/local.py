@@ -166,6 +166,12 @@ class LocalStore:
                 return 0
             return self._discard(path)
 
+    def replicate(self, cid: str) -> Replicas:
+        """Look where `cid` is: a folder has no further place; raises `ContentNotFound`."""
+        with reading(cid, self.root):
+            self._path(cid).stat()
+        return self.replicas(cid)
+
     def replicas(self, cid: str) -> Replicas:
         """This folder holds the one copy that is wanted, or none."""
         return Replicas(cid, wanted=1, holders=[str(self.root)] if self.has(cid) else [], silent=[])

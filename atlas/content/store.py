@@ -23,6 +23,23 @@ class ContentStat:
     """Bytes of the file itself."""
 
 
+@dataclass(frozen=True)
+class Replicas:
+    """Where whole copies of one content are known to be."""
+
+    cid: str
+    wanted: int
+    holders: list[str]
+    """Folders, and addresses of nodes, by name."""
+    silent: list[str]
+    """Places that did not answer."""
+
+    @property
+    def enough(self) -> bool:
+        """Whether as many copies are there as are wanted."""
+        return len(self.holders) >= self.wanted
+
+
 class ContentStore(Protocol):
     """Bytes named by their CID. Whatever a store hands out was checked against its CID on the way out.
 
@@ -50,6 +67,12 @@ class ContentStore(Protocol):
     def pin(self, cid: str, into: str = PINNED) -> None:
         """Keep a copy of `cid` here while it is in this pin set; raises `ContentNotFound`."""
 
+    def replicate(self, cid: str) -> Replicas:
+        """Make the copies that a put of `cid` would make, as far as places answer; where it is now.
+
+        Raises as `fetch` does when there is no copy here yet.
+        """
+
     def unpin(self, cid: str, out_of: str | None = None) -> None:
         """Take `cid` out of a pin set, or out of all of them; once it is in none, it may go when room is made."""
 
@@ -72,23 +95,6 @@ class HeldContent:
     def pinned(self) -> bool:
         """Whether it stays whatever is removed."""
         return bool(self.pins)
-
-
-@dataclass(frozen=True)
-class Replicas:
-    """Where whole copies of one content are known to be."""
-
-    cid: str
-    wanted: int
-    holders: list[str]
-    """Folders, and addresses of nodes, by name."""
-    silent: list[str]
-    """Places that did not answer."""
-
-    @property
-    def enough(self) -> bool:
-        """Whether as many copies are there as are wanted."""
-        return len(self.holders) >= self.wanted
 
 
 class KeptStore(ContentStore, Protocol):

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.table import Table
 
 from atlas.content.cid import cid_of_path, parse_cid
-from atlas.content.fallback import FallbackStore
 from atlas.content.local import LocalStore
 from atlas.content.store import KeptStore
 from atlas.content.store import Replicas as Copies
@@ -90,7 +89,7 @@ def _fault(store: LocalStore, cid: str) -> str | None:
 
 def _copies(store: KeptStore, cid: str, repair: bool, notes: Console) -> Copies:
     found = store.replicas(cid)
-    if found.enough or not repair or not isinstance(store, FallbackStore):
+    if found.enough or not repair:
         return found
     try:
         return store.replicate(cid)

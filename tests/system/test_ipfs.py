@@ -47,6 +47,9 @@ def test_a_job_over_three_nodes_ends_with_the_bytes_of_one_over_a_folder(workpla
             assert cid_of_bytes(node.client.block(task["receipt"])) == task["receipt"]
             assert node.client.holds(task["receipt"])
 
+    accepted = {task[made] for task in summary["tasks"] for made in ("receipt", "adapter")} - {None}
+    assert [cid for cid in accepted if not kubo.nodes[0].holds(cid)] == []
+
     held = [one.cid for one in LocalStore(place.home / "content").held()]
     assert set(held) >= {summary["checkpoint"], *(task["receipt"] for task in summary["tasks"])}
     assert [cid for cid in held if not any(node.holds(cid) for node in kubo.nodes)] == []

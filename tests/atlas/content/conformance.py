@@ -72,19 +72,25 @@ class StoreConformance:
     def test_what_nobody_holds_is_not_found(self, store):
         cid = cid_of_bytes(os.urandom(30))
         assert not store.has(cid)
-        for ask in (store.fetch, store.read, store.stat, store.pin):
+        for ask in (store.fetch, store.read, store.stat, store.pin, store.replicate):
             with pytest.raises(ContentNotFound, match=cid):
                 ask(cid)
 
     @pytest.mark.parametrize("text", ["", "hello", "../../../etc/passwd", "bafkrei", "-v"])
     def test_text_that_is_no_cid_is_refused_by_every_method(self, store, text):
-        for ask in (store.fetch, store.read, store.stat, store.pin, store.unpin, store.has):
+        for ask in (store.fetch, store.read, store.stat, store.pin, store.unpin, store.has, store.replicate):
             with pytest.raises(ContentError, match="is not a content identifier"):
                 ask(text)
 
     def test_a_source_that_is_not_there_is_an_error(self, store, tmp_path):
         with pytest.raises(ContentError, match="nowhere"):
             store.put(tmp_path / "nowhere")
+
+    def test_a_put_makes_all_copies_and_a_reader_may_make_its_own(self, store, other):
+        cid = store.put(os.urandom(40))
+        assert store.replicate(cid).enough
+        other.fetch(cid)
+        assert other.replicate(cid).enough
 
     def test_a_pin_outlives_a_trim_and_an_unpin_ends_it(self, store):
         data = os.urandom(40)
