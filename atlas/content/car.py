@@ -6,8 +6,7 @@ from typing import BinaryIO
 
 from atlas.content.cid import cid_bytes, cid_of_path, cid_text, is_cid
 from atlas.content.dag import LARGEST_BLOCK, Block, blocks_of, check_block
-from atlas.content.protobuf import LONGEST_VARINT
-from atlas.content.unixfs import varint
+from atlas.content.protobuf import LONGEST_VARINT, varint
 from atlas.errors import ContentError
 
 CID_BYTES = 36

@@ -5,16 +5,8 @@ import binascii
 from collections.abc import Iterable
 from pathlib import Path
 
-from atlas.content.unixfs import (
-    DAG_PB_PREFIX,
-    RAW_PREFIX,
-    Chunk,
-    Node,
-    chunks_of_file,
-    cut_bytes,
-    nodes_of_chunks,
-    nodes_of_path,
-)
+from atlas.content.dag_pb import DAG_PB_PREFIX, RAW_PREFIX, Chunk, Node
+from atlas.content.unixfs import chunks_of_file, cut_bytes, nodes_of_chunks, nodes_of_path
 from atlas.errors import ContentError
 
 
@@ -31,8 +23,8 @@ def cid_of_file(path: Path) -> str:
 def cid_of_folder(path: Path) -> str:
     """The CID of a folder with all that is in it, hidden files included.
 
-    Raises `ContentError` for what a UnixFS folder of one block cannot hold (links, devices, names that are not UTF-8,
-    too many entries), `OSError` when it cannot be read.
+    Raises `ContentError` for what a UnixFS folder cannot hold (links, devices, names that are not UTF-8), `OSError`
+    when it cannot be read.
     """
     if not path.is_dir():
         raise ContentError(f"{path} is not a folder. Give a folder, or take the CID of the file itself.")

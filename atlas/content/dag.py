@@ -1,19 +1,25 @@
 """Blocks of files and folders: written, checked and read one at a time."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple, NoReturn
 
 from atlas.content import unixfs
 from atlas.content.cid import cid_bytes, cid_text, is_cid, is_leaf
+from atlas.content.dag_pb import RAW_PREFIX, TreeLink
+from atlas.content.hamt import encode_shard, is_link_name, split_name
 from atlas.content.protobuf import MalformedMessage, fields_of
-from atlas.content.unixfs import TreeLink, encode_file, encode_folder, nodes_of_path
+from atlas.content.unixfs import encode_file, encode_folder, nodes_of_path
 from atlas.errors import ContentError, CorruptContent
 
 LARGEST_BLOCK = 2 << 20
 """Bytes; what Kubo exchanges at most."""
+
+
+Kind = Literal["file", "folder", "shard"]
+"""A shard is a part, or the root, of a folder that is a HAMT."""
 
 
 class Block(NamedTuple):
@@ -24,10 +30,11 @@ class Block(NamedTuple):
 
 
 class Link(NamedTuple):
-    """What a node says of a child; `name` is empty within a file."""
+    """What a node says of a child."""
 
     cid: str
     name: str
+    """Empty within a file; in a shard it begins with a place, see `hamt.split_name`."""
     tree_bytes: int
     """Bytes of all blocks below, by the parent's word."""
 
@@ -35,10 +42,10 @@ class Link(NamedTuple):
 class DagNode(NamedTuple):
     """A block as a part of a file or folder. A leaf has no links: its bytes are the file's."""
 
-    kind: Literal["file", "folder"]
+    kind: Kind
     links: list[Link]
     sizes: list[int]
-    """Bytes of the file under each link, by this node's word; empty for a folder."""
+    """Bytes of the file under each link, by this node's word; empty for a folder or shard."""
 
 
 def check_block(cid: str, data: bytes) -> None:
@@ -64,7 +71,7 @@ def parse_node(cid: str, data: bytes) -> DagNode:
     """Read a block that `check_block` found good.
 
     Raises `ContentError` that names what it is, if it is nothing that the profile `unixfs-v1-2025` writes for a file
-    or for a folder of one block: then the whole would have another CID here.
+    or folder: then the whole would have another CID here. Whether a shard is where it belongs, its block does not tell.
     """
     if len(data) > LARGEST_BLOCK:
         _refuse(cid, f"it has {len(data)} bytes, more than {LARGEST_BLOCK}")
@@ -76,9 +83,16 @@ def parse_node(cid: str, data: bytes) -> DagNode:
         node, links = _read(cid, data)
     except (MalformedMessage, UnicodeDecodeError) as error:
         _refuse(cid, f"it is no dag-pb node ({error})")
-    if (encode_folder(links) if node.kind == "folder" else encode_file(links)) != data:
+    if _ENCODE[node.kind](links) != data:
         _refuse(cid, "it is not written as the profile writes it")
     return node
+
+
+_ENCODE: dict[Kind, Callable[[list[TreeLink]], bytes]] = {
+    "file": encode_file,
+    "folder": encode_folder,
+    "shard": encode_shard,
+}
 
 
 def _read(cid: str, data: bytes) -> tuple[DagNode, list[TreeLink]]:
@@ -94,17 +108,17 @@ def _read(cid: str, data: bytes) -> tuple[DagNode, list[TreeLink]]:
             _refuse(cid, f"it gives {len(sizes)} sizes for {len(encoded_links)} links")
         if not 1 <= len(encoded_links) <= unixfs.LINKS_PER_NODE:
             _refuse(cid, f"a file node has {len(encoded_links)} links, expected 1 to {unixfs.LINKS_PER_NODE}")
-    elif len(data) > unixfs.FOLDER_NODE_BYTES:
+    elif kind == "folder" and len(data) > unixfs.FOLDER_NODE_BYTES:
         _refuse(cid, f"its folder node has {len(data)} bytes, more than {unixfs.FOLDER_NODE_BYTES}")
     tree_links = [
         _read_link(cid, link, size) for link, size in zip(encoded_links, sizes or [0] * len(encoded_links), strict=True)
     ]
-    (_check_folder if kind == "folder" else _check_file)(cid, tree_links)
+    _CHECK[kind](cid, tree_links)
     links = [Link(cid_text(link.cid), link.name, link.tree_bytes) for link in tree_links]
     return DagNode(kind, links, sizes), tree_links
 
 
-def _read_unixfs(cid: str, message: bytes) -> tuple[Literal["file", "folder"], list[int]]:
+def _read_unixfs(cid: str, message: bytes) -> tuple[Kind, list[int]]:
     """The kind of node and the sizes below it; whatever else it holds, the comparison with our own encoding finds."""
     kind, sizes, inline = None, [], False
     for number, value in fields_of(message):
@@ -114,22 +128,20 @@ def _read_unixfs(cid: str, message: bytes) -> tuple[Literal["file", "folder"], l
             inline = True
         elif number == 4 and isinstance(value, int):
             sizes.append(value)
-    if kind not in (1, 2):
+    if kind not in _KINDS:
         _refuse(cid, f"it is a UnixFS {_OTHER_KINDS.get(kind, 'node of unknown type')}")
-    if inline:
+    if inline and kind != 5:
         _refuse(cid, "it holds file bytes inline, not in raw leaves")
-    if kind == 2:
-        return "file", sizes
-    if sizes:
-        _refuse(cid, "its folder node gives sizes, as only file nodes do")
-    return "folder", []
+    if sizes and kind != 2:
+        _refuse(cid, f"its {_KINDS[kind]} node gives sizes, as only file nodes do")
+    return _KINDS[kind], sizes
 
 
+_KINDS: dict[object, Kind] = {1: "folder", 2: "file", 5: "shard"}
 _OTHER_KINDS: dict[object, str] = {
     0: "raw node in dag-pb, not a raw leaf",
     3: "metadata node",
     4: "symbolic link",
-    5: "HAMT: one part of a folder with very many entries",
 }
 
 
@@ -149,7 +161,7 @@ def _check_file(cid: str, links: list[TreeLink]) -> None:
     full = sizes[0]
     if any(size != full for size in sizes[:-1]) or not 0 < sizes[-1] <= full:
         _refuse(cid, "its children differ in size other than the last being shorter")
-    leaves = [link.cid[:4] == unixfs.RAW_PREFIX for link in links]
+    leaves = [link.cid[:4] == RAW_PREFIX for link in links]
     if any(leaf != leaves[0] for leaf in leaves):
         _refuse(cid, "it has leaves and inner nodes side by side")
     if any(link.name for link in links):
@@ -171,12 +183,37 @@ def _is_full(size: int, leaf: bool) -> bool:
 
 
 def _check_folder(cid: str, links: list[TreeLink]) -> None:
-    names = [link.name.encode() for link in links]
-    for name in names:
-        if name in (b"", b".", b"..") or b"/" in name or b"\0" in name or len(name) > 255:
-            _refuse(cid, f"{name!r} cannot be the name of a file")
-    if any(first >= second for first, second in pairwise(names)):
+    for link in links:
+        _check_name(cid, link.name)
+    if any(first.name.encode() >= second.name.encode() for first, second in pairwise(links)):
         _refuse(cid, "its names are not sorted, or one is there twice")
+
+
+def _check_shard(cid: str, links: list[TreeLink]) -> None:
+    """Entries and further shards at different places; no shard is there for fewer than two entries."""
+    for link in links:
+        if not is_link_name(link.name):
+            _refuse(cid, f"{link.name!r} does not begin with a place in a shard, 00 to FF")
+    found = [split_name(link.name) for link in links]
+    entries = [name for _, name in found if name]
+    for name in entries:
+        _check_name(cid, name)
+    if any(first >= second for (first, _), (second, _) in pairwise(found)):
+        _refuse(cid, "its places are not sorted, or one is there twice")
+    if len(links) == len(entries) < 2:
+        _refuse(cid, f"its shard has {len(entries)} entries, expected two at least")
+
+
+def _check_name(cid: str, name: str) -> None:
+    if name in ("", ".", "..") or "/" in name or "\0" in name or len(name.encode()) > 255:
+        _refuse(cid, f"{name!r} cannot be the name of a file")
+
+
+_CHECK: dict[Kind, Callable[[str, list[TreeLink]], None]] = {
+    "file": _check_file,
+    "folder": _check_folder,
+    "shard": _check_shard,
+}
 
 
 def _refuse(cid: str, why: str) -> NoReturn:

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from atlas.content.blocks import LIMITS, Blocks, FetchLimits, Source
 from atlas.content.cid import cid_of_bytes, is_leaf
@@ -17,22 +16,11 @@ from atlas.content.dag import DagNode, parse_node
 from atlas.content.health import Health
 from atlas.content.local import LocalStore
 from atlas.content.local_files import remove_path
-from atlas.content.unixfs import CHUNK_BYTES, DEEPEST_FOLDER
+from atlas.content.walking import Leaf, Walk
 from atlas.errors import ContentError, CorruptContent
 
 PARALLEL_LEAVES = 4
 LEAVES_AHEAD = 8
-DEEPEST_FILE = 6
-"""Levels of inner nodes: 1024**6 chunks of 1 MiB are more than anybody has."""
-
-
-class Leaf(NamedTuple):
-    """A chunk of a file, and where it goes."""
-
-    path: Path
-    offset: int
-    cid: str
-    size: int
 
 
 def fetch(cid: str, sources: Sequence[Source], local: LocalStore, health: Health, limits: FetchLimits = LIMITS) -> Path:
@@ -52,7 +40,7 @@ def fetch(cid: str, sources: Sequence[Source], local: LocalStore, health: Health
         with _held_alone(path, node, cid, local) as unfinished:
             if unfinished:
                 _check_room(cid, node, path)
-                _write(_Walk(cid, blocks, limits).leaves(node, path), blocks)
+                _write(Walk(cid, blocks, limits).leaves(node, path), blocks)
                 _hand_over(path, cid, local)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -69,77 +57,7 @@ def content_bytes(cid: str, sources: Sequence[Source], health: Health, limits: F
     blocks = Blocks(sources, health, limits)
     root = blocks.get(cid)
     node = parse_node(cid, root)
-    return len(root) if is_leaf(cid) else _Walk(cid, blocks, limits).measure(node)
-
-
-class _Walk:
-    """One walk over the inner nodes of a content, which ends where `limits` do."""
-
-    def __init__(self, cid: str, blocks: Blocks, limits: FetchLimits) -> None:
-        self._cid = cid
-        self._blocks = blocks
-        self._limits = limits
-        self._bytes = 0
-        self._entries = 0
-
-    def leaves(self, node: DagNode, path: Path) -> Iterator[Leaf]:
-        """The leaves in order; makes the folders on the way."""
-        for place, child in self._entries_of(node, path, 0):
-            if isinstance(child, Leaf):
-                yield child
-            elif child.kind == "folder":
-                place.mkdir(mode=0o700, exist_ok=True)
-            else:
-                yield from self._leaves_of_file(child, place, 0, 0)
-
-    def measure(self, node: DagNode) -> int:
-        """Bytes of all files."""
-        for _ in self._entries_of(node, Path(), 0):
-            pass
-        return self._bytes
-
-    def _entries_of(self, node: DagNode, path: Path, depth: int) -> Iterator[tuple[Path, DagNode | Leaf]]:
-        """Folders before what is in them, and files: either the root node of one or its only leaf."""
-        self._count(sum(node.sizes), entries=1)
-        yield path, node
-        if node.kind == "file":
-            return
-        if depth > DEEPEST_FOLDER:
-            raise ContentError(f"{self._cid} is refused: its folders are more than {DEEPEST_FOLDER} deep.")
-        for link in node.links:
-            place = path / link.name
-            if is_leaf(link.cid):
-                if link.tree_bytes > CHUNK_BYTES:
-                    raise ContentError(f"{self._cid} is refused: its leaf {link.name!r} has {link.tree_bytes} bytes.")
-                self._count(link.tree_bytes, entries=1)
-                yield place, Leaf(place, 0, link.cid, link.tree_bytes)
-            else:
-                yield from self._entries_of(self._node(link.cid), place, depth + 1)
-
-    def _leaves_of_file(self, node: DagNode, path: Path, offset: int, depth: int) -> Iterator[Leaf]:
-        if depth > DEEPEST_FILE:
-            raise ContentError(f"{self._cid} is refused: the tree of a file is more than {DEEPEST_FILE} nodes deep.")
-        for link, size in zip(node.links, node.sizes, strict=True):
-            if is_leaf(link.cid):
-                yield Leaf(path, offset, link.cid, size)
-            else:
-                child = self._node(link.cid)
-                if child.kind != "file" or sum(child.sizes) != size:
-                    raise ContentError(f"{self._cid} is refused: {link.cid} is no file of {size} bytes, as it says.")
-                yield from self._leaves_of_file(child, path, offset, depth + 1)
-            offset += size
-
-    def _node(self, cid: str) -> DagNode:
-        return parse_node(cid, self._blocks.get(cid))
-
-    def _count(self, size: int, entries: int) -> None:
-        self._bytes += size
-        self._entries += entries
-        if self._bytes > self._limits.most_bytes or self._entries > self._limits.most_entries:
-            raise ContentError(
-                f"{self._cid} is refused: it has more than {self._limits.most_bytes} bytes, or more than "
-                f"{self._limits.most_entries} files and folders."
-            )
+    return len(root) if is_leaf(cid) else Walk(cid, blocks, limits).measure(node)
 
 
 def _write(leaves: Iterator[Leaf], blocks: Blocks) -> None:
@@ -183,10 +101,10 @@ def _read_at(descriptor: int, offset: int, size: int) -> bytes:
 @contextmanager
 def _held_alone(path: Path, node: DagNode, cid: str, local: LocalStore) -> Iterator[bool]:
     """Keep other fetches of the same content waiting; False when one of them brought it here meanwhile."""
-    flags = os.O_DIRECTORY if node.kind == "folder" else os.O_CREAT
+    flags = os.O_CREAT if node.kind == "file" else os.O_DIRECTORY
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if node.kind == "folder":
+        if node.kind != "file":
             path.mkdir(mode=0o700, exist_ok=True)
         try:
             descriptor = os.open(path, flags | os.O_RDONLY | os.O_NOFOLLOW, 0o600)

@@ -1,4 +1,4 @@
-"""Just enough of protobuf's wire format to read dag-pb and UnixFS, and the varints that CAR files share with it.
+"""Just enough of protobuf's wire format for dag-pb and UnixFS, and the varints that CAR files share with it.
 
 https://protobuf.dev/programming-guides/encoding/
 """
@@ -11,6 +11,21 @@ LONGEST_VARINT = 9
 
 class MalformedMessage(ValueError):
     """Bytes that are no message of the fields that are read here."""
+
+
+def varint(number: int) -> bytes:
+    """Unsigned LEB128, as protobuf writes it."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def field(tag: int, value: bytes) -> bytes:
+    """A field of bytes; `tag` holds its number and wire type."""
+    return bytes([tag]) + varint(len(value)) + value
 
 
 def fields_of(message: bytes) -> Iterator[tuple[int, int | bytes]]:

@@ -71,7 +71,10 @@ class Uploads:
             if len(cids) == 1 and not is_leaf(cids[0]) and node.holds(cids[0]):
                 return True
             self._copies.note(cids, node.name)
-            found = [node.add(paths[0])] if len(cids) == 1 else node.import_car(car_chunks(paths))
+            if len(paths) == 1 and paths[0].is_file():
+                found = [node.add(paths[0])]
+            else:  # as it is: how large a folder may be before it is a HAMT, each node has settings for
+                found = node.import_car(car_chunks(paths))
         except ContentError as error:
             self._health.failed(node.name, error)
             return False

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from atlas.content.car import car_chunks, read_car
 from atlas.content.cid import cid_of_bytes, cid_of_path
 from atlas.content.dag import Block, blocks_of
-from atlas.content.unixfs import varint
+from atlas.content.protobuf import varint
 from atlas.errors import ContentError, CorruptContent
 
 MIB = 1 << 20

@@ -227,11 +227,12 @@ def folder_of_empty_files(path: Path, last: int) -> Path:
     return path
 
 
-def test_a_folder_is_whole_up_to_256_kib_and_refused_above_where_kubo_makes_a_hamt(tmp_path):
-    whole = "bafybeiefgjrukuo5ivbz66zugfgwqco7hsggwwosytv5srz5pppm4gjvui"
-    assert cid_of_folder(folder_of_empty_files(tmp_path / "most", 134)) == whole
-    with pytest.raises(ContentError, match=r"more has too many entries.* 262144 bytes.*several folders"):
-        cid_of_folder(folder_of_empty_files(tmp_path / "more", 135))
+def test_a_folder_is_one_block_up_to_256_kib_and_a_hamt_above(tmp_path):
+    """`ipfs add -r` of Kubo v0.42.0 with the profile unixfs-v1-2025."""
+    one_block = "bafybeiefgjrukuo5ivbz66zugfgwqco7hsggwwosytv5srz5pppm4gjvui"
+    assert cid_of_folder(folder_of_empty_files(tmp_path / "most", 134)) == one_block
+    hamt = "bafybeib37ryp6ksxzlfgp5eqg2l4yafdk6ew25doxad4btkhx4bqumkps4"
+    assert cid_of_folder(folder_of_empty_files(tmp_path / "more", 135)) == hamt
 
 
 def test_a_folder_is_not_named_by_when_or_in_what_order_it_was_written(folder, tmp_path):
@@ -293,11 +294,25 @@ def test_ipfs_add_prints_the_same_for_very_long_files(ipfs, tmp_path, size):
 
 @pytest.mark.kubo
 def test_ipfs_add_prints_the_same_for_folders(ipfs, folder, tmp_path):
-    for path in (folder, folder / "b", folder / "empty", folder_of_empty_files(tmp_path / "most", 134)):
+    for path in (folder, folder / "b", folder / "empty"):
         assert cid_of_path(path) == added(ipfs, path)
 
 
 @pytest.mark.kubo
-def test_kubo_makes_a_hamt_of_the_folder_that_we_refuse(ipfs, tmp_path):
-    cid = ipfs("add", "-rQ", folder_of_empty_files(tmp_path / "more", 135)).decode().strip()
-    assert b'"Data":{"/":{"bytes":"CAUS' in ipfs("dag", "get", cid), "UnixFS type 5 with a bitfield"
+@pytest.mark.parametrize(("last", "hamt"), [(133, False), (134, False), (135, True), (136, True)])
+def test_kubo_makes_a_hamt_of_the_same_folders(ipfs, tmp_path, last, hamt):
+    path = folder_of_empty_files(tmp_path / "folder", last)
+    cid = ipfs("add", "-rQ", path).decode().strip()
+    assert cid == cid_of_folder(path)
+    assert (b'"Data":{"/":{"bytes":"CAUS' in ipfs("dag", "get", cid)) == hamt, "UnixFS type 5 with a bitfield"
+
+
+@pytest.mark.kubo
+@pytest.mark.parametrize("last", [131, 132, 133, 134])
+def test_what_is_in_a_folder_may_make_the_folder_above_a_hamt(ipfs, tmp_path, last):
+    """The size of the last entry, which `ipfs add` fills when the folder is there already, takes two bytes more."""
+    path = folder_of_empty_files(tmp_path / "folder", last)
+    (path / ("z" * last)).unlink()
+    (path / ("z" * last)).mkdir()
+    (path / ("z" * last) / "large").write_bytes(bytes(300_000))
+    assert cid_of_folder(path) == added(ipfs, path)

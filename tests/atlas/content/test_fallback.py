@@ -14,7 +14,7 @@ from block_servers import BlockServer
 
 from atlas.content.car import read_car
 from atlas.content.cid import cid_of_bytes, cid_of_path
-from atlas.content.dag import blocks_of
+from atlas.content.dag import blocks_of, parse_node
 from atlas.content.fallback import FallbackStore
 from atlas.content.gateway import Gateway
 from atlas.content.health import DISTRUST_SECONDS, LONGEST_PAUSE_SECONDS, pause_seconds
@@ -54,7 +54,8 @@ class Node:
     def import_car(self, chunks) -> list[str]:
         self._ask("import_car")
         blocks = list(read_car(io.BytesIO(b"".join(chunks))))
-        return self._keep([[block] for block in blocks])
+        below = {link.cid for block in blocks for link in parse_node(*block).links}
+        return self._keep([[*blocks, block] for block in blocks if block.cid not in below])
 
     def block(self, cid: str, timeout_seconds: float | None = None) -> bytes:
         self._ask("block")

@@ -21,11 +21,12 @@ from kubo_nodes import kubo_nodes
 
 from atlas.content.blocks import FetchLimits
 from atlas.content.cid import cid_bytes, cid_of_bytes, cid_of_path, cid_text
+from atlas.content.dag_pb import DAG_PB_PREFIX, TreeLink
 from atlas.content.fetching import content_bytes, fetch
 from atlas.content.gateway import Gateway
 from atlas.content.health import DISTRUST_SECONDS, Health
 from atlas.content.local import LocalStore
-from atlas.content.unixfs import DAG_PB_PREFIX, TreeLink, encode_file, encode_folder
+from atlas.content.unixfs import encode_file, encode_folder
 from atlas.errors import ContentError, ContentNotFound, ContentUnreachable, CorruptContent
 
 MIB = 1 << 20
