@@ -17,6 +17,7 @@ from node_agent import subjects
 from node_agent.bus import Bus, Handler, Message
 from node_agent.messages import KeyRequest, PipesLine, TaskReport
 from resources.jobs import JobRegistry
+from resources.key_journal import KeyJournal
 from resources.key_release import KeyRelease
 from resources.keyring import KeyRings
 from resources.opening import OpenJob
@@ -56,7 +57,7 @@ class Dispatcher:
         home: AtlasHome | None = None,
     ) -> None:
         """`home` has the key rings of jobs with sealed data; None for `$ATLAS_HOME`."""
-        self._rings = KeyRings(home or AtlasHome.from_environment(), clock)
+        self._home = home or AtlasHome.from_environment()
         self._tools = Tools(ledger, bus, store, registry, clock, settings or DispatchSettings())
         self._drives: dict[str, RoundDrive] = {}
         self._releases: dict[str, KeyRelease] = {}
@@ -97,7 +98,11 @@ class Dispatcher:
     def _release(self, job: OpenJob, number: int) -> KeyRelease | None:
         """Who gives out the keys of a round's data; None where it is not sealed."""
         name = job.spec.dataset.keyring
-        return KeyRelease(job, number, self._tools.ledger, self._tools.store, self._rings, name) if name else None
+        if name is None:
+            return None
+        tools = self._tools
+        rings, journal = KeyRings(self._home), KeyJournal(self._home.jobs_database, tools.clock)
+        return KeyRelease(job, number, tools.ledger, tools.store, rings, name, journal)
 
     async def _listen(self, job: OpenJob) -> None:
         wanted: dict[str, Handler] = {

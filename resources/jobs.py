@@ -1,20 +1,16 @@
 """The coordinator's own record of its jobs: names, attempts handed out, results, newest training checkpoints, own work.
 
-SQLite in WAL mode; every method is one transaction, so two processes may share the file and either may die.
+Every method is one transaction.
 """
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 from atlas.errors import SpecError
 from atlas.manifests import Gate, SavedCheckpoint
-from atlas.write_ahead_log import use_write_ahead_log
+from resources.sqlite_file import create_tables, transaction
 
-BUSY_SECONDS = 30.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     name TEXT PRIMARY KEY, spec_cid TEXT NOT NULL, model_cid TEXT NOT NULL, dataset_cid TEXT NOT NULL,
@@ -78,25 +74,22 @@ class JobRegistry:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(self._connect()) as connection:
-            use_write_ahead_log(connection)
-            connection.executescript(SCHEMA)
+        create_tables(path, SCHEMA)
 
     def job(self, name: str) -> JobRow | None:
         """The job of this name, or None when none was opened."""
-        with self._transaction() as db:
+        with transaction(self._path) as db:
             row = db.execute("SELECT * FROM jobs WHERE name = ?", (name,)).fetchone()
         return JobRow(*row) if row else None
 
     def jobs(self) -> list[JobRow]:
         """Every job, by name."""
-        with self._transaction() as db:
+        with transaction(self._path) as db:
             return [JobRow(*row) for row in db.execute("SELECT * FROM jobs ORDER BY name")]
 
     def save_job(self, job: JobRow) -> None:
         """Record a job once; raises `SpecError` when its name stands for something else."""
-        with self._transaction() as db:
+        with transaction(self._path) as db:
             db.execute("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", astuple(job))
             found = JobRow(*db.execute("SELECT * FROM jobs WHERE name = ?", (job.name,)).fetchone())
         refuse_other_spec(found, job.spec_cid)
@@ -111,7 +104,7 @@ class JobRegistry:
         columns = ", ".join(("contract", "job_id", "round", *(field.name for field in fields(Attempt))))
         values = (*astuple(ref), *astuple(attempt))
         marks = ", ".join("?" * len(values))
-        with self._transaction() as db:
+        with transaction(self._path) as db:
             db.execute(f"INSERT INTO attempts ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING", values)  # noqa: S608 - names of our own fields
 
     def record_completed(self, ref: RoundRef, slot: int, attempt: int, receipt: str, result: str) -> None:
@@ -143,12 +136,12 @@ class JobRegistry:
             f"SELECT {columns} FROM attempts WHERE contract = ? AND job_id = ? AND round = ? "  # noqa: S608 - names of our own fields
             "ORDER BY slot, attempt"
         )
-        with self._transaction() as db:
+        with transaction(self._path) as db:
             return [Attempt(*row) for row in db.execute(query, astuple(ref))]
 
     def record_checkpoint(self, task_id: str, checkpoint: SavedCheckpoint) -> bool:
         """Remember a training checkpoint if it is newer than the one known; True if it was."""
-        with self._transaction() as db:
+        with transaction(self._path) as db:
             changed = db.execute(
                 "INSERT INTO checkpoints VALUES (?, ?, ?) ON CONFLICT (task_id) DO UPDATE "
                 "SET step = excluded.step, cid = excluded.cid WHERE excluded.step > step",
@@ -158,47 +151,30 @@ class JobRegistry:
 
     def newest_checkpoint(self, task_id: str) -> SavedCheckpoint | None:
         """Where work on a task can go on from."""
-        with self._transaction() as db:
+        with transaction(self._path) as db:
             row = db.execute("SELECT step, cid FROM checkpoints WHERE task_id = ?", (task_id,)).fetchone()
         return SavedCheckpoint(step=row[0], cid=row[1]) if row else None
 
     def record_own_work(self, name: str, cid: str) -> None:
         """Remember what the coordinator has computed itself, by a name that says from what."""
-        with self._transaction() as db:
+        with transaction(self._path) as db:
             db.execute("INSERT OR REPLACE INTO own_work VALUES (?, ?)", (name, cid))
 
     def own_work(self, name: str) -> str | None:
         """CID of what the coordinator has computed under this name."""
-        with self._transaction() as db:
+        with transaction(self._path) as db:
             row = db.execute("SELECT cid FROM own_work WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
 
     def _update(self, ref: RoundRef, slot: int, attempt: int, **values: str | None) -> None:
         """Change an attempt, if it is known; what was refused stays so, with the first reason."""
         columns = ", ".join(f"{name} = ?" for name in values)
-        with self._transaction() as db:
+        with transaction(self._path) as db:
             db.execute(
                 f"UPDATE attempts SET {columns} "  # noqa: S608 - names of our own fields
                 "WHERE contract = ? AND job_id = ? AND round = ? AND slot = ? AND attempt = ? AND state != 'refused'",
                 (*values.values(), *astuple(ref), slot, attempt),
             )
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
-        connection.execute("PRAGMA synchronous = FULL")
-        return connection
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """A connection of its own for each transaction: safe in any thread and after a fork."""
-        with closing(self._connect()) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
 
 
 def refuse_other_spec(found: JobRow, spec_cid: str) -> None:

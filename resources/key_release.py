@@ -7,10 +7,12 @@ from atlas.content.wrapping import KeyContext, wrap_key
 from atlas.errors import AtlasError
 from atlas.manifests import ShardManifest
 from atlas.signing import address_of
+from atlas.spec import TaskSpec
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Lease
 from node_agent.messages import KeyAnswer, KeyRequest
 from resources.errors import CoordinatorError
+from resources.key_journal import KeyJournal, KeyRecipient
 from resources.keyring import KeyRings
 from resources.opening import OpenJob
 from resources.plans import LeasedTask, PlanReader
@@ -26,7 +28,14 @@ class KeyRelease:
     """Answers the nodes of one round of a job whose data is sealed. The chain and the ring are read for each answer."""
 
     def __init__(
-        self, job: OpenJob, number: int, ledger: Ledger, store: ContentStore, rings: KeyRings, name: str
+        self,
+        job: OpenJob,
+        number: int,
+        ledger: Ledger,
+        store: ContentStore,
+        rings: KeyRings,
+        name: str,
+        journal: KeyJournal,
     ) -> None:
         """`name` is that of the job's ring."""
         self._job = job
@@ -35,6 +44,7 @@ class KeyRelease:
         self._store = store
         self._rings = rings
         self._name = name
+        self._journal = journal
 
     def revoked(self) -> list[str]:
         """The addresses that get no key at this moment; raises `KeyRingError`. Blocks."""
@@ -53,6 +63,7 @@ class KeyRelease:
                 raise NotEntitled(f"{sender} gets no key any more. Ask the operator of the job.")
             key = ring.file_key(self._store.fetch(leased.task.data))
             wrapped = wrap_key(key, bytes.fromhex(request.public_key), KeyContext.of(leased.task))
+            self._journal.note(self._recipient(sender, leased.task))
         except NotEntitled as refusal:
             log.warning("no key for %s, %s: %s", sender, where, refusal)
             return KeyAnswer(refused=str(refusal))
@@ -84,6 +95,19 @@ class KeyRelease:
         if self._ledger.node(lease.node).owner != sender:
             raise NotEntitled(f"The lease of {what} is not held by {sender}.")
         return lease
+
+    def _recipient(self, sender: str, task: TaskSpec) -> KeyRecipient:
+        return KeyRecipient(
+            ring=self._name,
+            address=sender,
+            contract=task.contract,
+            job_id=task.job_id,
+            job=self._job.name,
+            round=task.round,
+            attempt=task.attempt,
+            data=task.shard or "holdout",
+            file=task.data,
+        )
 
     def _data(self, slot: int) -> ShardManifest | None:
         """What the job has its tasks in a slot work on."""

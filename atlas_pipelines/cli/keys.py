@@ -1,5 +1,6 @@
 """`atlas keys`: the keys that this coordinator's datasets are sealed with. No command shows one."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -8,6 +9,7 @@ from rich.table import Table
 
 from atlas.home import AtlasHome
 from atlas_pipelines.cli.output import print_json, results_console
+from resources.key_journal import KeyJournal
 from resources.keyring import KeyRing, KeyRings
 
 app = typer.Typer(no_args_is_help=True, help="The keys that datasets are sealed with, and who gets none.")
@@ -32,6 +34,22 @@ def ls(json: Json = False) -> None:
             table.add_row(first[0], key["id"], key["created"], "yes" if key["seals"] else "", first[1])
     nothing = "There is no key ring here. A job whose spec has dataset.keyring makes one."
     results_console().print(table if found else nothing)
+
+
+@app.command()
+def released(name: Name, json: Json = False) -> None:
+    """List who was given keys of a ring, and so may have read those rows: each node, task and file once."""
+    _rings().get(name)
+    found = KeyJournal(AtlasHome.from_environment().jobs_database).released(name)
+    if json:
+        print_json([{"released": _time(at), **asdict(one)} for at, one in found])
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("released", "to", "job", "round", "data", "attempt", "file"):
+        table.add_column(column, overflow="fold")
+    for at, one in found:
+        table.add_row(_time(at), one.address, one.job, str(one.round), one.data, str(one.attempt), one.file)
+    results_console().print(table if found else f"No node was given a key of ring {name}.")
 
 
 @app.command()
@@ -76,9 +94,13 @@ def _facts(ring: KeyRing) -> dict[str, Any]:
     keys = [
         {
             "id": version.id,
-            "created": datetime.fromtimestamp(version.created, UTC).isoformat(timespec="seconds"),
+            "created": _time(version.created),
             "seals": version is ring.versions[-1],
         }
         for version in ring.versions
     ]
     return {"ring": ring.name, "keys": keys, "revoked": ring.revoked}
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

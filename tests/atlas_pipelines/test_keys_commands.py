@@ -1,6 +1,7 @@
 """`atlas keys`: every key ring can be seen and changed, and no command shows a key."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -8,6 +9,7 @@ from typer.testing import CliRunner, Result
 from atlas.home import AtlasHome
 from atlas.signing import KeySigner
 from atlas_pipelines.cli.main import app
+from resources.key_journal import KeyJournal, KeyRecipient
 from resources.keyring import KeyRings
 
 NODE = KeySigner(b"\x01" * 32, "atlas").address
@@ -62,3 +64,15 @@ def test_a_ring_is_listed_rotated_revoked_and_restored(keys, rings):
     assert json.loads(keys("restore", "ward", NODE, "--json").stdout)["revoked"] == []
     assert keys("revoke", "ward", NODE[:-1]).exit_code == 1
     assert keys("revoke", "ward").exit_code == 2
+
+
+def test_who_was_given_a_key_is_listed(keys, rings, tmp_path):
+    rings.ensure("ward")
+    assert "No node was given a key of ring ward" in keys("released", "ward").stdout
+    assert keys("released", "other").exit_code == 1
+    given = KeyRecipient("ward", NODE, "atlas1contract", 3, "sentiment", 2, 1, "s000", "bafkreifile")
+    KeyJournal(AtlasHome(tmp_path).jobs_database, clock=lambda: 1_000_000_000.0).note(given)
+    expected = {"released": "2001-09-09T01:46:40+00:00", **asdict(given)}
+    assert json.loads(keys("released", "ward", "--json").stdout) == [expected]
+    shown = keys("released", "ward").stdout
+    assert all(text in shown for text in ("2001-09-09", "sentiment", "s000", "bafkreifile", NODE[:8]))

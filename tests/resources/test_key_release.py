@@ -1,7 +1,9 @@
 """Who gets the key of a sealed shard, on a real chain: the holder of its task's live lease, and nobody else."""
 
 import asyncio
+import sqlite3
 from dataclasses import dataclass
+from itertools import count
 
 import pytest
 from sealed_jobs import request_for, sealed, unwrap
@@ -13,6 +15,7 @@ from atlas.spec import TaskSpec
 from chain_bridge.keys import load_or_create_key
 from chain_bridge.messages import SlotAttempt
 from node_agent.messages import KeyAnswer
+from resources.key_journal import KeyJournal, KeyRecipient
 from resources.key_release import KeyRelease
 from resources.keyring import KeyRings
 from resources.round_on_chain import RoundOnChain
@@ -28,6 +31,12 @@ def job(place, paper_spec):
 @pytest.fixture
 def rings(place):
     return KeyRings(place.home)
+
+
+@pytest.fixture
+def journal(place):
+    times = count(1000)
+    return KeyJournal(place.home.jobs_database, clock=lambda: float(next(times)))
 
 
 @dataclass
@@ -60,8 +69,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(place, job, rings):
-    return Desk(place, job, KeyRelease(job, 1, place.ledger, place.store, rings, "ward"))
+def desk(place, job, rings, journal):
+    return Desk(place, job, KeyRelease(job, 1, place.ledger, place.store, rings, "ward", journal))
 
 
 @pytest.fixture
@@ -180,3 +189,32 @@ async def test_a_ring_that_is_gone_is_no_final_refusal(desk, tasks, add_node, pl
     answer = desk.ask(task, node.key)
     assert (answer.box, answer.later) == (None, True)
     assert "ward" not in answer.refused
+
+
+async def test_what_is_given_is_on_record_once_and_what_is_refused_is_not(desk, job, tasks, add_node, journal):
+    node, other = await add_node(), await add_node()
+    first, second = desk.lease(tasks[1], node), desk.lease(evaluation_task(job, 1, job.genesis, job.genesis), other)
+    desk.refused("not held by", first, other.key)
+    assert journal.released("ward") == []
+    for task, asker in ((first, node), (second, other), (first, node)):
+        assert unwrap(desk.ask(task, asker.key), task, asker.key)
+    place = ("ward", first.contract, job.job_id, job.name, 1, 1)
+    assert journal.released("ward") == [
+        (1000.0, recipient(place, node.key.address, "s001", tasks[1].data)),
+        (1001.0, recipient(place, other.key.address, "holdout", job.dataset.holdout.cid)),
+    ]
+    assert journal.released("another") == []
+
+
+def recipient(place, address: str, data: str, file: str) -> KeyRecipient:
+    ring, contract, job_id, job, number, attempt = place
+    return KeyRecipient(ring, address, contract, job_id, job, number, attempt, data, file)
+
+
+async def test_a_key_that_cannot_be_recorded_is_not_given(desk, tasks, add_node, place):
+    node = await add_node()
+    task = desk.lease(tasks[0], node)
+    with sqlite3.connect(place.home.jobs_database) as database:
+        database.execute("DROP TABLE released_keys")
+    answer = desk.ask(task, node.key)
+    assert (answer.box, answer.later) == (None, True)

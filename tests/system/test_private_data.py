@@ -79,5 +79,8 @@ def test_no_key_and_no_row_lies_about(workplace, tiny_spec, wards, tmp_path):
     assert len(folders) == 2
     assert [path for folder in folders for path in (folder / "work").glob("*")] == []
 
+    released = place.json("keys", "released", "wards")
+    assert len({(one["address"], one["data"]) for one in released}) == len(summary["tasks"]) == len(released)
+
     listed = place.json("keys", "ls")
     assert [key["id"] for key in listed[0]["keys"]] == [ring.newest.id]

@@ -1,0 +1,61 @@
+"""Who was given which key: on record before the key leaves, for whoever has to say who may have read the rows."""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from resources.errors import CoordinatorError
+from resources.sqlite_file import create_tables, transaction
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS released_keys (
+    ring TEXT NOT NULL, address TEXT NOT NULL, contract TEXT NOT NULL, job_id INTEGER NOT NULL, job TEXT NOT NULL,
+    round INTEGER NOT NULL, attempt INTEGER NOT NULL, data TEXT NOT NULL, file TEXT NOT NULL, released REAL NOT NULL,
+    PRIMARY KEY (ring, address, contract, job_id, round, attempt, data)
+) STRICT;
+"""
+
+
+@dataclass(frozen=True)
+class KeyRecipient:
+    """A node that may open one sealed file, and the task that it was given the key for."""
+
+    ring: str
+    address: str
+    contract: str
+    job_id: int
+    job: str
+    round: int
+    attempt: int
+    data: str
+    """What the file is to its job, such as `s000`."""
+    file: str
+    """CID of the sealed file."""
+
+
+class KeyJournal:
+    """The keys that were released, in the coordinator's SQLite file; `clock` gives unix seconds. Thread-safe."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._clock = clock
+        create_tables(path, _SCHEMA)
+
+    def note(self, recipient: KeyRecipient) -> None:
+        """Record a release; a key that is given again counts once. Raises `CoordinatorError` when it cannot."""
+        try:
+            with transaction(self._path) as db:
+                db.execute(
+                    "INSERT INTO released_keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    (*astuple(recipient), self._clock()),
+                )
+        except sqlite3.Error as error:
+            raise CoordinatorError(f"Cannot record in {self._path} who gets a key: {error}.") from error
+
+    def released(self, ring: str) -> list[tuple[float, KeyRecipient]]:
+        """The first release of each key of a ring to each recipient, oldest first: unix seconds, and to whom."""
+        with transaction(self._path) as db:
+            rows = db.execute("SELECT * FROM released_keys WHERE ring = ? ORDER BY released, address, data", (ring,))
+            return [(released, KeyRecipient(*recipient)) for *recipient, released in rows]
