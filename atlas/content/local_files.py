@@ -10,7 +10,7 @@ from pathlib import Path
 from atlas.content.cid import cid_of_chunks, cid_text
 from atlas.content.unixfs import CHUNK_BYTES, cut_bytes, nodes_of_path, read_chunks
 
-WRITE_BACK_BYTES = 16 << 20
+WRITE_BACK_BYTES = 4 << 20
 """How much is written before the disk is set to work on it; one long wait at the end would be a third of the time."""
 SYNCS_AT_ONCE = 16
 
