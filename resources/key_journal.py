@@ -52,7 +52,9 @@ class KeyJournal:
                     (*astuple(recipient), self._clock()),
                 )
         except sqlite3.Error as error:
-            raise CoordinatorError(f"Cannot record in {self._path} who gets a key: {error}.") from error
+            raise CoordinatorError(
+                f"Cannot record in {self._path} who gets a key: {error}. Free its disk, or restore the file."
+            ) from error
 
     def released(self, ring: str) -> list[tuple[float, KeyRecipient]]:
         """The first release of each key of a ring to each recipient, oldest first: unix seconds, and to whom."""

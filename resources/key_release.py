@@ -105,7 +105,7 @@ class KeyRelease:
             job=self._job.name,
             round=task.round,
             attempt=task.attempt,
-            data=task.shard or "holdout",
+            data=task.shard or self._job.dataset.holdout.key,
             file=task.data,
         )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from atlas.write_ahead_log import use_write_ahead_log
 
-BUSY_SECONDS = 30.0
+_BUSY_SECONDS = 30.0
 
 
 def create_tables(path: Path, schema: str) -> None:
@@ -32,6 +32,6 @@ def transaction(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     connection.execute("PRAGMA synchronous = FULL")
     return connection

@@ -32,8 +32,8 @@ ADD_OPTIONS = {
     "preserve-mtime": "false",
     "progress": "false",
 }
-"""What the profile unixfs-v1-2025 says, whatever the node's own settings are. These alone tell from what size on
-a folder is a HAMT."""
+"""What the profile unixfs-v1-2025 says, whatever the node's own settings are; but from what size on a folder is a HAMT,
+no option says."""
 
 
 class KuboNode:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 import pytest
@@ -198,17 +198,12 @@ async def test_what_is_given_is_on_record_once_and_what_is_refused_is_not(desk, 
     assert journal.released("ward") == []
     for task, asker in ((first, node), (second, other), (first, node)):
         assert unwrap(desk.ask(task, asker.key), task, asker.key)
-    place = ("ward", first.contract, job.job_id, job.name, 1, 1)
-    assert journal.released("ward") == [
-        (1000.0, recipient(place, node.key.address, "s001", tasks[1].data)),
-        (1001.0, recipient(place, other.key.address, "holdout", job.dataset.holdout.cid)),
-    ]
+    shard = KeyRecipient(
+        "ward", node.key.address, job.contract, job.job_id, job.name, 1, 1, data="s001", file=tasks[1].data
+    )
+    held_out = replace(shard, address=other.key.address, data="holdout", file=job.dataset.holdout.cid)
+    assert journal.released("ward") == [(1000.0, shard), (1001.0, held_out)]
     assert journal.released("another") == []
-
-
-def recipient(place, address: str, data: str, file: str) -> KeyRecipient:
-    ring, contract, job_id, job, number, attempt = place
-    return KeyRecipient(ring, address, contract, job_id, job, number, attempt, data, file)
 
 
 async def test_a_key_that_cannot_be_recorded_is_not_given(desk, tasks, add_node, place):

@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import re
 import signal
 import stat
 import subprocess
@@ -130,12 +129,8 @@ def test_a_process_runs_until_its_last_thread_has_ended():
 
 
 def alive_to_the_script(pid: int) -> bool:
-    """What the function `alive` of scripts/kubo says, the same as that of scripts/localnet."""
-    (alive,) = {
-        re.search(r"^alive\(\) \{.*?^\}$", script.read_text(), re.MULTILINE | re.DOTALL)[0]
-        for script in (SCRIPT, SCRIPT.with_name("localnet"))
-    }
-    return subprocess.run(["bash", "-c", f"{alive}\nalive {pid}"]).returncode == 0
+    """What scripts/kubo and scripts/localnet go by."""
+    return subprocess.run(["bash", "-c", f"source {SCRIPT.with_name('processes.sh')}; alive {pid}"]).returncode == 0
 
 
 @pytest.mark.kubo
