@@ -1,15 +1,18 @@
 """Documents: frozen pydantic models whose canonical JSON names them by CID, and the values that they hold."""
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from atlas.content.cid import cid_of_bytes
 from atlas.errors import SpecError
 
 Positive = Annotated[int, Field(gt=0, lt=2**53)]
 """Canonical JSON holds no larger integer."""
+
+OMIT_DEFAULT = "left out of the JSON at its default"
+"""Marks a later field, `Annotated[int, OMIT_DEFAULT] = 300`, so that the documents from before it keep their CIDs."""
 
 
 def describe_validation(error: ValidationError) -> str:
@@ -26,6 +29,14 @@ class Value(BaseModel):
     """A frozen part of a document."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_serializer(mode="wrap")
+    def _omit_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = handler(self)
+        for name, field in type(self).model_fields.items():
+            if OMIT_DEFAULT in field.metadata and getattr(self, name) == field.get_default(call_default_factory=True):
+                found.pop(name, None)
+        return found
 
 
 class Document(Value):

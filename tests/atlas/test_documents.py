@@ -1,6 +1,7 @@
 """Documents: one value, one canonical encoding, one CID."""
 
 import json
+from typing import Annotated
 
 import pytest
 import rfc8785
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
 from atlas.content.cid import cid_of_bytes
-from atlas.documents import Document, Value
+from atlas.documents import OMIT_DEFAULT, Document, Value
 from atlas.errors import SpecError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -115,3 +116,29 @@ def test_a_document_cannot_be_changed():
     sample = Sample(name="x")
     with pytest.raises(ValidationError):
         sample.name = "y"
+
+
+class LaterPart(Part):
+    unit: Annotated[str, OMIT_DEFAULT] = "m"
+
+
+class LaterSample(Sample):
+    parts: list[LaterPart] = Field(default_factory=list)
+    patience: Annotated[int, OMIT_DEFAULT] = Field(default=300, gt=0)
+    tags: Annotated[list[str], OMIT_DEFAULT] = Field(default_factory=list)
+
+
+@given(SAMPLES)
+def test_a_field_that_is_added_later_leaves_the_cids_of_older_documents_alone(sample):
+    later = LaterSample.from_bytes(sample.canonical_bytes())
+    assert later.canonical_bytes() == sample.canonical_bytes()
+    assert later.model_dump(mode="json", exclude={"name"}).keys() == sample.model_dump(exclude={"name"}).keys()
+
+
+def test_a_later_field_that_is_not_at_its_default_is_part_of_the_cid():
+    plain = LaterSample(name="a", parts=[LaterPart(number=1)])
+    other = LaterSample(name="a", parts=[LaterPart(number=1, unit="s")], patience=5, tags=["x"])
+    written = json.loads(other.canonical_bytes())
+    assert (written["patience"], written["tags"], written["parts"]) == (5, ["x"], [{"number": 1, "unit": "s"}])
+    assert LaterSample.from_bytes(other.canonical_bytes()) == other
+    assert other.cid != plain.cid
