@@ -8,7 +8,7 @@ from cosmpy.aerial.wallet import LocalWallet
 from cosmpy.mnemonic import entropy_to_mnemonic, generate_mnemonic
 from cosmpy.mnemonic.words import ENGLISH_MNEMONIC_WORDS_LIST
 
-from atlas.private_file import create_private_file
+from atlas.disk.private_file import create_private_file
 from atlas.signing import KeySigner
 from chain_bridge.errors import KeyFileError
 

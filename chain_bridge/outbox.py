@@ -41,9 +41,7 @@ class Outbox:
         self._clock = clock
         self._lock_seconds = lock_seconds
         self._thread_lock = Lock()
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._transaction() as database:
-            file.create(database, path)
+        file.create(path)
         self._forget_old()
 
     def belongs_to(self, chain_id: str, address: str) -> None:
