@@ -105,6 +105,11 @@ def tail(log: Path, start: int = 0) -> str:
     return "\n".join(lines[-TAIL_LINES:]) or "(nothing was written)"
 
 
+def last_line(log: Path) -> str:
+    """The last line of a log that says anything; that of a command is its error."""
+    return next((line for line in reversed(tail(log).splitlines()) if line.strip()), "")
+
+
 def _die_with_parent(parent: int) -> Callable[[], None] | None:
     libc = _libc
     if libc is None:
