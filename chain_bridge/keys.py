@@ -58,6 +58,11 @@ def load_or_create_key(path: Path, prefix: str) -> Key:
     return Key(_read(path), prefix)
 
 
+def check_key_file(path: Path) -> None:
+    """Raise `KeyFileError` when the key at `path` could not be used; `OSError` when it cannot be read."""
+    _read(path)
+
+
 def _read(path: Path) -> str:
     if path.parent.stat().st_mode & _OTHERS_WRITE:
         raise KeyFileError(f"Others can replace the key {path}: its folder is writable. Run: chmod 700 {path.parent}")

@@ -68,6 +68,11 @@ def _recorded(record: Path) -> str | None:
         return str(json.loads(record.read_bytes())["contract"])
     except FileNotFoundError:
         return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LocalNetworkError(
+            f"{record} (the address of the local chain's contract) is damaged: {error!r}. Restore it from a backup, or "
+            "remove it: a new contract is deployed then, without the jobs of the old one."
+        ) from error
 
 
 def _wanted_heartbeat_seconds() -> int:

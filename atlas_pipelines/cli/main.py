@@ -3,7 +3,7 @@
 import typer
 from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
 
-from atlas_pipelines.cli import chain, content_commands, job, keys, model, nodes, run, up, verify
+from atlas_pipelines.cli import chain, content_commands, doctor, job, keys, model, nodes, run, up, verify
 from atlas_pipelines.cli.output import CleanErrors
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ def atlas() -> None:
 
 app.command("run")(run.run)
 app.command("up")(up.up)
+app.command("doctor")(doctor.doctor)
 app.command("nodes")(nodes.nodes)
 app.command("verify")(verify.verify)
 app.add_typer(chain.app, name="chain")
