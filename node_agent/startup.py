@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from atlas.clocks import MOST_SECONDS, describe_difference
 from atlas.errors import ContentError
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.messages import Node
@@ -56,6 +57,7 @@ async def _work(home: NodeHome, config: NodeConfig, on_ready: Callable[[Node], N
         async def register() -> tuple[Node, int]:
             await asyncio.to_thread(reconcile, ledger)
             node = await asyncio.to_thread(ensure_registered, ledger, key, store, machine, data)
+            _compare_clocks(time.time(), *await asyncio.to_thread(ledger.newest_block))
             return node, (await asyncio.to_thread(ledger.config)).heartbeat_seconds
 
         async def connect() -> Bus:
@@ -83,6 +85,14 @@ async def _work(home: NodeHome, config: NodeConfig, on_ready: Callable[[Node], N
                 await agent.serve(chain_interval(config.heartbeat_seconds, grace), lambda: on_ready(node))
         finally:
             await bus.close()
+
+
+def _compare_clocks(here: float, height: int, there: float) -> None:
+    """Warn of a clock that would make coordinators refuse what this node says. A chain that stands still looks late."""
+    if there - here > MOST_SECONDS:
+        log.error("%s", describe_difference(here, there, f"block {height} of the chain"))
+    elif here - there > MOST_SECONDS:
+        log.warning("%s Unless the chain stands still.", describe_difference(here, there, f"its block {height}"))
 
 
 def _once(action: Callable[[], object]) -> Callable[[], None]:
