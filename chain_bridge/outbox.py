@@ -12,12 +12,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from atlas.disk.files import open_lock
 from chain_bridge import outbox_file as file
-from chain_bridge.blocks import Place
 from chain_bridge.errors import ChainError, OutboxError, ReplayedKey
 from chain_bridge.messages import Tx
 from chain_bridge.outbox_rows import Backlog, Entry, canonical, is_one_time, is_own_key
-from chain_bridge.sender import Signed
+from chain_bridge.signed import Place, Signed
 
 _LOCK_POLL_SECONDS = 0.05
 
@@ -104,7 +104,7 @@ class Outbox:
     def exclusive(self) -> Iterator[None]:
         """The one sender among threads and processes; raises `OutboxError` when another holds on for too long."""
         with self._thread_lock:
-            descriptor = os.open(self.path.with_name(f"{self.path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = open_lock(self.path.with_name(f"{self.path.name}.lock"), OutboxError)
             try:
                 self._wait_for_lock(descriptor)
                 yield

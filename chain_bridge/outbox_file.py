@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from atlas.disk.sqlite_file import SqliteFile
-from chain_bridge.blocks import Place
 from chain_bridge.errors import OutboxError
 from chain_bridge.messages import Tx
 from chain_bridge.outbox_rows import Backlog, Entry
-from chain_bridge.sender import Signed
+from chain_bridge.signed import Place, Signed
 
 _VERSION = 1
 _ONE_TIME_SECONDS = 86_400

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from atlas.clocks import MOST_SECONDS, describe_difference
+from atlas.disk.files import naming
 from atlas.errors import ContentError
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.messages import Node
@@ -16,7 +17,7 @@ from node_agent.announcing import announcing, open_announcer
 from node_agent.bus import Bus
 from node_agent.chain import node_key, open_ledger, reconcile
 from node_agent.config import NodeConfig, NodeHome, load_config
-from node_agent.errors import BusUnreachable
+from node_agent.errors import BusUnreachable, NodeError
 from node_agent.heartbeat import chain_interval, persist
 from node_agent.journal import Journal
 from node_agent.local_data import commit_to_data
@@ -39,7 +40,8 @@ async def run_node(home: NodeHome, on_ready: Callable[[Node], None]) -> None:
     `KeyFileError`, and `ChainError` for what waiting does not cure.
     """
     config = load_config(home)
-    home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with naming(home.root, NodeError):
+        home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with only_agent(home):
         work = asyncio.create_task(_work(home, config, on_ready))
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -14,7 +14,7 @@ import psutil
 import resources
 from atlas.home import AtlasHome
 from chain_bridge.networks import EMBEDDED
-from resources.child import tail
+from resources.child import open_log, tail
 from resources.errors import LocalNetworkError
 from resources.local_ipfs import LocalIpfs
 from resources.locks import exclusive, is_free, shared
@@ -158,8 +158,7 @@ def _described(ipfs: LocalIpfs | None) -> str:
 
 def _start(home: AtlasHome, command: list[str]) -> LocalNetwork:
     log_file = home.logs / "supervisor.log"
-    log_file.parent.mkdir(parents=True, exist_ok=True)
-    with log_file.open("ab") as output:
+    with open_log(log_file) as output:
         offset = output.tell()
         supervisor = subprocess.Popen(
             command,

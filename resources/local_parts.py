@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from atlas.content.kubo_node import KuboNode
-from atlas.disk.files import write_file
+from atlas.disk.files import naming, write_file
 from atlas.home import AtlasHome
 from chain_bridge.errors import KeyFileError
 from chain_bridge.keys import Key, load_or_create_key
@@ -74,7 +74,8 @@ class LocalParts:
 
         Raises `LocalNetworkError` when a part does not start, `ContentError` when an IPFS node does not answer.
         """
-        self._home.content.mkdir(parents=True, exist_ok=True)
+        with naming(self._home.content, LocalNetworkError):
+            self._home.content.mkdir(parents=True, exist_ok=True)
         for url in self._ipfs.nodes if self._ipfs else []:
             KuboNode(url).identity()
         bus_port = _free_port(_port_of(self._before.bus) if self._before else 0)

@@ -72,6 +72,22 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def open_lock(path: Path, error: type[AtlasError] = DiskError) -> int:
+    """The descriptor of a file to lock, which is made (mode 600) with its folders; raises `error` that names it."""
+    with naming(path, error):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+@contextmanager
+def naming(path: Path, error: type[AtlasError] = DiskError) -> Iterator[None]:
+    """Turn an `OSError` of the block into `error`, which names the path and what to do."""
+    try:
+        yield
+    except OSError as problem:
+        raise error(f"Cannot write {path}: {describe_os_error(problem)}") from problem
+
+
 def describe_os_error(error: OSError) -> str:
     """What the system said, and what a person can do about it, as one or two sentences."""
     reason = error.strerror or str(error)

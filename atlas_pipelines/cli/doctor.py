@@ -21,7 +21,7 @@ _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Check files, disk, packages, models, clocks, ports and the network; changes nothing.
+    """Check files, disk, packages, models, clocks, ports and the network, without a change to any of them.
 
     Prints one line per check, with what to do. Exits with 1 when a check failed.
     """
