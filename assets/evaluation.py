@@ -7,6 +7,7 @@ import dagster as dg
 from assets import partitions, tables
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.opening import find_round
+from assets.plain_errors import plain_errors
 from assets.progress import Progress
 from assets.recorded import recorded_cid
 from assets.running import run_tasks
@@ -31,6 +32,7 @@ NO_WORSE = dg.AssetCheckSpec(
     group_name="evaluation",
     kinds={"huggingface"},
 )
+@plain_errors
 def evaluation(
     context: dg.AssetExecutionContext,
     fleet: FleetResource,

@@ -7,6 +7,7 @@ import dagster as dg
 from assets import partitions, plots, tables
 from assets.base_checkpoint import base_checkpoint
 from assets.opening import find_round
+from assets.plain_errors import plain_errors
 from assets.progress import Progress
 from assets.recorded import unless_recorded
 from assets.running import run_tasks
@@ -37,6 +38,7 @@ QUORUM = dg.AssetCheckSpec(
     group_name="federated",
     kinds={"json"},
 )
+@plain_errors
 def round_manifest(
     context: dg.AssetExecutionContext,
     fleet: FleetResource,

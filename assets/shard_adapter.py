@@ -8,6 +8,7 @@ from assets import partitions, plots
 from assets.base_checkpoint import base_checkpoint
 from assets.dataset import Link, dataset_shard
 from assets.opening import find_round
+from assets.plain_errors import plain_errors
 from assets.progress import Progress
 from assets.recorded import DATA_VERSION
 from assets.running import run_tasks
@@ -28,6 +29,7 @@ from resources.outcomes import CompletedTask
     kinds={"huggingface", "safetensors"},
     pool="nodes",
 )
+@plain_errors
 def shard_adapter(
     context: dg.AssetExecutionContext,
     fleet: FleetResource,

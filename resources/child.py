@@ -50,8 +50,14 @@ class Child:
         return self._process.poll() is None
 
     def wait_for_json(self, seconds: float) -> dict[str, Any]:
-        """The first JSON mapping that the process prints; raises `LocalNetworkError` with the log's tail."""
-        return self.wait_for(self._printed_mapping, seconds)
+        """The first JSON mapping that the process prints; raises `LocalNetworkError` with the log's tail.
+
+        A mapping with `error` is how a command reports that it failed: its text is in the error then.
+        """
+        found = self.wait_for(self._printed_mapping, seconds)
+        if "error" in found:
+            raise LocalNetworkError(f"{self.name} did not start: {found['error']} Its log is {self.log}.")
+        return found
 
     def wait_for(self, probe: Callable[[], dict[str, Any] | None], seconds: float) -> dict[str, Any]:
         """What `probe` gives as soon as it gives anything; raises `LocalNetworkError` with the log's tail."""

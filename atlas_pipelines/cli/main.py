@@ -3,18 +3,20 @@
 import typer
 from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
 
+from atlas.commands import Verbose
 from atlas_pipelines.cli import chain, content_commands, job, keys, model, nodes, run, up, verify
-from atlas_pipelines.cli.output import CleanErrors
+from atlas_pipelines.cli.output import AtlasCommands
 
 app = typer.Typer(
-    cls=CleanErrors,
+    cls=AtlasCommands,
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,
 )
 
 
 @app.callback()
-def atlas() -> None:
+def atlas(verbose: Verbose = False) -> None:
     """Fine-tune models with LoRA on machines that you do not own, and prove every step."""
     set_on_retry_hooks([LoggingOnRetryHook])  # by itself stamina would print retries to stdout, among the results
 

@@ -75,7 +75,7 @@ def train(
     """Run every round that is not settled yet; the job's state, and the denomination that it is paid in."""
     started = time.monotonic()
     prepare_dagster_home(home, os.environ)
-    log_to_file(home.logs / "atlas.log")
+    log_to_file(home.log)
     registry = JobRegistry(home.jobs_database)
     with (
         network as addresses,
