@@ -1,6 +1,7 @@
 """A round's training: every shard that is missing, over the whole fleet at once."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 import dagster as dg
 
@@ -14,7 +15,9 @@ from assets.running import run_tasks
 from assets.shard_adapter import adapter_event, adapter_partition, shard_adapter
 from atlas.manifests import RoundManifest
 from resources import rounds
+from resources.causes import Cause, causes_of, describe_causes
 from resources.content import ContentResource
+from resources.errors import QuorumError
 from resources.fleet import FleetResource
 from resources.gating import RoundGate
 from resources.jobs import JobRegistry
@@ -45,7 +48,7 @@ def round_manifest(
     content: ContentResource,
     ledger: LedgerResource,
     progress: dg.ResourceParam[Progress],
-) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
+) -> Iterator[dg.AssetMaterialization | dg.AssetCheckResult | dg.MaterializeResult]:
     """The updates that made it into a round. Trains whatever is missing; what earlier runs finished is adopted."""
     job, number = find_round(context.partition_key, fleet, content, ledger)
     base = rounds.base_checkpoint(job, number, ledger.client)
@@ -65,22 +68,37 @@ def round_manifest(
         outcomes.append(outcome)
         if isinstance(outcome, CompletedTask):
             yield from unless_recorded(context.instance, adapter_event(job.name, outcome, content.link))
-    manifest = rounds.build_round_manifest(job, number, base, outcomes, content.store, fleet.registry, reference)
+    nodes = fleet.home.nodes
+    try:
+        manifest = rounds.build_round_manifest(
+            job, number, base, outcomes, content.store, fleet.registry, reference, nodes
+        )
+    except QuorumError as error:
+        yield _quorum(job, 0, causes_of(job, number, outcomes, fleet.registry, nodes), str(error))
+        raise
+    causes = causes_of(job, number, outcomes, fleet.registry, nodes)
+    reached, updates = rounds.quorum_reached(job, manifest), len(manifest.updates)
+    error = None if reached else rounds.quorum_error(job, number, updates, causes)
     yield dg.MaterializeResult(
         metadata={"content": content.link(manifest.cid), **_metadata(job, manifest, outcomes, fleet.registry)},
         data_version=dg.DataVersion(manifest.cid),
-        check_results=[_quorum(job, manifest)],
+        check_results=[_quorum(job, updates, causes, None if error is None else str(error))],
     )
+    if error is not None:
+        raise error
 
 
-def _quorum(job: OpenJob, manifest: RoundManifest) -> dg.AssetCheckResult:
+def _quorum(job: OpenJob, updates: int, causes: Sequence[Cause], error: str | None) -> dg.AssetCheckResult:
+    shards = len(job.dataset.shards)
     return dg.AssetCheckResult(
         check_name="quorum",
-        passed=rounds.quorum_reached(job, manifest),
+        passed=error is None,
+        description=error or (describe_causes(causes, shards) if causes else None),
         metadata={
-            "updates": len(manifest.updates),
-            "shards": len(job.dataset.shards),
+            "updates": updates,
+            "shards": shards,
             "needed": job.spec.aggregation.quorum,
+            "causes": tables.table(asdict(cause) for cause in causes),
         },
     )
 

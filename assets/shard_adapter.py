@@ -15,6 +15,7 @@ from assets.running import run_tasks
 from atlas.errors import SpecError
 from atlas.spec import TaskSpec
 from resources import rounds
+from resources.causes import task_lost
 from resources.content import ContentResource
 from resources.fleet import FleetResource
 from resources.gating import RoundGate
@@ -54,7 +55,8 @@ def shard_adapter(
         check=RoundGate(job, number, base, content.store, fleet.registry),
     )
     if not isinstance(outcome, CompletedTask):
-        raise dg.Failure(f"Shard {shard} was not trained: {outcome.reason}", allow_retries=False)
+        what = f"Shard {shard} was not trained in round {number}"
+        raise task_lost(job, number, what, outcome, fleet.registry, fleet.home.nodes)
     return dg.MaterializeResult(
         metadata=adapter_metadata(outcome, content.link), data_version=dg.DataVersion(outcome.result)
     )

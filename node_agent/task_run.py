@@ -15,6 +15,7 @@ from atlas.content.store import get_document
 from atlas.errors import AtlasError, ContentError, ContentNotFound, ContentUnreachable
 from atlas.manifests import Receipt
 from atlas.spec import TaskSpec
+from atlas.unexpected import describe_error
 from atlas.verification.receipts import sign_receipt
 from node_agent.config import NodeHome
 from node_agent.errors import TrainerFailed
@@ -24,7 +25,7 @@ from node_agent.journal import Entry
 from node_agent.residuals import residual_place
 from node_agent.task_data import open_data
 from node_agent.task_progress import TaskProgress
-from node_agent.work_order import EXIT_STOPPED, WorkResult
+from node_agent.work_order import EXIT_STOPPED, WorkResult, failure_reason
 from node_agent.workshop import Workshop
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ class TaskRun:
         except Exception as error:
             # The edge of a task: whatever is wrong with one must not end the node's other tasks.
             log.exception("task %s failed", self.entry.hint.task_id)
-            self._progress.update(state="failed", error=f"{type(error).__name__}: {error}")
+            self._progress.update(state="failed", error=describe_error(error))
         self._progress.announce()
 
     async def _train(self, task: TaskSpec) -> WorkResult | None:
@@ -142,10 +143,10 @@ class TaskRun:
 
     def _count_crash(self, end: TrainerExit, task: TaskSpec) -> None:
         """Raise `TrainerFailed`, unless the trainer was killed and may be started again."""
-        words = last_words(end, task, log_file(self._shop.home, self.entry))
+        words = last_words(end, task, self._folder, log_file(self._shop.home, self.entry))
         how = f"was killed by signal {-end.code}" if end.killed else f"ended with exit code {end.code}"
         if not (end.killed or end.code == EXIT_STOPPED):
-            raise TrainerFailed(f"The trainer {how}: {words or 'it said nothing.'}")
+            raise TrainerFailed(f"The trainer {how}: {words}")
         if self.entry.crashes == MOST_CRASHES:
             raise TrainerFailed(
                 f"The trainer {how}, as it had {MOST_CRASHES} times before; check this machine's memory. {words}"
@@ -204,9 +205,13 @@ async def patiently(content: Content, prepare: Callable[[TaskSpec], Awaitable[Re
     return await again((ContentNotFound, ContentUnreachable), prepare, task)
 
 
-def last_words(end: TrainerExit, task: TaskSpec, log: Path) -> str:
-    """What a coordinator may hear of a trainer's last words: of one that read private rows, where its node has them."""
-    return end.tail if task.form == "rows" else f"what it said is in {log.name} on its node."
+def last_words(end: TrainerExit, task: TaskSpec, folder: Path, log: Path) -> str:
+    """Why a trainer ended, on one line, as its coordinator may know it.
+
+    Of a trainer that read private rows that is the name of its log only; of one that was killed, or could not write
+    its reason, the end of what it printed.
+    """
+    return failure_reason(folder, end.tail) if task.form == "rows" else f"its reason is in {log.name} on its node."
 
 
 def work_folder(home: NodeHome, entry: Entry) -> Path:
