@@ -15,7 +15,10 @@ import dagster as dg
 from atlas.errors import AtlasError, SpecError
 from atlas.home import AtlasHome
 from atlas.unexpected import record_unexpected
+from resources.errors import ChainReset, JobEnded
 
+REFUSALS = (SpecError, ChainReset, JobEnded)
+"""An order that is refused before anything is done for it."""
 INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -24,8 +27,8 @@ def plain_errors(function: Function) -> Function:
     """The function of an asset, asset check, sensor or schedule; place it right below Dagster's decorator.
 
     In a run, an `AtlasError` fails the step with its text; any other error with one sentence, and its traceback goes
-    to the coordinator's log. A `SpecError` is a refused order and ends the run as canceled, as an interrupt does: no
-    partition that was made before turns red. Outside a run, an `AtlasError` passes, and any other error is raised as
+    to the coordinator's log. One of `REFUSALS` ends the run as canceled, as an interrupt does: no partition that was
+    made before turns red. Outside a run, an `AtlasError` passes, and any other error is raised as
     `UnexpectedError`.
     """
     if inspect.isgeneratorfunction(function):
@@ -67,7 +70,7 @@ def _failing(context: Any) -> Iterator[None]:
         told = error if isinstance(error, AtlasError) else record_unexpected(error, AtlasHome.from_environment().log)
         if run_id is None:
             raise told from told.__cause__
-        if isinstance(error, SpecError):
+        if isinstance(error, REFUSALS):
             cancel_run(context.instance, run_id, "The order was refused; nothing was done.")
         raise dg.Failure(description=str(told), allow_retries=False) from told
 

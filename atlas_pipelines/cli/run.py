@@ -12,9 +12,12 @@ from rich.console import Console
 from assets import partitions
 from assets.launch_config import LaunchConfig
 from assets.order import find_spec
+from assets.plain_errors import INTERRUPTS
+from atlas.commands import Stopped
 from atlas.content.places import open_kept_store
 from atlas.home import AtlasHome
 from atlas.spec import JobSpec
+from atlas_pipelines.cli.content import open_content
 from atlas_pipelines.cli.logs import log_to_file
 from atlas_pipelines.cli.network import Agents, Chain, Ipfs, Nodes, Replicas, using_network
 from atlas_pipelines.cli.output import notes_console, print_json, results_console
@@ -26,10 +29,9 @@ from atlas_pipelines.execution import execute_round
 from atlas_pipelines.summary import Summary, summarize
 from chain_bridge.ledger import Ledger
 from resources.jobs import JobRegistry
-from resources.opening import load_job
+from resources.opening import load_job, refuse_other_contract
 from resources.settings import Addresses
-
-INTERRUPTED = 130
+from resources.taken_names import refuse_other_order
 
 
 def run(
@@ -60,9 +62,8 @@ def run(
     stop_on_signals()
     try:
         summary, denomination = train(order, config, home, network, console)
-    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as interrupt:
-        console.print("Stopped. Run the same command again to go on where it stopped.")
-        raise typer.Exit(INTERRUPTED) from interrupt
+    except INTERRUPTS:
+        raise Stopped("Stopped. Run the same command again to go on where it stopped.") from None
     if json:
         print_json(summary.model_dump(mode="json"))
     else:
@@ -74,15 +75,19 @@ def train(
 ) -> tuple[Summary, str]:
     """Run every round that is not settled yet; the job's state, and the denomination that it is paid in."""
     started = time.monotonic()
+    registry = JobRegistry(home.jobs_database)
+    if (taken := registry.job(order.name)) is not None:
+        refuse_other_order(taken, order, open_content(home))
     prepare_dagster_home(home, os.environ)
     log_to_file(home.log)
-    registry = JobRegistry(home.jobs_database)
     with (
         network as addresses,
         dg.DagsterInstance.get() as instance,
         Watching(console) as watching,
     ):
         ledger = Ledger(addresses.network)
+        if taken is not None:
+            refuse_other_contract(taken, ledger.contract)
         for number in range(1, order.rounds + 1):
             key = partitions.round_key(order.name, number)
             if _is_settled(instance, key, order, number, registry, ledger):
