@@ -20,7 +20,12 @@ from resources.errors import ChainReset, JobEnded
 REFUSALS = (SpecError, ChainReset, JobEnded)
 """An order that is refused before anything is done for it."""
 INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
+INTERRUPTED = "The run was interrupted. Launch the round again to go on where it stopped."
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Interrupted(dg.Failure):
+    """A step was stopped by Ctrl-C, SIGTERM or *Terminate*. Unlike Dagster's own interruption it shows no stack."""
 
 
 def plain_errors(function: Function) -> Function:
@@ -61,9 +66,10 @@ def _failing(context: Any) -> Iterator[None]:
     try:
         yield
     except INTERRUPTS:
-        if run_id is not None:
-            cancel_run(context.instance, run_id, "The run was interrupted. Launch the round again to go on with it.")
-        raise
+        if run_id is None:
+            raise
+        cancel_run(context.instance, run_id, INTERRUPTED)
+        raise Interrupted(description=INTERRUPTED, allow_retries=False) from None
     except (dg.Failure, dg.RetryRequested, dg.DagsterError):
         raise
     except (Exception, SystemExit) as error:  # SystemExit: a library's `sys.exit()` must not end the run as done

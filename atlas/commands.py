@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +42,11 @@ class CommandGroup(TyperGroup):
         try:
             return super().main([one for one in given if one != VERBOSE], *others, **named)
         except Exception as error:
-            report(error, self.log(), verbose=VERBOSE in given, as_json=JSON in given)
+            try:
+                report(error, self.log(), verbose=VERBOSE in given, as_json=JSON in given)
+            except BrokenPipeError:  # nobody reads the output any more, and Python would flush it once more at its end
+                for stream in (sys.stdout, sys.stderr):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
             sys.exit(STOPPED if isinstance(error, Stopped) else FAILED)
 
     def invoke(self, ctx: Any) -> Any:

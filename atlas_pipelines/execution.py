@@ -8,7 +8,7 @@ import dagster as dg
 
 from assets import partitions
 from assets.launch_config import LaunchConfig
-from assets.plain_errors import INTERRUPTS
+from assets.plain_errors import INTERRUPTED, INTERRUPTS, Interrupted
 from assets.progress import Progress
 from atlas.errors import AtlasError
 from atlas.unexpected import record_unexpected
@@ -25,8 +25,8 @@ def execute_round(
 ) -> dg.ExecuteInProcessResult:
     """Run `federated_round` for one round, its Dagster log going to a file.
 
-    Raises the `AtlasError` that stopped it, `UnexpectedError` for any other error, `RoundFailed`, or `JobAtWork` while
-    another run works for the job.
+    Raises the `AtlasError` that stopped it, `UnexpectedError` for any other error, `RoundFailed`, `JobAtWork` while
+    another run works for the job, or `KeyboardInterrupt`; an interrupted run is canceled.
     """
     fail_dead_runs(instance)
     refuse_second_run(instance, partitions.parse_round_key(key)[0])
@@ -46,9 +46,9 @@ def execute_round(
                     "ops": {"base_checkpoint": {"config": config.model_dump(exclude_none=True)}},
                 },
             )
-        except INTERRUPTS:
+        except (*INTERRUPTS, Interrupted):
             _mark_canceled(instance, run_id)
-            raise
+            raise KeyboardInterrupt from None
         except (Exception, SystemExit) as error:
             failure = _failure(error, key, log)
     raise failure  # outside the handler, where it would be chained to what Dagster raised
@@ -65,11 +65,11 @@ def _failure(error: BaseException, key: str, log: Path) -> AtlasError:
         link = link.__cause__ or link.__context__
     if isinstance(error, dg.Failure):
         return RoundFailed(f"Round {key} failed: {error.description} Its log is {log}.")
-    return record_unexpected(error, log)
+    return record_unexpected(getattr(error, "user_exception", None) or error, log)
 
 
 def _mark_canceled(instance: dg.DagsterInstance, run_id: str) -> None:
     """An interrupt between two steps reaches no step that could have announced it, so Dagster takes it as a failure."""
     run = instance.get_run_by_id(run_id)
     if run is not None and run.status == dg.DagsterRunStatus.FAILURE:
-        instance.report_run_canceled(run, message="The run was interrupted. Launch the round again to go on with it.")
+        instance.report_run_canceled(run, message=INTERRUPTED)

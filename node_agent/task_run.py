@@ -25,7 +25,7 @@ from node_agent.journal import Entry
 from node_agent.residuals import residual_place
 from node_agent.task_data import open_data
 from node_agent.task_progress import TaskProgress
-from node_agent.work_order import EXIT_STOPPED, WorkResult, failure_reason
+from node_agent.work_order import EXIT_FAILED, EXIT_STOPPED, WorkResult, failure_reason
 from node_agent.workshop import Workshop
 
 log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ class TaskRun:
         words = last_words(end, task, self._folder, log_file(self._shop.home, self.entry))
         how = f"was killed by signal {-end.code}" if end.killed else f"ended with exit code {end.code}"
         if not (end.killed or end.code == EXIT_STOPPED):
-            raise TrainerFailed(f"The trainer {how}: {words}")
+            raise TrainerFailed(words if end.code == EXIT_FAILED else f"The trainer {how}: {words}")
         if self.entry.crashes == MOST_CRASHES:
             raise TrainerFailed(
                 f"The trainer {how}, as it had {MOST_CRASHES} times before; check this machine's memory. {words}"
@@ -211,7 +211,7 @@ def last_words(end: TrainerExit, task: TaskSpec, folder: Path, log: Path) -> str
     Of a trainer that read private rows that is the name of its log only; of one that was killed, or could not write
     its reason, the end of what it printed.
     """
-    return failure_reason(folder, end.tail) if task.form == "rows" else f"its reason is in {log.name} on its node."
+    return failure_reason(folder, end.tail) if task.form == "rows" else f"The reason is in {log.name} on its node."
 
 
 def work_folder(home: NodeHome, entry: Entry) -> Path:

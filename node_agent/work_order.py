@@ -17,6 +17,9 @@ EXIT_STOPPED = 75
 
 RESULT, FAILURE = "result.json", "failure.json"
 
+EXIT_FAILED = 1
+"""The trainer has written why."""
+
 FileType = TypeVar("FileType", bound="WorkFile")
 
 

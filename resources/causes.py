@@ -71,17 +71,24 @@ def trainer_log(attempt: Attempt, nodes: Path | None) -> str:
 
 
 def describe_causes(causes: Sequence[Cause], shards: int) -> str:
-    """`4 of 4 shards failed: 4 with REASON (first: s000 on node 1; log PATH).`, the most frequent causes first."""
+    """`4 of 4 shards failed: 4 times "REASON" (first: s000 on node 1; log PATH).`, the most frequent causes first."""
     if not causes:
         return "No shard failed."
     groups: dict[str, list[Cause]] = {}
     for cause in causes:
         groups.setdefault(_kind(cause.reason), []).append(cause)
     ordered = sorted(groups.values(), key=lambda group: (-len(group), group[0].shard))
-    told = [f"{len(group)} with {group[0].reason.rstrip('.')} (first: {group[0].place})" for group in ordered[:LISTED]]
+    told = [_told(group) for group in ordered[:LISTED]]
     if rest := sum(len(group) for group in ordered[LISTED:]):
         told.append(f"{rest} for other reasons; see `atlas job show`")
     return f"{len(causes)} of {shards} shards failed: {'; '.join(told)}."
+
+
+def _told(group: list[Cause]) -> str:
+    first, count = group[0], len(group)
+    if count == 1:
+        return f'once "{first.reason}" ({first.place})'
+    return f'{count} times "{first.reason}" (first: {first.place})'
 
 
 def _kind(reason: str) -> str:

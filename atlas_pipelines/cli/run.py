@@ -12,7 +12,6 @@ from rich.console import Console
 from assets import partitions
 from assets.launch_config import LaunchConfig
 from assets.order import find_spec
-from assets.plain_errors import INTERRUPTS
 from atlas.commands import Stopped
 from atlas.content.places import open_kept_store
 from atlas.home import AtlasHome
@@ -62,7 +61,7 @@ def run(
     stop_on_signals()
     try:
         summary, denomination = train(order, config, home, network, console)
-    except INTERRUPTS:
+    except KeyboardInterrupt:
         raise Stopped("Stopped. Run the same command again to go on where it stopped.") from None
     if json:
         print_json(summary.model_dump(mode="json"))

@@ -69,9 +69,12 @@ def test_a_refused_order_is_no_failed_run(home):
     assert failure.step_failure_data.user_failure_data.description == "The name 'a' is taken."
 
 
-def test_an_interrupt_leaves_a_canceled_run(home):
-    status, _, _ = outcome(None, make=lambda: os.kill(os.getpid(), signal.SIGINT))
+def test_an_interrupt_leaves_a_canceled_run_and_no_chain_of_stacks(home):
+    status, (failure,), interrupted = outcome(None, make=lambda: os.kill(os.getpid(), signal.SIGINT))
     assert status == "CANCELED"
+    assert interrupted is None
+    assert failure.step_failure_data.user_failure_data.description.startswith("The run was interrupted.")
+    assert failure.step_failure_data.error.cause is None
 
 
 def test_sensors_and_schedules_raise_one_sentence(home):

@@ -139,26 +139,62 @@ def test_a_log_that_cannot_be_written_is_replaced_by_one_elsewhere(tmp_path, mon
     assert record_unexpected(KeyError("x"), tmp_path / "file" / "atlas.log").log is None
 
 
-def test_a_reader_that_goes_away_ends_the_command_quietly(tmp_path):
+PROGRAM = """
+import typer
+from pathlib import Path
+from atlas.commands import CommandGroup
+
+class Group(CommandGroup):
+    def log(self): return Path(__file__).with_name("log")
+
+app = typer.Typer(cls=Group)
+
+@app.callback()
+def main(): pass
+
+@app.command()
+def many():
+    for number in range(100_000): typer.echo(number)
+
+@app.command()
+def fails():
+    input()
+    raise KeyError("x")
+
+app()
+"""
+
+
+@pytest.fixture
+def process(tmp_path):
+    """Start a program with the commands `many` and `fails` in a process of its own."""
     script = tmp_path / "program.py"
-    script.write_text(
-        "import typer\nfrom pathlib import Path\nfrom atlas.commands import CommandGroup\n"
-        "class Group(CommandGroup):\n    def log(self): return Path(__file__).with_name('log')\n"
-        "app = typer.Typer(cls=Group)\n"
-        "@app.callback()\ndef main(): pass\n"
-        "@app.command()\ndef many():\n    for number in range(100_000): typer.echo(number)\n"
-        "app()\n"
-    )
-    writer = subprocess.Popen(
-        [sys.executable, script, "many"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={"PYTHONPATH": str(Path(__file__).parents[2])},
-    )
+    script.write_text(PROGRAM)
+
+    def start(command: str) -> subprocess.Popen[bytes]:
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
+        return subprocess.Popen([sys.executable, script, command], env=environment, **pipes)
+
+    return start
+
+
+def test_a_reader_of_stdout_that_goes_away_ends_the_command_quietly(process):
+    writer = process("many")
     assert writer.stdout.readline() == b"0\n"
     writer.stdout.close()
     assert writer.stderr.read() == b""
     assert writer.wait() == 1
+
+
+def test_an_error_that_nobody_reads_is_in_the_log_and_the_exit_code(process, tmp_path):
+    failing = process("fails")
+    failing.stderr.close()
+    failing.stdin.write(b"go on\n")
+    failing.stdin.close()
+    failing.wait()
+    assert failing.returncode == 1
+    assert "KeyError" in (tmp_path / "log").read_text()
 
 
 @given(st.text(), st.integers(min_value=20, max_value=500))

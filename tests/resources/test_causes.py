@@ -10,14 +10,14 @@ from resources.jobs import Attempt
 from resources.outcomes import LostTask
 from resources.rounds import build_round_manifest, evaluation_task, training_tasks
 
-OVERFLOW = "The trainer ended with exit code 1: TrainingError: Step 1 cannot be taken at learning rate {}."
+OVERFLOW = "TrainingError: Step 1 cannot be taken at learning rate {}."
 
 
 def test_causes_that_differ_in_numbers_only_are_counted_together():
     causes = [Cause(f"s{slot:03d}", OVERFLOW.format(slot), slot % 2 + 1, f"/log-{slot}") for slot in range(4)]
     assert describe_causes(causes, 4) == (
-        "4 of 4 shards failed: 4 with The trainer ended with exit code 1: TrainingError: Step 1 cannot be taken at "
-        "learning rate 0 (first: s000 on node 1; log /log-0)."
+        '4 of 4 shards failed: 4 times "TrainingError: Step 1 cannot be taken at learning rate 0." '
+        "(first: s000 on node 1; log /log-0)."
     )
 
 
@@ -25,7 +25,7 @@ def test_the_most_frequent_causes_come_first_and_the_rest_is_counted():
     kinds = ["no node is fit", "out of memory", "out of memory", "bad rows", "refused by gate norm: 3.5", "stalled"]
     causes = [Cause(f"s{slot:03d}", kind) for slot, kind in enumerate(kinds)]
     told = describe_causes(causes, 9)
-    assert told.startswith("6 of 9 shards failed: 2 with out of memory (first: s001); 1 with no node is fit")
+    assert told.startswith('6 of 9 shards failed: 2 times "out of memory" (first: s001); once "no node is fit" (s000)')
     assert told.endswith("2 for other reasons; see `atlas job show`.")
 
 
@@ -52,8 +52,8 @@ def test_a_round_without_updates_ends_with_its_causes_the_node_and_the_log(place
         build_round_manifest(job, 1, job.genesis, lost, place.store, place.registry, nodes=tmp_path / "nodes")
     told = str(raised.value)
     assert told.startswith(f"Round 1 of job {job.name!r} has 0 of the 2 updates that its quorum asks for. 4 of 4 ")
-    assert f"3 with {OVERFLOW.format('1e+38').rstrip('.')} (first: s001 on node 1; log {log})" in told
-    assert f"(first: s000 on node 1; log logs/{tasks[0].task_id}-2.log in the folder of node 1)" in told
+    assert f'3 times "{OVERFLOW.format("1e+38")}" (first: s001 on node 1; log {log})' in told
+    assert f"(s000 on node 1; log logs/{tasks[0].task_id}-2.log in the folder of node 1)" in told
     assert "give it another name" in told
     assert len(told.splitlines()) == 1
     assert len(told) < 3 * LONGEST

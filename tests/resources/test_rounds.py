@@ -138,14 +138,14 @@ async def test_a_round_whose_updates_are_all_refused_says_by_which_gate(place, j
 
     node = await add_node(odd)
     outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis))
-    message = f"4 of 4 shards failed: 4 with refused by gate schema: .* \\(first: s000 on node {node.node_id}\\)"
+    message = f"4 of 4 shards failed: 4 times .refused by gate schema: .* \\(first: s000 on node {node.node_id}\\)"
     with pytest.raises(QuorumError, match=message):
         build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
 
 
 def test_nothing_trained_is_no_round(place, job):
     (task, *_) = training_tasks(job, 1, job.genesis)
-    with pytest.raises(QuorumError, match=r"0 of the 2 updates .* 1 of 4 shards failed: 1 with gone"):
+    with pytest.raises(QuorumError, match=r"0 of the 2 updates .* 1 of 4 shards failed: once .gone."):
         build_round_manifest(job, 1, job.genesis, [LostTask(task, "gone")], place.store, place.registry)
 
 
