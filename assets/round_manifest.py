@@ -13,13 +13,13 @@ from assets.progress import Progress
 from assets.recorded import unless_recorded
 from assets.running import run_tasks
 from assets.shard_adapter import adapter_event, adapter_partition, shard_adapter
+from atlas.aggregation.refusal import Refusal
 from atlas.manifests import RoundManifest
-from resources import rounds
+from resources import events, rounds
 from resources.causes import Cause, causes_of, describe_causes
 from resources.content import ContentResource
 from resources.errors import QuorumError
 from resources.fleet import FleetResource
-from resources.gating import RoundGate
 from resources.jobs import JobRegistry
 from resources.ledger import LedgerResource
 from resources.opening import OpenJob
@@ -50,6 +50,8 @@ def round_manifest(
     progress: dg.ResourceParam[Progress],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckResult | dg.MaterializeResult]:
     """The updates that made it into a round. Trains whatever is missing; what earlier runs finished is adopted."""
+    from resources.gating import RoundGate  # numpy, which the code location does without
+
     job, number = find_round(context.partition_key, fleet, content, ledger)
     base = rounds.base_checkpoint(job, number, ledger.client)
     reference = reference_update(job, number, base, fleet.home, content.store, fleet.registry, progress.note)
@@ -76,6 +78,9 @@ def round_manifest(
     except QuorumError as error:
         yield _quorum(job, 0, causes_of(job, number, outcomes, fleet.registry, nodes), str(error))
         raise
+    for text in _left_out(manifest, outcomes):
+        context.log.warning("%s", text)
+        progress.note(f"  {text}")
     causes = causes_of(job, number, outcomes, fleet.registry, nodes)
     reached, updates = rounds.quorum_reached(job, manifest), len(manifest.updates)
     error = None if reached else rounds.quorum_error(job, number, updates, causes)
@@ -86,6 +91,14 @@ def round_manifest(
     )
     if error is not None:
         raise error
+
+
+def _left_out(manifest: RoundManifest, outcomes: Sequence[TaskOutcome]) -> Iterator[str]:
+    """What to say of updates that passed on arrival and are refused now that all are compared."""
+    arrived = {(one.task.shard, one.task.attempt) for one in outcomes if isinstance(one, CompletedTask)}
+    for one in manifest.refused:
+        if (one.shard, one.attempt) in arrived:
+            yield events.left_out(one.shard, manifest.round, Refusal(one.gate, one.reason))
 
 
 def _quorum(job: OpenJob, updates: int, causes: Sequence[Cause], error: str | None) -> dg.AssetCheckResult:

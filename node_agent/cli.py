@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from stamina.instrumentation import set_on_retry_hooks
 
-from atlas.commands import Verbose
+from atlas.terminal.commands import Verbose
 from chain_bridge.messages import Node
 from node_agent.chain import node_key, open_ledger
 from node_agent.cli_data import data_app

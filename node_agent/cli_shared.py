@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from atlas.commands import CommandGroup
+from atlas.terminal.commands import CommandGroup
 from chain_bridge.errors import InsufficientFunds
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Node

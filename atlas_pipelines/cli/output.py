@@ -9,8 +9,8 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from atlas.commands import CommandGroup
 from atlas.home import AtlasHome
+from atlas.terminal.commands import CommandGroup
 
 
 def notes_console() -> Console:

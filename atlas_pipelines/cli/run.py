@@ -12,10 +12,10 @@ from rich.console import Console
 from assets import partitions
 from assets.launch_config import LaunchConfig
 from assets.order import find_spec
-from atlas.commands import Stopped
 from atlas.content.places import open_kept_store
 from atlas.home import AtlasHome
 from atlas.spec import JobSpec
+from atlas.terminal.commands import Stopped
 from atlas_pipelines.cli.content import open_content
 from atlas_pipelines.cli.logs import log_to_file
 from atlas_pipelines.cli.network import Agents, Chain, Ipfs, Nodes, Replicas, using_network

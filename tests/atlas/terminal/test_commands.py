@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from atlas.commands import CommandGroup, Verbose
 from atlas.errors import AtlasError, SpecError
+from atlas.terminal.commands import CommandGroup, Verbose
 from atlas.unexpected import LONGEST, describe_error, one_line, record_unexpected
 
 
@@ -142,7 +142,7 @@ def test_a_log_that_cannot_be_written_is_replaced_by_one_elsewhere(tmp_path, mon
 PROGRAM = """
 import typer
 from pathlib import Path
-from atlas.commands import CommandGroup
+from atlas.terminal.commands import CommandGroup
 
 class Group(CommandGroup):
     def log(self): return Path(__file__).with_name("log")
@@ -173,7 +173,7 @@ def process(tmp_path):
 
     def start(command: str) -> subprocess.Popen[bytes]:
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
+        environment = {"PYTHONPATH": str(Path(__file__).parents[3])}
         return subprocess.Popen([sys.executable, script, command], env=environment, **pipes)
 
     return start

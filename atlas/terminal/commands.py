@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from atlas.errors import AtlasError
+from atlas.terminal.deferred import DeferredGroup
 from atlas.unexpected import UnexpectedError, printable, record_unexpected, traceback_text
 
 FAILED, STOPPED = 1, 130
@@ -29,7 +29,7 @@ class Stopped(AtlasError):
     """A command was stopped by Ctrl-C or SIGTERM; its text says what to do next."""
 
 
-class CommandGroup(TyperGroup):
+class CommandGroup(DeferredGroup):
     """A program's commands. Any error in one, also in its callbacks and options, ends as `report` says."""
 
     def log(self) -> Path:
