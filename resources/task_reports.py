@@ -62,6 +62,8 @@ class TaskReports:
             await self.take(work, answer.sender, answer.read(TaskReport))
         except BusError as error:
             log.info("node %d says nothing of task %s: %s", held.node_id, hint.task_id, error)
+            if problem := self._tools.bus.clocks.problem(held.address):
+                self._conclude(work, held, failed=f"the clock of its node is wrong: {problem}")
 
     async def take(self, work: Work, sender: str, report: TaskReport) -> None:
         """Take in a report, asked for or not. One of another attempt, or by another node, is refused."""

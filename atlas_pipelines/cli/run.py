@@ -3,6 +3,7 @@
 import os
 import time
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Annotated
 
 import dagster as dg
@@ -28,6 +29,7 @@ from atlas_pipelines.execution import execute_round
 from atlas_pipelines.summary import Summary, summarize
 from chain_bridge.ledger import Ledger
 from resources.jobs import JobRegistry
+from resources.network_watch import NetworkWatch
 from resources.opening import load_job, refuse_other_contract
 from resources.settings import Addresses
 from resources.taken_names import refuse_other_order
@@ -56,8 +58,9 @@ def run(
     config = LaunchConfig(spec=str(find_spec(spec).absolute()), model=model, rounds=rounds, settings=lines)
     order = config.order(None)
     home = AtlasHome.from_environment()
-    network = using_network(home, agents, threads, chain, ipfs, replicas, nodes)
     console = notes_console()
+    watch = NetworkWatch(partial(console.print, soft_wrap=True, markup=False))
+    network = using_network(home, agents, threads, chain, ipfs, replicas, nodes, watch)
     stop_on_signals()
     try:
         summary, denomination = train(order, config, home, network, console)
