@@ -140,7 +140,7 @@ class RoundDrive:
         await asyncio.to_thread(self._tools.registry.record_assigned, self._ref, attempt)
         work.begin(held)
 
-    def _tell_assigned(self, task: TaskSpec, node: int, before: int | None) -> None:
+    def _report_assigned(self, task: TaskSpec, node: int, before: int | None) -> None:
         if before is None:
             self._tell("assigned", task, events.assigned(task, node), node)
             return
@@ -198,7 +198,7 @@ class RoundDrive:
             work = self._open[slot]
             if slot in held and slot not in refused:
                 await self._begin(work, held[slot])
-                self._tell_assigned(held[slot].task, held[slot].node_id, lease.node if lease else None)
+                self._report_assigned(held[slot].task, held[slot].node_id, lease.node if lease else None)
             elif slot in refused:
                 self._wait(work, f"the contract refused it: {refused[slot]}", ended)
             elif not able_nodes(nodes, only.get(slot)):
@@ -239,4 +239,4 @@ class RoundDrive:
 def _why_lost(lease: Lease) -> str:
     if lease.state == "released":
         return "the node gave it back"
-    return "its node was not heard of in time, or its lease ran out"
+    return "its node sent no heartbeat in time, or the lease ran out"
