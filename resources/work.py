@@ -21,6 +21,8 @@ class Held:
     address: str
     task: TaskSpec
     task_cid: str
+    step: int | None = None
+    """Of the training checkpoint that it goes on from, where this run handed it out."""
 
     def fits(self, sender: str, report: TaskReport) -> bool:
         """Whether a report speaks of this very attempt and comes from its node."""
