@@ -69,7 +69,7 @@ def open_job(
 ) -> OpenJob:
     """Open a job, or take up the one of this name and spec; `on_progress` is told each step in a sentence.
 
-    `on_reading` is told, often, how many rows are read.
+    `on_reading` is called often, with the number of rows read so far in a sentence.
 
     Raises `SpecError` for a taken name or a rank for a shard that there is not, `BudgetError` for a budget below what
     the job promises, `InsufficientFunds` for an operator who cannot pay it, `ModelError` or `DataError` for a model or
