@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from peft import PeftModel
 
+from atlas import activity
 from atlas.aggregation.factors import LoraModule, factor_of, lora_modules
 from atlas.errors import AggregationError, TrainingError
 from atlas.training.lora_layers import is_transposed, kind_of, lora_layers
@@ -42,6 +43,7 @@ class MergedFactors:
             for name, product in self._read(file).items():
                 products.setdefault(name, []).append(product)
         for name in sorted(products.keys() | self._originals.keys()):
+            activity.advance()
             weight = self._weight(name)
             original = self._originals.setdefault(name, weight.detach().clone())
             with torch.no_grad():
