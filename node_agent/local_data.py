@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from atlas import activity
 from atlas.content.store import get_document
 from atlas.data.local_data import LocalData, LocalSource, commit_rows, read_local_rows
 from atlas.data.rows import EncodedRow
@@ -103,6 +104,7 @@ def _written(name: str, source: LocalSource, spec: JobSpec, cache: Path, file: B
                     f"{', '.join(map(repr, allowed))}. Which row it is, the node's log says."
                 )
             file.write(row.line)
+            activity.advance(len(row.line))
             yield row.line
     except LocalDataError:
         raise

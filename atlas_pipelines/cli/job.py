@@ -10,7 +10,6 @@ from atlas.content.store import ContentStore, get_document
 from atlas.home import AtlasHome
 from atlas.manifests import DatasetManifest
 from atlas.spec import JobSpec, TaskSpec
-from atlas_pipelines.cli import job_money, job_round
 from atlas_pipelines.cli.content import open_content
 from atlas_pipelines.cli.network import using_network
 from atlas_pipelines.cli.output import print_json, results_console
@@ -21,12 +20,10 @@ from resources.errors import JobNotFound
 from resources.jobs import JobRegistry, JobRow, RoundRef
 from resources.opening import load_job
 
-app = typer.Typer(no_args_is_help=True, help="The jobs that were opened here.")
 COLUMNS = ("name", "model", "source", "shards", "rounds", "done", "checkpoint")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.command()
 def ls(json: Json = False) -> None:
     """List the jobs by name."""
     home = AtlasHome.from_environment()
@@ -45,7 +42,6 @@ def ls(json: Json = False) -> None:
     )
 
 
-@app.command()
 def show(name: Annotated[str, typer.Argument(help="The job's name.")], json: Json = False) -> None:
     """Show a job's rounds, tasks, nodes and newest checkpoint."""
     home = AtlasHome.from_environment()
@@ -61,12 +57,6 @@ def show(name: Annotated[str, typer.Argument(help="The job's name.")], json: Jso
         print_json(summary.model_dump(mode="json"))
     else:
         print_summary(summary, addresses.network.denom, results_console())
-
-
-app.command("round")(job_round.show_round)
-app.command()(job_money.cancel)
-app.command("top-up")(job_money.top_up)
-app.command()(job_money.close)
 
 
 def _facts(row: JobRow, registry: JobRegistry, store: ContentStore) -> dict[str, str | int | None]:

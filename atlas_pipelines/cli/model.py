@@ -14,7 +14,7 @@ from atlas_pipelines.cli.content import open_content
 from atlas_pipelines.cli.output import print_json, results_console
 from resources.model_export import export_model
 
-app = typer.Typer(no_args_is_help=True, help="Models that jobs have made.")
+export_app = typer.Typer(add_completion=False)
 Checkpoint = Annotated[str, typer.Argument(metavar="CID", help="CID of a checkpoint.")]
 Merged = Annotated[
     bool, typer.Option("--merged", help="The whole model with the adapter merged into its weights; needs no peft.")
@@ -39,12 +39,7 @@ class ExportCommand(TyperCommand):
         return super().parse_args(ctx, now)
 
 
-@app.callback()
-def models() -> None:
-    """Models that jobs have made."""
-
-
-@app.command(cls=ExportCommand)
+@export_app.command("export", cls=ExportCommand)
 def export(
     checkpoint: Checkpoint,
     folder: Annotated[
@@ -66,7 +61,6 @@ def export(
         results_console().print(f"Wrote {'the merged model' if merged else 'the adapter'} to {folder}.", soft_wrap=True)
 
 
-@app.command()
 def push(
     checkpoint: Checkpoint,
     repository: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The repository on the Hugging Face hub.")],
@@ -77,7 +71,8 @@ def push(
     json: Json = False,
 ) -> None:
     """Upload what `export` writes to the Hugging Face hub, with the token in HF_TOKEN or of `hf auth login`."""
-    from resources.model_push import check_target, push_folder  # huggingface_hub, which no other command needs
+    # Here, since an export needs no hub.
+    from resources.model_push import check_target, push_folder
 
     check_target(repository)
     home = AtlasHome.from_environment()
