@@ -1,5 +1,6 @@
 """The steps of a round between its nodes' work: each is one function that an asset calls."""
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
