@@ -11,11 +11,11 @@ from assets.progress import Progress
 from assets.recorded import unless_recorded
 from assets.running import run_tasks
 from assets.shard_adapter import adapter_event, adapter_partition, shard_adapter
+from atlas.aggregation.refusal import Refusal
 from atlas.manifests import RoundManifest
-from resources import rounds
+from resources import events, rounds
 from resources.content import ContentResource
 from resources.fleet import FleetResource
-from resources.gating import RoundGate
 from resources.jobs import JobRegistry
 from resources.ledger import LedgerResource
 from resources.opening import OpenJob
@@ -45,6 +45,8 @@ def round_manifest(
     progress: dg.ResourceParam[Progress],
 ) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
     """The updates that made it into a round. Trains whatever is missing; what earlier runs finished is adopted."""
+    from resources.gating import RoundGate  # numpy, which the code location does without
+
     job, number = find_round(context.partition_key, fleet, content, ledger)
     base = rounds.base_checkpoint(job, number, ledger.client)
     reference = reference_update(job, number, base, fleet.home, content.store, fleet.registry, progress.note)
@@ -64,11 +66,22 @@ def round_manifest(
         if isinstance(outcome, CompletedTask):
             yield from unless_recorded(context.instance, adapter_event(job.name, outcome, content.link))
     manifest = rounds.build_round_manifest(job, number, base, outcomes, content.store, fleet.registry, reference)
+    for text in _left_out(manifest, outcomes):
+        context.log.warning("%s", text)
+        progress.note(f"  {text}")
     yield dg.MaterializeResult(
         metadata={"content": content.link(manifest.cid), **_metadata(job, manifest, outcomes, fleet.registry)},
         data_version=dg.DataVersion(manifest.cid),
         check_results=[_quorum(job, manifest)],
     )
+
+
+def _left_out(manifest: RoundManifest, outcomes: Sequence[TaskOutcome]) -> Iterator[str]:
+    """What to say of updates that passed on arrival and are refused now that all are compared."""
+    arrived = {(one.task.shard, one.task.attempt) for one in outcomes if isinstance(one, CompletedTask)}
+    for one in manifest.refused:
+        if (one.shard, one.attempt) in arrived:
+            yield events.left_out(one.shard, manifest.round, Refusal(one.gate, one.reason))
 
 
 def _quorum(job: OpenJob, manifest: RoundManifest) -> dg.AssetCheckResult:

@@ -3,6 +3,7 @@
 Every method is one transaction.
 """
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -92,7 +93,7 @@ class JobRegistry:
         with transaction(self._path) as db:
             db.execute("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", astuple(job))
             found = JobRow(*db.execute("SELECT * FROM jobs WHERE name = ?", (job.name,)).fetchone())
-        refuse_other_spec(found, job.spec_cid)
+        refuse_other_spec(found, [job.spec_cid])
         if found != job:
             raise SpecError(
                 f"Job {job.name!r} is recorded in {self._path} as {found}, but was opened as {job}. "
@@ -177,10 +178,10 @@ class JobRegistry:
             )
 
 
-def refuse_other_spec(found: JobRow, spec_cid: str) -> None:
-    """Raise `SpecError` unless a recorded job has this spec."""
-    if found.spec_cid != spec_cid:
+def refuse_other_spec(found: JobRow, given: Sequence[str]) -> None:
+    """Raise `SpecError` unless a recorded job has one of the given specs, which are forms of one order."""
+    if found.spec_cid not in given:
         raise SpecError(
             f"The name {found.name!r} is taken by a job with another spec: recorded {found.spec_cid}, "
-            f"given {spec_cid}. Choose another name in the job spec."
+            f"given {given[0]}. Choose another name in the job spec."
         )

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from atlas.aggregation.aggregate import genesis
 from atlas.aggregation.robust.registry import RULES
 from atlas.content.store import ContentStore, get_document, put_document
 from atlas.data.prepare import prepare_dataset
@@ -11,6 +10,7 @@ from atlas.errors import SpecError
 from atlas.home import AtlasHome
 from atlas.manifests import DatasetManifest
 from atlas.model_files import model_manifest
+from atlas.order_forms import recorded_forms
 from atlas.spec import JobSpec
 from chain_bridge.errors import ContractRefused, InsufficientFunds
 from chain_bridge.ledger import Ledger
@@ -65,22 +65,28 @@ def open_job(
     ledger: Ledger,
     on_progress: Callable[[str], None] = lambda text: None,
     make_adapter: MakeAdapter = make_untrained_adapter,
+    on_reading: Callable[[str], None] = lambda text: None,
 ) -> OpenJob:
-    """Open a job, or take up the one of this name and spec; `on_progress` is told each step in a sentence.
+    """Open a job, or take up the one of this name and order; `on_progress` is told each step in a sentence.
+
+    `on_reading` is told, often, how many rows are read.
 
     Raises `SpecError` for a taken name or a rank for a shard that there is not, `BudgetError` for a budget below what
     the job promises, `InsufficientFunds` for an operator who cannot pay it, `ModelError` or `DataError` for a model or
     dataset that is not as the spec says, what `make_adapter` raises, and `ChainReset`. Until the last of these checks
     has passed, nothing is written on chain.
     """
+    from atlas.aggregation.aggregate import genesis  # numpy, which most of those who import this module do without
+
     contract = ledger.contract
     known = registry.job(spec.name)
     if known is not None:
-        refuse_other_spec(known, spec.cid)
+        refuse_other_spec(known, [form.cid for form in recorded_forms(spec)])
         return load_job(spec.name, store, registry, contract)
+    spec = _form_on_chain(spec, ledger)
     on_progress(f"Checking the files of {spec.model.source}.")
     model = model_manifest(spec.model.source, spec.model.revision, home.root / "cache")
-    dataset = read_dataset(spec, home, store, ledger, on_progress)
+    dataset = read_dataset(spec, home, store, ledger, on_progress, on_reading)
     check_shard_ranks(spec, dataset)
     check_budget(spec, len(dataset.shards))
     adapter = untrained_adapter(spec, model, home, store, registry, on_progress, make_adapter)
@@ -104,6 +110,7 @@ def read_dataset(
     store: ContentStore,
     ledger: Ledger,
     on_progress: Callable[[str], None] = lambda text: None,
+    on_reading: Callable[[str], None] = lambda text: None,
 ) -> DatasetManifest:
     """Cut a job's dataset into shards, as `open_job` does; the same rows and spec give the same manifest.
 
@@ -116,10 +123,10 @@ def read_dataset(
     reference_rows = robust.reference_rows if rule is not None and rule.needs_reference else 0
 
     def told(rows: int) -> None:
-        on_progress(f"{rows} rows of {spec.dataset.holdout_source or source} are read.")
+        on_reading(f"{rows:,} rows of {spec.dataset.holdout_source or source} are read.")
 
     changing = spec.dataset.node_local is not None or spec.dataset.keyring is not None
-    opened = ledger.job_of(ledger.address, _key(spec)) if changing else None
+    opened = ledger.job_of(ledger.address, _key(_form_on_chain(spec, ledger))) if changing else None
     on_progress(f"Reading {source}.")
     if opened is not None and store.has(opened.dataset):
         manifest = get_document(store, opened.dataset, DatasetManifest)
@@ -128,7 +135,8 @@ def read_dataset(
         manifest = prepare_dataset(spec.dataset, store, cache, seed, told, reference_rows, seal)
     else:
         manifest = node_local_dataset(spec, store, cache, ledger, reference_rows, told)
-    on_progress(f"{source} has {len(manifest.shards)} shards.")
+    rows, held_out = sum(shard.rows for shard in manifest.shards), manifest.holdout.rows
+    on_progress(f"{source} has {rows:,} rows in {len(manifest.shards)} shards; {held_out:,} more are held out.")
     return manifest
 
 
@@ -173,6 +181,12 @@ def refuse_ended_job(job: OpenJob, number: int, ledger: Ledger) -> None:
 def _key(spec: JobSpec) -> str:
     """What the chain knows the job by, among those of its owner."""
     return f"{spec.name}@{spec.cid}"
+
+
+def _form_on_chain(order: JobSpec, ledger: Ledger) -> JobSpec:
+    """The document by which the chain knows a job of this order; for a new job the one to open it with."""
+    forms = recorded_forms(order)
+    return next((form for form in forms if ledger.job_of(ledger.address, _key(form)) is not None), forms[0])
 
 
 def _job_on_chain(spec: JobSpec, dataset: DatasetManifest, ledger: Ledger) -> Job:

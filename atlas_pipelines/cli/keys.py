@@ -12,12 +12,10 @@ from atlas_pipelines.cli.output import print_json, results_console
 from resources.key_journal import KeyJournal
 from resources.keyring import KeyRing, KeyRings
 
-app = typer.Typer(no_args_is_help=True, help="The keys that datasets are sealed with, and who gets none.")
 Name = Annotated[str, typer.Argument(help="The key ring, as dataset.keyring of the job names it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.command()
 def ls(json: Json = False) -> None:
     """List the key rings: their keys' ids, and the addresses that get no key any more."""
     rings = _rings()
@@ -36,7 +34,6 @@ def ls(json: Json = False) -> None:
     results_console().print(table if found else nothing)
 
 
-@app.command()
 def released(name: Name, json: Json = False) -> None:
     """List who was given keys of a ring, and so may have read those rows: each node, task and file once."""
     _rings().get(name)
@@ -52,14 +49,12 @@ def released(name: Name, json: Json = False) -> None:
     results_console().print(table if found else f"No node was given a key of ring {name}.")
 
 
-@app.command()
 def rotate(name: Name, json: Json = False) -> None:
     """Seal with a new key from now on. What was sealed before stays as it is, and open jobs go on."""
     ring = _rings().rotate(name)
     _show(ring, f"Key ring {name} seals with key {ring.newest.id} from now on.", json)
 
 
-@app.command()
 def revoke(
     name: Name,
     addresses: Annotated[list[str], typer.Argument(help="The nodes' accounts, as `atlas-node status` shows them.")],
@@ -71,7 +66,6 @@ def revoke(
     _show(ring, text, json)
 
 
-@app.command()
 def restore(
     name: Name, address: Annotated[str, typer.Argument(help="The account of a revoked node.")], json: Json = False
 ) -> None:

@@ -1,30 +1,33 @@
 """The `atlas` command."""
 
-import typer
-from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
+from typing import Annotated, Any
 
-from atlas_pipelines.cli import chain, content_commands, job, keys, model, nodes, run, up, verify
+import typer
+
+from atlas.terminal.deferred import commands_of
+from atlas.terminal.version import print_version
+from atlas_pipelines.cli.commands import COMMANDS
 from atlas_pipelines.cli.output import CleanErrors
 
-app = typer.Typer(
-    cls=CleanErrors,
-    no_args_is_help=True,
-    add_completion=False,
-)
+
+class Atlas(CleanErrors):
+    """The group that has every command of `atlas`."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "commands": commands_of(COMMANDS)})
+
+
+app = typer.Typer(cls=Atlas, no_args_is_help=True)
 
 
 @app.callback()
-def atlas() -> None:
+def atlas(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=print_version, is_eager=True)
+    ] = False,
+) -> None:
     """Fine-tune models with LoRA on machines that you do not own, and prove every step."""
+    # Here, since a list of commands needs no retries.
+    from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
+
     set_on_retry_hooks([LoggingOnRetryHook])  # by itself stamina would print retries to stdout, among the results
-
-
-app.command("run")(run.run)
-app.command("up")(up.up)
-app.command("nodes")(nodes.nodes)
-app.command("verify")(verify.verify)
-app.add_typer(chain.app, name="chain")
-app.add_typer(content_commands.app, name="content")
-app.add_typer(job.app, name="job")
-app.add_typer(keys.app, name="keys")
-app.add_typer(model.app, name="model")

@@ -15,15 +15,7 @@ from atlas_pipelines.cli.output import print_json, results_console
 from resources.errors import JobNotFound
 from resources.jobs import JobRegistry
 
-app = typer.Typer(no_args_is_help=True, help="Models that jobs have made.")
 
-
-@app.callback()
-def models() -> None:
-    """Models that jobs have made."""
-
-
-@app.command()
 def export(
     checkpoint: Annotated[str, typer.Argument(help="CID of a checkpoint.")],
     merged: Annotated[Path, typer.Option(help="The new folder: base weights with the adapter merged into them.")],

@@ -8,9 +8,9 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.text import Text
-from typer.core import TyperGroup
 
 from atlas.errors import AtlasError
+from atlas.terminal.deferred import DeferredGroup
 
 
 def notes_console() -> Console:
@@ -28,7 +28,7 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
-class CleanErrors(TyperGroup):
+class CleanErrors(DeferredGroup):
     """A group of commands that tells of an `AtlasError` in words, without a traceback, and exits with 1."""
 
     def invoke(self, ctx: Any) -> Any:

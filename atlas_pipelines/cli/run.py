@@ -14,6 +14,7 @@ from assets.launch_config import LaunchConfig
 from assets.order import find_spec
 from atlas.content.places import open_kept_store
 from atlas.home import AtlasHome
+from atlas.order_forms import recorded_forms
 from atlas.spec import JobSpec
 from atlas_pipelines.cli.logs import log_to_file
 from atlas_pipelines.cli.network import Agents, Chain, Ipfs, Nodes, Replicas, using_network
@@ -102,7 +103,7 @@ def _is_settled(
 ) -> bool:
     """Whether both the chain and this Dagster instance know how a round of exactly this order ended."""
     row = registry.job(order.name)
-    if row is None or row.spec_cid != order.cid:
+    if row is None or row.spec_cid not in [form.cid for form in recorded_forms(order)]:
         return False
     ended = ledger.round(row.job_id, number)
     return (

@@ -6,14 +6,12 @@ import subprocess
 import sys
 
 import pytest
-import typer
 import yaml
 from typer.testing import CliRunner, Result
 
 from atlas.home import AtlasHome
-from atlas_pipelines.cli import chain as commands
+from atlas_pipelines.cli.main import app
 from atlas_pipelines.cli.network import using_network
-from atlas_pipelines.cli.output import CleanErrors
 from chain_bridge.feegrants import FeeGrants
 from chain_bridge.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
@@ -27,9 +25,6 @@ pytestmark = pytest.mark.slow
 
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 PREFIX, DENOM, GENESIS = "mine", "umine", 10**12
-app = typer.Typer(cls=CleanErrors)
-app.add_typer(commands.app, name="chain")
-app.command("other")(lambda: None)
 
 
 class Node:

@@ -1,8 +1,18 @@
 """The codecs by name."""
 
-from atlas.aggregation.compression.codec import Codec
-from atlas.aggregation.compression.half import BF16, FP16
-from atlas.aggregation.compression.int8 import INT8
-from atlas.aggregation.compression.top_k import TOP_K
+from typing import TYPE_CHECKING
 
-CODECS: dict[str, Codec] = {codec.name: codec for codec in (FP16, BF16, INT8, TOP_K)}
+from atlas.registry import Registry
+
+if TYPE_CHECKING:
+    from atlas.aggregation.compression.codec import Codec
+
+_HERE = "atlas.aggregation.compression"
+CODECS: "Registry[Codec]" = Registry(
+    {
+        "fp16": f"{_HERE}.half:FP16",
+        "bf16": f"{_HERE}.half:BF16",
+        "int8": f"{_HERE}.int8:INT8",
+        "top-k": f"{_HERE}.top_k:TOP_K",
+    }
+)

@@ -1,7 +1,13 @@
 """The outer optimizers by name."""
 
-from atlas.aggregation.outer.adaptive import ADAM, YOGI
-from atlas.aggregation.outer.nesterov import NESTEROV
-from atlas.aggregation.outer.optimizer import Optimizer
+from typing import TYPE_CHECKING
 
-OPTIMIZERS: dict[str, Optimizer] = {optimizer.name: optimizer for optimizer in (NESTEROV, ADAM, YOGI)}
+from atlas.registry import Registry
+
+if TYPE_CHECKING:
+    from atlas.aggregation.outer.optimizer import Optimizer
+
+_HERE = "atlas.aggregation.outer"
+OPTIMIZERS: "Registry[Optimizer]" = Registry(
+    {"nesterov": f"{_HERE}.nesterov:NESTEROV", "adam": f"{_HERE}.adaptive:ADAM", "yogi": f"{_HERE}.adaptive:YOGI"}
+)

@@ -1,9 +1,20 @@
 """All robust rules, by the name that a job spec gives."""
 
-from atlas.aggregation.robust import centered_clipping, fltrust, median, multi_krum, spectral_filter, trimmed_mean
-from atlas.aggregation.robust.rule import Rule
+from typing import TYPE_CHECKING
 
-RULES: dict[str, Rule] = {
-    module.RULE.name: module.RULE
-    for module in (spectral_filter, centered_clipping, trimmed_mean, median, multi_krum, fltrust)
-}
+from atlas.registry import Registry
+
+if TYPE_CHECKING:
+    from atlas.aggregation.robust.rule import Rule
+
+_HERE = "atlas.aggregation.robust"
+RULES: "Registry[Rule]" = Registry(
+    {
+        "spectral-filter": f"{_HERE}.spectral_filter:RULE",
+        "centered-clipping": f"{_HERE}.centered_clipping:RULE",
+        "trimmed-mean": f"{_HERE}.trimmed_mean:RULE",
+        "median": f"{_HERE}.median:RULE",
+        "multi-krum": f"{_HERE}.multi_krum:RULE",
+        "fltrust": f"{_HERE}.fltrust:RULE",
+    }
+)

@@ -1,12 +1,20 @@
-"""All strategies by name."""
+"""All strategies by name, in the order in which help texts list them."""
 
-from atlas.aggregation.strategies.fedavg import FEDAVG
-from atlas.aggregation.strategies.fedex import FEDEX
-from atlas.aggregation.strategies.ffa import FFA
-from atlas.aggregation.strategies.qr_svd import QR_SVD
-from atlas.aggregation.strategies.rolora import ROLORA
-from atlas.aggregation.strategies.stack import STACK
-from atlas.aggregation.strategies.strategy import Strategy
+from typing import TYPE_CHECKING
 
-STRATEGIES: dict[str, Strategy] = {strategy.name: strategy for strategy in (FEDAVG, FFA, ROLORA, STACK, QR_SVD, FEDEX)}
-"""In the order in which help texts list them."""
+from atlas.registry import Registry
+
+if TYPE_CHECKING:
+    from atlas.aggregation.strategies.strategy import Strategy
+
+_HERE = "atlas.aggregation.strategies"
+STRATEGIES: "Registry[Strategy]" = Registry(
+    {
+        "fedavg": f"{_HERE}.fedavg:FEDAVG",
+        "ffa": f"{_HERE}.ffa:FFA",
+        "rolora": f"{_HERE}.rolora:ROLORA",
+        "stack": f"{_HERE}.stack:STACK",
+        "qr-svd": f"{_HERE}.qr_svd:QR_SVD",
+        "fedex": f"{_HERE}.fedex:FEDEX",
+    }
+)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from atlas.aggregation.adapter_files import a_name, b_name, write_adapter
 from atlas.aggregation.coefficients import coefficients_of, geometry_of
 from atlas.aggregation.inputs import RoundInputs, Update
+from atlas.aggregation.robust import multi_krum
 from atlas.aggregation.robust.apply import apply_rule
 from atlas.aggregation.robust.registry import RULES
 from atlas.aggregation.robust.rule import Rule
@@ -113,6 +114,6 @@ def test_fltrust_needs_the_reference(round_of):
 @pytest.mark.parametrize("found", [[math.nan, 0.5], [-0.1, 0.5], [0.6, 0.6]])
 def test_impossible_coefficients_never_reach_the_sum(round_of, monkeypatch, found):
     rule = Rule("median", "a rule gone wrong", coefficients=lambda geometry, spec: np.array(found))
-    monkeypatch.setitem(RULES, "multi-krum", rule)
+    monkeypatch.setattr(multi_krum, "RULE", rule)
     with pytest.raises(AggregationError, match="from zero with a sum of one at most"):
         coefficients_of(round_of([1, 1], "multi-krum"))

@@ -1,0 +1,1 @@
+"""What the commands `atlas` and `atlas-node` share: how they load, and how they print."""

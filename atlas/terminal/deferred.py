@@ -1,0 +1,67 @@
+"""Commands whose modules are imported when the command runs, so that a list of commands costs no imports."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+
+@dataclass(frozen=True)
+class Command:
+    """Where a command is, `module:name` of a function or a `typer.Typer`, and the first paragraph of its help."""
+
+    where: str
+    short: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Commands under one name."""
+
+    short: str
+    commands: "Mapping[str, Command | Group]"
+
+
+Entries = Mapping[str, Command | Group]
+
+
+class Deferred(TyperCommand):
+    """A command in a list of commands: its name and its short help, but not yet its options."""
+
+    def __init__(self, name: str, entry: Command) -> None:
+        super().__init__(name, help=entry.short)
+        self._where = entry.where
+
+    def load(self) -> TyperCommand | TyperGroup:
+        """Import the command's module and make the whole command."""
+        module, _, name = self._where.partition(":")
+        found = getattr(import_module(module), name)
+        app = found if isinstance(found, typer.Typer) else typer.Typer(add_completion=False)
+        if app is not found:
+            app.command(self.name)(found)
+        command: Any = typer.main.get_command(app)
+        command.name = self.name
+        return command  # type: ignore[no-any-return]
+
+
+class DeferredGroup(TyperGroup):
+    """A group that loads a command only when it was asked for by its name."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that the arguments name, whole."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command.load() if isinstance(command, Deferred) else command, rest
+
+
+def commands_of(entries: Entries) -> dict[str, Any]:
+    """The commands of a table, as a group takes them."""
+    return {name: _command(name, entry) for name, entry in entries.items()}
+
+
+def _command(name: str, entry: Command | Group) -> TyperCommand | TyperGroup:
+    if isinstance(entry, Command):
+        return Deferred(name, entry)
+    return DeferredGroup(name=name, help=entry.short, commands=commands_of(entry.commands), no_args_is_help=True)

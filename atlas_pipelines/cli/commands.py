@@ -1,0 +1,125 @@
+"""Every command of `atlas`: where it is, and what a list of commands says of it.
+
+The texts repeat the docstrings, so that a list imports no command; a test compares them.
+"""
+
+from atlas.terminal.deferred import Command, Entries, Group
+
+_CLI = "atlas_pipelines.cli"
+
+_CHAIN: Entries = {
+    "deploy": Command(
+        f"{_CLI}.chain_deploy:deploy",
+        "Store the contract on a network, make an instance with these settings, and remember its address.",
+    ),
+    "status": Command(
+        f"{_CLI}.chain_status:status", "Show the chain, the contract, its money, and the messages that still wait."
+    ),
+    "balance": Command(f"{_CLI}.chain_money:balance", "Show what an account holds."),
+    "faucet": Command(
+        f"{_CLI}.chain_money:faucet",
+        "Get coins to begin with: from a testnet's faucet, or on this machine from the account that has them all.",
+    ),
+    "rewards": Command(
+        f"{_CLI}.chain_money:rewards", "Show what each node's owner has earned, withdrawn, and may withdraw."
+    ),
+    "withdraw": Command(f"{_CLI}.chain_money:withdraw", "Move credit from the contract to the account that earned it."),
+    "grant": Command(
+        f"{_CLI}.chain_grants:grant",
+        "Pay the fees of these accounts for calls of contracts, so that a node without coins can start.",
+    ),
+    "revoke": Command(f"{_CLI}.chain_grants:revoke", "Pay the fees of these accounts no longer."),
+}
+
+_CONTENT: Entries = {
+    "ls": Command(
+        f"{_CLI}.content_held:ls",
+        "List the copies on this machine, the one used last first, and what each is to a job.",
+    ),
+    "add": Command(
+        f"{_CLI}.content_files:add", "Hold files and folders and print their CIDs, the same as `ipfs add` gives."
+    ),
+    "get": Command(f"{_CLI}.content_files:get", "Write a content, checked against its CID, to a new file or folder."),
+    "pin": Command(
+        f"{_CLI}.content_held:pin", "Keep contents whatever room is made; what is elsewhere is fetched first."
+    ),
+    "unpin": Command(f"{_CLI}.content_held:unpin", "Let contents that no job needs go when room is made."),
+    "gc": Command(
+        f"{_CLI}.content_gc:gc",
+        "Remove content that no job needs. $ATLAS_HOME/retention.yaml has the defaults of these options.",
+    ),
+    "verify": Command(
+        f"{_CLI}.content_health:verify",
+        "Recompute the CIDs of the copies on this machine and tell which are corrupt or missing; fails if any is.",
+    ),
+    "replicas": Command(
+        f"{_CLI}.content_health:replicas",
+        "Show which places hold a whole copy of each content; fails if any content has fewer copies than wanted.",
+    ),
+}
+
+_JOB: Entries = {
+    "ls": Command(f"{_CLI}.job:ls", "List the jobs by name."),
+    "show": Command(f"{_CLI}.job_show:show", "Show a job's rounds, tasks, nodes and newest checkpoint."),
+    "round": Command(
+        f"{_CLI}.job_round:show_round",
+        "Show a round's updates, accepted and refused, with their influence; all of it is computed from the content.",
+    ),
+    "cancel": Command(
+        f"{_CLI}.job_money:cancel",
+        "End a job early: nothing new is assigned, what runs may end and be paid, the free escrow comes back.",
+    ),
+    "top-up": Command(f"{_CLI}.job_money:top_up", "Add to an open job's escrow from the operator's account."),
+    "close": Command(
+        f"{_CLI}.job_money:close", "End a job that owes nothing more; the free rest of its escrow comes back."
+    ),
+}
+
+_KEYS: Entries = {
+    "ls": Command(
+        f"{_CLI}.keys:ls", "List the key rings: their keys' ids, and the addresses that get no key any more."
+    ),
+    "released": Command(
+        f"{_CLI}.keys:released",
+        "List who was given keys of a ring, and so may have read those rows: each node, task and file once.",
+    ),
+    "rotate": Command(
+        f"{_CLI}.keys:rotate",
+        "Seal with a new key from now on. What was sealed before stays as it is, and open jobs go on.",
+    ),
+    "revoke": Command(f"{_CLI}.keys:revoke", "Give these nodes no key any more, and seal with a new one from now on."),
+    "restore": Command(
+        f"{_CLI}.keys:restore", "Give a revoked node keys again, for the tasks that the chain leases to it."
+    ),
+}
+
+_MODEL: Entries = {
+    "export": Command(
+        f"{_CLI}.model:export",
+        "Write a checkpoint as a plain transformers model, which needs neither peft nor Atlas.",
+    ),
+}
+
+COMMANDS: Entries = {
+    "run": Command(
+        f"{_CLI}.run:run",
+        "Train a job and show what each round brought. A job that is run again goes on where it stopped.",
+    ),
+    "up": Command(
+        f"{_CLI}.up:up",
+        "Keep chain, message server, agents and Dagster running until Ctrl-C. Runs that the UI launches use them.",
+    ),
+    "nodes": Command(
+        f"{_CLI}.nodes:nodes",
+        "List the network's nodes: from the DHT, then from the chain, then from the addresses in `content.peers`.",
+    ),
+    "verify": Command(
+        f"{_CLI}.verify:verify",
+        "Recompute a checkpoint, round by round, down to the untrained adapter. Fails at the first difference.",
+    ),
+    "chain": Group("The contract and the money on it, on any network.", _CHAIN),
+    "content": Group("The bytes that jobs refer to, by their CIDs.", _CONTENT),
+    "job": Group("The jobs that were opened here.", _JOB),
+    "keys": Group("The keys that datasets are sealed with, and who gets none.", _KEYS),
+    "model": Group("Models that jobs have made.", _MODEL),
+}
