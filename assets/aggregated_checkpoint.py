@@ -7,7 +7,6 @@ from assets.base_checkpoint import base_checkpoint
 from assets.recorded import recorded_cid
 from assets.round_diagnostics import diagnostics_metadata
 from assets.round_manifest import round_manifest
-from atlas.aggregation.diagnostics import diagnose_round
 from atlas.content.store import ContentStore, get_document, put_document
 from atlas.manifests import Checkpoint, DatasetManifest, RoundManifest
 from atlas.round_diagnostics import RoundDiagnostics
@@ -29,6 +28,8 @@ def aggregated_checkpoint(
     context: dg.AssetExecutionContext, fleet: FleetResource, content: ContentResource
 ) -> dg.MaterializeResult:
     """The checkpoint that a round ends with; anyone can recompute its bytes from the round's manifest."""
+    from atlas.aggregation.diagnostics import diagnose_round  # numpy, which the code location does without
+
     manifest = get_document(content.store, recorded_cid(context, "round_manifest"), RoundManifest)
     cid = rounds.aggregate(manifest, content.store)
     checkpoint = get_document(content.store, cid, Checkpoint)

@@ -16,7 +16,6 @@ from atlas.manifests import RoundManifest
 from resources import events, rounds
 from resources.content import ContentResource
 from resources.fleet import FleetResource
-from resources.gating import RoundGate
 from resources.jobs import JobRegistry
 from resources.ledger import LedgerResource
 from resources.opening import OpenJob
@@ -46,6 +45,8 @@ def round_manifest(
     progress: dg.ResourceParam[Progress],
 ) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
     """The updates that made it into a round. Trains whatever is missing; what earlier runs finished is adopted."""
+    from resources.gating import RoundGate  # numpy, which the code location does without
+
     job, number = find_round(context.partition_key, fleet, content, ledger)
     base = rounds.base_checkpoint(job, number, ledger.client)
     reference = reference_update(job, number, base, fleet.home, content.store, fleet.registry, progress.note)

@@ -16,7 +16,6 @@ from atlas.spec import TaskSpec
 from resources import rounds
 from resources.content import ContentResource
 from resources.fleet import FleetResource
-from resources.gating import RoundGate
 from resources.ledger import LedgerResource
 from resources.outcomes import CompletedTask
 
@@ -36,6 +35,8 @@ def shard_adapter(
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult:
     """A LoRA adapter that one node trained on one shard; round_manifest trains a whole round of them at once."""
+    from resources.gating import RoundGate  # numpy, which the code location does without
+
     key = context.partition_key.keys_by_dimension
     job, number = find_round(key["round"], fleet, content, ledger)
     shard = shard_of_round(key["round"], key["shard"])

@@ -103,8 +103,14 @@ def _hub_snapshot(repository: str, revision: str | None, cache: Path) -> Path:
     report = activity.current_listener()  # the hub downloads in threads of its own
 
     class CountedBar(tqdm):
+        """The hub draws one bar of files and two of the same bytes, of which one counts; drawn is none of them."""
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            self._of_bytes = options.get("name") == "huggingface_hub.snapshot_download"
+            super().__init__(*arguments, **options)  # type: ignore[no-untyped-call]
+
         def update(self, n: float | None = 1) -> Any:
-            report(None, int(n or 0))
+            report(None, int(n or 0) if self._of_bytes else 0)
             return super().update(n)
 
     try:

@@ -6,7 +6,6 @@ from typing import Protocol
 import bech32
 import coincurve
 from coincurve.ecdsa import cdata_to_der, der_to_cdata, deserialize_compact, serialize_compact
-from Crypto.Hash import RIPEMD160
 
 from atlas.errors import VerificationError
 
@@ -55,6 +54,8 @@ class KeySigner:
 
 def address_of(public_key: bytes, prefix: str) -> str:
     """The Cosmos account address: bech32 of RIPEMD-160(SHA-256(compressed public key))."""
+    from Crypto.Hash import RIPEMD160  # it parses C declarations, which takes longer than the rest of this module
+
     digest = RIPEMD160.new(hashlib.sha256(public_key).digest()).digest()
     words = bech32.convertbits(digest, 8, 5)
     if words is None:

@@ -14,13 +14,13 @@ def round_tags(key: str) -> dict[str, str]:
 
 federated_round = dg.define_asset_job(
     "federated_round",
-    selection=[
+    selection=dg.AssetSelection.assets(
         "base_checkpoint",
         "round_manifest",
         "aggregated_checkpoint",
         "evaluation",
         "reward_settlement",
-    ],
+    ),
     description="One round of a job: train every shard that is missing, aggregate, evaluate, pay.",
     executor_def=dg.in_process_executor,
     config=dg.PartitionedConfig(
@@ -32,7 +32,7 @@ federated_round = dg.define_asset_job(
 
 prepare_dataset = dg.define_asset_job(
     "prepare_dataset",
-    selection=["dataset"],
+    selection=dg.AssetSelection.assets("dataset"),
     description="Read a job's data source, cut it into shards and write the manifest.",
     executor_def=dg.in_process_executor,
 )

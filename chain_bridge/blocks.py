@@ -1,20 +1,13 @@
 """Where a chain stands, and which transactions are in its blocks."""
 
 import hashlib
-from typing import NamedTuple
 
 from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2 import GetBlockByHeightRequest, GetLatestBlockRequest
 from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import GetBlockWithTxsRequest
 
 from chain_bridge.connection import Connection
 from chain_bridge.errors import ChainUnreachable, TransactionFailed
-
-
-class Place(NamedTuple):
-    """A block: its height and its hash, in hex. A chain that was reset has another hash at that height."""
-
-    height: int
-    block: str
+from chain_bridge.signed import Place
 
 
 def latest_place(connection: Connection) -> Place:

@@ -4,10 +4,6 @@ import os
 import stat
 from pathlib import Path
 
-from cosmpy.aerial.wallet import LocalWallet
-from cosmpy.mnemonic import entropy_to_mnemonic, generate_mnemonic
-from cosmpy.mnemonic.words import ENGLISH_MNEMONIC_WORDS_LIST
-
 from atlas.private_file import create_private_file
 from atlas.signing import KeySigner
 from chain_bridge.errors import KeyFileError
@@ -22,6 +18,9 @@ class Key:
     """
 
     def __init__(self, mnemonic: str, prefix: str) -> None:
+        # Cosmpy's wallet and its word list are imported here and below, since many programs may need a key and few do.
+        from cosmpy.aerial.wallet import LocalWallet
+
         self.wallet = LocalWallet.from_mnemonic(mnemonic, prefix=prefix)
         self._signer = KeySigner(self.wallet.signer().private_key_bytes, prefix)
 
@@ -53,6 +52,8 @@ def load_or_create_key(path: Path, prefix: str) -> Key:
     Two processes that race for the same path get the same key. Raises `KeyFileError` when the file can be read, or
     its folder written, by anybody else, and when the words are not a mnemonic.
     """
+    from cosmpy.mnemonic import generate_mnemonic
+
     if not path.exists():
         create_private_file(path, f"{generate_mnemonic(256)}\n".encode("ascii"))
     return Key(_read(path), prefix)
@@ -79,6 +80,9 @@ def _read(path: Path) -> str:
 
 def _is_mnemonic(words: list[str]) -> bool:
     """Whether these are 24 words whose last bits are the checksum of the rest (BIP-39)."""
+    from cosmpy.mnemonic import entropy_to_mnemonic
+    from cosmpy.mnemonic.words import ENGLISH_MNEMONIC_WORDS_LIST
+
     if len(words) != 24 or not set(words) <= set(ENGLISH_MNEMONIC_WORDS_LIST):
         return False
     bits = "".join(f"{ENGLISH_MNEMONIC_WORDS_LIST.index(word):011b}" for word in words)

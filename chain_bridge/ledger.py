@@ -1,7 +1,7 @@
 """The one way to the contract: its messages as methods, signed by one key; its queries in `Queries`."""
 
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from chain_bridge.connection import Connection
 from chain_bridge.errors import ChainError
@@ -9,12 +9,14 @@ from chain_bridge.keys import Key
 from chain_bridge.messages import NodeKind, Tx
 from chain_bridge.network import Network
 from chain_bridge.outbox import Outbox
-from chain_bridge.outbox_delivery import Delivery
 from chain_bridge.outbox_rows import Backlog, Entry, content_key, one_time_key
 from chain_bridge.queries import Queries
-from chain_bridge.sender import Sender, contract_message, find_transaction, outcome_of
 from chain_bridge.writes import AllWrites
 from chain_bridge.writes.base import optional_binary
+
+if TYPE_CHECKING:
+    from chain_bridge.outbox_delivery import Delivery
+    from chain_bridge.sender import Sender
 
 
 class Ledger(Queries, AllWrites[Tx]):
@@ -40,11 +42,10 @@ class Ledger(Queries, AllWrites[Tx]):
         super().__init__(Connection(network, timeout_seconds))
         self.network = network
         self._key = key
-        self._sender = Sender(self._connection, key, inclusion_seconds) if key else None
+        self._sender: Sender | None = None
         self._delivery: Delivery | None = None
-        if self._sender is not None and outbox is not None:
-            outbox.belongs_to(network.chain_id, self._sender.address)
-            self._delivery = Delivery(outbox, self._sender, lambda: self.contract)
+        if key is not None:
+            self._open_for_writing(key, inclusion_seconds, outbox)
 
     def __enter__(self) -> Self:
         return self
@@ -65,6 +66,8 @@ class Ledger(Queries, AllWrites[Tx]):
 
     def find(self, transaction_hash: str) -> Tx | None:
         """What became of a transaction; None while it is in no block. Raises what its failure means if it failed."""
+        from chain_bridge.sender import find_transaction, outcome_of
+
         found = find_transaction(self._connection, transaction_hash)
         return None if found is None else outcome_of(found)
 
@@ -132,7 +135,19 @@ class Ledger(Queries, AllWrites[Tx]):
         """What of the outbox is not decided. Asks no chain."""
         return self._need_delivery().outbox.backlog()
 
+    def _open_for_writing(self, key: Key, inclusion_seconds: float, outbox: Outbox | None) -> None:
+        # Here and below, as in `Connection`: most programs that have a ledger do not send by it at once.
+        from chain_bridge.outbox_delivery import Delivery
+        from chain_bridge.sender import Sender
+
+        self._sender = Sender(self._connection, key, inclusion_seconds)
+        if outbox is not None:
+            outbox.belongs_to(self.network.chain_id, self._sender.address)
+            self._delivery = Delivery(outbox, self._sender, lambda: self.contract)
+
     def _write(self, name: str, body: Any, funds: int = 0) -> Tx:
+        from chain_bridge.sender import contract_message, outcome_of
+
         sender = self._need_sender()
         if self._delivery is None:
             return outcome_of(sender.send([contract_message(sender, self.contract, name, body, funds)]))
@@ -142,12 +157,12 @@ class Ledger(Queries, AllWrites[Tx]):
     def _contract_name(self) -> str:
         return self.network.contract or self.contract
 
-    def _need_sender(self) -> Sender:
+    def _need_sender(self) -> "Sender":
         if self._sender is None:
             raise ChainError("This ledger was opened without a key, so it can only read. Open it with a key.")
         return self._sender
 
-    def _need_delivery(self) -> Delivery:
+    def _need_delivery(self) -> "Delivery":
         self._need_sender()
         if self._delivery is None:
             raise ChainError("This ledger was opened without an outbox, so it cannot keep messages. Open it with one.")
@@ -157,7 +172,7 @@ class Ledger(Queries, AllWrites[Tx]):
 class Later(AllWrites[Entry]):
     """Records one message under a key; see `Ledger.later`."""
 
-    def __init__(self, delivery: Delivery, network: Network, key: str) -> None:
+    def __init__(self, delivery: "Delivery", network: Network, key: str) -> None:
         self._delivery = delivery
         self._network = network
         self._key = key

@@ -13,11 +13,10 @@ from threading import Lock
 from typing import Any
 
 from chain_bridge import outbox_file as file
-from chain_bridge.blocks import Place
 from chain_bridge.errors import ChainError, OutboxError, ReplayedKey
 from chain_bridge.messages import Tx
 from chain_bridge.outbox_rows import Backlog, Entry, canonical, is_one_time, is_own_key
-from chain_bridge.sender import Signed
+from chain_bridge.signed import Place, Signed
 
 _LOCK_POLL_SECONDS = 0.05
 

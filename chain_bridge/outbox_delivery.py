@@ -24,7 +24,8 @@ from chain_bridge.messages import Tx
 from chain_bridge.outbox import Outbox
 from chain_bridge.outbox_decision import Action, ChainView, Flight, decide
 from chain_bridge.outbox_rows import Backlog, Entry
-from chain_bridge.sender import Sender, Signed, contract_message, look_up, outcome_of
+from chain_bridge.sender import Sender, contract_message, look_up, outcome_of
+from chain_bridge.signed import Signed
 
 _BATCH = 100
 _TRIES = 3

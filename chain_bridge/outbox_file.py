@@ -8,11 +8,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from atlas.write_ahead_log import use_write_ahead_log
-from chain_bridge.blocks import Place
 from chain_bridge.errors import OutboxError
 from chain_bridge.messages import Tx
 from chain_bridge.outbox_rows import Backlog, Entry
-from chain_bridge.sender import Signed
+from chain_bridge.signed import Place, Signed
 
 _VERSION = 1
 _BUSY_SECONDS = 30.0

@@ -5,10 +5,6 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any, TypeVar
 
-from cosmpy.protos.cosmos.bank.v1beta1.query_pb2 import QueryBalanceRequest
-from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2 import GetLatestBlockRequest
-from cosmpy.protos.cosmwasm.wasm.v1.query_pb2 import QueryRawContractStateRequest, QuerySmartContractStateRequest
-
 from chain_bridge.connection import Connection
 from chain_bridge.errors import WrongContract
 from chain_bridge.messages import (
@@ -34,7 +30,10 @@ _ANSWER = TypeVar("_ANSWER", bound=Answer)
 
 
 class Queries:
-    """Reads the contract of a network. Lists come whole, in the order of their keys, unless a limit is given."""
+    """Reads the contract of a network. Lists come whole, in the order of their keys, unless a limit is given.
+
+    Cosmpy's messages are imported by the questions, as `Connection` imports gRPC.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -54,11 +53,15 @@ class Queries:
 
     def balance(self, address: str) -> int:
         """What an address holds of the network's denomination."""
+        from cosmpy.protos.cosmos.bank.v1beta1.query_pb2 import QueryBalanceRequest
+
         request = QueryBalanceRequest(address=address, denom=self._connection.network.denom)
         return self._connection.ask(lambda chain: int(chain.bank.Balance(request).balance.amount))
 
     def height(self) -> int:
         """The newest block's number."""
+        from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2 import GetLatestBlockRequest
+
         return self._connection.ask(
             lambda chain: int(chain.node.GetLatestBlock(GetLatestBlockRequest()).block.header.height)
         )
@@ -168,6 +171,8 @@ class Queries:
         return Ownership.model_validate(self._query("ownership"))
 
     def _query(self, message: str, **arguments: Any) -> Any:
+        from cosmpy.protos.cosmwasm.wasm.v1.query_pb2 import QuerySmartContractStateRequest
+
         question = json.dumps({message: arguments}).encode()
         request = QuerySmartContractStateRequest(address=self.contract, query_data=question)
         return json.loads(self._connection.ask(lambda chain: bytes(chain.wasm.SmartContractState(request).data)))
@@ -193,6 +198,8 @@ class Queries:
         return found
 
     def _check_contract(self) -> str:
+        from cosmpy.protos.cosmwasm.wasm.v1.query_pb2 import QueryRawContractStateRequest
+
         address = self._connection.network.contract
         if address is None:
             raise WrongContract("The network's settings name no contract. Deploy one, or set its address.")

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 import stamina
 from cosmpy.aerial.tx import SigningCfg, Transaction, TxFee
@@ -21,27 +21,18 @@ from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import (
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgExecuteContract
 
 from chain_bridge import fees
-from chain_bridge.blocks import Place, latest_place
+from chain_bridge.blocks import latest_place
 from chain_bridge.connection import Connection
 from chain_bridge.errors import ChainUnreachable, OutcomeUnknown, TransactionFailed
 from chain_bridge.failures import SequenceMismatch, explain
 from chain_bridge.keys import Key
 from chain_bridge.messages import Tx
 from chain_bridge.network import Network
+from chain_bridge.signed import Signed
 
 _ALREADY_TAKEN = ("sdk", 19)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 _ATTEMPTS = 10
-
-
-class Signed(NamedTuple):
-    """A signed transaction: void after the block `timeout_height`, in no block up to `place`, where it was made."""
-
-    data: bytes
-    hash: str
-    sequence: int
-    timeout_height: int
-    place: Place
 
 
 def look_up(connection: Connection, transaction_hash: str) -> TxResponse | None:

@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from atlas.content.cid import cid_of_bytes
 from atlas.content.kubo_answers import Provider
-from atlas.content.kubo_node import KuboNode
 from atlas.content.places import Content, IpfsPlaces
 from atlas.content.store import ContentStore
 from atlas.errors import ContentError, CorruptContent, VerificationError
@@ -19,6 +18,9 @@ from chain_bridge.messages import Node
 from chain_bridge.network import Network
 from resources.found_nodes import FoundNode, merge
 from resources.node_manifests import NodeManifests
+
+if TYPE_CHECKING:
+    from atlas.content.kubo_node import KuboNode
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +58,10 @@ class Limits:
     """Of each question."""
 
 
-def directory_of(content: Content) -> KuboNode | None:
+def directory_of(content: Content) -> "KuboNode | None":
     """The IPFS node that is asked first; None where content is a shared folder."""
+    from atlas.content.kubo_node import KuboNode  # an HTTP client, which content in a folder does without
+
     return KuboNode(content.nodes[0], Limits().seconds) if isinstance(content, IpfsPlaces) else None
 
 

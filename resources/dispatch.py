@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from atlas.aggregation.refusal import Refusal
 from atlas.content.store import ContentStore
@@ -14,7 +14,6 @@ from atlas.manifests import Receipt
 from atlas.spec import TaskSpec
 from chain_bridge.ledger import Ledger
 from node_agent import subjects
-from node_agent.bus import Bus, Handler, Message
 from node_agent.messages import KeyRequest, PipesLine, TaskReport
 from resources.jobs import JobRegistry
 from resources.key_journal import KeyJournal
@@ -25,6 +24,9 @@ from resources.outcomes import TaskOutcome, TaskUpdate
 from resources.receiving import CheckUpdate
 from resources.round_drive import RoundDrive
 from resources.tools import DispatchSettings, Listener, Tools
+
+if TYPE_CHECKING:
+    from node_agent.bus import Bus, Handler, Message
 
 __all__ = ["CheckUpdate", "DispatchSettings", "Dispatcher", "Refusal"]
 
@@ -49,7 +51,7 @@ class Dispatcher:
     def __init__(
         self,
         ledger: Ledger,
-        bus: Bus,
+        bus: "Bus",
         store: ContentStore,
         registry: JobRegistry,
         clock: Callable[[], float] = time.time,
@@ -117,17 +119,17 @@ class Dispatcher:
                 self._subjects.add(subject)
                 await self._tools.bus.subscribe(subject, handler)
 
-    async def _on_report(self, message: Message) -> None:
+    async def _on_report(self, message: "Message") -> None:
         report = message.read(TaskReport)
         if drive := self._drives.get(report.task_id):
             await drive.take(message.sender, report)
 
-    async def _on_pipes(self, message: Message) -> None:
+    async def _on_pipes(self, message: "Message") -> None:
         task_id = message.subject.split(".")[2]
         if drive := self._drives.get(task_id):
             drive.hear(task_id, message.sender, message.read(PipesLine).pipes)
 
-    async def _on_key_request(self, message: Message) -> dict[str, Any] | None:
+    async def _on_key_request(self, message: "Message") -> dict[str, Any] | None:
         """No answer about a task of another run: the coordinator of that run has one."""
         request = message.read(KeyRequest)
         release = self._releases.get(request.task_id)

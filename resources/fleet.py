@@ -12,7 +12,6 @@ from atlas.content.store import ContentStore
 from atlas.home import AtlasHome
 from chain_bridge.keys import Key, load_or_create_key
 from chain_bridge.ledger import Ledger
-from node_agent.bus import Bus
 from resources.content_peers import connected_content
 from resources.dispatch import Dispatcher, DispatchSettings
 from resources.jobs import JobRegistry
@@ -72,6 +71,9 @@ class FleetResource(dg.ConfigurableResource["FleetResource"]):
     @asynccontextmanager
     async def dispatcher(self, ledger: Ledger, store: ContentStore) -> AsyncIterator[Dispatcher]:
         """A dispatcher, connected to the bus for as long as it is used."""
+        # Here, since the NATS client takes long to import and a run that dispatches nothing does without.
+        from node_agent.bus import Bus
+
         settings = DispatchSettings(poll_seconds=self.poll_seconds, patience_seconds=self.patience_seconds)
         bus = await Bus.connect(self.addresses.bus, self.key)
         try:

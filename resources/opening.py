@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from atlas.aggregation.aggregate import genesis
 from atlas.aggregation.robust.registry import RULES
 from atlas.content.store import ContentStore, get_document, put_document
 from atlas.data.prepare import prepare_dataset
@@ -76,6 +75,8 @@ def open_job(
     dataset that is not as the spec says, what `make_adapter` raises, and `ChainReset`. Until the last of these checks
     has passed, nothing is written on chain.
     """
+    from atlas.aggregation.aggregate import genesis  # numpy, which most of those who import this module do without
+
     contract = ledger.contract
     known = registry.job(spec.name)
     if known is not None:

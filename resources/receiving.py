@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from atlas.aggregation.compression.settings import CompressionSpec
-from atlas.aggregation.compression.wire import decode_update
 from atlas.aggregation.refusal import Refusal
 from atlas.content.cid import cid_of_file
 from atlas.content.store import ContentStore, get_document
@@ -59,6 +58,8 @@ def _fetch_update(receipt: Receipt, codec: CompressionSpec, store: ContentStore)
 
 
 def _decode_update(encoded: str, receipt: Receipt, codec: CompressionSpec, store: ContentStore) -> Refusal | None:
+    from atlas.aggregation.compression.wire import decode_update  # numpy, which updates without a codec do without
+
     base = store.fetch(get_document(store, receipt.base, Checkpoint).adapter)
     with tempfile.TemporaryDirectory() as folder:
         decoded = Path(folder) / "adapter.safetensors"

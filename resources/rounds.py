@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from atlas.aggregation.aggregate import aggregate_round
 from atlas.content.store import ContentStore, put_document
 from atlas.manifests import AcceptedUpdate, RefusedUpdate, RoundManifest, ShardManifest
 from atlas.spec import TaskSpec
@@ -14,7 +13,6 @@ from atlas.verification.job_data import reaches_quorum
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Ledger
 from resources.errors import QuorumError, RoundOrderError
-from resources.gating import RoundGate
 from resources.jobs import JobRegistry
 from resources.opening import OpenJob
 from resources.outcomes import CompletedTask, TaskOutcome
@@ -113,6 +111,8 @@ def build_round_manifest(
     completed = [one for one in outcomes if isinstance(one, CompletedTask)]
     if not completed:
         raise QuorumError(f"No shard of round {number} of job {job.name!r} was trained; there is nothing to aggregate.")
+    from resources.gating import RoundGate  # numpy, which most of those who import this module do without
+
     refused = RoundGate(job, number, base, store, registry).check_all(completed)
     for one in completed:
         place = (job.round(number), one.task.slot, one.task.attempt)
@@ -164,6 +164,8 @@ def quorum_reached(job: OpenJob, manifest: RoundManifest) -> bool:
 
 def aggregate(manifest: RoundManifest, store: ContentStore) -> str:
     """CID of the Checkpoint that a round ends with."""
+    from atlas.aggregation.aggregate import aggregate_round
+
     return aggregate_round(manifest, store)[0]
 
 

@@ -1,7 +1,5 @@
 """How a round's updates are scored: which checkpoints must be judged for it, and what follows from the verdict."""
 
-from atlas.aggregation.aggregate import aggregate_round, round_inputs
-from atlas.aggregation.coefficients import geometry_of
 from atlas.content.store import ContentStore, get_document
 from atlas.manifests import Checkpoint, Receipt, RoundManifest, ScoringMethod
 from atlas.verification.contribution import (
@@ -27,6 +25,8 @@ def checkpoints_without(job: OpenJob, checkpoint: str, store: ContentStore) -> d
 
     Empty where the round is not scored by leave-one-out.
     """
+    from atlas.aggregation.aggregate import aggregate_round  # numpy, which most of those who import this do without
+
     manifest = manifest_of(checkpoint, store)
     if _method(job, manifest) != "leave-one-out":
         return {}
@@ -51,6 +51,9 @@ def score_updates(
             return method, leave_one_out_scores(losses)
         method = "alignment"
     if method == "alignment":
+        from atlas.aggregation.aggregate import round_inputs
+        from atlas.aggregation.coefficients import geometry_of
+
         shards = [update.shard for update in manifest.updates]
         return method, alignment_scores(shards, geometry_of(round_inputs(manifest, store)))
     return method, {update.shard: NEUTRAL for update in manifest.updates}

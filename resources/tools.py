@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from atlas.content.store import ContentStore
 from atlas.spec import TaskSpec
 from chain_bridge.ledger import Ledger
-from node_agent.bus import Bus
 from resources.jobs import JobRegistry
 from resources.outcomes import TaskUpdate
 from resources.receiving import CheckUpdate
+
+if TYPE_CHECKING:
+    from node_agent.bus import Bus
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Tools:
     """The outside of a dispatcher. `clock` gives seconds since the epoch."""
 
     ledger: Ledger
-    bus: Bus
+    bus: "Bus"
     store: ContentStore
     registry: JobRegistry
     clock: Callable[[], float]

@@ -1,16 +1,16 @@
 """Where content is kept, as settings say it: a folder that all share, or IPFS nodes and gateways."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from atlas.content.cached import CachedStore
-from atlas.content.fallback import FallbackStore
-from atlas.content.gateway import Gateway
-from atlas.content.kubo_node import KuboNode
 from atlas.content.local import LocalStore
 from atlas.content.store import ContentStore, KeptStore
+
+if TYPE_CHECKING:
+    from atlas.content.fallback import FallbackStore
 
 Url = Annotated[str, Field(pattern=r"^https?://[^/@]+(/[^@]*)?$")]
 
@@ -42,6 +42,11 @@ def open_cached_store(content: Content, own: Path) -> ContentStore:
     return CachedStore(LocalStore(own), LocalStore(content))
 
 
-def _over_ipfs(places: IpfsPlaces, own: Path) -> FallbackStore:
+def _over_ipfs(places: IpfsPlaces, own: Path) -> "FallbackStore":
+    # Here, since they import an HTTP client, which content in a folder does without.
+    from atlas.content.fallback import FallbackStore
+    from atlas.content.gateway import Gateway
+    from atlas.content.kubo_node import KuboNode
+
     nodes = [KuboNode(url) for url in places.nodes]
     return FallbackStore(LocalStore(own), nodes, [Gateway(url) for url in places.gateways], places.replicas)

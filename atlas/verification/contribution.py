@@ -8,10 +8,13 @@ one outlier from taking or losing all.
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-from atlas.aggregation.robust.rule import Geometry
 from atlas.manifests import ScoringMethod
 from atlas.spec import Scoring
+
+if TYPE_CHECKING:
+    from atlas.aggregation.robust.rule import Geometry
 
 NEUTRAL = 1000
 LOWEST, HIGHEST = 500, 1500
@@ -60,7 +63,7 @@ def leave_one_out_scores(losses: Mapping[str, tuple[float, float]]) -> dict[str,
     return {name: _score(value / unit if unit else Fraction(0)) for name, value in values.items()}
 
 
-def alignment_scores(shards: Sequence[str], geometry: Geometry) -> dict[str, int]:
+def alignment_scores(shards: Sequence[str], geometry: "Geometry") -> dict[str, int]:
     """Scores from how far each update points where the others point; `shards` names them in the geometry's order.
 
     score = 1 + half the cosine of an update's change with the weighted mean of the others' changes, in the space in

@@ -60,7 +60,7 @@ _CONTENT: Entries = {
 
 _JOB: Entries = {
     "ls": Command(f"{_CLI}.job:ls", "List the jobs by name."),
-    "show": Command(f"{_CLI}.job:show", "Show a job's rounds, tasks, nodes and newest checkpoint."),
+    "show": Command(f"{_CLI}.job_show:show", "Show a job's rounds, tasks, nodes and newest checkpoint."),
     "round": Command(
         f"{_CLI}.job_round:show_round",
         "Show a round's updates, accepted and refused, with their influence; all of it is computed from the content.",

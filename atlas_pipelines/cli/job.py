@@ -1,24 +1,17 @@
-"""`atlas job`: the jobs that this coordinator has opened."""
+"""`atlas job ls`: the jobs that this coordinator has opened."""
 
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from atlas.content.places import open_kept_store
 from atlas.content.store import ContentStore, get_document
 from atlas.home import AtlasHome
 from atlas.manifests import DatasetManifest
 from atlas.spec import JobSpec, TaskSpec
 from atlas_pipelines.cli.content import open_content
-from atlas_pipelines.cli.network import using_network
 from atlas_pipelines.cli.output import print_json, results_console
-from atlas_pipelines.cli.tables import print_summary
-from atlas_pipelines.summary import summarize
-from chain_bridge.ledger import Ledger
-from resources.errors import JobNotFound
 from resources.jobs import JobRegistry, JobRow, RoundRef
-from resources.opening import load_job
 
 COLUMNS = ("name", "model", "source", "shards", "rounds", "done", "checkpoint")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -40,23 +33,6 @@ def ls(json: Json = False) -> None:
     results_console().print(
         table if rows else "No job was opened here yet. Start with: atlas run examples/sentiment.yaml"
     )
-
-
-def show(name: Annotated[str, typer.Argument(help="The job's name.")], json: Json = False) -> None:
-    """Show a job's rounds, tasks, nodes and newest checkpoint."""
-    home = AtlasHome.from_environment()
-    registry = JobRegistry(home.jobs_database)
-    if registry.job(name) is None:
-        raise JobNotFound(f"No job {name!r} was opened here. List the jobs with: atlas job ls")
-    with using_network(home) as addresses:
-        store = open_kept_store(addresses.content, home.content)
-        ledger = Ledger(addresses.network)
-        job = load_job(name, store, registry, ledger.contract)
-        summary = summarize(job, registry, store, ledger)
-    if json:
-        print_json(summary.model_dump(mode="json"))
-    else:
-        print_summary(summary, addresses.network.denom, results_console())
 
 
 def _facts(row: JobRow, registry: JobRegistry, store: ContentStore) -> dict[str, str | int | None]:
