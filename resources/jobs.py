@@ -3,6 +3,7 @@
 Every method is one transaction.
 """
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -177,10 +178,11 @@ class JobRegistry:
             )
 
 
-def refuse_other_spec(found: JobRow, spec_cid: str) -> None:
-    """Raise `SpecError` unless a recorded job has this spec."""
+def refuse_other_spec(found: JobRow, spec_cid: str, changes: Sequence[str] = ()) -> None:
+    """Raise `SpecError` unless a recorded job has this spec; `changes` say in which fields the two differ."""
     if found.spec_cid != spec_cid:
+        fields = "".join(f"\n  {change}" for change in changes)
         raise SpecError(
             f"The name {found.name!r} is taken by a job with another spec: recorded {found.spec_cid}, "
-            f"given {spec_cid}. Choose another name in the job spec."
+            f"given {spec_cid}.{fields}\nChoose another name: name in the job spec, or --name."
         )

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from atlas.aggregation.robust.registry import RULES
 from atlas.content.store import ContentStore, get_document, put_document
 from atlas.data.prepare import prepare_dataset
-from atlas.errors import SpecError
+from atlas.data.warnings import dataset_warnings
+from atlas.errors import ContentError, SpecError
 from atlas.home import AtlasHome
 from atlas.manifests import DatasetManifest
 from atlas.model_files import model_manifest
 from atlas.spec import JobSpec
+from atlas.spec_changes import changed_fields
 from chain_bridge.errors import ContractRefused, InsufficientFunds
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Job
@@ -80,7 +82,7 @@ def open_job(
     contract = ledger.contract
     known = registry.job(spec.name)
     if known is not None:
-        refuse_other_spec(known, spec.cid)
+        _refuse_other_spec(known, spec, store)
         return load_job(spec.name, store, registry, contract)
     on_progress(f"Checking the files of {spec.model.source}.")
     model = model_manifest(spec.model.source, spec.model.revision, home.root / "cache")
@@ -135,6 +137,8 @@ def read_dataset(
         manifest = node_local_dataset(spec, store, cache, ledger, reference_rows, told)
     rows, held_out = sum(shard.rows for shard in manifest.shards), manifest.holdout.rows
     on_progress(f"{source} has {rows:,} rows in {len(manifest.shards)} shards; {held_out:,} more are held out.")
+    for warning in dataset_warnings(manifest):
+        on_progress(f"Warning: {warning}")
     return manifest
 
 
@@ -176,6 +180,17 @@ def refuse_ended_job(job: OpenJob, number: int, ledger: Ledger) -> None:
         )
 
 
+def _refuse_other_spec(known: JobRow, spec: JobSpec, store: ContentStore) -> None:
+    """Raise `SpecError` that says which fields differ, unless the job of this name has this spec."""
+    if known.spec_cid == spec.cid:
+        return
+    try:
+        changes = changed_fields(get_document(store, known.spec_cid, JobSpec), spec)
+    except ContentError as error:
+        changes = [f"which fields differ is not known: {error}"]
+    refuse_other_spec(known, spec.cid, changes)
+
+
 def _key(spec: JobSpec) -> str:
     """What the chain knows the job by, among those of its owner."""
     return f"{spec.name}@{spec.cid}"
@@ -188,7 +203,8 @@ def _job_on_chain(spec: JobSpec, dataset: DatasetManifest, ledger: Ledger) -> Jo
     if found.dataset != dataset.cid:
         raise SpecError(
             f"Job {spec.name!r} is on chain with dataset {found.dataset}, but {spec.dataset.source} now gives "
-            f"{dataset.cid}: its rows have changed. Restore them, or choose another name for the job."
+            f"{dataset.cid}: its rows have changed, or another version of Atlas cut them. Restore them, or choose "
+            "another name for the job."
         )
     return found
 
