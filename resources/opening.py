@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from atlas.aggregation.robust.registry import RULES
 from atlas.content.store import ContentStore, get_document, put_document
 from atlas.data.prepare import prepare_dataset
+from atlas.data.warnings import dataset_warnings
 from atlas.errors import SpecError
 from atlas.home import AtlasHome
 from atlas.manifests import DatasetManifest
@@ -138,6 +139,8 @@ def read_dataset(
         manifest = node_local_dataset(spec, store, cache, ledger, reference_rows, told)
     rows, held_out = sum(shard.rows for shard in manifest.shards), manifest.holdout.rows
     on_progress(f"{source} has {rows:,} rows in {len(manifest.shards)} shards; {held_out:,} more are held out.")
+    for warning in dataset_warnings(manifest):
+        on_progress(f"Warning: {warning}")
     return manifest
 
 
@@ -197,7 +200,8 @@ def _job_on_chain(spec: JobSpec, dataset: DatasetManifest, ledger: Ledger) -> Jo
     if found.dataset != dataset.cid:
         raise SpecError(
             f"Job {spec.name!r} is on chain with dataset {found.dataset}, but {spec.dataset.source} now gives "
-            f"{dataset.cid}: its rows have changed. Restore them, or choose another name for the job."
+            f"{dataset.cid}: its rows have changed, or another version of Atlas cut them. Restore them, or choose "
+            "another name for the job."
         )
     return found
 
