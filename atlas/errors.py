@@ -15,6 +15,10 @@ class AtlasError(Exception):
     """What a command prints beside the text with `--json`, by name."""
 
 
+class DiskError(AtlasError):
+    """A file of this machine cannot be read, written or understood; the text names it and says what to do."""
+
+
 class SpecError(AtlasError):
     """A specification is malformed or contradicts itself; nothing was written."""
 

@@ -108,7 +108,7 @@ class TaskRun:
             await self._progress.settle()
             order = await self._fetch(task)
             log.info("task %s starts from %s", task.task_id, order or "its base")
-            self._tell_restart(order)
+            self._report_restart(order)
             end = None if self._stopping else await self._run_trainer()
             await self._progress.settle()
             if self._abandoned is not None:
@@ -145,10 +145,10 @@ class TaskRun:
     def _signs(self) -> int:
         return self._progress.signs
 
-    def _tell_restart(self, resume: str | None) -> None:
+    def _report_restart(self, resume: str | None) -> None:
         if self._again is not None:
             saved = self.entry.checkpoints
-            self._progress.tell_restart(self._again, saved[-1].step if saved else None if resume else 0)
+            self._progress.report_restart(self._again, saved[-1].step if saved else None if resume else 0)
             self._again = None
 
     async def _spec(self, task: TaskSpec) -> JobSpec:

@@ -1,6 +1,5 @@
 """The files between agent and trainer: `task.json`, what to do, and `result.json` or `failure.json`, its outcome."""
 
-import os
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
@@ -8,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from atlas.aggregation.compression.settings import CompressionSpec
 from atlas.aggregation.strategies.strategy import Factor
+from atlas.disk.files import write_file
 from atlas.manifests import Environment, ModelManifest, TrainingPoint
 from atlas.spec import JobSpec
 from atlas.unexpected import one_line
@@ -29,13 +29,8 @@ class WorkFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def write(self, path: Path) -> None:
-        """Write durably."""
-        partial = path.with_name(f".{path.name}.partial")
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(self.model_dump_json())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        """Write durably; raises `DiskError`."""
+        write_file(path, self.model_dump_json().encode())
 
     @classmethod
     def read(cls, path: Path) -> Self:

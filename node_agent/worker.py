@@ -6,7 +6,6 @@ traceback of an error that nobody foresaw.
 """
 
 import argparse
-import importlib
 import os
 import signal
 import sys
@@ -23,6 +22,7 @@ from atlas.content.cid import cid_of_file
 from atlas.errors import AtlasError, TrainingError
 from atlas.unexpected import describe_error, traceback_text
 from node_agent.errors import NodeError
+from node_agent.imports import report_imports
 from node_agent.lifeline import die_with
 from node_agent.progress_messages import StageReports
 from node_agent.work_order import EXIT_STOPPED, FAILURE, RESULT, WorkFailure, WorkOrder, WorkResult
@@ -111,20 +111,12 @@ def main() -> None:
 
 def run(order: WorkOrder, folder: Path, pipes: PipesContext, switch: StopSwitch) -> WorkResult | None:
     """Do what the order says; None when training was stopped and has left a checkpoint."""
-    _import_libraries()
+    report_imports()
     if order.kind == "initialize":
         return _initialize(order, folder)
     if order.kind == "evaluate":
         return _evaluate(order, Reporter(pipes, switch, saves_its_work=False))
     return _train(order, folder, Reporter(pipes, switch, saves_its_work=True), pipes, switch)
-
-
-def _import_libraries() -> None:
-    """Import what takes seconds, one by one, so that each is a sign of progress."""
-    activity.begin("importing the training libraries")
-    for name in ("torch", "transformers", "peft"):
-        importlib.import_module(name)
-        activity.advance()
 
 
 def _initialize(order: WorkOrder, folder: Path) -> WorkResult:

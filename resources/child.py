@@ -9,8 +9,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from atlas.disk.files import naming
 from resources.errors import LocalNetworkError
 
 PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
@@ -28,8 +29,7 @@ class Child:
         """Start the process; on Linux the kernel kills it when this process ends, however it ends."""
         self.name = name
         self.log = log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
+        with open_log(log) as output:
             self._ready_from = output.tell()
             self._process = subprocess.Popen(
                 list(command),
@@ -103,6 +103,13 @@ class Child:
         return LocalNetworkError(f"{self.name} {what}. The end of {self.log}:\n{tail(self.log, self._ready_from)}")
 
 
+def open_log(path: Path) -> BinaryIO:
+    """A log to append to, with its folder; raises `LocalNetworkError` that names it."""
+    with naming(path, LocalNetworkError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("ab")
+
+
 def tail(log: Path, start: int = 0) -> str:
     """The last lines of a log, of what was written from byte `start` on; the stacks of tracebacks are left out."""
     if not log.exists():
@@ -112,6 +119,11 @@ def tail(log: Path, start: int = 0) -> str:
         lines = file.read().decode("utf-8", "replace").splitlines()
     told = [line for line in lines if line and not line.startswith(TRACEBACK)]
     return "\n".join(told[-TAIL_LINES:]) or "(nothing was written)"
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that says anything; that of a command is its error."""
+    return next((line for line in reversed(tail(log).splitlines()) if line.strip()), "")
 
 
 def _die_with_parent(parent: int) -> Callable[[], None] | None:

@@ -3,6 +3,7 @@
 import os
 import time
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Annotated
 
 import dagster as dg
@@ -14,6 +15,7 @@ from assets.launch_config import LaunchConfig
 from assets.order import find_spec
 from atlas.content.places import open_kept_store
 from atlas.home import AtlasHome
+from atlas.order_forms import recorded_forms
 from atlas.spec import JobSpec
 from atlas.terminal.commands import Stopped
 from atlas_pipelines.cli.content import open_content
@@ -28,6 +30,7 @@ from atlas_pipelines.execution import execute_round
 from atlas_pipelines.summary import Summary, summarize
 from chain_bridge.ledger import Ledger
 from resources.jobs import JobRegistry
+from resources.network_watch import NetworkWatch
 from resources.opening import load_job, refuse_other_contract
 from resources.settings import Addresses
 from resources.taken_names import refuse_other_order
@@ -56,8 +59,9 @@ def run(
     config = LaunchConfig(spec=str(find_spec(spec).absolute()), model=model, rounds=rounds, settings=lines)
     order = config.order(None)
     home = AtlasHome.from_environment()
-    network = using_network(home, agents, threads, chain, ipfs, replicas, nodes)
     console = notes_console()
+    watch = NetworkWatch(partial(console.print, soft_wrap=True, markup=False))
+    network = using_network(home, agents, threads, chain, ipfs, replicas, nodes, watch)
     stop_on_signals()
     try:
         summary, denomination = train(order, config, home, network, console)
@@ -106,7 +110,7 @@ def _is_settled(
 ) -> bool:
     """Whether both the chain and this Dagster instance know how a round of exactly this order ended."""
     row = registry.job(order.name)
-    if row is None or row.spec_cid != order.cid:
+    if row is None or row.spec_cid not in [form.cid for form in recorded_forms(order)]:
         return False
     ended = ledger.round(row.job_id, number)
     return (
