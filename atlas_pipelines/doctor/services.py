@@ -12,7 +12,9 @@ from atlas.content.kubo_node import KuboNode
 from atlas.content.places import Content
 from atlas.errors import ContentError
 from atlas.home import AtlasHome
+from atlas_pipelines.doctor.coherence import check_jobs
 from atlas_pipelines.doctor.finding import Finding, failing
+from chain_bridge.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
 from chain_bridge.network import Network
 from resources.network_file import LocalNetwork, last_network
@@ -35,7 +37,7 @@ def check_services(home: AtlasHome, clock: Callable[[], float] = time.time) -> l
         findings += found
         addresses = local
     if addresses is not None:
-        findings += [*check_chain(addresses.network, clock), check_bus(addresses.bus)]
+        findings += [*check_chain(home, addresses.network, clock), check_bus(addresses.bus)]
     return [*findings, check_content(addresses.content if addresses else home.content)]
 
 
@@ -60,8 +62,8 @@ def check_supervisor(home: AtlasHome) -> tuple[list[Finding], LocalNetwork | Non
     return findings, network
 
 
-def check_chain(network: Network, clock: Callable[[], float]) -> list[Finding]:
-    """Whether the chain answers, with the right contract, at a time near ours; and which nodes are silent."""
+def check_chain(home: AtlasHome, network: Network, clock: Callable[[], float]) -> list[Finding]:
+    """Whether the chain answers, with the right contract, at a time near ours; which nodes are silent; and its jobs."""
     findings: list[Finding] = []
     with failing("chain", findings), Ledger(network, timeout_seconds=CHAIN_SECONDS) as ledger:
         height, there = ledger.newest_block()
@@ -81,6 +83,10 @@ def check_chain(network: Network, clock: Callable[[], float]) -> list[Finding]:
             findings.append(Finding("nodes", "warning", text))
         else:
             findings.append(Finding("nodes", "ok", f"{len(active)} active node(s), all heard of."))
+        if home.operator_key.exists() and network.contract is not None:
+            operator = load_or_create_key(home.operator_key, network.prefix).address
+            ours = {job.id for job in ledger.jobs() if job.owner == operator}
+            findings += check_jobs(home, network.contract, ours)
     return findings
 
 
