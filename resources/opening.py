@@ -7,21 +7,22 @@ from atlas.aggregation.robust.registry import RULES
 from atlas.content.store import ContentStore, get_document, put_document
 from atlas.data.prepare import prepare_dataset
 from atlas.data.warnings import dataset_warnings
-from atlas.errors import ContentError, SpecError
+from atlas.errors import SpecError
 from atlas.home import AtlasHome
 from atlas.manifests import DatasetManifest
 from atlas.model_files import model_manifest
+from atlas.order_forms import recorded_forms
 from atlas.spec import JobSpec
-from atlas.spec_changes import changed_fields
 from chain_bridge.errors import ContractRefused, InsufficientFunds
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Job
 from resources.errors import ChainReset, JobEnded, JobNotFound
-from resources.jobs import JobRegistry, JobRow, RoundRef, refuse_other_spec
+from resources.jobs import JobRegistry, JobRow, RoundRef
 from resources.node_local import node_local_dataset
 from resources.order_checks import check_budget, check_shard_ranks
 from resources.own_work import MakeAdapter, make_untrained_adapter
 from resources.sealed_rows import sealer_for
+from resources.taken_names import refuse_other_order
 from resources.untrained import untrained_adapter
 
 
@@ -68,9 +69,9 @@ def open_job(
     make_adapter: MakeAdapter = make_untrained_adapter,
     on_reading: Callable[[str], None] = lambda text: None,
 ) -> OpenJob:
-    """Open a job, or take up the one of this name and spec; `on_progress` is told each step in a sentence.
+    """Open a job, or take up the one of this name and order; `on_progress` is told each step in a sentence.
 
-    `on_reading` is told, often, how many rows are read.
+    `on_reading` is called often, with the number of rows read so far in a sentence.
 
     Raises `SpecError` for a taken name or a rank for a shard that there is not, `BudgetError` for a budget below what
     the job promises, `InsufficientFunds` for an operator who cannot pay it, `ModelError` or `DataError` for a model or
@@ -82,8 +83,9 @@ def open_job(
     contract = ledger.contract
     known = registry.job(spec.name)
     if known is not None:
-        _refuse_other_spec(known, spec, store)
+        refuse_other_order(known, spec, store)
         return load_job(spec.name, store, registry, contract)
+    spec = _form_on_chain(spec, ledger)
     on_progress(f"Checking the files of {spec.model.source}.")
     model = model_manifest(spec.model.source, spec.model.revision, home.root / "cache")
     dataset = read_dataset(spec, home, store, ledger, on_progress, on_reading)
@@ -126,7 +128,7 @@ def read_dataset(
         on_reading(f"{rows:,} rows of {spec.dataset.holdout_source or source} are read.")
 
     changing = spec.dataset.node_local is not None or spec.dataset.keyring is not None
-    opened = ledger.job_of(ledger.address, _key(spec)) if changing else None
+    opened = ledger.job_of(ledger.address, _key(_form_on_chain(spec, ledger))) if changing else None
     on_progress(f"Reading {source}.")
     if opened is not None and store.has(opened.dataset):
         manifest = get_document(store, opened.dataset, DatasetManifest)
@@ -180,20 +182,15 @@ def refuse_ended_job(job: OpenJob, number: int, ledger: Ledger) -> None:
         )
 
 
-def _refuse_other_spec(known: JobRow, spec: JobSpec, store: ContentStore) -> None:
-    """Raise `SpecError` that says which fields differ, unless the job of this name has this spec."""
-    if known.spec_cid == spec.cid:
-        return
-    try:
-        changes = changed_fields(get_document(store, known.spec_cid, JobSpec), spec)
-    except ContentError as error:
-        changes = [f"which fields differ is not known: {error}"]
-    refuse_other_spec(known, spec.cid, changes)
-
-
 def _key(spec: JobSpec) -> str:
     """What the chain knows the job by, among those of its owner."""
     return f"{spec.name}@{spec.cid}"
+
+
+def _form_on_chain(order: JobSpec, ledger: Ledger) -> JobSpec:
+    """The document by which the chain knows a job of this order; for a new job the one to open it with."""
+    forms = recorded_forms(order)
+    return next((form for form in forms if ledger.job_of(ledger.address, _key(form)) is not None), forms[0])
 
 
 def _job_on_chain(spec: JobSpec, dataset: DatasetManifest, ledger: Ledger) -> Job:
