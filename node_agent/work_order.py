@@ -1,4 +1,4 @@
-"""The two files between agent and trainer: `task.json`, what to do, and `result.json`, what came of it."""
+"""The files between agent and trainer: `task.json`, what to do, and `result.json` or `failure.json`, its outcome."""
 
 from pathlib import Path
 from typing import Literal, Self, TypeVar
@@ -10,9 +10,15 @@ from atlas.aggregation.strategies.strategy import Factor
 from atlas.disk.files import write_file
 from atlas.manifests import Environment, ModelManifest, TrainingPoint
 from atlas.spec import JobSpec
+from atlas.unexpected import one_line
 
 EXIT_STOPPED = 75
 """EX_TEMPFAIL of sysexits.h: asked to stop, and stopped in good order."""
+
+RESULT, FAILURE = "result.json", "failure.json"
+
+EXIT_FAILED = 1
+"""The trainer has written why."""
 
 FileType = TypeVar("FileType", bound="WorkFile")
 
@@ -76,6 +82,19 @@ class WorkOrder(WorkFile):
     adapters: list[EvaluatedAdapter] = []
     sample_rows: int | None = None
     """How many of the rows the adapters after the second are judged on."""
+
+
+def failure_reason(folder: Path, printed: str) -> str:
+    """Why the trainer of a work folder failed, on one line: what it wrote, or else the end of what it printed."""
+    written = folder / FAILURE
+    return WorkFailure.read(written).reason if written.exists() else one_line(printed) or "it printed nothing."
+
+
+class WorkFailure(WorkFile):
+    """Why a trainer that ended with exit code 1 has no result."""
+
+    reason: str
+    """One line; the trainer's log has the traceback."""
 
 
 class WorkResult(WorkFile):

@@ -17,6 +17,8 @@ from resources.errors import LocalNetworkError
 PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
 POLL_SECONDS = 0.05
 TAIL_LINES = 20
+TRACEBACK = (" ", "Traceback (", "During handling of ", "The above exception was ")
+"""How the lines of a traceback begin, all but its last one, which has the error."""
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -50,8 +52,14 @@ class Child:
         return self._process.poll() is None
 
     def wait_for_json(self, seconds: float) -> dict[str, Any]:
-        """The first JSON mapping that the process prints; raises `LocalNetworkError` with the log's tail."""
-        return self.wait_for(self._printed_mapping, seconds)
+        """The first JSON mapping that the process prints; raises `LocalNetworkError` with the log's tail.
+
+        A mapping with `error` is how a command reports that it failed: its text is in the error then.
+        """
+        found = self.wait_for(self._printed_mapping, seconds)
+        if "error" in found:
+            raise LocalNetworkError(f"{self.name} did not start: {found['error']} Its log is {self.log}.")
+        return found
 
     def wait_for(self, probe: Callable[[], dict[str, Any] | None], seconds: float) -> dict[str, Any]:
         """What `probe` gives as soon as it gives anything; raises `LocalNetworkError` with the log's tail."""
@@ -103,13 +111,14 @@ def open_log(path: Path) -> BinaryIO:
 
 
 def tail(log: Path, start: int = 0) -> str:
-    """The last lines of a log, of what was written from byte `start` on."""
+    """The last lines of a log, of what was written from byte `start` on; the stacks of tracebacks are left out."""
     if not log.exists():
         return "(nothing was written)"
     with log.open("rb") as file:
         file.seek(start)
         lines = file.read().decode("utf-8", "replace").splitlines()
-    return "\n".join(lines[-TAIL_LINES:]) or "(nothing was written)"
+    told = [line for line in lines if line and not line.startswith(TRACEBACK)]
+    return "\n".join(told[-TAIL_LINES:]) or "(nothing was written)"
 
 
 def last_line(log: Path) -> str:
