@@ -18,10 +18,7 @@ from node_agent.cli_shared import (
 from node_agent.config import load_config
 from node_agent.local_data import commit_to
 
-data_app = typer.Typer(help="Data of this node's own, which jobs may train on and which never leaves.")
 
-
-@data_app.command("ls")
 def list_data(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """List the data sets in this node's settings."""
     with errors_for_people():
@@ -40,7 +37,6 @@ def list_data(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> N
     console.print(table)
 
 
-@data_app.command("check")
 def check(
     name: Annotated[str, typer.Argument(help="The data set's name in the settings.")],
     home: HomeOption = DEFAULT_HOME,

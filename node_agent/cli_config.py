@@ -1,0 +1,46 @@
+"""The commands about a node's settings."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from node_agent.cli_shared import (
+    DEFAULT_HOME,
+    HomeOption,
+    JsonOption,
+    console,
+    errors_for_people,
+    node_home,
+    print_json,
+)
+from node_agent.config import load_config
+from node_agent.config_file import commented_yaml, write_first_config
+
+config_app = typer.Typer(invoke_without_command=True)
+
+
+@config_app.callback()
+def show_config(context: typer.Context, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Show this node's settings with defaults filled in, or write them."""
+    context.obj = home
+    if context.invoked_subcommand is None:
+        with errors_for_people():
+            config = load_config(node_home(home))
+        if as_json:
+            print_json(config.model_dump(mode="json"))
+        else:
+            typer.echo(commented_yaml(config), nl=False)
+
+
+@config_app.command("init")
+def init_config(
+    context: typer.Context,
+    network_file: Annotated[Path, typer.Option("--from", help="A coordinator's network.json, or a YAML file like it.")],
+    home: Annotated[Path | None, typer.Option("--home", help="The node's folder.", show_default=False)] = None,
+) -> None:
+    """Write settings for a network, each with its meaning above it."""
+    folder = node_home(home or context.obj)
+    with errors_for_people():
+        write_first_config(folder, network_file)
+    console.print(f"Wrote {folder.config}. Start the node with: atlas-node start --home {folder.root}")
