@@ -37,7 +37,9 @@ def base_checkpoint(
     version = None  # of the source, before it is read
     if fleet.registry.job(name) is None:
         version = source_version(spec.dataset, fleet.home.root / "cache", context.log)
-    job = open_job(spec, fleet.home, content.store, fleet.registry, ledger.client, progress.note)
+    job = open_job(
+        spec, fleet.home, content.store, fleet.registry, ledger.client, progress.note, on_reading=progress.passing
+    )
     refuse_ended_job(job, number, ledger.client)
     register_partitions(context.instance, job)
     base = rounds.base_checkpoint(job, number, ledger.client)

@@ -42,7 +42,7 @@ def dataset(
     name = context.partition_key
     spec = find_order(name, config, fleet, content)
     version = source_version(spec.dataset, fleet.home.root / "cache", context.log)
-    manifest = read_dataset(spec, fleet.home, content.store, ledger.client, progress.note)
+    manifest = read_dataset(spec, fleet.home, content.store, ledger.client, progress.note, progress.passing)
     shards = [partitions.shard_key(name, shard.key) for shard in manifest.shards]
     context.instance.add_dynamic_partitions(partitions.SHARDS, shards)
     yield from shard_events(name, manifest, content.link)

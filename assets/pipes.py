@@ -9,7 +9,8 @@ import dagster as dg
 from dagster_pipes import PipesContextData, PipesDefaultMessageWriter, PipesParams
 
 from atlas.spec import TaskSpec
-from resources.outcomes import TaskUpdate
+from node_agent.progress_messages import payload_of
+from resources.outcomes import NOTABLE, TaskUpdate
 
 RELAYED = ("opened", "closed", "log", "report_custom_message", "report_asset_materialization")
 LOG_LINES = 100
@@ -76,13 +77,15 @@ class PipesSessions:
         """Hand a relayed message to its session; log what else is worth a line."""
         if update.event == "message" and update.message is not None:
             self._relay(update, update.message)
+        elif update.event in NOTABLE:
+            self._context.log.warning("%s", update.text)
         elif update.event != "progress":
             self._context.log.info("%s", update.text)
 
     def _relay(self, update: TaskUpdate, message: Mapping[str, Any]) -> None:
         session = self._sessions.get(update.task.cid)
-        if session is None or message.get("method") not in RELAYED:
-            return
+        if session is None or message.get("method") not in RELAYED or payload_of(message).get("kind") == "stage":
+            return  # Dagster would take a stage that comes after `closed`, of an upload, for an error
         if message["method"] == "log":
             lines = self._lines[update.task.cid] = self._lines.get(update.task.cid, 0) + 1
             if lines > LOG_LINES:

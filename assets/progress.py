@@ -9,6 +9,9 @@ class Progress:
     def note(self, text: str) -> None:
         """One line about the job, such as how many rows were read."""
 
+    def passing(self, text: str) -> None:
+        """How far something is at this moment, such as the rows read so far; told often, the next one replaces it."""
+
     def task(self, update: TaskUpdate) -> None:
         """News of one task, often several a second; called in the thread that runs the round."""
 

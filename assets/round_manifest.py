@@ -11,8 +11,9 @@ from assets.progress import Progress
 from assets.recorded import unless_recorded
 from assets.running import run_tasks
 from assets.shard_adapter import adapter_event, adapter_partition, shard_adapter
+from atlas.aggregation.refusal import Refusal
 from atlas.manifests import RoundManifest
-from resources import rounds
+from resources import events, rounds
 from resources.content import ContentResource
 from resources.fleet import FleetResource
 from resources.jobs import JobRegistry
@@ -65,11 +66,22 @@ def round_manifest(
         if isinstance(outcome, CompletedTask):
             yield from unless_recorded(context.instance, adapter_event(job.name, outcome, content.link))
     manifest = rounds.build_round_manifest(job, number, base, outcomes, content.store, fleet.registry, reference)
+    for text in _left_out(manifest, outcomes):
+        context.log.warning("%s", text)
+        progress.note(f"  {text}")
     yield dg.MaterializeResult(
         metadata={"content": content.link(manifest.cid), **_metadata(job, manifest, outcomes, fleet.registry)},
         data_version=dg.DataVersion(manifest.cid),
         check_results=[_quorum(job, manifest)],
     )
+
+
+def _left_out(manifest: RoundManifest, outcomes: Sequence[TaskOutcome]) -> Iterator[str]:
+    """What to say of updates that passed on arrival and are refused now that all are compared."""
+    arrived = {(one.task.shard, one.task.attempt) for one in outcomes if isinstance(one, CompletedTask)}
+    for one in manifest.refused:
+        if (one.shard, one.attempt) in arrived:
+            yield events.left_out(one.shard, manifest.round, Refusal(one.gate, one.reason))
 
 
 def _quorum(job: OpenJob, manifest: RoundManifest) -> dg.AssetCheckResult:

@@ -1,11 +1,12 @@
 """What data is ordered: where the rows come from, what they mean, how they are cut, and whether they may be read."""
 
-from typing import Self
+import codecs
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from atlas.data.row_part import RowPart
-from atlas.documents import Positive, Value
+from atlas.documents import OMIT_DEFAULT, Positive, Value
 
 
 class ShardRule(Value):
@@ -26,15 +27,60 @@ class ShardRule(Value):
         return self
 
 
-class DatasetSpec(Value):
+class RowSettings(Value):
+    """How rows are read from a source, on the coordinator as on a node."""
+
+    text_column: str = "text"
+    label_column: str | None = Field(default="label", description="null when there are no labels")
+    separator: Annotated[str | None, OMIT_DEFAULT] = Field(
+        default=None, min_length=1, max_length=1, description="between the cells of a CSV file; null: found by itself"
+    )
+    encoding: Annotated[str | None, OMIT_DEFAULT] = Field(
+        default=None,
+        description="of a text file, such as latin-1, cp1252 or utf-16-le; null: UTF-8, or as its byte order mark says",
+    )
+    bad_rows: Annotated[Literal["refuse", "skip"], OMIT_DEFAULT] = Field(
+        default="refuse", description="skip: rows that cannot be used are left out and counted"
+    )
+
+    @field_validator("separator")
+    @classmethod
+    def _separates(cls, separator: str | None) -> str | None:
+        if separator is not None and separator in '"\r\n':
+            raise ValueError("a quote or a line break cannot separate cells")
+        return separator
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, encoding: str | None) -> str | None:
+        try:
+            if encoding is not None:
+                "".encode(codecs.lookup(encoding).name)  # refuses codecs that turn bytes into bytes
+        except (LookupError, ValueError) as error:
+            raise ValueError(
+                f"{encoding!r} is no known text encoding; known are utf-8, utf-16, latin-1, cp1252, shift_jis, gb18030 "
+                "and the others of Python"
+            ) from error
+        return encoding
+
+
+def _label(value: object) -> object:
+    """Whole numbers are labels, too; YAML's truth values are not, since `yes` and `no` without quotes become them."""
+    if isinstance(value, bool):
+        raise ValueError("put it in quotes: YAML reads yes, no, on, off, true and false without quotes as truth values")
+    return str(value) if isinstance(value, int) else value
+
+
+class DatasetSpec(RowSettings):
     """Where the rows come from, what they mean, and how they are cut into shards."""
 
     source: str = Field(
-        description="package:vader-sentiment, hub:ORG/NAME[:SPLIT], a .csv/.jsonl/.parquet path, or node-local:NAME"
+        description="package:vader-sentiment, hub:ORG/NAME[:SPLIT], node-local:NAME, or the path of a "
+        ".csv, .tsv, .json, .jsonl or .parquet file, of a folder of such files, or a glob such as data/*.parquet"
     )
-    text_column: str = "text"
-    label_column: str | None = Field(default="label", description="null when there are no labels")
-    labels: list[str] = Field(default_factory=list, description="the closed set of labels, in class order")
+    labels: list[Annotated[str, BeforeValidator(_label)]] = Field(
+        default_factory=list, description="the closed set of labels, in class order"
+    )
     shard_by: ShardRule
     holdout_fraction: float = Field(default=0.1, gt=0, lt=1, description="share of rows kept for evaluation")
     holdout_rows: Positive = Field(default=1000, description="most rows kept for evaluation")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from atlas.documents import Document, Positive, Value
+from atlas.documents import OMIT_DEFAULT, Document, Positive, Value
 
 Cid = Annotated[str, Field(pattern=r"^b[a-z2-7]{20,}$", description="a CIDv1 in base32")]
 DataForm = Literal["rows", "sealed", "node-local"]
@@ -46,7 +46,10 @@ class ShardManifest(Value):
 
 
 class DatasetManifest(Document):
-    """A source cut into shards, with held-out rows that no shard contains."""
+    """A source cut into shards, with held-out rows whose texts are in no shard.
+
+    Manifests from before equal texts were kept together promise that of rows only, not of their texts.
+    """
 
     kind: Literal["dataset"] = "dataset"
     source: str
@@ -56,6 +59,12 @@ class DatasetManifest(Document):
     shards: list[ShardManifest] = Field(min_length=1)
     holdout: ShardManifest
     reference: ShardManifest | None = Field(default=None, description="the coordinator's own rows, for fltrust")
+    skipped_rows: Annotated[int, OMIT_DEFAULT] = Field(
+        default=0, ge=0, description="that could not be used, see dataset.bad_rows; in no piece"
+    )
+    repeated_rows: Annotated[int, OMIT_DEFAULT] = Field(
+        default=0, ge=0, description="whose text is also that of an earlier row; not counted in sealed data"
+    )
 
 
 class Checkpoint(Document):

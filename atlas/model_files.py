@@ -2,7 +2,9 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
+from atlas import activity
 from atlas.content.cid import cid_of_file
 from atlas.errors import CorruptContent, ModelError
 from atlas.manifests import ModelManifest
@@ -48,6 +50,7 @@ def verify_model(manifest: ModelManifest, cache: Path) -> dict[str, Path]:
     Files beside them are left out. Raises `ModelError` when one is missing and `CorruptContent` when one differs.
     """
     found = locate_model(manifest.source, manifest.revision, cache)
+    activity.begin("verifying the model's files")
     verified = {}
     for name, expected in sorted(manifest.files.items()):
         if name not in found:
@@ -94,9 +97,22 @@ def _package_folder(known: KnownModel) -> Path:
 def _hub_snapshot(repository: str, revision: str | None, cache: Path) -> Path:
     import huggingface_hub
     from huggingface_hub.errors import RevisionResolutionError
-    from huggingface_hub.utils.tqdm import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars, tqdm
 
     disable_progress_bars()
+    report = activity.current_listener()  # the hub downloads in threads of its own
+
+    class CountedBar(tqdm):
+        """The hub draws one bar of files and two of the same bytes, of which one counts; drawn is none of them."""
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            self._of_bytes = options.get("name") == "huggingface_hub.snapshot_download"
+            super().__init__(*arguments, **options)  # type: ignore[no-untyped-call]
+
+        def update(self, n: float | None = 1) -> Any:
+            report(None, int(n or 0) if self._of_bytes else 0)
+            return super().update(n)
+
     try:
         return Path(
             huggingface_hub.snapshot_download(
@@ -105,6 +121,7 @@ def _hub_snapshot(repository: str, revision: str | None, cache: Path) -> Path:
                 cache_dir=cache / "hub",
                 allow_patterns=list(MODEL_FILE_PATTERNS),
                 ignore_patterns=["*/*"],
+                tqdm_class=CountedBar,
             )
         )
     except (OSError, ValueError, RevisionResolutionError) as error:

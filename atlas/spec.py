@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import rfc8785
 import yaml
@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from atlas.aggregation.settings import AggregationSpec
 from atlas.aggregation.strategies.registry import STRATEGIES
 from atlas.dataset_spec import DatasetSpec
-from atlas.documents import Document, Positive, Value, describe_validation
+from atlas.documents import OMIT_DEFAULT, Document, Positive, Value, describe_validation
 from atlas.errors import SpecError
 from atlas.manifests import DataForm
 from atlas.models import known_model
@@ -95,6 +95,10 @@ class FleetSpec(Value):
     trusted: bool = Field(default=False, description="whether all nodes are believed; decides aggregation.robust: auto")
     lease_seconds: Positive = Field(default=3600, description="a task not finished by then may be reassigned")
     max_attempts: Positive = Field(default=3, description="attempts per task in one round before it is given up")
+    progress_seconds: Annotated[Positive, OMIT_DEFAULT] = Field(
+        default=300,
+        description="a trainer without a sign of progress for so long is started again, its task then reassigned",
+    )
 
 
 class JobSpec(Document):

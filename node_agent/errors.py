@@ -30,6 +30,10 @@ class TrainerFailed(NodeError):
     """The trainer process ended without a result; the text ends with its last words."""
 
 
+class NoProgress(NodeError):
+    """Work gave no sign of progress for too long; the text goes on where "The trainer" or the like begins."""
+
+
 class BusError(AtlasError):
     """A message cannot be sent, or its answer cannot be had."""
 

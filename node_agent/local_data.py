@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from atlas import activity
 from atlas.content.store import get_document
 from atlas.data.local_data import LocalData, LocalSource, commit_rows, read_local_rows
+from atlas.data.names import spellings
 from atlas.data.rows import EncodedRow
 from atlas.errors import AtlasError
 from atlas.spec import JobSpec, TaskSpec
@@ -93,16 +95,23 @@ def _written(name: str, source: LocalSource, spec: JobSpec, cache: Path, file: B
 
     A row must not be told to others, so neither is what is wrong with it: that goes to the node's own log.
     """
-    allowed = spec.dataset.labels if spec.dataset.label_column is not None else []
+    allowed = spellings(spec.dataset.labels) if spec.dataset.label_column is not None else {}
     try:
         for number, row in enumerate(read_local_rows(source, cache), 1):
             if allowed and row.label not in allowed:
-                log.error("row %d of data set %s has the label %r; the job allows %s", number, name, row.label, allowed)
+                log.error(
+                    "row %d of data set %s has the label %r; the job allows %s",
+                    number,
+                    name,
+                    row.label,
+                    spec.dataset.labels,
+                )
                 raise LocalDataError(
                     f"A row of the data set {name!r} of this node has no label that the job lists; it lists "
-                    f"{', '.join(map(repr, allowed))}. Which row it is, the node's log says."
+                    f"{', '.join(map(repr, spec.dataset.labels))}. Which row it is, the node's log says."
                 )
             file.write(row.line)
+            activity.advance(len(row.line))
             yield row.line
     except LocalDataError:
         raise

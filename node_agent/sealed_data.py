@@ -5,6 +5,7 @@ from pathlib import Path
 
 import stamina
 
+from atlas import activity
 from atlas.content.sealing import open_sealed
 from atlas.content.wrapping import KeyContext, WrappedKey, unwrap_key
 from atlas.spec import TaskSpec
@@ -42,6 +43,7 @@ async def sealed_rows(task: TaskSpec, shop: Workshop, folder: Path) -> Path:
 
 async def _ask_for_key(task: TaskSpec, shop: Workshop) -> bytes:
     """One request and its answer, which only the job's owner can give."""
+    activity.begin("asking for the key of its data")
     owner = await asyncio.to_thread(shop.owner_of, task.job_id)
     request = KeyRequest(
         task=task.cid,

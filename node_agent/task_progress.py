@@ -6,12 +6,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+from atlas import activity
 from atlas.errors import ContentError
 from atlas.manifests import SavedCheckpoint
 from node_agent import subjects
 from node_agent.errors import BusError
 from node_agent.journal import Entry
 from node_agent.messages import PipesLine
+from node_agent.progress_messages import StageReports, custom, is_sign, payload_of
 from node_agent.workshop import Workshop
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,10 @@ class TaskProgress:
         self._outbox: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
         self._relay: asyncio.Task[None] | None = None
         self._farewell: dict[str, Any] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._stages = StageReports(self._relay_stage)
+        self.signs = 0
+        """Signs of progress so far, of the trainer and of the agent's own work on the task."""
 
     def update(self, **changes: Any) -> None:
         """Change the entry in the journal, then here."""
@@ -39,13 +45,15 @@ class TaskProgress:
 
     def on_message(self, message: dict[str, Any]) -> None:
         """Take a Pipes message of the trainer: learn from it and pass it on."""
-        payload = (message.get("params") or {}).get("payload")
-        kind = payload.get("kind") if isinstance(payload, dict) else None
-        if isinstance(payload, dict) and kind == "checkpoint":
+        payload = payload_of(message)
+        kind = payload.get("kind")
+        if is_sign(message):
+            self.signs += 1
+        if kind == "checkpoint":
             # Passed on by its CID once it is uploaded; its path means nothing elsewhere.
             self.save_checkpoint(int(payload["step"]), Path(payload["path"]))
             return
-        if isinstance(payload, dict) and kind == "progress":
+        if kind == "progress":
             loss = float(payload["loss"])
             self.entry = self.entry.model_copy(
                 update={
@@ -60,11 +68,22 @@ class TaskProgress:
             return
         self._relay_pipes(message)
 
+    def on_activity(self, stage: str | None, size: int) -> None:
+        """Take a report of the agent's own work on the task, such as bytes that were fetched; from any thread."""
+        self.signs += 1
+        self._stages(stage, size)
+
+    def tell_restart(self, reason: str, step: int | None) -> None:
+        """Tell that the trainer starts again, why, and from which step; None where the attempt's start is unknown."""
+        self.signs += 1
+        self._relay_pipes(custom({"kind": "restarted", "reason": reason, "step": step}))
+
     def save_checkpoint(self, step: int, path: Path) -> None:
         """Upload a checkpoint in the background; one that is overtaken by a newer one before its turn is left out."""
         self._newest = (step, path)
         if self._upload is None or self._upload.done():
-            self._upload = asyncio.create_task(self._upload_newest())
+            with activity.listening(lambda stage, size: None):  # an upload is no progress of the trainer
+                self._upload = asyncio.create_task(self._upload_newest())
 
     def announce(self) -> None:
         """Publish the task's end to its job."""
@@ -101,9 +120,10 @@ class TaskProgress:
             saved = SavedCheckpoint(step=step, cid=cid)
             self.update(checkpoints=[*self.entry.checkpoints, saved])
             self._say(subjects.rollback(self.entry.hint.job_id), self.entry.report().to_body())
-            payload = {"kind": "checkpoint", "step": step, "cid": cid}
-            params = {"payload": payload}
-            self._relay_pipes({"__dagster_pipes_version": "0.1", "method": "report_custom_message", "params": params})
+            self._relay_pipes(custom({"kind": "checkpoint", "step": step, "cid": cid}))
+
+    def _relay_stage(self, payload: dict[str, Any]) -> None:
+        self._loop.call_soon_threadsafe(self._relay_pipes, custom(payload))
 
     def _relay_pipes(self, message: dict[str, Any]) -> None:
         self._say(subjects.pipes(self.entry.hint.task_id), PipesLine(pipes=message).to_body())

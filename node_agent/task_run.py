@@ -9,19 +9,18 @@ from typing import TypeVar
 
 import stamina
 
-from atlas.content.cid import cid_of_file
+from atlas import activity
 from atlas.content.places import Content, IpfsPlaces
 from atlas.content.store import get_document
-from atlas.errors import AtlasError, ContentError, ContentNotFound, ContentUnreachable
-from atlas.manifests import Receipt
-from atlas.spec import TaskSpec
-from atlas.verification.receipts import sign_receipt
+from atlas.errors import AtlasError, ContentNotFound, ContentUnreachable
+from atlas.spec import FleetSpec, JobSpec, TaskSpec
 from node_agent.config import NodeHome
-from node_agent.errors import TrainerFailed
+from node_agent.errors import NoProgress, TrainerFailed
 from node_agent.executor import Trainer, TrainerExit, trainer_environment, worker_command
+from node_agent.handing_over import hand_over
 from node_agent.inputs import prepare_order
 from node_agent.journal import Entry
-from node_agent.residuals import residual_place
+from node_agent.standstill import unless_still
 from node_agent.task_data import open_data
 from node_agent.task_progress import TaskProgress
 from node_agent.work_order import EXIT_STOPPED, WorkResult
@@ -44,6 +43,9 @@ class TaskRun:
         self._trainer = Trainer(command, self._folder, log_path, self._progress.on_message)
         self._stopping = False
         self._abandoned: str | None = None
+        self._again: str | None = None
+        """Why the trainer that is about to start is not the first one of this attempt."""
+        self._progress_seconds: float = FleetSpec().progress_seconds
 
     @property
     def entry(self) -> Entry:
@@ -53,7 +55,8 @@ class TaskRun:
     async def run(self) -> Entry:
         """Bring the task to an end that is in the journal and on the bus; raises nothing but cancellation."""
         try:
-            await self._run()
+            with activity.listening(self._progress.on_activity):
+                await self._run()
             await self._progress.settle()
         finally:
             await self._progress.close()
@@ -76,6 +79,7 @@ class TaskRun:
 
     async def _run(self) -> None:
         try:
+            self._again = None if self.entry.started_at is None else "its agent was started again"
             started_at = self.entry.started_at or self._shop.clock()
             self._progress.update(state="in_progress", started_at=started_at)
             task = await asyncio.to_thread(get_document, self._shop.store, self.entry.task, TaskSpec)
@@ -84,7 +88,8 @@ class TaskRun:
             if result is None:
                 self._progress.update(state="paused")
             else:
-                await self._hand_over(task, result, started_at)
+                found = await hand_over(self._shop, self.entry, task, result, started_at)
+                self._progress.update(state="completed", step=result.steps, **found)
         except AtlasError as error:
             self._progress.update(state="failed", error=str(error))
         except Exception as error:
@@ -100,16 +105,21 @@ class TaskRun:
         while not result_file.exists():
             self._adopt_newer_checkpoint()
             await self._progress.settle()
-            order = await patiently(self._shop.config.content, self._prepare, task)
+            order = await self._fetch(task)
             log.info("task %s starts from %s", task.task_id, order or "its base")
+            self._tell_restart(order)
             end = None if self._stopping else await self._run_trainer()
             await self._progress.settle()
             if self._abandoned is not None:
                 raise TrainerFailed(self._abandoned)
-            if self._stopping and not (end and end.code == 0):
+            if isinstance(end, TrainerExit) and end.code == 0:
+                continue
+            if self._stopping or end is None:
                 return None
-            if end and end.code != 0:
-                self._count_crash(end, task)
+            if isinstance(end, TrainerExit):
+                self._count_end(end, task)
+            else:
+                self._count_crash(str(end), "Look at its disk and network, or raise fleet.progress_seconds.")
         return WorkResult.read(result_file)
 
     def _adopt_newer_checkpoint(self) -> None:
@@ -117,6 +127,31 @@ class TaskRun:
         found = sorted(self._folder.glob("checkpoint-*.safetensors"))
         if found:
             self._progress.save_checkpoint(int(found[-1].stem.rpartition("-")[2]), found[-1])
+
+    async def _fetch(self, task: TaskSpec) -> str | None:
+        """Prepare the inputs; raises `TrainerFailed` when that makes no progress."""
+        content = self._shop.config.content
+        activity.begin("fetching its inputs")
+        try:
+            spec = await unless_still(patiently(content, self._spec, task), self._signs, self._progress_seconds)
+            self._progress_seconds = spec.fleet.progress_seconds
+            return await unless_still(patiently(content, self._prepare, task), self._signs, self._progress_seconds)
+        except NoProgress as error:
+            raise TrainerFailed(
+                f"Fetching the inputs of the task {error}. Look at the node's content store."
+            ) from error
+
+    def _signs(self) -> int:
+        return self._progress.signs
+
+    def _tell_restart(self, resume: str | None) -> None:
+        if self._again is not None:
+            saved = self.entry.checkpoints
+            self._progress.tell_restart(self._again, saved[-1].step if saved else None if resume else 0)
+            self._again = None
+
+    async def _spec(self, task: TaskSpec) -> JobSpec:
+        return await asyncio.to_thread(get_document, self._shop.store, task.job, JobSpec)
 
     async def _prepare(self, task: TaskSpec) -> str | None:
         data = await open_data(task, self._shop, self._folder)
@@ -134,66 +169,31 @@ class TaskRun:
         order.write(self._folder / "task.json")
         return resume
 
-    async def _run_trainer(self) -> TrainerExit:
+    async def _run_trainer(self) -> TrainerExit | NoProgress:
+        """How the trainer ended; `NoProgress` when it was killed since it made none."""
         threads, cache = self._shop.config.threads, self._shop.home.cache
-        return await self._trainer.run(
-            trainer_environment(os.environ, self.entry.hint.pipes, threads, self._gpu, cache)
-        )
+        environment = trainer_environment(os.environ, self.entry.hint.pipes, threads, self._gpu, cache)
+        try:
+            return await unless_still(self._trainer.run(environment), self._signs, self._progress_seconds)
+        except NoProgress as error:
+            return error
 
-    def _count_crash(self, end: TrainerExit, task: TaskSpec) -> None:
+    def _count_end(self, end: TrainerExit, task: TaskSpec) -> None:
         """Raise `TrainerFailed`, unless the trainer was killed and may be started again."""
         words = last_words(end, task, log_file(self._shop.home, self.entry))
-        how = f"was killed by signal {-end.code}" if end.killed else f"ended with exit code {end.code}"
-        if not (end.killed or end.code == EXIT_STOPPED):
-            raise TrainerFailed(f"The trainer {how}: {words or 'it said nothing.'}")
+        if end.killed or end.code == EXIT_STOPPED:
+            how = f"was killed by signal {-end.code}" if end.killed else f"ended with exit code {end.code}"
+            self._count_crash(how, f"Check this machine's memory. {words}")
+        else:
+            raise TrainerFailed(f"The trainer ended with exit code {end.code}: {words or 'it said nothing.'}")
+
+    def _count_crash(self, how: str, advice: str) -> None:
+        """Note that the trainer starts again; raises `TrainerFailed` when it has done so often enough."""
         if self.entry.crashes == MOST_CRASHES:
-            raise TrainerFailed(
-                f"The trainer {how}, as it had {MOST_CRASHES} times before; check this machine's memory. {words}"
-            )
+            raise TrainerFailed(f"The trainer {how}, after it was started again {MOST_CRASHES} times. {advice.strip()}")
         self._progress.update(crashes=self.entry.crashes + 1)
+        self._again = f"its trainer {how}"
         log.warning("the trainer of task %s %s; it starts again", self.entry.hint.task_id, how)
-
-    async def _hand_over(self, task: TaskSpec, result: WorkResult, started_at: float) -> None:
-        adapter, encoded = await self._hand_over_update(result)
-        receipt = Receipt(
-            task=self.entry.task,
-            task_id=task.task_id,
-            attempt=task.attempt,
-            node=self._shop.signer.address,
-            data=task.data,
-            base=task.base,
-            adapter=adapter,
-            encoded=encoded,
-            residual=result.added,
-            steps=result.steps,
-            rows_seen=result.rows_seen,
-            tokens_seen=result.tokens_seen,
-            losses=result.losses,
-            checkpoints=self.entry.checkpoints,
-            resumed_from=task.resume if result.resumed else None,
-            metrics=result.metrics,
-            environment=result.environment,
-            started_at=started_at,
-            finished_at=self._shop.clock(),
-        )
-        signed = await self._put(sign_receipt(receipt, self._shop.signer).canonical_bytes())
-        if result.residual is not None:
-            residuals, now = self._shop.residuals, self._shop.clock()
-            await asyncio.to_thread(residuals.keep, residual_place(task), task.round, result.residual, now)
-        self._progress.update(state="completed", adapter=adapter, receipt=signed, step=result.steps)
-
-    async def _hand_over_update(self, result: WorkResult) -> tuple[str | None, str | None]:
-        """Upload the update as it travels; the CIDs of it after and before decoding, as far as there are such."""
-        if result.adapter is None:
-            return None, None
-        if result.encoded is None:
-            return await self._put(result.adapter), None
-        return await asyncio.to_thread(cid_of_file, result.adapter), await self._put(result.encoded)
-
-    async def _put(self, source: Path | bytes) -> str:
-        """Upload a result; raises `ContentError` when the store stays away for two minutes."""
-        put = stamina.AsyncRetryingCaller(attempts=8, timeout=120, wait_initial=0.5, wait_max=30)
-        return await put(ContentError, asyncio.to_thread, self._shop.store.put, source)
 
 
 async def patiently(content: Content, prepare: Callable[[TaskSpec], Awaitable[Result]], task: TaskSpec) -> Result:

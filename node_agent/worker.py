@@ -5,6 +5,7 @@ It reads FOLDER/task.json, prints Dagster Pipes messages, and writes FOLDER/resu
 """
 
 import argparse
+import importlib
 import os
 import signal
 import sys
@@ -16,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 import dagster_pipes
 from dagster_pipes import PipesContext, PipesMappingParamsLoader, open_dagster_pipes
 
+from atlas import activity
 from atlas.content.cid import cid_of_file
 from atlas.errors import AtlasError, TrainingError
 from node_agent.errors import NodeError
 from node_agent.lifeline import die_with
+from node_agent.progress_messages import StageReports
 from node_agent.work_order import EXIT_STOPPED, WorkOrder, WorkResult
 
 if TYPE_CHECKING:
@@ -89,7 +92,10 @@ def main() -> None:
         switch.install()
         order = WorkOrder.read(folder / "task.json")
         die_with(order.parent)
-        with open_dagster_pipes(params_loader=pipes_parameters(os.environ, order.task_id)) as pipes:
+        with (
+            open_dagster_pipes(params_loader=pipes_parameters(os.environ, order.task_id)) as pipes,
+            activity.listening(StageReports(pipes.report_custom_message)),
+        ):
             result = run(order, folder, pipes, switch)
         if result is not None:
             result.write(folder / "result.json")
@@ -104,11 +110,20 @@ def main() -> None:
 
 def run(order: WorkOrder, folder: Path, pipes: PipesContext, switch: StopSwitch) -> WorkResult | None:
     """Do what the order says; None when training was stopped and has left a checkpoint."""
+    _import_libraries()
     if order.kind == "initialize":
         return _initialize(order, folder)
     if order.kind == "evaluate":
         return _evaluate(order, Reporter(pipes, switch, saves_its_work=False))
     return _train(order, folder, Reporter(pipes, switch, saves_its_work=True), pipes, switch)
+
+
+def _import_libraries() -> None:
+    """Import what takes seconds, one by one, so that each is a sign of progress."""
+    activity.begin("importing the training libraries")
+    for name in ("torch", "transformers", "peft"):
+        importlib.import_module(name)
+        activity.advance()
 
 
 def _initialize(order: WorkOrder, folder: Path) -> WorkResult:
@@ -167,6 +182,7 @@ def _compress(result: WorkResult, order: WorkOrder, folder: Path) -> WorkResult:
     """The update is from now on what it reads as after it has travelled."""
     from atlas.aggregation.compression.wire import encode_update
 
+    activity.begin("compressing the update")
     update, base = _needed(result.adapter, "adapter"), _needed(order.base_adapter, "base_adapter")
     encoded = encode_update(update, base, order.compression, order.residual, folder)
     added = None if order.residual is None else cid_of_file(order.residual)

@@ -64,8 +64,11 @@ def open_job(
     ledger: Ledger,
     on_progress: Callable[[str], None] = lambda text: None,
     make_adapter: MakeAdapter = make_untrained_adapter,
+    on_reading: Callable[[str], None] = lambda text: None,
 ) -> OpenJob:
     """Open a job, or take up the one of this name and spec; `on_progress` is told each step in a sentence.
+
+    `on_reading` is told, often, how many rows are read.
 
     Raises `SpecError` for a taken name or a rank for a shard that there is not, `BudgetError` for a budget below what
     the job promises, `InsufficientFunds` for an operator who cannot pay it, `ModelError` or `DataError` for a model or
@@ -81,7 +84,7 @@ def open_job(
         return load_job(spec.name, store, registry, contract)
     on_progress(f"Checking the files of {spec.model.source}.")
     model = model_manifest(spec.model.source, spec.model.revision, home.root / "cache")
-    dataset = read_dataset(spec, home, store, ledger, on_progress)
+    dataset = read_dataset(spec, home, store, ledger, on_progress, on_reading)
     check_shard_ranks(spec, dataset)
     check_budget(spec, len(dataset.shards))
     adapter = untrained_adapter(spec, model, home, store, registry, on_progress, make_adapter)
@@ -105,6 +108,7 @@ def read_dataset(
     store: ContentStore,
     ledger: Ledger,
     on_progress: Callable[[str], None] = lambda text: None,
+    on_reading: Callable[[str], None] = lambda text: None,
 ) -> DatasetManifest:
     """Cut a job's dataset into shards, as `open_job` does; the same rows and spec give the same manifest.
 
@@ -117,7 +121,7 @@ def read_dataset(
     reference_rows = robust.reference_rows if rule is not None and rule.needs_reference else 0
 
     def told(rows: int) -> None:
-        on_progress(f"{rows} rows of {spec.dataset.holdout_source or source} are read.")
+        on_reading(f"{rows:,} rows of {spec.dataset.holdout_source or source} are read.")
 
     changing = spec.dataset.node_local is not None or spec.dataset.keyring is not None
     opened = ledger.job_of(ledger.address, _key(spec)) if changing else None
@@ -129,7 +133,8 @@ def read_dataset(
         manifest = prepare_dataset(spec.dataset, store, cache, seed, told, reference_rows, seal)
     else:
         manifest = node_local_dataset(spec, store, cache, ledger, reference_rows, told)
-    on_progress(f"{source} has {len(manifest.shards)} shards.")
+    rows, held_out = sum(shard.rows for shard in manifest.shards), manifest.holdout.rows
+    on_progress(f"{source} has {rows:,} rows in {len(manifest.shards)} shards; {held_out:,} more are held out.")
     return manifest
 
 

@@ -7,6 +7,12 @@ from atlas.manifests import Receipt, SignedReceipt
 from atlas.spec import TaskSpec
 from node_agent.messages import TaskReport
 
+Event = Literal[
+    "assigned", "adopted", "progress", "checkpoint", "message", "restarted", "moved", "lost", "refused", "waiting"
+]
+NOTABLE: frozenset[Event] = frozenset({"restarted", "moved", "lost", "refused", "waiting"})
+"""What a person wants to know of when it happens."""
+
 
 @dataclass(frozen=True)
 class CompletedTask:
@@ -44,11 +50,15 @@ TaskOutcome = CompletedTask | LostTask
 
 @dataclass(frozen=True)
 class TaskUpdate:
-    """News of a task: for a log line (`text`), a picture (`report`) or Dagster's Pipes session (`message`)."""
+    """News of a task: for a log line (`text`), a picture (`report`) or Dagster's Pipes session (`message`).
+
+    `step` is where work goes on after an event that set it back.
+    """
 
     task: TaskSpec
-    event: Literal["assigned", "adopted", "progress", "checkpoint", "message", "lost", "waiting"]
+    event: Event
     text: str
     node_id: int | None = None
     report: TaskReport | None = None
     message: dict[str, Any] | None = None
+    step: int | None = None

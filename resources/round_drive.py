@@ -13,17 +13,18 @@ from atlas.spec import TaskSpec
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.messages import Lease, SlotAttempt
 from node_agent.messages import TaskReport
+from resources import events
 from resources.jobs import Attempt
 from resources.opening import OpenJob
 from resources.outage import Outage
-from resources.outcomes import LostTask, TaskOutcome, TaskUpdate
+from resources.outcomes import Event, LostTask, TaskOutcome, TaskUpdate
 from resources.plans import LeasedTask
 from resources.recalling import recall_results
-from resources.round_on_chain import FitNodes, RoundOnChain
+from resources.round_on_chain import RoundOnChain
 from resources.scheduling import able_nodes, plan_assignments
 from resources.task_reports import TaskReports
 from resources.tools import Listener, Tools
-from resources.work import Held, Step, Work, next_step
+from resources.work import Held, Step, Work, next_step, patience_of
 
 Leased = tuple[Work, Lease | None]
 
@@ -48,7 +49,9 @@ class RoundDrive:
         self._listener = listener
         self._revoked = revoked
         self._chain = RoundOnChain(tools.ledger, tools.store, self._ref)
-        self._works = {task.task_id: Work(task) for task in tasks}
+        self._progress_seconds = job.spec.fleet.progress_seconds
+        patience = patience_of(self._progress_seconds, settings.poll_seconds, settings.answer_seconds)
+        self._works = {task.task_id: Work(task, patience) for task in tasks}
         self._open = {work.slot: work for work in self._works.values()}
         self._news = asyncio.Event()
         self._reports = TaskReports(tools, self._ref, listener, self._news)
@@ -80,9 +83,12 @@ class RoundDrive:
     async def _tick(self) -> list[TaskOutcome]:
         ended: list[TaskOutcome] = []
         now = self._tools.clock()
+        # Without the message server nobody can tell of progress: time counts while it is there.
+        connected = self._tools.bus.is_connected
+        still = [work for work in self._open.values() if connected and work.stands_still(now)]
         if self._outage.may_ask(now):
             try:
-                await self._decide(ended)
+                await self._decide(ended, still)
                 self._outage.over()
             except ChainUnreachable as error:  # what was sent may have landed: the next look at the chain tells
                 self._outage.endure(error, now)
@@ -97,8 +103,11 @@ class RoundDrive:
             return
         self._news.clear()
 
-    async def _decide(self, ended: list[TaskOutcome]) -> None:
+    async def _decide(self, ended: list[TaskOutcome], still: Sequence[Work]) -> None:
         leases = await asyncio.to_thread(self._chain.leases)
+        for work in still:
+            if work.underway:
+                work.failed = f"no sign of progress for {work.patience:g} s"
         todo: dict[Step, list[Leased]] = defaultdict(list)
         for work in list(self._open.values()):
             lease, leased = leases.get(work.slot, (None, None))
@@ -122,15 +131,25 @@ class RoundDrive:
 
     async def _take_over(self, work: Work, lease: Lease, leased: LeasedTask) -> None:
         address = await asyncio.to_thread(self._chain.address, lease.node)
-        await self._begin(work, Held(lease.node, address, leased.task, leased.cid), "adopted")
+        await self._begin(work, Held(lease.node, address, leased.task, leased.cid))
+        self._tell("adopted", leased.task, events.adopted(leased.task, lease.node), lease.node)
 
-    async def _begin(self, work: Work, held: Held, event: Any) -> None:
+    async def _begin(self, work: Work, held: Held) -> None:
         task = held.task
         attempt = Attempt(task.slot, task.attempt, task.task_id, held.task_cid, held.node_id)
         await asyncio.to_thread(self._tools.registry.record_assigned, self._ref, attempt)
         work.begin(held)
-        text = f"{_name(task)}: attempt {task.attempt} is {event}, node {held.node_id}"
-        self._listener.on_update(TaskUpdate(task, event, text, held.node_id))
+
+    def _tell_assigned(self, task: TaskSpec, node: int, before: int | None) -> None:
+        if before is None:
+            self._tell("assigned", task, events.assigned(task, node), node)
+            return
+        saved = self._tools.registry.newest_checkpoint(task.task_id)
+        step = saved.step if saved and saved.cid == task.resume else None
+        self._tell("moved", task, events.moved(task, before, node, step), node, step)
+
+    def _tell(self, event: Event, task: TaskSpec, text: str, node: int | None = None, step: int | None = None) -> None:
+        self._listener.on_update(TaskUpdate(task, event, text, node, step=step))
 
     async def _complete(self, leased: list[Leased]) -> None:
         items = [SlotAttempt(work.slot, lease.attempt) for work, lease in leased if lease is not None]
@@ -145,13 +164,13 @@ class RoundDrive:
         return [(work, lease) for work, lease in leased if work.slot not in refused]
 
     async def _assign(self, leased: list[Leased], ended: list[TaskOutcome]) -> None:
-        previous = {}
+        previous: dict[int, Lease | None] = {}
         for work, lease in leased:
             await self._mourn(work, lease)
             if work.begun >= self._job.spec.fleet.max_attempts:
                 self._end(work, LostTask(work.draft, f"given up after {work.begun} attempts: {work.reason}"), ended)
             else:
-                previous[work.slot] = lease.attempt if lease else 0
+                previous[work.slot] = lease
         if not previous:
             return
         over = await asyncio.to_thread(self._chain.over)
@@ -161,7 +180,7 @@ class RoundDrive:
             return
         await self._hand_out(previous, ended)
 
-    async def _hand_out(self, previous: dict[int, int], ended: list[TaskOutcome]) -> None:
+    async def _hand_out(self, previous: dict[int, Lease | None], ended: list[TaskOutcome]) -> None:
         fit = await asyncio.to_thread(self._chain.nodes_fit_for_work, self._tools.clock())
         revoked = await asyncio.to_thread(self._revoked)
         nodes = [node for node in fit.nodes if node.owner not in revoked]
@@ -171,16 +190,19 @@ class RoundDrive:
         owners = {node.id: node.owner for node in nodes}
         held = {}
         for slot, node in plan:
-            held[slot] = await asyncio.to_thread(self._next, self._open[slot], previous[slot] + 1, node, owners[node])
+            lease = previous[slot]
+            attempt = lease.attempt + 1 if lease else 1
+            held[slot] = await asyncio.to_thread(self._next, self._open[slot], attempt, node, owners[node])
         refused = await asyncio.to_thread(self._chain.assign, held.values())
-        for slot in previous:
+        for slot, lease in previous.items():
             work = self._open[slot]
             if slot in held and slot not in refused:
-                await self._begin(work, held[slot], "assigned")
+                await self._begin(work, held[slot])
+                self._tell_assigned(held[slot].task, held[slot].node_id, lease.node if lease else None)
             elif slot in refused:
                 self._wait(work, f"the contract refused it: {refused[slot]}", ended)
             elif not able_nodes(nodes, only.get(slot)):
-                self._wait(work, _why_nobody(fit, only.get(slot)), ended)
+                self._wait(work, fit.why_nobody(only.get(slot)), ended)
             else:
                 work.waiting_since = None  # the nodes are full, and will not stay so
 
@@ -197,16 +219,18 @@ class RoundDrive:
             return
         reason = work.failed or _why_lost(lease)
         await asyncio.to_thread(self._tools.registry.record_lost, self._ref, work.slot, lease.attempt, reason)
+        attempt = work.draft.model_copy(update={"attempt": lease.attempt})
+        if work.refusal is not None:
+            self._tell("refused", attempt, events.refused(attempt, lease.node, work.refusal), lease.node)
+        else:
+            self._tell("lost", attempt, events.lost(attempt, lease.node, reason), lease.node)
         work.mourn(lease, reason)
-        text = f"{_name(work.draft)}: attempt {lease.attempt} on node {lease.node} is lost: {reason}"
-        self._listener.on_update(TaskUpdate(work.draft, "lost", text, lease.node))
 
     def _wait(self, work: Work, reason: str, ended: list[TaskOutcome]) -> None:
         now, patience = self._tools.clock(), self._tools.settings.patience_seconds
         if work.waiting_since is None:
             work.waiting_since = now
-            text = f"{_name(work.draft)}: waits at most {patience:g} s, since {reason}"
-            self._listener.on_update(TaskUpdate(work.draft, "waiting", text))
+            self._tell("waiting", work.draft, events.waiting(work.draft, patience, reason))
         elif now - work.waiting_since > patience:
             what = f"waited {patience:g} s, since {reason}"
             self._end(work, LostTask(work.draft, f"{what}; before that: {work.reason}" if work.reason else what), ended)
@@ -216,17 +240,3 @@ def _why_lost(lease: Lease) -> str:
     if lease.state == "released":
         return "the node gave it back"
     return "its node was not heard of in time, or its lease ran out"
-
-
-def _why_nobody(fit: FitNodes, only: str | None) -> str:
-    if dear := [str(node.id) for node in able_nodes(fit.too_dear, only)]:
-        return f"the job pays {fit.reward} per task, which is less than the price of node {', '.join(dear)}"
-    if able_nodes(fit.nodes, only):
-        return "the nodes that are fit for work are revoked in the key ring of the job's data"
-    if only is None:
-        return "no node is fit for work"
-    return f"the node of {only}, which alone has the data, is not fit for work"
-
-
-def _name(task: TaskSpec) -> str:
-    return f"{task.shard or 'evaluation'}, round {task.round}"

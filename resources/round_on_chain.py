@@ -12,7 +12,7 @@ from chain_bridge.messages import Assignment, ContractConfig, Lease, Node, SlotA
 from resources.jobs import RoundRef
 from resources.node_manifests import NodeManifests
 from resources.plans import LeasedTask, PlanReader
-from resources.scheduling import eligible_nodes
+from resources.scheduling import able_nodes, eligible_nodes
 from resources.work import Held
 
 Item = TypeVar("Item", Assignment, SlotAttempt)
@@ -27,6 +27,16 @@ class FitNodes(NamedTuple):
     nodes: list[Node]
     too_dear: list[Node]
     reward: int
+
+    def why_nobody(self, only: str | None) -> str:
+        """Why no node can take a task: any task, or one whose data only the node of an address has."""
+        if dear := [str(node.id) for node in able_nodes(self.too_dear, only)]:
+            return f"the job pays {self.reward} per task, which is less than the price of node {', '.join(dear)}"
+        if able_nodes(self.nodes, only):
+            return "the nodes that are fit for work are revoked in the key ring of the job's data"
+        if only is None:
+            return "no node is fit for work"
+        return f"the node of {only}, which alone has the data, is not fit for work"
 
 
 class RoundOnChain:

@@ -9,6 +9,7 @@ from atlas.content.store import ContentStore, put_document
 from atlas.manifests import AcceptedUpdate, RefusedUpdate, RoundManifest, ShardManifest
 from atlas.spec import TaskSpec
 from atlas.verification.contribution import rows_to_sample
+from atlas.verification.job_data import reaches_quorum
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Ledger
 from resources.errors import QuorumError, RoundOrderError
@@ -158,7 +159,7 @@ def _accepted(job: OpenJob, outcome: CompletedTask) -> AcceptedUpdate:
 
 def quorum_reached(job: OpenJob, manifest: RoundManifest) -> bool:
     """Whether enough shards have delivered an update that counts."""
-    return len(manifest.updates) >= job.spec.aggregation.quorum * len(job.dataset.shards)
+    return reaches_quorum(job.spec, len(manifest.updates), len(job.dataset.shards))
 
 
 def aggregate(manifest: RoundManifest, store: ContentStore) -> str:

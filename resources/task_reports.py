@@ -9,11 +9,14 @@ from atlas.aggregation.refusal import Refusal
 from node_agent import subjects
 from node_agent.errors import BusError
 from node_agent.messages import AssignHint, TaskReport
+from node_agent.progress_messages import is_sign as is_sign_message
+from node_agent.progress_messages import payload_of
+from resources import events
 from resources.jobs import RoundRef
 from resources.outcomes import CompletedTask, TaskUpdate
 from resources.receiving import receive_result
 from resources.tools import Listener, Tools
-from resources.work import Held, Work
+from resources.work import Held, Work, is_sign
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +70,8 @@ class TaskReports:
             return
         if not work.underway or work.judging:
             return
+        if is_sign(report, work.seen, work.tells_stages):
+            work.take_sign()
         await self._keep_checkpoint(held, report)
         if report.state == "completed":
             await self._judge(work, held, report)
@@ -80,8 +85,24 @@ class TaskReports:
     def hear(self, work: Work, sender: str, message: dict[str, Any]) -> None:
         """Pass a Dagster Pipes message on, if it comes from the node that has the task."""
         held = work.held
-        if held is not None and held.address == sender:
+        if held is None or held.address != sender:
+            return
+        if is_sign_message(message):
+            work.take_sign()
+        payload = payload_of(message)
+        work.tells_stages |= payload.get("kind") == "stage"
+        if payload.get("kind") == "restarted":
+            work.take_sign()
+            self._tell_restart(held, payload)
+        else:
             self._listener.on_update(TaskUpdate(held.task, "message", _name(held), held.node_id, message=message))
+
+    def _tell_restart(self, held: Held, payload: dict[str, Any]) -> None:
+        reason, step = payload.get("reason"), payload.get("step")
+        reason = reason if isinstance(reason, str) else "its trainer was started again"
+        step = step if isinstance(step, int) and 0 <= step < 2**53 else None
+        text = events.restarted(held.task, held.node_id, reason, step)
+        self._listener.on_update(TaskUpdate(held.task, "restarted", text, held.node_id, step=step))
 
     async def _keep_checkpoint(self, held: Held, report: TaskReport) -> None:
         saved, registry = report.checkpoint, self._tools.registry
@@ -94,7 +115,8 @@ class TaskReports:
             found = await asyncio.to_thread(receive_result, held, report, self._tools.store, self._listener.check)
             await asyncio.to_thread(self._record, held, report, found)
             if isinstance(found, Refusal):
-                self._conclude(work, held, failed=f"its result was refused by gate {found.gate}: {found.reason}")
+                reason = f"its result was refused by gate {found.gate}: {found.reason}"
+                self._conclude(work, held, failed=reason, refusal=found)
             elif work.held is held:
                 work.result = found
                 self._news.set()
@@ -108,9 +130,9 @@ class TaskReports:
         else:
             registry.record_completed(*place, found.receipt_cid, found.result)
 
-    def _conclude(self, work: Work, held: Held, failed: str) -> None:
+    def _conclude(self, work: Work, held: Held, failed: str, refusal: Refusal | None = None) -> None:
         if work.held is held:  # it may have been taken away while its result was read
-            work.failed = failed
+            work.failed, work.refusal = failed, refusal
             self._news.set()
 
     def _tell(self, held: Held, event: Any, text: str, report: TaskReport) -> None:
@@ -118,5 +140,4 @@ class TaskReports:
 
 
 def _name(held: Held) -> str:
-    what = held.task.shard or "evaluation"
-    return f"{what}, round {held.task.round}, attempt {held.task.attempt}, node {held.node_id}"
+    return f"{events.name_of(held.task)}, attempt {held.task.attempt}, node {held.node_id}"

@@ -1,11 +1,14 @@
 """What a run knows of one task, and the pure decision what to do about it next."""
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from atlas.aggregation.refusal import Refusal
 from atlas.spec import TaskSpec
 from chain_bridge.messages import Lease
 from node_agent.messages import TaskReport
+from node_agent.standstill import Standstill
 from resources.outcomes import CompletedTask
 from resources.plans import LeasedTask
 
@@ -29,10 +32,14 @@ class Work:
     """One task of a run."""
 
     draft: TaskSpec
+    patience: float = math.inf
+    """Seconds without a sign of progress after which the held attempt is given up."""
     held: Held | None = None
     result: CompletedTask | None = None
     failed: str | None = None
     """Why the held attempt gives no result, though its lease may still be live."""
+    refusal: Refusal | None = None
+    """The gate's, if that is why."""
     judging: bool = False
     begun: int = 0
     """Attempts handed out or taken over in this run."""
@@ -43,6 +50,11 @@ class Work:
     waiting_since: float | None = None
     asked_at: float = float("-inf")
     seen: TaskReport | None = None
+    signs: int = 0
+    """Signs of progress that were taken in."""
+    tells_stages: bool = False
+    """Whether the node of the held attempt tells what goes on before the first step."""
+    standstill: Standstill = field(default_factory=lambda: Standstill(math.inf))
     reason: str = ""
     """Why the newest attempt came to nothing."""
 
@@ -58,17 +70,50 @@ class Work:
 
     def begin(self, held: Held) -> None:
         """An attempt is in a node's hands."""
-        self.held, self.result, self.failed, self.seen = held, None, None, None
+        self.held, self.result, self.failed, self.refusal, self.seen = held, None, None, None, None
+        self.tells_stages, self.standstill = False, Standstill(self.patience, self.signs)
         self.begun += 1
         self.waiting_since = None
         self.asked_at = float("-inf")
 
     def mourn(self, lease: Lease, reason: str) -> None:
         """The lease's attempt came to nothing."""
-        self.held, self.result, self.failed = None, None, None
+        self.held, self.result, self.failed, self.refusal = None, None, None, None
         self.mourned = lease.attempt
         self.shunned.add(lease.node)
         self.reason = reason
+
+    def take_sign(self) -> None:
+        """Its node has shown that the work advances."""
+        self.signs += 1
+
+    def stands_still(self, now: float) -> bool:
+        """Take a look at the clock: whether a task that is under way has shown no progress for too long."""
+        return self.underway and not self.judging and self.standstill.look(self.signs, now)
+
+
+def patience_of(progress_seconds: float, poll_seconds: float, answer_seconds: float) -> float:
+    """How long the coordinator waits for a sign of progress: longer than the node, which may mend it on the spot.
+
+    A node notices within 1.1 times `progress_seconds` and tells at once that it has started the trainer again; what
+    it tells is here after one or two questions.
+    """
+    return 1.5 * progress_seconds + 2 * poll_seconds + answer_seconds
+
+
+def is_sign(report: TaskReport, before: TaskReport | None, tells_stages: bool) -> bool:
+    """Whether a report shows that work advances, after the one before it on the same attempt.
+
+    A task that waits for its turn on its node does not advance and is not stuck. A node that tells no stages may be
+    fetching or loading until its first step. In both cases an answer is enough, and the lease is the limit.
+    """
+    if report.state == "pending" or (report.steps == 0 and not tells_stages):
+        return True
+    return before is None or _place(report) != _place(before)
+
+
+def _place(report: TaskReport) -> tuple[object, ...]:
+    return report.state, report.step, report.checkpoint
 
 
 class Step(Enum):

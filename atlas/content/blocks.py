@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from atlas import activity
 from atlas.content.cid import cid_of_bytes
 from atlas.content.dag import check_block
 from atlas.content.health import Health
@@ -80,6 +81,7 @@ class Blocks:
                 self._give_up(source, error)
             else:
                 self._trust(source)
+                activity.advance(len(data))
                 return data
         raise self._missing(cid, lacking)
 

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from atlas import activity
 from atlas.content.blocks import LIMITS, Blocks, FetchLimits, Source
 from atlas.content.cid import cid_of_bytes, is_leaf
 from atlas.content.dag import DagNode, parse_node
@@ -63,29 +64,31 @@ def content_bytes(cid: str, sources: Sequence[Source], health: Health, limits: F
 def _write(leaves: Iterator[Leaf], blocks: Blocks) -> None:
     """Bring leaves to their places, a few at a time; the first error ends it."""
     with ThreadPoolExecutor(PARALLEL_LEAVES, thread_name_prefix="fetch") as pool:
-        pending: deque[Future[None]] = deque()
+        pending: deque[Future[int]] = deque()
         try:
             for leaf in leaves:
                 if len(pending) == LEAVES_AHEAD:
-                    pending.popleft().result()
+                    activity.advance(pending.popleft().result())
                 pending.append(pool.submit(_write_leaf, leaf, blocks))
             while pending:
-                pending.popleft().result()
+                activity.advance(pending.popleft().result())
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _write_leaf(leaf: Leaf, blocks: Blocks) -> None:
+def _write_leaf(leaf: Leaf, blocks: Blocks) -> int:
+    """Bring one leaf to its place; its size in bytes."""
     descriptor = os.open(leaf.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         if cid_of_bytes(_read_at(descriptor, leaf.offset, leaf.size)) == leaf.cid:
-            return  # an earlier fetch brought it
+            return leaf.size  # an earlier fetch brought it
         data = blocks.get(leaf.cid)
         if len(data) != leaf.size:
             raise ContentError(f"{leaf.cid} has {len(data)} bytes, but the node above it says {leaf.size}.")
         written = 0
         while written < len(data):
             written += os.pwrite(descriptor, memoryview(data)[written:], leaf.offset + written)
+        return leaf.size
     finally:
         os.close(descriptor)
 

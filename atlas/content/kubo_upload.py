@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from atlas import activity
 from atlas.errors import ContentError
 
 PIECE_BYTES = 1 << 20
@@ -60,6 +61,7 @@ def _path_parts(path: Path, name: str, boundary: str) -> Iterator[bytes]:
 def _pieces(path: Path) -> Iterator[bytes]:
     with path.open("rb", buffering=0) as file:
         while piece := file.read(PIECE_BYTES):
+            activity.advance(len(piece))
             yield piece
 
 

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from atlas import activity
 from atlas.errors import ContentError, SealError
 
 MAGIC = b"ATLSEAL\x01"
@@ -127,6 +128,7 @@ def opened_frames(sealed: Path, key: bytes) -> Iterator[bytes]:
         header = _read_header(stream, sealed).to_bytes()
         cipher = AESGCM(key)
         for number, (frame, last) in enumerate(_frames(stream, FRAME_BYTES + TAG_BYTES)):
+            activity.advance(len(frame))
             if number and len(frame) <= TAG_BYTES:
                 raise SealError(f"{sealed} ends with an empty frame, which no sealed file of its size has.")
             try:

@@ -14,6 +14,7 @@ from io import RawIOBase
 from itertools import cycle
 from pathlib import Path
 
+from atlas import activity
 from atlas.content.dag_pb import Chunk, Node, TreeLink, encode_node, inner_node, leaf
 from atlas.content.hamt import nodes_of_entries
 from atlas.content.protobuf import varint
@@ -59,6 +60,7 @@ def nodes_of_chunks(chunks: Iterable[Chunk]) -> Iterator[Node]:
     """The blocks of a file given as its chunks: children before parents, the root last."""
     levels: list[list[TreeLink]] = [[]]
     for chunk in chunks:
+        activity.advance(len(chunk))
         yield from _append(levels, 0, leaf(chunk))
     if not levels[0]:
         yield leaf(b"")

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from atlas.content.cid import cid_of_file
+from atlas.content.cid import cid_of_bytes, cid_of_file
 from atlas.data.sources import vader
+from atlas.data.sources.files import find_files
 from atlas.data.sources.hub import NAME
-from atlas.data.sources.read import FILES, PACKAGES
+from atlas.data.sources.read import PACKAGES
 from atlas.dataset_spec import DatasetSpec
 from atlas.errors import DataError
 
@@ -21,7 +22,7 @@ HUB_SECONDS = 15.0
 
 
 def source_fingerprint(spec: DatasetSpec, cache: Path, clock: Callable[[], float] = time.time) -> str | None:
-    """A text that changes when the source does: a file's CID, a package's pinned hash, the revision that a hub names.
+    """A text that changes when the source does: a CID of its files, a package's pinned hash, a hub's revision.
 
     None for data that stays on its nodes. A file of known size and time is not read again, which `cache` remembers.
     Raises `DataError` when the source is unknown or missing, or the hub cannot be asked.
@@ -33,8 +34,12 @@ def source_fingerprint(spec: DatasetSpec, cache: Path, clock: Callable[[], float
         return PACKAGE_VERSIONS[name]
     if kind == "hub":
         return _hub_revision(name)
-    path = Path(name if kind in FILES else spec.source).expanduser().absolute()
-    return _file_version(path, cache / "fingerprints", clock)
+    files = find_files(spec.source)
+    paths = files.paths if files else [Path(spec.source).expanduser()]
+    versions = [_file_version(path.absolute(), cache / "fingerprints", clock) for path in paths]
+    if len(versions) == 1:
+        return versions[0]
+    return cid_of_bytes(json.dumps([[str(path), cid] for path, cid in zip(paths, versions, strict=True)]).encode())
 
 
 def short_version(fingerprint: str) -> str:

@@ -1,8 +1,7 @@
-"""Which rows are held out: a seeded hash decides, so that everybody picks the same ones."""
+"""How many rows of each stratum are held out, and the number that a row has in the draw."""
 
 import hashlib
-import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 
 def holdout_rank(seed: int, ordinal: int, line: bytes) -> int:
@@ -26,14 +25,3 @@ def allot_holdout(sizes: Mapping[str, int], wanted: int) -> dict[str, int]:
                 quotas[name] += 1
                 missing -= 1
     return quotas
-
-
-def pick_holdout(ranks: Mapping[str, Sequence[int]], wanted: int) -> dict[str, list[int]]:
-    """The held-out rows of each stratum, as ascending places within it, from the ranks of its rows."""
-    quotas = allot_holdout({name: len(stratum) for name, stratum in ranks.items()}, wanted)
-    return {name: _lowest(stratum, quotas[name]) for name, stratum in ranks.items()}
-
-
-def _lowest(ranks: Sequence[int], count: int) -> list[int]:
-    """The places of the lowest ranks, ascending; of equal ranks the earlier place is taken."""
-    return sorted(heapq.nsmallest(count, range(len(ranks)), key=ranks.__getitem__))

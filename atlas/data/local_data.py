@@ -1,30 +1,31 @@
 """Data that stays on its node: what the node reads, and the document that is all others learn of it."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt, StrictStr, field_validator
 
+from atlas.data.reading import RowReader
 from atlas.data.row_part import RowPart
-from atlas.data.rows import EncodedRow, encode_row
-from atlas.data.sources.read import read_source
-from atlas.dataset_spec import DatasetSpec, ShardRule
-from atlas.documents import Document, Value
+from atlas.data.rows import EncodedRow
+from atlas.dataset_spec import RowSettings
+from atlas.documents import Document
 from atlas.errors import DataError
 from atlas.manifests import Cid
 from atlas.verification.merkle import merkle_root
 
+log = logging.getLogger(__name__)
+
 DataName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$")]
 
 
-class LocalSource(Value):
+class LocalSource(RowSettings):
     """A node's own data set, as the node's settings describe it."""
 
     source: str = Field(description="package:…, hub:… or the path of a file, as in a job's dataset.source")
-    text_column: str = "text"
-    label_column: str | None = Field(default="label", description="null when there are no labels")
     where: dict[str, StrictStr | StrictInt] = Field(
         default_factory=dict, description="only rows whose columns have these values"
     )
@@ -58,19 +59,13 @@ class LocalData(Document):
 def read_local_rows(source: LocalSource, cache: Path) -> Iterator[EncodedRow]:
     """The rows of a node's data set in the source's order, each as the line of a shard; downloads go to `cache`.
 
-    Raises `DataError` that names the row or column. It may quote the row, so it is for the node's owner only.
+    Bad rows that the settings skip are counted in the log. Raises `DataError` that names the rows or the column. It
+    may quote a row, so it is for the node's owner only.
     """
-    spec = DatasetSpec(
-        source=source.source,
-        text_column=source.text_column,
-        label_column=source.label_column,
-        shard_by=ShardRule(rows=1),
-    )
-    for number, row in enumerate(read_source(source.source, cache), 1):
-        if _matches(row, number, source.where):
-            encoded = encode_row(row, number, spec)
-            if source.keep is None or source.keep.holds(str(row[source.text_column])):
-                yield encoded
+    reader = RowReader(source.source, source, source.where, source.keep, prefix="")
+    yield from reader.rows(cache)
+    if reader.bad.count:
+        log.warning("%d rows of %s cannot be used and are skipped", reader.bad.count, source.source)
 
 
 def commit_rows(name: str, address: str, labelled: bool, lines: Iterable[bytes], salt: bytes) -> LocalData:
@@ -92,15 +87,3 @@ def commit_rows(name: str, address: str, labelled: bool, lines: Iterable[bytes],
         rows=len(leaves),
         root=merkle_root(leaves).hex(),
     )
-
-
-def _matches(row: Mapping[str, object], number: int, where: Mapping[str, str | int]) -> bool:
-    for column, wanted in where.items():
-        if column not in row:
-            found = ", ".join(map(repr, row)) or "none"
-            raise DataError(
-                f"Row {number} has no column {column!r}, which `where` asks for; found the columns {found}."
-            )
-        if str(row[column]) != str(wanted):
-            return False
-    return True

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from atlas.data.names import nfc
 from atlas.documents import Value
 
 
@@ -25,6 +26,6 @@ class RowPart(Value):
         return self
 
     def holds(self, text: str) -> bool:
-        """Whether a text belongs: SHA-256 of it in UTF-8, read as a number, modulo `of`, is from `first` to `last`."""
-        digest = hashlib.sha256(text.encode()).digest()
+        """Whether SHA-256 of a text (normal form C, UTF-8), as a number modulo `of`, is from `first` to `last`."""
+        digest = hashlib.sha256(nfc(text).encode()).digest()
         return self.first <= int.from_bytes(digest, "big") % self.of <= self.last

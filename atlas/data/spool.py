@@ -1,68 +1,106 @@
-"""Rows on their way from a source into shards: checked, encoded and kept in a file without a name."""
+"""Rows on their way from a source into shards: checked, encoded and kept in files without a name."""
 
 import os
+import struct
 import tempfile
-from array import array
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+
 from atlas.data.holdout import holdout_rank
 from atlas.data.rows import EncodedRow
+from atlas.data.scratch import CHUNK, Records, Scratch
 
-
-@dataclass
-class Stratum:
-    """The rows that one shard value has, in source order; all rows when no column decides."""
-
-    rows: "array[int]" = field(default_factory=lambda: array("Q"))
-    ranks: "array[int]" = field(default_factory=lambda: array("Q"))
+ROW = np.dtype(
+    [("key", "<u8"), ("rank", "<u8"), ("size", "<u8"), ("stratum", "<u4"), ("label", "<u4"), ("tokens", "<u4")]
+)
+"""What is known of a row: 36 bytes of disk. The key stands for its text; the size is that of its line."""
+_PACK = struct.Struct("<QQQIII").pack
+READ_BYTES = 2**22
 
 
 class RowSpool:
-    """Encoded rows in a temporary file that vanishes with the process; some 30 bytes of memory a row."""
+    """Encoded rows on disk, in the order of the source; memory is used for the strata and labels alone."""
 
     def __init__(self, folder: Path, seed: int) -> None:
-        self._seed = seed
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
-        self._ends = array("Q", [0])
-        self._known: dict[str | None, str | None] = {}
-        self.labels: list[str | None] = []
-        self.tokens = array("L")
-        self.strata: dict[str, Stratum] = {}
+        self._seed, self._folder = seed, folder
+        self._lines = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
+        self._rows = Scratch(folder, ROW)
+        self._waiting = bytearray()
+        self._scratches = [self._rows]
+        self._labels: dict[str | None, int] = {}
+        self._strata: dict[str, int] = {}
+        self._sizes: list[int] = []
+        self._count = 0
+
+    @property
+    def strata(self) -> list[str]:
+        """The shard values in order of first appearance; one without a name if no column decides."""
+        return list(self._strata)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Rows of each stratum."""
+        return self._sizes
+
+    @property
+    def labels(self) -> list[str | None]:
+        """The labels in order of first appearance, which number them."""
+        return list(self._labels)
+
+    @property
+    def label_count(self) -> int:
+        """How many different labels there are."""
+        return len(self._labels)
 
     def append(self, row: EncodedRow) -> None:
         """Add a row; its stratum is its shard value."""
-        stratum = self.strata.setdefault(row.value or "", Stratum())
-        stratum.ranks.append(holdout_rank(self._seed, len(stratum.rows), row.line))
-        stratum.rows.append(len(self))
-        self.labels.append(self._known.setdefault(row.label, row.label))
-        self.tokens.append(row.tokens)
-        self._file.write(row.line)
-        self._ends.append(self._ends[-1] + len(row.line))
+        stratum = self._strata.setdefault(row.value or "", len(self._strata))
+        if stratum == len(self._sizes):
+            self._sizes.append(0)
+        rank = holdout_rank(self._seed, self._sizes[stratum], row.line)
+        self._sizes[stratum] += 1
+        self._count += 1
+        label = self._labels.setdefault(row.label, len(self._labels))
+        self._waiting += _PACK(row.text_key, rank, len(row.line), stratum, label, row.tokens)
+        self._lines.write(row.line)
+        if len(self._waiting) >= CHUNK * ROW.itemsize:
+            self._flush()
 
-    def size(self, row: int) -> int:
-        """Bytes of a row's line."""
-        return self._ends[row + 1] - self._ends[row]
+    def rows(self) -> Iterator[Records]:
+        """All rows as `ROW` records, some at a time."""
+        self._flush()
+        return self._rows.chunks()
 
-    def ranks(self, rows: Sequence[int], seed: int) -> Sequence[int]:
-        """The ranks of some rows of one stratum in another draw than that of the held-out rows."""
-        self._file.flush()
-        return array("Q", (holdout_rank(seed, place, self._line(row)) for place, row in enumerate(rows)))
+    def scratch(self, kind: np.dtype | str) -> Scratch:
+        """A further array on disk, which vanishes with the spool."""
+        made = Scratch(self._folder, kind)
+        self._scratches.append(made)
+        return made
 
-    def copy(self, rows: Sequence[int], write: Callable[[bytes], object]) -> None:
-        """Write the lines of some rows, in the given order."""
-        self._file.flush()
-        for row in rows:
-            write(self._line(row))
+    def lines(self) -> Iterator[bytes]:
+        """All lines in order."""
+        self._lines.flush()
+        self._lines.seek(0)
+        yield from self._lines
 
-    def _line(self, row: int) -> bytes:
-        return os.pread(self._file.fileno(), self.size(row), self._ends[row])
+    def copy(self, offset: int, size: int, write: Callable[[bytes], object]) -> None:
+        """Write the lines from a byte of the spool on, some megabytes at a time."""
+        self._lines.flush()
+        end = offset + size
+        for start in range(offset, end, READ_BYTES):
+            write(os.pread(self._lines.fileno(), min(READ_BYTES, end - start), start))
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._rows.append(np.frombuffer(bytes(self._waiting), ROW))
+            self._waiting.clear()
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return self._count
 
     def __enter__(self) -> Self:
         return self
@@ -70,4 +108,6 @@ class RowSpool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self._lines.close()
+        for scratch in self._scratches:
+            scratch.close()

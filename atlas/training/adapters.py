@@ -9,6 +9,7 @@ from peft import PeftModel, get_peft_model
 from safetensors import SafetensorError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from atlas import activity
 from atlas.aggregation.adapter_files import factor_of
 from atlas.aggregation.strategies.strategy import Factor
 from atlas.errors import ModelError
@@ -47,6 +48,7 @@ def build_adapted_model(
     """
     task = TASKS[spec.model.task]
     folder = base_model_folder(manifest, cache)
+    activity.begin("loading the model")
     torch.manual_seed(spec.training.seed)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

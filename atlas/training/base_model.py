@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
+from atlas import activity
 from atlas.errors import ModelError
 from atlas.manifests import ModelManifest
 from atlas.model_files import verify_model
@@ -59,6 +60,7 @@ def _dequantized_folder(source: Path, gguf: str, folder: Path) -> Path:
 
 
 def _dequantize(source: Path, gguf: str, target: Path) -> None:
+    activity.begin("dequantizing the model")
     try:
         # Transformers draws this one progress bar whatever its settings.
         with contextlib.redirect_stderr(io.StringIO()):
@@ -72,6 +74,7 @@ def _dequantize(source: Path, gguf: str, target: Path) -> None:
             )
     except (OSError, ValueError, NotImplementedError) as error:
         raise ModelError(f"Cannot dequantize {gguf}: {error}.") from error
+    activity.advance()
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
 

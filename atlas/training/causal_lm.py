@@ -12,6 +12,7 @@ from atlas.errors import DataError
 from atlas.spec import JobSpec
 from atlas.training.batches import Batch, Example, RowScore
 from atlas.training.rows import Row
+from atlas.training.tokenizing import token_ids
 
 LARGEST_EXPONENT = 700.0  # exp(710) is no longer a float
 IGNORED = -100
@@ -43,7 +44,7 @@ def encode_rows(rows: list[Row], tokenizer: PreTrainedTokenizerBase, spec: JobSp
     """
     end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     examples = []
-    for ids in tokenizer([row.text for row in rows])["input_ids"]:
+    for ids in token_ids(tokenizer, [row.text for row in rows]):
         tokens = (ids if ids[-1:] == end else ids + end)[: spec.training.max_length]
         examples.append(Example(tokens, label=-1, targets=max(0, len(tokens) - 1)))
     if not any(example.targets for example in examples):

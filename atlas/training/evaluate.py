@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from atlas import activity
 from atlas.errors import TrainingError
 from atlas.manifests import Environment, ModelManifest
 from atlas.spec import JobSpec
@@ -71,12 +72,14 @@ def evaluate(
     spec, precision = request.spec, request.spec.training.precision
     device = prepare_runtime(request.device, request.threads)
     task = TASKS[spec.model.task]
+    activity.begin("reading its rows")
     rows = read_rows(request.rows, spec)
     adapted = build_adapted_model(spec, request.model, request.cache, device, precision)
     model = adapted.model.eval()
     base_weights = MergedFactors(model)
 
     # Rows of like length share a batch, which saves padding; each row's score is its own, whatever its neighbours.
+    activity.begin("tokenizing")
     examples = task.encode_rows(rows, adapted.tokenizer, spec)
     by_length = sorted(range(len(examples)), key=lambda row: len(examples[row].tokens))
     sample = set(spread(len(examples), request.sample_rows or len(examples)))
@@ -91,6 +94,7 @@ def evaluate(
     reference: dict[int, RowScore] = {}
     for place, (candidate, order) in enumerate(plan):
         name = candidate.checkpoint
+        activity.begin("evaluating")
         base_weights.use(candidate.merged)
         load_adapter(model, candidate.adapter)
         scores: list[RowScore] = []

@@ -8,6 +8,7 @@ import torch
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 
+from atlas import activity
 from atlas.aggregation.adapter_files import factor_of, module_of
 from atlas.errors import TrainingError
 from atlas.training.tensor_files import read_tensors
@@ -42,6 +43,7 @@ class MergedFactors:
             for name, product in self._read(file).items():
                 products.setdefault(name, []).append(product)
         for name in sorted(products.keys() | self._originals.keys()):
+            activity.advance()
             weight = self._weight(name)
             original = self._originals.setdefault(name, weight.detach().clone())
             with torch.no_grad():

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from atlas.data.names import spellings
 from atlas.errors import DataError
 from atlas.spec import JobSpec
 
@@ -23,7 +24,10 @@ def read_rows(path: Path, spec: JobSpec) -> list[Row]:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read the rows in {path}: {error}.") from error
-    rows = [_parse_row(line, f"Row {number} of {path.name}", spec) for number, line in enumerate(lines, 1) if line]
+    classes = {name: spec.dataset.labels.index(label) for name, label in spellings(spec.dataset.labels).items()}
+    rows = [
+        _parse_row(line, f"Row {number} of {path.name}", spec, classes) for number, line in enumerate(lines, 1) if line
+    ]
     if not rows:
         raise DataError(f"{path} holds no rows; expected JSON objects with a text, one a line.")
     return rows
@@ -41,7 +45,7 @@ def row_order(rows: int, seed: int, length: int) -> list[int]:
     return order[:length]
 
 
-def _parse_row(line: str, where: str, spec: JobSpec) -> Row:
+def _parse_row(line: str, where: str, spec: JobSpec, classes: dict[str, int]) -> Row:
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
@@ -51,9 +55,9 @@ def _parse_row(line: str, where: str, spec: JobSpec) -> Row:
     if spec.model.task != "sequence-classification":
         return Row(row["text"])
     label = row.get("label")
-    if label not in spec.dataset.labels:
+    if not isinstance(label, str) or label not in classes:
         raise DataError(
             f"{where} has the label {label!r}; the spec allows {', '.join(map(repr, spec.dataset.labels))}. "
             "Correct the row, or add the label to dataset.labels."
         )
-    return Row(row["text"], spec.dataset.labels.index(label))
+    return Row(row["text"], classes[label])

@@ -3,8 +3,9 @@
 import os
 import platform
 import warnings
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Literal
+from typing import Any, Literal
 
 import peft
 import torch
@@ -12,6 +13,7 @@ import torch.utils.deterministic
 import transformers
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
+from atlas import activity
 from atlas.errors import TrainingError
 from atlas.manifests import Environment
 
@@ -37,8 +39,23 @@ def prepare_runtime(device: str | None, threads: int | None) -> torch.device:
     warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)  # peft asks for it
     transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.set_tqdm_hook(_report_items)
     disable_progress_bars()
     return _pick_device(device)
+
+
+def _report_items(bar: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """What transformers uses for a progress bar, such as that of the weights which it loads: each item is reported."""
+    if not arguments:
+        return bar(*arguments, **options)
+    items, *others = arguments
+    return bar(_reported(items), *others, **options)
+
+
+def _reported(items: Iterable[Any]) -> Iterator[Any]:
+    for item in items:
+        activity.advance()
+        yield item
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:

@@ -11,6 +11,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel, Pr
 from atlas.spec import JobSpec
 from atlas.training.batches import Batch, Example, RowScore
 from atlas.training.rows import Row
+from atlas.training.tokenizing import token_ids
 
 
 def build_model(folder: Path, spec: JobSpec, dtype: torch.dtype) -> PreTrainedModel:
@@ -52,7 +53,8 @@ def adapter_config(model: PreTrainedModel, spec: JobSpec, rank: int) -> LoraConf
 
 def encode_rows(rows: list[Row], tokenizer: PreTrainedTokenizerBase, spec: JobSpec) -> list[Example]:
     """Tokenize with the model's special tokens, cut at `max_length`."""
-    ids = tokenizer([row.text for row in rows], truncation=True, max_length=spec.training.max_length)["input_ids"]
+    texts = [row.text for row in rows]
+    ids = token_ids(tokenizer, texts, truncation=True, max_length=spec.training.max_length)
     return [
         Example(tokens, label=-1 if row.label is None else row.label, targets=1)
         for row, tokens in zip(rows, ids, strict=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from atlas import activity
 from atlas.aggregation.strategies.strategy import Factor
 from atlas.content.cid import cid_of_file
 from atlas.errors import TrainingError
@@ -87,10 +88,12 @@ def train(
     spec, training = request.spec, request.spec.training
     device = prepare_runtime(request.device, request.threads)
     task = TASKS[spec.model.task]
+    activity.begin("reading its rows")
     rows = read_rows(request.shard, spec)
 
     adapted = build_adapted_model(spec, request.model, request.cache, device, training.precision, request.rank)
     model = adapted.model
+    activity.begin("loading the adapter")
     MergedFactors(model).use(request.merged)
     load_adapter_at_rank(model, request.base_adapter, spec.lora.rank, request.rank or spec.lora.rank)
     if request.frozen is not None:
@@ -109,9 +112,11 @@ def train(
     # Only the rows that the steps will see are tokenized, all at once.
     order = row_order(len(rows), request.seed, training.steps * rows_per_step)
     needed = sorted(set(order))
+    activity.begin("tokenizing")
     encoded = task.encode_rows([rows[index] for index in needed], adapted.tokenizer, spec)
     examples = dict(zip(needed, encoded, strict=True))
 
+    activity.begin("training")
     stopped, written = False, list[Path]()
     while state.step < training.steps and not stopped:
         started = clock()
@@ -126,6 +131,7 @@ def train(
                 logits = task.forward(model, batch)
             loss = task.row_losses(logits, batch).sum() / targets
             loss.backward()
+            activity.advance()
             step_loss += loss.detach()
 
         pull.add_to_gradients()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from atlas.aggregation.aggregate import genesis, recompute
 from atlas.aggregation.strategies.registry import STRATEGIES
@@ -11,6 +12,7 @@ from atlas.data.local_data import LocalData
 from atlas.errors import VerificationError
 from atlas.manifests import AcceptedUpdate, Checkpoint, RoundManifest
 from atlas.spec import JobSpec
+from atlas.verification.job_data import JobRecord, check_round_data
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class VerifiedCheckpoint:
     updates: int
     weights_checked: bool = True
     """Whether the weight of each update was compared with its shard; not where its rows are sealed and stay so."""
+    dataset_checked: bool = False
+    """Whether the updates were compared with the job's data set; not in round 0, nor where the data set is unknown."""
 
 
 CountSealed = Callable[[str, JobSpec], int | None]
@@ -35,11 +39,17 @@ def verify_checkpoint(
     on_checkpoint: Callable[[VerifiedCheckpoint], None] = lambda _: None,
     rebuild: Callable[[JobSpec], str] | None = None,
     count_sealed: CountSealed = lambda data, spec: None,
+    record: JobRecord | None = None,
 ) -> list[VerifiedCheckpoint]:
     """Verify a checkpoint and its ancestors, newest first.
 
     `rebuild` makes a job's untrained adapter anew and gives its CID; without it, the adapter of round 0 is only read
     and found to be the named bytes. `count_sealed` compares the weights of sealed shards, for whoever has their keys.
+    `record` is what is known of the job from elsewhere: a checkpoint does not name the data set of its job, so without
+    it the updates may come from any rows.
+
+    Of each checkpoint the adapter, the factors that its round merged and the optimizer's state are read; so are the
+    updates, their shards, and the reference update. The files of refused updates decide nothing and are not read.
     Raises `VerificationError` that names the round, the files and both CIDs at the first difference, `ContentError`
     when something that the proof needs is missing or altered.
     """
@@ -47,9 +57,9 @@ def verify_checkpoint(
     while True:
         checkpoint = get_document(store, cid, Checkpoint)
         if checkpoint.manifest is None:
-            result = _verify_start(cid, checkpoint, store, rebuild)
+            result = _verify_start(cid, checkpoint, store, rebuild, record)
         else:
-            result = _verify_round(cid, checkpoint, checkpoint.manifest, store, count_sealed)
+            result = _verify_round(cid, checkpoint, checkpoint.manifest, store, count_sealed, record)
         on_checkpoint(result)
         verified.append(result)
         if checkpoint.parent is None:
@@ -58,11 +68,17 @@ def verify_checkpoint(
 
 
 def _verify_start(
-    cid: str, checkpoint: Checkpoint, store: ContentStore, rebuild: Callable[[JobSpec], str] | None
+    cid: str,
+    checkpoint: Checkpoint,
+    store: ContentStore,
+    rebuild: Callable[[JobSpec], str] | None,
+    record: JobRecord | None,
 ) -> VerifiedCheckpoint:
     if checkpoint != genesis(checkpoint.job, checkpoint.adapter):
         raise VerificationError(f"Checkpoint {cid} has no manifest, yet is not round 0 of {checkpoint.job}.")
-    store.fetch(checkpoint.adapter)
+    if record is not None and record.start not in (None, cid):
+        raise VerificationError(f"Round 0: job {checkpoint.job} was opened with {record.start}, found {cid}.")
+    _read_files(checkpoint, store)
     if rebuild is not None:
         rebuilt = rebuild(get_document(store, checkpoint.job, JobSpec))
         if rebuilt != checkpoint.adapter:
@@ -75,10 +91,17 @@ def _verify_start(
 
 
 def _verify_round(
-    cid: str, checkpoint: Checkpoint, manifest_cid: str, store: ContentStore, count_sealed: CountSealed
+    cid: str,
+    checkpoint: Checkpoint,
+    manifest_cid: str,
+    store: ContentStore,
+    count_sealed: CountSealed,
+    record: JobRecord | None,
 ) -> VerifiedCheckpoint:
     manifest = get_document(store, manifest_cid, RoundManifest)
     spec = get_document(store, manifest.job, JobSpec)
+    if record is not None:
+        check_round_data(manifest, spec, record.dataset)
     if spec.dataset.node_local is None:
         compared = [_verify_weight(update, spec, store, count_sealed) for update in manifest.updates]
     else:
@@ -95,7 +118,16 @@ def _verify_round(
             f"Round {checkpoint.round}: manifest {manifest.cid} gives checkpoint {recomputed.cid}, found {cid}. "
             f"{_differences(recomputed, checkpoint)}.{lapack}"
         )
-    return VerifiedCheckpoint(cid, checkpoint.round, checkpoint.adapter, len(manifest.updates), all(compared))
+    _read_files(checkpoint, store)
+    return VerifiedCheckpoint(
+        cid, checkpoint.round, checkpoint.adapter, len(manifest.updates), all(compared), record is not None
+    )
+
+
+def _read_files(checkpoint: Checkpoint, store: ContentStore) -> None:
+    """Read what a checkpoint names, so that a store finds altered bytes; factors of earlier rounds are read there."""
+    for cid in (checkpoint.adapter, *checkpoint.merged[-1:], *filter(None, [checkpoint.optimizer])):
+        store.fetch(cid)
 
 
 def _differences(expected: Checkpoint, found: Checkpoint) -> str:
@@ -115,11 +147,16 @@ def _text(value: object) -> str:
 def _verify_weight(update: AcceptedUpdate, spec: JobSpec, store: ContentStore, count_sealed: CountSealed) -> bool:
     """Whether the rows of an update's shard could be counted; raises `VerificationError` when they do not fit."""
     data, weight = update.data, update.weight
-    sealed = spec.dataset.keyring is not None
-    rows = count_sealed(data, spec) if sealed else store.read(data).count(b"\n")
+    path = store.fetch(data)
+    rows = count_sealed(data, spec) if spec.dataset.keyring is not None else _count_rows(path)
     if rows is not None and rows != weight:
         raise VerificationError(f"Shard {data} has {rows} rows, but its update was weighted with {weight}.")
     return rows is not None
+
+
+def _count_rows(path: Path) -> int:
+    with path.open("rb") as rows:
+        return sum(block.count(b"\n") for block in iter(lambda: rows.read(2**20), b""))
 
 
 def _verify_local_weight(update: AcceptedUpdate, spec: JobSpec, store: ContentStore) -> bool:

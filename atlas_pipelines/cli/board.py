@@ -7,9 +7,21 @@ from typing import Any
 from rich.table import Table
 
 from atlas.spec import TaskSpec
+from node_agent.progress_messages import payload_of
+from resources.events import one_line
 from resources.outcomes import CompletedTask, TaskOutcome, TaskUpdate
 
-STATES = {"assigned": "assigned", "adopted": "taken over", "waiting": "waiting", "lost": "lost"}
+STATES = {
+    "assigned": "assigned",
+    "moved": "assigned",
+    "adopted": "taken over",
+    "restarted": "started again",
+    "waiting": "waiting",
+    "refused": "refused",
+    "lost": "lost",
+}
+LONGEST_STAGE = 60
+MEBIBYTE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -18,6 +30,8 @@ class Line:
 
     label: str
     state: str = "waiting"
+    stage: str = ""
+    """What goes on until the next step, such as loading the model."""
     node: int | None = None
     attempt: int | None = None
     step: int = 0
@@ -41,6 +55,8 @@ def advance(line: Line, update: TaskUpdate) -> Line:
         node=update.node_id if update.node_id is not None else line.node,
         attempt=update.task.attempt,
     )
+    if update.event in ("moved", "restarted", "lost", "refused"):
+        line = replace(line, stage="", step=update.step or 0, tokens_per_second=None)
     if update.report is not None:
         report = update.report
         loss = report.loss if report.loss is not None else line.loss
@@ -56,11 +72,12 @@ def advance(line: Line, update: TaskUpdate) -> Line:
 def conclude(line: Line, outcome: TaskOutcome) -> Line:
     """The line of a task that has ended."""
     if not isinstance(outcome, CompletedTask):
-        return replace(line, state=f"lost: {outcome.reason}")
+        return replace(line, stage="", state=f"lost: {one_line(outcome.reason)}")
     receipt = outcome.receipt
     return replace(
         line,
         state="done before" if outcome.adopted else "completed",
+        stage="",
         node=outcome.node_id,
         attempt=receipt.attempt,
         step=receipt.steps or line.step,
@@ -71,19 +88,30 @@ def conclude(line: Line, outcome: TaskOutcome) -> Line:
 
 def _with_message(line: Line, message: dict[str, Any]) -> Line:
     """Take in a trainer's own progress message; whatever it lacks stays as it was."""
-    params = message.get("params")
-    payload = params.get("payload") if isinstance(params, dict) else None
-    if not isinstance(payload, dict) or payload.get("kind") != "progress":
+    payload = payload_of(message)
+    if payload.get("kind") == "stage":
+        return replace(line, stage=_stage(payload))
+    if payload.get("kind") != "progress":
         return line
     numbers = {name: value for name, value in payload.items() if _is_number(value)}
     return replace(
         line,
         state="in progress",
+        stage="",
         step=max(line.step, int(numbers.get("step", 0))),
         steps=int(numbers.get("steps", line.steps)),
         loss=numbers.get("loss", line.loss),
         tokens_per_second=numbers.get("tokens_per_second", line.tokens_per_second),
     )
+
+
+def _stage(payload: dict[str, Any]) -> str:
+    """What a trainer calls its stage, as far as it can be shown, and the bytes of it that are done."""
+    stage, size = payload.get("stage"), payload.get("bytes")
+    if not isinstance(stage, str) or stage == "training":
+        return ""
+    mebibytes = size // MEBIBYTE if isinstance(size, int) else 0
+    return one_line(stage)[:LONGEST_STAGE] + (f", {mebibytes} MiB" if mebibytes > 0 else "")
 
 
 def _is_number(value: Any) -> bool:
@@ -110,7 +138,7 @@ def draw(title: str, lines: dict[str, Line]) -> Table:
 
 def describe(line: Line) -> str:
     """The line as a sentence, for a log."""
-    task, node, attempt, state, step, loss, speed = _cells(line)
+    task, node, attempt, state, step, loss, speed = _cells(replace(line, stage=""))
     parts = [f"{task}: {state}", node and f"node {node}", attempt not in ("", "1") and f"attempt {attempt}"]
     parts += [step and f"step {step}", loss and f"loss {loss}", speed and f"{speed} tokens/s"]
     return ", ".join(part for part in parts if part)
@@ -121,7 +149,7 @@ def _cells(line: Line) -> list[str]:
         line.label,
         "" if line.node is None else str(line.node),
         "" if line.attempt is None else str(line.attempt),
-        line.state,
+        line.stage or line.state,
         f"{line.step}/{line.steps}" if line.steps else "",
         "" if line.loss is None else f"{line.loss:.4f}",
         "" if line.tokens_per_second is None else f"{line.tokens_per_second:.0f}",

@@ -1,19 +1,20 @@
 """`atlas verify`: recompute a checkpoint and all of its ancestors from their manifests."""
 
+import os
 from dataclasses import asdict
-from functools import partial
 from typing import Annotated
 
 import typer
 
 from atlas.content.cid import parse_cid
+from atlas.errors import ContentError, VerificationError
 from atlas.home import AtlasHome
-from atlas.spec import JobSpec
-from atlas.verification.checkpoint import VerifiedCheckpoint, verify_checkpoint
+from atlas.verification.checkpoint import VerifiedCheckpoint
 from atlas_pipelines.cli.content import open_content
 from atlas_pipelines.cli.output import print_json, results_console
-from resources.own_work import rebuilt_untrained_adapter
-from resources.sealed_rows import count_sealed_rows
+from resources.local_network import running_network
+from resources.settings import explicit_network
+from resources.verification import verify_with_records
 
 
 def verify(
@@ -21,25 +22,44 @@ def verify(
     rebuild_start: Annotated[
         bool, typer.Option("--rebuild-start", help="Also make the untrained adapter anew from the seed; needs torch.")
     ] = False,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="CID of the job's data set, where neither this machine nor a chain has the job on record."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Recompute a checkpoint, round by round, down to the untrained adapter. Fails at the first difference."""
+    """Recompute a checkpoint, round by round, down to the untrained adapter. Fails at the first difference.
+
+    The updates are compared with the job's data set, and the rounds with the chain, where these are on record here.
+    """
     console = results_console()
+    shown: list[VerifiedCheckpoint] = []
 
     def show(found: VerifiedCheckpoint) -> None:
+        shown.append(found)
         if not json:
             console.print(f"round {found.round}: {found.cid} {_proof(found, rebuild_start)}", soft_wrap=True)
 
     home = AtlasHome.from_environment()
-    rebuild = partial(rebuilt_untrained_adapter, cache=home.root / "cache") if rebuild_start else None
-    store = open_content(home)
-
-    def count_sealed(data: str, spec: JobSpec) -> int | None:
-        return count_sealed_rows(data, spec.dataset, home, store)
-
-    verified = verify_checkpoint(parse_cid(checkpoint), store, show, rebuild, count_sealed)
+    store, addresses = open_content(home), explicit_network(os.environ) or running_network(home)
+    cids = parse_cid(checkpoint), parse_cid(dataset) if dataset else None
+    network = addresses.network if addresses else None
+    try:
+        found = verify_with_records(cids[0], store, home, network, cids[1], rebuild_start, show)
+    except (VerificationError, ContentError) as error:
+        if json:
+            print_json(
+                {"verified": False, "error": str(error), "checks": [], "checkpoints": [asdict(o) for o in shown]}
+            )
+        raise
     if json:
-        print_json({"verified": True, "checkpoints": [asdict(one) for one in verified]})
+        parts = {name: [asdict(one) for one in getattr(found, name)] for name in ("checks", "checkpoints")}
+        print_json({"verified": True, **parts})
+        return
+    for check in found.checks:
+        console.print(f"{check.check}: {check.result}. {check.text}", soft_wrap=True)
+    missing = ", ".join(found.unchecked)
+    console.print(f"Verified, but for what was not checked: {missing}." if missing else "Verified.", soft_wrap=True)
 
 
 def _proof(found: VerifiedCheckpoint, rebuilt: bool) -> str:

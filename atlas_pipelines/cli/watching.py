@@ -1,23 +1,30 @@
 """Show a round while it runs: a live table on a terminal, a few plain lines elsewhere."""
 
+import time
+from collections.abc import Callable
 from typing import Self
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from assets.progress import Progress
 from atlas_pipelines.cli.board import Line, advance, conclude, describe, draw, label_of
-from resources.outcomes import TaskOutcome, TaskUpdate
+from resources.outcomes import NOTABLE, TaskOutcome, TaskUpdate
 
 REFRESHES_PER_SECOND = 4.0
+PASSING_SECONDS = 30.0
+"""Between two lines about the same thing where no line can be replaced."""
 
 
 class Watching(Progress):
-    """A board that follows the rounds of one job. Use it as a context manager."""
+    """A board that follows the rounds of one job, and lines about what happens. Use it as a context manager."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
+        self._clock = clock
+        self._passing = ""
+        self._passed_at: float | None = None
         self._title = ""
         self._lines: dict[str, Line] = {}
         self._live = (
@@ -50,13 +57,31 @@ class Watching(Progress):
 
     def note(self, text: str) -> None:
         """Print one line."""
+        self._passing, self._passed_at = "", None
         self._console.print(Text(text), soft_wrap=True)
 
+    def passing(self, text: str) -> None:
+        """Show a line that the next one replaces; where that cannot be, print one now and then."""
+        self._passing = text
+        if self._live is not None:
+            return
+        now = self._clock()
+        if self._passed_at is None:
+            self._passed_at = now
+        elif now - self._passed_at >= PASSING_SECONDS:
+            self._passed_at = now
+            self._console.print(Text(text), soft_wrap=True)
+
     def task(self, update: TaskUpdate) -> None:
-        """Move one line of the board."""
+        """Move one line of the board, and say what a person wants to know of."""
         label = label_of(update.task)
         before = self._lines.get(label, Line(label))
-        self._show(before, advance(before, update))
+        after = advance(before, update)
+        if update.event in NOTABLE:
+            self._lines[label] = after
+            self._console.print(Text(f"  {update.text}"), soft_wrap=True)
+        else:
+            self._show(before, after)
 
     def ended(self, outcome: TaskOutcome) -> None:
         """Finish one line of the board."""
@@ -72,7 +97,8 @@ class Watching(Progress):
     def _draw(self) -> RenderableType:
         """Called by the thread that redraws the terminal, however many messages come in between."""
         lines = dict(self._lines)
-        return draw(self._title, lines) if lines else ""
+        board = [draw(self._title, lines)] if lines else []
+        return Group(*board, *([Text(self._passing)] if self._passing else []))
 
 
 def is_worth_a_line(before: Line, after: Line) -> bool:

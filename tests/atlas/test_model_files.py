@@ -1,6 +1,12 @@
+import hashlib
+import json
+import os
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import ClassVar
 
 import pytest
 
@@ -127,3 +133,51 @@ def test_the_hub_cache_serves_offline_and_pins_the_commit_without_loading_torch(
         env={"HF_HUB_OFFLINE": "1", "PATH": "", "HOME": str(tmp_path)},
         cwd=Path(__file__).parents[2],
     )
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of the hub's API as a download of one model takes."""
+
+    protocol_version = "HTTP/1.1"
+    files: ClassVar = {"config.json": b"{}", "model.safetensors": bytes(25 << 20)}
+
+    def do_HEAD(self) -> None:
+        self.do_GET(body=False)
+
+    def do_GET(self, body: bool = True) -> None:
+        name = self.path.partition("?")[0].rpartition("/")[2]
+        if "/tree/" in self.path:
+            data = json.dumps([{"type": "file", "path": n, "size": len(b), "oid": "b"} for n, b in self.files.items()])
+        elif "/api/models/" in self.path:
+            data = json.dumps({"id": "org/name", "sha": "a" * 40, "siblings": [{"rfilename": n} for n in self.files]})
+        else:
+            data = self.files.get(name, b"")
+        data = data if isinstance(data, bytes) else data.encode()
+        self.send_response(200 if data else 404)
+        self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
+        self.send_header("X-Repo-Commit", "a" * 40)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if body:
+            self.wfile.write(data)
+
+    def log_message(self, *arguments: object) -> None:
+        """Stay quiet."""
+
+
+def test_every_piece_of_a_model_that_comes_from_the_hub_is_reported(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, sys\nfrom atlas import activity\nfrom atlas.model_files import locate_model\nsizes = []\n"
+        "with activity.listening(lambda stage, size: sizes.append(size)):\n"
+        "    locate_model('hub:org/name', None, pathlib.Path(sys.argv[1]))\nprint(*sizes)"
+    )
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        settings = {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HUB_OFFLINE": "0"}
+        environment = {**os.environ, **settings, "HF_HUB_DISABLE_XET": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-c", code, str(tmp_path)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        server.shutdown()
+    sizes = [int(size) for size in done.stdout.split()]
+    assert sum(sizes) == sum(map(len, Hub.files.values()))
+    assert max(sizes) <= 10 << 20

@@ -68,6 +68,16 @@ def test_the_catalogue_fills_in_task_and_targets(name):
         assert JobSpec.from_mapping(mapping(model=model)) == short
 
 
+def test_patience_for_progress_is_part_of_a_job_s_identity_only_where_it_is_not_the_default():
+    plain = JobSpec.from_mapping(mapping())
+    same = JobSpec.from_mapping(mapping(fleet={"progress_seconds": 300}))
+    other = JobSpec.from_mapping(mapping(fleet={"progress_seconds": 60}))
+    assert plain.fleet.progress_seconds == 300
+    assert b"progress_seconds" not in plain.canonical_bytes()
+    assert plain.cid == same.cid != other.cid
+    assert JobSpec.from_bytes(other.canonical_bytes()) == other
+
+
 def test_what_is_given_wins_over_the_catalogue():
     job = JobSpec.from_mapping(
         mapping(model={"source": "smollm2", "task": "causal-lm"}, lora={"target_modules": ["o_proj"]})

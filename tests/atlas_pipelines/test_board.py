@@ -1,5 +1,6 @@
 import io
 import math
+from itertools import count
 
 import pytest
 from hypothesis import example, given
@@ -8,10 +9,11 @@ from rich.console import Console
 
 from atlas.content.cid import cid_of_bytes
 from atlas.spec import TaskSpec
-from atlas_pipelines.cli.board import Line, advance, describe, draw
+from atlas_pipelines.cli.board import Line, advance, conclude, describe, draw
 from atlas_pipelines.cli.watching import Watching
 from node_agent.messages import TaskReport
-from resources.outcomes import TaskUpdate
+from node_agent.progress_messages import custom
+from resources.outcomes import LostTask, TaskUpdate
 
 CID = cid_of_bytes(b"any")
 
@@ -65,6 +67,37 @@ def test_a_new_attempt_starts_a_new_line():
     line = advance(Line("s000"), update("progress", node=1, report=report(6, loss=0.4)))
     line = advance(line, update("assigned", attempt=2, node=2))
     assert line == Line("s000", state="assigned", node=2, attempt=2)
+
+
+def stage(name: str, size: int = 0) -> TaskUpdate:
+    return update("message", node=1, message=custom({"kind": "stage", "stage": name, "bytes": size}))
+
+
+def test_a_line_shows_the_stage_before_the_first_step_and_no_log_line_is_made_of_it():
+    line = advance(Line("s000", state="assigned", node=1, attempt=1), stage("fetching its inputs", 12 << 20))
+    console = Console(file=io.StringIO(), width=120)
+    console.print(draw("", {"s000": line}))
+    assert "fetching its inputs, 12 MiB" in console.file.getvalue()
+    assert describe(line) == "s000: assigned, node 1"
+    line = advance(line, stage("loading the model"))
+    assert line.stage == "loading the model"
+    assert advance(line, stage("training")).stage == ""
+    line = advance(line, update("message", node=1, message=progress(step=1, steps=8)))
+    assert (line.stage, line.state) == ("", "in progress")
+
+
+def test_a_trainer_that_starts_again_sets_its_line_back_to_its_checkpoint():
+    line = advance(Line("s000"), update("message", node=1, message=progress(step=14, steps=40)))
+    line = advance(line, update("restarted", node=1, step=10))
+    assert (line.step, line.state) == (10, "started again")
+    line = advance(line, update("message", node=1, message=progress(step=11, steps=40)))
+    assert (line.step, line.state) == (11, "in progress")
+
+
+def test_a_lost_task_ends_with_one_line_whatever_its_reason():
+    reason = "the trainer failed:\nTraceback (most recent call last):\n  File x\nDataError: Row 1 is bad.\n  ^^^^\n"
+    line = conclude(Line("s000", node=1), LostTask(task(), reason))
+    assert describe(line) == "s000: lost: DataError: Row 1 is bad., node 1"
 
 
 JSON = st.recursive(
@@ -125,6 +158,42 @@ def test_a_log_gets_few_lines_however_many_steps():
         "  s000: in progress, node 1, step 50/100, loss 0.0200",
         "  s000: completed, node 1, step 100/100, loss 0.0100",
     ]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("event", ["restarted", "moved", "lost", "refused", "waiting"])
+def test_what_happens_to_a_task_is_said_once_in_a_line_that_stays(event, terminal):
+    console = Console(file=io.StringIO(), width=120, force_terminal=terminal)
+    text = "s000, round 1: moves from node 1 to node 2 and goes on from step 20 (attempt 2)"
+    with Watching(console) as watching:
+        watching.task(TaskUpdate(task(attempt=2), event, text, 2, step=20))
+    assert console.file.getvalue().count(text) == 1
+
+
+def test_rows_that_are_read_are_few_lines_of_a_log_however_many_there_are():
+    console = Console(file=io.StringIO(), width=120)
+    with Watching(console, clock=count(0.0, 2.0).__next__) as watching:
+        watching.note("Reading rows.csv.")
+        for thousand in range(1, 21):
+            watching.passing(f"{thousand},000 rows of rows.csv are read.")
+        watching.note("rows.csv has 20,000 rows in 4 shards.")
+    assert console.file.getvalue().splitlines() == [
+        "Reading rows.csv.",
+        "16,000 rows of rows.csv are read.",
+        "rows.csv has 20,000 rows in 4 shards.",
+    ]
+
+
+def test_rows_that_are_read_are_a_line_of_a_terminal_that_the_next_one_replaces():
+    console = Console(file=io.StringIO(), width=120, force_terminal=True)
+    with Watching(console) as watching:
+        for thousand in (1, 2):
+            watching.passing(f"{thousand},000 rows of rows.csv are read.")
+            watching.end()
+        watching.note("rows.csv has 2,000 rows in 4 shards.")
+    shown = console.file.getvalue()
+    assert "1,000 rows" not in shown.rpartition("\x1b[1A")[2]
+    assert "are read" not in shown.rpartition("rows.csv has")[2]
 
 
 @pytest.mark.parametrize("event", ["waiting", "adopted", "lost"])

@@ -6,8 +6,8 @@ from small_round import small_round
 from typer.testing import CliRunner, Result
 
 from assets.order import PROJECT
-from atlas.aggregation.aggregate import genesis
-from atlas.content.cid import cid_of_bytes
+from atlas.aggregation.aggregate import genesis, recompute
+from atlas.content.cid import cid_of_bytes, cid_of_file
 from atlas.content.local import LocalStore
 from atlas.content.store import get_document, put_document
 from atlas.home import AtlasHome
@@ -131,12 +131,23 @@ def test_the_untrained_checkpoint_verifies(atlas):
     store = LocalStore(atlas.home.content)
     adapter = store.put(b"adapter")
     cid = put_document(store, genesis(ANY, adapter))
-    result = atlas("verify", cid, "--json")
-    assert json.loads(result.stdout) == {
-        "verified": True,
-        "checkpoints": [{"cid": cid, "round": 0, "adapter": adapter, "updates": 0, "weights_checked": True}],
-    }
+    told = json.loads(atlas("verify", cid, "--json").stdout)
+    assert (told["verified"], [(one["check"], one["result"]) for one in told["checks"]]) == (
+        True,
+        [("files", "passed"), ("start", "not checked")],
+    )
+    [found] = told["checkpoints"]
+    assert (found["cid"], found["round"], found["adapter"], found["updates"]) == (cid, 0, adapter, 0)
+    assert atlas("verify", cid).stdout.endswith("Verified, but for what was not checked: start.\n")
     assert f"round 0: {cid} is the untrained adapter" in atlas("verify", cid).stdout
+
+
+def test_a_checkpoint_of_a_job_that_was_opened_here_is_compared_with_its_data_set(atlas):
+    manifest = small_round(atlas.home)
+    checkpoint = recompute(manifest, LocalStore(atlas.home.content), cid_of_file).cid
+    told = json.loads(atlas("verify", checkpoint, "--json").stdout)
+    assert told["verified"] is False
+    assert manifest.updates[0].data in told["error"]
 
 
 @pytest.mark.slow

@@ -28,8 +28,9 @@ from node_agent import subjects
 from node_agent.bus import Bus, Message
 from node_agent.executor import trainer_environment
 from node_agent.inputs import prepare_order
-from node_agent.messages import Heartbeat, TaskReport
+from node_agent.messages import Heartbeat, PipesLine, TaskReport
 from node_agent.own_work import run_worker
+from node_agent.progress_messages import payload_of
 from node_agent.residuals import Residuals
 from node_agent.work_order import WorkResult
 
@@ -226,6 +227,30 @@ async def test_a_killed_trainer_goes_on_from_its_checkpoint(network: SmallNetwor
     assert report.adapter == train_undisturbed(network, task)
 
 
+async def test_a_trainer_that_stands_still_is_killed_and_goes_on_from_its_checkpoint(
+    network: SmallNetwork, bus: Bus, tiny_spec: Any
+) -> None:
+    agent = network.agent().start()
+    task, *_ = network.open_job(tiny_spec(training=LONG, fleet={"progress_seconds": 20}))
+    heard: list[dict[str, Any]] = []
+
+    async def listen(message: Message) -> None:
+        heard.append(payload_of(message.read(PipesLine).pipes))
+
+    await bus.subscribe(subjects.pipes(task.task_id), listen)
+    hint = network.assign(task, agent)
+    before = await ask_until(bus, agent, hint, training)
+    (trainer,) = agent.trainers()
+    trainer.send_signal(signal.SIGSTOP)
+    report = await ask_until(bus, agent, hint, never)
+    assert report.state == "completed", report
+    assert not trainer.is_running()
+    (restarted,) = [payload for payload in heard if payload.get("kind") == "restarted"]
+    assert restarted["reason"] == "its trainer made no progress for 20 s"
+    assert restarted["step"] >= before.checkpoint.step
+    assert report.adapter == train_undisturbed(network, task)
+
+
 async def test_a_killed_agent_takes_its_trainer_along_and_goes_on_after_restart(
     network: SmallNetwork, bus: Bus, tiny_spec: Any
 ) -> None:
@@ -382,7 +407,7 @@ async def test_a_trainer_that_dies_again_and_again_is_given_up(network: SmallNet
         trainer.kill()
     report = await ask_until(bus, agent, hint, never, seconds=30)
     assert report.state == "failed"
-    assert "as it had 2 times before" in (report.error or "")
+    assert "after it was started again 2 times" in (report.error or "")
 
 
 async def test_training_goes_on_without_chain_and_bus(network: SmallNetwork, bus: Bus, tiny_spec: Any) -> None:

@@ -184,7 +184,7 @@ def test_what_goes_to_the_coordinator_quotes_no_row_and_no_label(site: Site, cap
     site.rows.write_text(ROWS.replace("sick", ""))
     refusal = site.refusal(task)
     assert "cannot be read any more" in refusal
-    assert "Row 1: the column 'label' must hold text" in caplog.text
+    assert "line 2: the column 'label' must hold text" in caplog.text
     site.rows.unlink()
     assert "No such file" not in site.refusal(task)
 
@@ -215,7 +215,7 @@ def test_unreadable_data_are_named_to_the_owner(site: Site) -> None:
     def commit(**changes: Any) -> None:
         commit_to_data(site.home, site.write_config(site.settings(**changes)), site.signer.address)
 
-    with pytest.raises(ConfigError, match=r"'notes' cannot be registered. Row 1 has no column 'body'"):
+    with pytest.raises(ConfigError, match=r"'notes' cannot be registered. .*rows.csv has no column 'body'"):
         commit(text_column="body")
     with pytest.raises(AtlasError, match="'notes' of this node has no rows"):
         commit(where={"ward": 5})

@@ -156,6 +156,22 @@ def test_a_stopped_worker_leaves_a_checkpoint_and_the_next_one_ends_with_the_sam
 
 
 @pytest.mark.slow
+def test_every_stage_before_the_first_step_is_told(order: Any, tmp_path: Path) -> None:
+    code, messages, errors = Worker(tmp_path / "work", order({"steps": 2})).end()
+    assert code == 0, errors
+    stages = [payload["stage"] for payload in payloads(messages, "stage")]
+    assert list(dict.fromkeys(stages)) == [
+        "importing the training libraries",
+        "reading its rows",
+        "verifying the model's files",
+        "loading the model",
+        "loading the adapter",
+        "tokenizing",
+        "training",
+    ]
+
+
+@pytest.mark.slow
 def test_an_evaluation_is_measured_and_stops_when_told(order: Any, untrained: Path, tmp_path: Path) -> None:
     judged = [EvaluatedAdapter(checkpoint="base", adapter=untrained)]
     work = order({}, kind="evaluate", adapters=judged)

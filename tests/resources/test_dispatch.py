@@ -6,7 +6,10 @@ from contextlib import aclosing
 import pytest
 from scripted_nodes import adapter_bytes, completes, fails, works_on
 
+from atlas.content.store import get_document
+from atlas.spec import TaskSpec
 from node_agent import subjects
+from node_agent.progress_messages import custom
 from resources.errors import JobEnded
 from resources.gating import RoundGate
 from resources.opening import refuse_ended_job
@@ -284,3 +287,100 @@ async def test_a_cancelled_job_gets_nothing_new_and_what_runs_is_finished(place,
     with pytest.raises(JobEnded, match="cancelled on chain, so round 2 cannot begin"):
         refuse_ended_job(job, 2, place.ledger)
     refuse_ended_job(job, 1, place.ledger)
+
+
+async def stands_still(node, task, hint, count):
+    """Answer, and never get further than to the checkpoint of step 7."""
+    return node.report(task, "in_progress", step=8, steps=9, checkpoint=node.checkpoint(7))
+
+
+async def says_nothing(node, task, hint, count):
+    """Be alive on chain, and give no answer: what a coordinator sees of an agent that was stopped."""
+    return
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("behaviour", "goes_on"), [(stands_still, True), (says_nothing, False)])
+async def test_a_task_without_progress_is_taken_from_its_live_node_long_before_its_lease_ends(
+    place, paper_spec, add_node, bus, behaviour, goes_on
+):
+    job = place.open(paper_spec(fleet={"progress_seconds": 1}))
+    stuck = await add_node(behaviour)
+    updates = []
+    dispatcher = await place.dispatcher(bus)
+    tasks = training_tasks(job, 1, job.genesis)[:2]
+    running = asyncio.create_task(collect(dispatcher.run(job, 1, tasks, on_update=updates.append)))
+    while len(stuck.asked) < 2:
+        await asyncio.sleep(0.05)
+    late = [get_document(place.store, cid, TaskSpec) for cid in stuck.asked]
+    heir = await add_node()
+    while sum(heir.asked.values()) < 2:
+        await asyncio.sleep(0.02)
+    for task in late:  # what the old attempt delivers all the same is refused
+        await stuck.bus.publish(subjects.gradients(job.job_id), stuck.completed(task).to_body())
+    outcomes = await running
+    assert {(one.node_id, one.task.attempt) for one in outcomes} == {(heir.node_id, 2)}
+    assert {one.task.resume is not None for one in outcomes} == {goes_on}
+    assert {lease.state for lease in leases(place, job).values()} == {"completed"}
+    node = place.ledger.node(stuck.node_id)
+    assert (node.used, node.reputation) == (0, 100), "the lease was given back, not run out"
+    told = {update.event: update.text for update in updates if update.task.shard == "s000"}
+    assert told["lost"].startswith(f"s000, round 1: attempt 1 on node {stuck.node_id} is lost: no sign of progress for")
+    where = "goes on from step 7" if goes_on else "begins anew"
+    assert told["moved"] == (
+        f"s000, round 1: moves from node {stuck.node_id} to node {heir.node_id} and {where} (attempt 2)"
+    )
+
+
+@pytest.mark.slow
+async def test_a_slow_task_whose_node_tells_of_stages_steps_or_its_queue_is_left_alone(
+    place, paper_spec, add_node, bus
+):
+    """Each task takes longer than the patience of 2.7 s, and each shows in another way that it advances."""
+    job = place.open(paper_spec(fleet={"progress_seconds": 1}))
+
+    async def slow(node, task, hint, count):
+        if count > 45:
+            return node.completed(task)
+        match task.slot:
+            case 0:
+                return node.report(task, "pending")
+            case 1:
+                return node.report(task, "in_progress", step=count // 5, steps=10)
+            case 2:
+                return node.report(task, "in_progress")  # an agent that tells no stages
+            case _:
+                stage = custom({"kind": "stage", "stage": "fetching its inputs", "bytes": count << 20})
+                await node.bus.publish(subjects.pipes(task.task_id), {"pipes": stage})
+                return node.report(task, "in_progress")
+
+    await add_node(slow)
+    outcomes = await collect((await place.dispatcher(bus)).run(job, 1, training_tasks(job, 1, job.genesis)))
+    assert {one.task.attempt for one in outcomes} == {1}
+    assert len(outcomes) == 4
+
+
+async def test_a_trainer_that_was_started_again_and_a_refused_update_are_told(place, job, add_node, bus):
+    async def stumbles(node, task, hint, count):
+        if count == 1:
+            for step in (10, None, "\x1b[31m", -1):
+                message = custom({"kind": "restarted", "reason": "its trainer was killed by signal 9", "step": step})
+                await node.bus.publish(subjects.pipes(task.task_id), {"pipes": message})
+            return node.report(task, "in_progress", step=11, steps=20)
+        return node.completed(task, adapter_bytes(task.slot, broken=task.attempt == 1))
+
+    node = await add_node(stumbles)
+    updates = []
+    gate = RoundGate(job, 1, job.genesis, place.store, place.registry)
+    tasks = training_tasks(job, 1, job.genesis, shards=["s000"])
+    running = (await place.dispatcher(bus)).run(job, 1, tasks, on_update=updates.append, check=gate)
+    (outcome,) = await collect(running)
+    assert outcome.task.attempt == 2
+    texts = [update.text for update in updates if update.event == "restarted"]
+    told = f"s000, round 1: its trainer was killed by signal 9 on node {node.node_id}; it goes on from"
+    assert texts[0] == f"{told} step 10"
+    assert set(texts[1:4]) == {f"{told} the checkpoint that it was given"}
+    (refused,) = [update for update in updates if update.event == "refused"]
+    assert "the update of attempt 1 on node" in refused.text
+    assert "is refused by the gate finite: " in refused.text
+    assert "lost" not in {update.event for update in updates}

@@ -1,14 +1,19 @@
 """The next step for a task, from what the chain says of its slot."""
 
-import pytest
+import math
 
-from atlas.manifests import Environment, Receipt, SignedReceipt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atlas.manifests import Environment, Receipt, SavedCheckpoint, SignedReceipt
 from atlas.spec import TaskSpec
 from chain_bridge.messages import Lease
 from node_agent.messages import TaskReport
+from node_agent.standstill import LOOKS_PER_LIMIT
 from resources.outcomes import CompletedTask
 from resources.plans import LeasedTask
-from resources.work import Held, Step, Work, next_step
+from resources.work import Held, Step, Work, is_sign, next_step, patience_of
 
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 
@@ -117,3 +122,63 @@ def test_only_the_holder_of_this_attempt_may_report_on_it(sender, attempt, fits)
     first = task()
     report = TaskReport(task_id=first.task_id, task=task(attempt).cid, attempt=attempt, state="completed")
     assert Held(1, "atlas1n", first, first.cid).fits(sender, report) is fits
+
+
+def report(state: str = "in_progress", step: int = 0, steps: int = 0, checkpoint: int | None = None) -> TaskReport:
+    first = task()
+    saved = None if checkpoint is None else SavedCheckpoint(step=checkpoint, cid=CID)
+    return TaskReport(
+        task_id=first.task_id, task=first.cid, attempt=1, state=state, step=step, steps=steps, checkpoint=saved
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "tells_stages", "counts"),
+    [
+        (report(step=3, steps=9), report(step=4, steps=9), True, True),
+        (report(step=3, steps=9), report(step=3, steps=9), True, False),
+        (report(step=9, steps=9), report(step=4, steps=9), True, True),  # it was set back: its trainer runs again
+        (report(step=3, steps=9), report(step=3, steps=9, checkpoint=2), True, True),
+        (report("pending"), report("pending"), True, True),  # it waits for its turn on its node
+        (report(), report(), False, True),  # an older agent may be fetching or loading
+        (report(), report(), True, False),
+        (None, report(step=3, steps=9), True, True),
+    ],
+)
+def test_what_in_a_report_shows_that_work_advances(before, now, tells_stages, counts):
+    assert is_sign(now, before, tells_stages) is counts
+
+
+@given(st.integers(min_value=1, max_value=10**6), st.floats(min_value=0, max_value=1e4), st.floats(0, 1e4))
+def test_the_coordinator_waits_until_the_node_has_had_its_chance(progress, poll, answer):
+    noticed = progress * (1 + 1 / LOOKS_PER_LIMIT)
+    assert patience_of(progress, poll, answer) > noticed + poll + answer
+
+
+@given(st.lists(st.booleans(), max_size=60), st.integers(min_value=3, max_value=20))
+def test_an_attempt_stands_still_once_its_node_gives_no_sign_for_the_patience(signs, patience):
+    """A second between two looks: the verdict falls when the last sign is `patience` seconds old, and not before."""
+    work = Work(task(), patience=patience)
+    work.begin(Held(1, "atlas1n", task(), task().cid))
+    last = 0
+    assert not work.stands_still(0.0)
+    for second, sign in enumerate(signs, 1):
+        if sign:
+            work.take_sign()
+            last = second
+        # A second counts for a quarter of the patience at most.
+        counted = (second - last) * min(1.0, patience / 4)
+        assert work.stands_still(float(second)) is (counted >= patience)
+
+
+def test_a_new_attempt_begins_with_its_whole_patience_and_an_ended_one_is_not_judged():
+    work = Work(task(), patience=4)
+    assert not work.stands_still(0.0)
+    for attempt in (1, 2):
+        work.begin(Held(1, "atlas1n", task(attempt), task(attempt).cid))
+        assert [work.stands_still(100.0 * attempt + second) for second in range(6)] == [False] * 4 + [True] * 2
+    work.judging = True
+    assert not work.stands_still(1000.0)
+    work.judging, work.failed = False, "out of memory"
+    assert not work.stands_still(2000.0)
+    assert Work(task()).patience == math.inf

@@ -1,29 +1,115 @@
-"""Rows of a CSV file: UTF-8, the first line names the columns, every value is text."""
+"""Rows of a CSV file: the first line names the columns, every value is text."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
+from typing import Protocol
 
+from atlas.data.bad_rows import BadRow
+from atlas.data.names import nfc
+from atlas.data.sources.source_row import SourceRow, Wanted
+from atlas.data.sources.text_file import lines_of, open_text, reading
 from atlas.errors import DataError
 
-LONGEST_FIELD = 2**31 - 1  # characters; the csv module's own limit is 128 KiB
+LONGEST_FIELD = 2**24
+"""Characters. The csv module's own limit is 128 KiB; without one, a lost quote takes the whole file into memory."""
+SEPARATORS = ",;\t|"
+SAMPLE_LINES = 50
+NO_HEADER = " A file without a header needs one: a first line that names the columns."
 
 
-def csv_rows(path: Path) -> Iterator[dict[str, object]]:
-    """Yield the rows in file order; raises `DataError` that names the file and the row that is malformed."""
+class _Reader(Protocol):
+    """What `csv.reader` gives."""
+
+    line_num: int
+
+    def __next__(self) -> list[str]: ...
+
+
+def csv_rows(path: Path, wanted: Wanted) -> Iterator[SourceRow]:
+    """Yield the rows in file order, each with the line on which it begins.
+
+    A row with more or fewer cells than the header is a bad row. Raises `DataError` that names the file, and the line
+    of a quote that is never closed.
+    """
     csv.field_size_limit(LONGEST_FIELD)
+    place = wanted.place("line", str(path))
+    with reading(path, "CSV"), open_text(path, wanted.encoding, newline="") as stream:
+        lines = lines_of(stream, path)
+        head = list(islice(lines, SAMPLE_LINES))
+        separator = wanted.separator or find_separator(head, list(wanted.columns))
+        records = _records(csv.reader(chain(head, lines), delimiter=separator, strict=True), path)
+        columns: Sequence[str] = []
+        for line, cells, problem in records:
+            if not columns:
+                columns = _header(cells, problem, path)
+                places = wanted.find(columns, str(path), NO_HEADER)
+            elif problem is not None:
+                yield SourceRow(line, place, {}, problem)
+            elif len(cells) != len(columns):
+                yield SourceRow(line, place, {}, _uneven(len(cells), columns))
+            else:
+                yield SourceRow(line, place, {column: cells[index] for column, index in places.items()})
+        if not columns:
+            raise DataError(f"{path} is empty; expected a first line that names the columns.")
+
+
+def tsv_rows(path: Path, wanted: Wanted) -> Iterator[SourceRow]:
+    """As `csv_rows`, with a tab between the cells unless the settings name another separator."""
+    separator = wanted.separator or "\t"
+    return csv_rows(path, Wanted(wanted.columns, separator, wanted.encoding, wanted.prefix, wanted.several))
+
+
+def find_separator(head: Sequence[str], wanted: Sequence[str]) -> str:
+    """The separator under which the first line has the wanted columns, and most of the first lines as many cells.
+
+    Python's `csv.Sniffer` is not used: it takes letters for separators where texts are long.
+    """
+    return max(SEPARATORS, key=lambda separator: _fit(_sample(head, separator), wanted))
+
+
+def _fit(rows: list[list[str]], wanted: Sequence[str]) -> tuple[bool, float, int]:
+    header = [nfc(cell) for cell in rows[0]] if rows else []
+    even = sum(len(row) == len(header) for row in rows) / max(len(rows), 1)
+    return all(nfc(column) in header for column in wanted), even, len(header)
+
+
+def _sample(head: Sequence[str], separator: str) -> list[list[str]]:
+    rows: list[list[str]] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            columns = next(reader, [])
-            if len(set(columns)) != len(columns):
-                raise DataError(f"{path} names a column twice: {', '.join(columns)}. Give each column its own name.")
-            for number, cells in enumerate((cells for cells in reader if cells), 1):
-                if len(cells) != len(columns):
-                    raise DataError(
-                        f"Row {number} of {path} (line {reader.line_num}) has {len(cells)} cells, expected "
-                        f"{len(columns)}: {', '.join(columns)}. Check its commas and quotes."
-                    )
-                yield dict(zip(columns, cells, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"Cannot read {path} as CSV in UTF-8: {error}.") from error
+        rows.extend(row for row in csv.reader(head, delimiter=separator) if row)
+    except csv.Error:
+        return rows
+    return rows
+
+
+def _records(reader: "_Reader", path: Path) -> Iterator[tuple[int, list[str], BadRow | None]]:
+    """The line on which each record begins, its cells, and what is wrong with its quotes; blank lines are left out."""
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if reader.line_num > line or "unexpected end" in str(error):
+                raise DataError(
+                    f"Line {line} of {path} opens a quote that is not closed in the {reader.line_num - line + 1} lines "
+                    f"from there ({error}). Close it, or write a quote inside a text twice."
+                ) from error
+            yield line, [], BadRow(f"is no CSV: {error}", "separator")
+        else:
+            if cells:
+                yield line, cells, None
+
+
+def _header(cells: list[str], problem: BadRow | None, path: Path) -> list[str]:
+    if problem is not None:
+        raise DataError(f"The first line of {path} {problem}.{NO_HEADER}")
+    return cells
+
+
+def _uneven(cells: int, columns: Sequence[str]) -> BadRow:
+    many = "1 cell" if cells == 1 else f"{cells} cells"
+    return BadRow(f"has {many}, expected {len(columns)}: {', '.join(columns):.200}; check quotes", "separator")

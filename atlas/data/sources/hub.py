@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from atlas.data.sources.source_row import Place, SourceRow, Wanted
 from atlas.errors import DataError
 
-NAME = re.compile(r"(?P<repository>\w[\w.-]*(/\w[\w.-]*)?)(:(?P<split>[\w.\[\]:%+-]+))?")
+NAME = re.compile(r"(?P<repository>\w[\w.-]*(/\w[\w.-]*)?)(:(?P<split>[\w.\[\]:%+-]+))?", re.ASCII)
+ROWS_AT_A_TIME = 1000
 
 
-def hub_rows(name: str, cache: Path) -> Iterator[dict[str, object]]:
+def hub_rows(name: str, cache: Path, wanted: Wanted) -> Iterator[SourceRow]:
     """Yield the rows of `ORG/NAME[:SPLIT]` (default split: train) in the hub's order, class numbers as class names.
 
     Files are kept in `cache`. Code that a dataset brings along is never run. Raises `DataError` when the hub cannot be
@@ -31,11 +33,21 @@ def hub_rows(name: str, cache: Path) -> Iterator[dict[str, object]]:
             f"Cannot load hub:{name}: {error}. Check its name and split, the network and HF_HUB_OFFLINE; or download "
             "the data on another machine and give the path of a .csv, .jsonl or .parquet file."
         ) from error
-    classes = {
-        column: feature.names for column, feature in rows.features.items() if isinstance(feature, datasets.ClassLabel)
+    names = {
+        column: rows.column_names[place] for column, place in wanted.find(rows.column_names, f"hub:{name}").items()
     }
-    for row in rows:
-        yield row | {column: _class_name(row[column], names) for column, names in classes.items()}
+    classes = {
+        column: rows.features[own].names
+        for column, own in names.items()
+        if isinstance(rows.features[own], datasets.ClassLabel)
+    }
+    place, number = Place(), 0
+    for batch in rows.select_columns(list(names.values())).iter(ROWS_AT_A_TIME):
+        for cells in zip(*(batch[own] for own in names.values()), strict=True):
+            number += 1
+            values = dict(zip(names, cells, strict=True))
+            named = {column: _class_name(values[column], known) for column, known in classes.items()}
+            yield SourceRow(number, place, {**values, **named})
 
 
 def _class_name(number: int | None, names: list[str]) -> object:

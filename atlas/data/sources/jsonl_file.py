@@ -1,28 +1,29 @@
-"""Rows of a JSONL file: one JSON object a line, in UTF-8."""
+"""Rows of a JSONL file: one JSON object a line."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from atlas.errors import DataError
+from atlas.data.bad_rows import BadRow
+from atlas.data.sources.json_values import decoder, row_of
+from atlas.data.sources.source_row import SourceRow, Wanted
+from atlas.data.sources.text_file import lines_of, open_text, reading
 
 
-def jsonl_rows(path: Path) -> Iterator[dict[str, object]]:
-    """Yield the rows in file order, blank lines left out; raises `DataError` that names the file and the line."""
-    try:
-        with path.open("rb") as stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    yield _parse(line, f"Line {number} of {path}")
-    except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror or error}.") from error
+def jsonl_rows(path: Path, wanted: Wanted) -> Iterator[SourceRow]:
+    """Yield the rows in file order, blank lines left out; a line that is no JSON object is a bad row.
 
-
-def _parse(line: bytes, where: str) -> dict[str, object]:
-    try:
-        row = json.loads(line.decode("utf-8"))
-    except ValueError as error:
-        raise DataError(f"{where} is not JSON in UTF-8: {error}.") from error
-    if not isinstance(row, dict):
-        raise DataError(f"{where} must be a JSON object, found {type(row).__name__}.")
-    return row
+    Raises `DataError` that names the file.
+    """
+    place = wanted.place("line", str(path))
+    with reading(path, "JSONL"), open_text(path, wanted.encoding, newline="\n") as stream:
+        for number, line in enumerate(lines_of(stream, path), 1):
+            if line.strip():
+                try:
+                    value = decoder.decode(line)
+                except RecursionError:
+                    yield SourceRow(number, place, {}, BadRow("is nested too deeply"))
+                except ValueError as error:
+                    hint = "; a file with one JSON array is read as json:PATH" if line.strip() == "[" else ""
+                    yield SourceRow(number, place, {}, BadRow(f"is not JSON: {error}{hint}"))
+                else:
+                    yield row_of(value, number, place, wanted)

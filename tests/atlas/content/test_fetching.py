@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kubo_nodes import kubo_nodes
 
+from atlas import activity
 from atlas.content.blocks import FetchLimits
 from atlas.content.cid import cid_bytes, cid_of_bytes, cid_of_path, cid_text
 from atlas.content.dag_pb import DAG_PB_PREFIX, TreeLink
@@ -229,6 +230,16 @@ def test_a_place_that_fails_is_replaced_by_the_next(servers, local, health, larg
     assert health.rested(sources) == sources[1:]
     assert health.order(sources) == sources[::-1], "a failure is forgiven sooner than a lie"
     assert failing.asked.total() < 16, "a place that failed is left alone"
+
+
+def test_every_block_that_arrives_is_reported_as_it_arrives(servers, local, health, large):
+    [cid] = servers[0].serve([large])
+    reports = []
+    with activity.listening(lambda stage, size: reports.append(size)):
+        fetch(cid, gateways(servers[:1]), local, health)
+    size = large.stat().st_size
+    assert reports.count(MIB) >= size // MIB
+    assert sum(reports) >= size
 
 
 def test_a_place_that_is_down_is_told_from_content_that_is_not_there(servers, local, health):

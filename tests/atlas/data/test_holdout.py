@@ -3,12 +3,9 @@
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from atlas.data.holdout import allot_holdout, holdout_rank, pick_holdout
+from atlas.data.holdout import allot_holdout, holdout_rank
 
 SIZES = st.dictionaries(st.text(max_size=3), st.integers(1, 200), min_size=1, max_size=8)
-RANKS = st.dictionaries(
-    st.text(max_size=3), st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=30), min_size=1, max_size=5
-)
 
 
 @given(sizes=SIZES, wanted=st.integers(0, 300))
@@ -31,23 +28,6 @@ def test_a_known_allotment():
     assert allot_holdout({"a": 50, "b": 30, "c": 20}, 10) == {"a": 5, "b": 3, "c": 2}
     assert allot_holdout({"a": 1, "b": 1, "c": 98}, 10) == {"a": 0, "b": 0, "c": 10}
     assert allot_holdout({"a": 10, "b": 10, "c": 10}, 4) == {"a": 2, "b": 1, "c": 1}
-
-
-@given(ranks=RANKS, wanted=st.integers(0, 50))
-def test_the_lowest_ranks_are_held_out(ranks, wanted):
-    picked = pick_holdout(ranks, wanted)
-    quotas = allot_holdout({name: len(stratum) for name, stratum in ranks.items()}, wanted)
-    for name, stratum in ranks.items():
-        assert picked[name] == sorted(set(picked[name]))
-        assert len(picked[name]) == quotas[name]
-        left = [rank for place, rank in enumerate(stratum) if place not in picked[name]]
-        assert all(stratum[place] <= min(left) for place in picked[name])
-
-
-@given(ranks=st.lists(st.integers(0, 2**64 - 1), min_size=2, max_size=30), wanted=st.integers(1, 28))
-def test_holding_out_more_rows_keeps_those_held_out_already(ranks, wanted):
-    fewer, more = pick_holdout({"": ranks}, wanted)[""], pick_holdout({"": ranks}, wanted + 1)[""]
-    assert set(fewer) <= set(more)
 
 
 def test_the_rank_depends_on_seed_place_and_content():

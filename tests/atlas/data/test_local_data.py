@@ -99,10 +99,27 @@ def test_rows_are_lines_of_a_shard_with_or_without_labels(write_rows, tmp_path):
     assert row.line == b'{"text":"note 0"}\n'
 
 
+def test_a_node_has_the_same_settings_for_its_files_as_a_job(tmp_path, caplog):
+    (tmp_path / "notes.csv").write_bytes("note;finding\r\nmüde;ja\r\n;nein\r\n".encode("latin-1"))
+    source = LocalSource(
+        source=str(tmp_path / "notes.csv"), text_column="note", label_column="finding", encoding="latin-1"
+    )
+    with pytest.raises(DataError, match=r"1 row of .*\n  line 3: the text column 'note' is empty\n.*help: text_column"):
+        texts(source, tmp_path)
+    assert texts(source.model_copy(update={"bad_rows": "skip"}), tmp_path) == ["müde"]
+    assert "1 rows of" in caplog.text
+
+
+def test_where_compares_names_as_labels_are_compared(write_rows, tmp_path):
+    rows = [{"text": f"note {value}", "label": "no", "site": value} for value in (True, "true", 1, 1.0, "1.0", None)]
+    for wanted, count in (("true", 2), (1, 3), ("1", 3)):
+        assert len(texts(LocalSource(source=write_rows(rows), where={"site": wanted}), tmp_path)) == count
+
+
 def test_a_column_that_is_not_there_is_named(write_rows, tmp_path):
-    with pytest.raises(DataError, match=r"Row 1 has no column 'ward', which `where` asks for; .*'site'"):
+    with pytest.raises(DataError, match=r"no column 'ward'; .*'site'(.|\n)* help: where"):
         texts(LocalSource(source=write_rows(ROWS), where={"ward": 3}), tmp_path)
-    with pytest.raises(DataError, match=r"Row 1 has no column 'body'"):
+    with pytest.raises(DataError, match=r"has no column 'body'"):
         texts(LocalSource(source=write_rows(ROWS), text_column="body"), tmp_path)
 
 
@@ -139,6 +156,13 @@ def holdout_spec(source, **changes):
     )
 
 
+def test_held_out_and_reference_rows_share_no_text(store, write_rows, tmp_path):
+    spec = holdout_spec(write_rows(ROWS + ROWS + ROWS), holdout_rows=30)
+    held, reference = prepare_holdout(spec, store, tmp_path, 1, reference_rows=12)
+    assert (held.rows, reference.rows) == (30, 12)
+    assert not {*store.read(held.cid).splitlines()} & {*store.read(reference.cid).splitlines()}
+
+
 def test_sites_and_coordinator_can_share_a_source_without_sharing_a_row(store, write_rows, tmp_path):
     source = write_rows(ROWS + ROWS)  # doublets fall on the same side
     held, _ = prepare_holdout(holdout_spec(source, holdout_keep={"first": 0, "last": 1, "of": 5}), store, tmp_path, 1)
@@ -164,7 +188,7 @@ def test_all_rows_from_elsewhere_are_held_out_up_to_the_limit(store, write_rows,
 
 
 def test_too_few_rows_to_evaluate_on_are_refused(store, write_rows, tmp_path):
-    with pytest.raises(DataError, match=r"has 40 rows .*41 or more are needed.*reference_rows"):
+    with pytest.raises(DataError, match=r"has 40 rows .*41 or more of different texts are needed.*reference_rows"):
         prepare_holdout(holdout_spec(write_rows(ROWS)), store, tmp_path, 1, reference_rows=40)
-    with pytest.raises(DataError, match=r"has 0 rows .*1 or more are needed"):
+    with pytest.raises(DataError, match=r"has 0 rows .*1 or more of different texts are needed"):
         prepare_holdout(holdout_spec(write_rows([])), store, tmp_path, 1)

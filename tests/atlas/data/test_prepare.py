@@ -3,10 +3,11 @@
 import json
 import random
 import resource
+import unicodedata
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from atlas.content.local import LocalStore
@@ -26,7 +27,7 @@ def spec(source, **changes):
 
 def sample_rows(count=60):
     return [
-        {"text": f"text {number % 50} é", "label": "yes" if number % 3 else "no", "place": "abbccc"[number % 6]}
+        {"text": f"text {number} é", "label": "yes" if number % 3 else "no", "place": "abbccc"[number % 6]}
         for number in range(count)
     ]
 
@@ -129,7 +130,7 @@ def test_reference_rows_have_the_same_share_in_each_shard_and_a_draw_of_their_ow
 
 
 def test_the_shipped_dataset(store, vader_cache):
-    """19,459 rows in four domains; the held-out share is the same in each, to within a row."""
+    """19,459 rows in four domains, 49 repeat a text; the held-out share is the same in each, to within a row."""
     settings = spec("package:vader-sentiment", labels=["negative", "positive"], shard_by=ShardRule(column="domain"))
     heard = []
     manifest = prepare_dataset(settings, store, vader_cache, SEED, heard.append)
@@ -140,7 +141,7 @@ def test_the_shipped_dataset(store, vader_cache):
         ("tweets", 3256),
     ]
     assert manifest.holdout.rows == 1000
-    assert manifest.cid == "bafkreief2lnvq24tkeotmkgppshxu5cnzu7dzn7urzzvd2wbhpezyk2zte"
+    assert manifest.cid == "bafkreihr5mt4imfbgn3jba6g5f2kcg5m5ysric7hbo5l2daas5t5zflhwm"
     assert heard == [*range(1000, 19_459, 1000), 19_459]
     again = prepare_dataset(settings, store, vader_cache, SEED)
     assert again.cid == manifest.cid
@@ -162,6 +163,18 @@ ROWS = st.lists(
 )
 
 
+def texts_in(pieces):
+    return {unicodedata.normalize("NFC", json.loads(line)["text"]) for piece in pieces for line in piece}
+
+
+def can_hold_out(rows, column):
+    """Whether there is a text without which every stratum still has a row."""
+    strata = {}
+    for row in rows:
+        strata.setdefault(row[column] if column else "", set()).add(row["text"])
+    return any(all(texts != {row["text"]} for texts in strata.values()) for row in rows)
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=ROWS,
@@ -171,15 +184,16 @@ ROWS = st.lists(
     seed=st.integers(0, 2**31),
 )
 def test_shards_and_holdout_partition_the_rows(rows, rule, fraction, most, seed, store, write_rows, tmp_path):
-    if rule.column and len({row["place"] for row in rows}) == len(rows):
-        return
+    assume(can_hold_out(rows, "place" if rule.column else None))
     settings = spec(write_rows(rows), shard_by=rule, holdout_fraction=fraction, holdout_rows=most)
     manifest = prepare_dataset(settings, store, tmp_path / "cache", seed)
     expected = [line_of(row) for row in rows]
     held_out = lines_of(store, manifest.holdout)
     shards = [lines_of(store, shard) for shard in manifest.shards]
     assert Counter(held_out) + Counter(line for shard in shards for line in shard) == Counter(expected)
-    assert 1 <= len(held_out) <= most
+    assert not texts_in([held_out]) & texts_in(shards), "equal texts are on one side"
+    assert len(held_out) <= most or len(texts_in([held_out])) == 1
+    assert manifest.repeated_rows == len(rows) - len({row["text"] for row in rows})
     assert all(shards), "no shard is empty"
     if rule.rows:
         assert all(shard.rows <= rule.rows for shard in manifest.shards)
@@ -195,8 +209,7 @@ def test_shards_and_holdout_partition_the_rows(rows, rule, fraction, most, seed,
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, seed=st.integers(0, 100))
 def test_how_the_values_of_a_column_are_interleaved_does_not_matter(rows, seed, store, write_rows, tmp_path):
-    if len({row["place"] for row in rows}) == len(rows):
-        return
+    assume(can_hold_out(rows, "place"))
     by_place = {place: [row for row in rows if row["place"] == place] for place in "pqr"}
     order = [row["place"] for row in rows]
     random.Random(seed).shuffle(order)
@@ -211,8 +224,8 @@ def test_how_the_values_of_a_column_are_interleaved_does_not_matter(rows, seed, 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS)
 def test_a_change_in_one_shard_leaves_the_others_alone(rows, store, write_rows, tmp_path):
-    if len({row["place"] for row in rows}) == len(rows):
-        return
+    rows = [row | {"text": f"{row['place']}: {row['text']}"} for row in rows]  # no text is in two places
+    assume(can_hold_out(rows, "place"))
     changed = [row | {"text": row["text"] + "!"} if row["place"] == "p" else row for row in rows]
     first = prepare_dataset(spec(write_rows(rows)), store, tmp_path, SEED)
     second = prepare_dataset(spec(write_rows(changed)), store, tmp_path, SEED)
@@ -247,14 +260,14 @@ def test_without_labels(store, write_rows, tmp_path):
 @pytest.mark.parametrize(
     ("rows", "changes", "message"),
     [
-        ([], {}, "has 0 rows; at least two are needed"),
-        (sample_rows(1), {}, "has 1 rows, one for each value of the column 'place'; at least two are needed"),
-        (sample_rows(1), {"shard_by": ShardRule(rows=1)}, "has 1 rows; at least two are needed"),
-        (sample_rows(5)[::3], {}, "has 2 rows, one for each value of the column 'place'"),
-        ([*sample_rows(), {"text": "", "label": "no", "place": "a"}], {}, "Row 61: the text column 'text' is empty"),
-        ([*sample_rows(), {"text": "x", "label": "?", "place": "a"}], {}, "Row 61 has the label '?'; allowed are"),
-        (sample_rows(), {"text_column": "body"}, "Row 1 has no column 'body'; found the columns 'text', 'label'"),
-        (sample_rows(), {"shard_by": ShardRule(bytes=30)}, "Row 1 takes 34 bytes, a shard may have 30"),
+        ([], {}, "has 0 rows that can be used; at least two are needed"),
+        (sample_rows(1), {}, "has 1 rows that can be used, one for each value of the column 'place'; at least two"),
+        (sample_rows(1), {"shard_by": ShardRule(rows=1)}, "has 1 rows that can be used; at least two are needed"),
+        (sample_rows(5)[::3], {}, "has 2 rows that can be used, one for each value of the column 'place'"),
+        ([*sample_rows(), {"text": "", "label": "no", "place": "a"}], {}, "line 61: the text column 'text' is empty"),
+        ([*sample_rows(), {"text": "x", "label": "?", "place": "a"}], {}, "line 61: has the label '?'; allowed are"),
+        (sample_rows(), {"text_column": "body"}, "has no column 'body'; found the columns 'text', 'label'"),
+        (sample_rows(), {"shard_by": ShardRule(bytes=30)}, "A row takes 34 bytes, a shard may have 30"),
         (sample_rows(10_100), {"shard_by": ShardRule(rows=1), "holdout_rows": 1}, "makes 10099 shards; at most 10000"),
     ],
 )  # fmt: skip
@@ -264,6 +277,76 @@ def test_a_bad_dataset_is_an_error_and_nothing_is_stored(rows, changes, message,
     assert message in str(caught.value)
     assert not store.root.exists()
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_the_case_of_many_copies_has_no_text_on_two_sides(store, write_rows, tmp_path):
+    rows = [{"text": f"sentence {number % 20}", "label": "no"} for number in range(200)]
+    settings = spec(write_rows(rows), shard_by=ShardRule(rows=100), holdout_rows=40)
+    manifest = prepare_dataset(settings, store, tmp_path, SEED, reference_rows=20)
+    pieces = [[manifest.holdout], [manifest.reference], manifest.shards]
+    texts = [texts_in([lines_of(store, one) for one in some]) for some in pieces]
+    assert [len(some) for some in texts] == [4, 2, 14]
+    assert [len(texts[a] & texts[b]) for a, b in ((0, 1), (0, 2), (1, 2))] == [0, 0, 0]
+    assert manifest.repeated_rows == 180
+
+
+def test_texts_that_look_equal_are_on_one_side(store, write_rows, tmp_path):
+    rows = [
+        {"text": text, "label": "no"}
+        for number in range(20)
+        for text in (f"caf\u00e9 {number}", f"cafe\u0301 {number}")
+    ]
+    settings = spec(write_rows(rows), shard_by=ShardRule(rows=100), holdout_rows=10, holdout_fraction=0.5)
+    manifest = prepare_dataset(settings, store, tmp_path, SEED)
+    held_out, trained = (lines_of(store, piece) for piece in (manifest.holdout, manifest.shards[0]))
+    assert (len(held_out), len(trained)) == (10, 30)
+    assert not texts_in([held_out]) & texts_in([trained])
+    assert len(set(held_out)) == 10, "the texts themselves are as they were"
+
+
+def test_one_text_cannot_be_split(store, write_rows, tmp_path):
+    rows = [{"text": "the same", "label": "no"}] * 30
+    with pytest.raises(DataError, match=r"has 30 rows, but only 1 different texts"):
+        prepare_dataset(spec(write_rows(rows), shard_by=ShardRule(rows=10)), store, tmp_path, SEED)
+
+
+def test_a_text_of_most_rows_is_trained_on(store, write_rows, tmp_path):
+    rows = [{"text": "the same" if number < 90 else f"text {number}", "label": "no"} for number in range(100)]
+    manifest = prepare_dataset(spec(write_rows(rows), shard_by=ShardRule(rows=1000)), store, tmp_path, SEED)
+    assert b"the same" not in store.read(manifest.holdout.cid)
+    assert manifest.holdout.rows == 10
+
+
+def test_bad_rows_are_skipped_and_counted_where_the_settings_say_so(store, write_rows, tmp_path):
+    rows = [*sample_rows(), {"text": "", "label": "no", "place": "a"}, {"text": "x", "label": "maybe", "place": "a"}]
+    source = write_rows(rows)
+    good = prepare_dataset(spec(write_rows(sample_rows(), "good.jsonl")), store, tmp_path, SEED)
+    skipping = prepare_dataset(spec(source, bad_rows="skip"), store, tmp_path, SEED)
+    assert (skipping.shards, skipping.holdout, skipping.skipped_rows) == (good.shards, good.holdout, 2)
+    with pytest.raises(DataError) as caught:
+        prepare_dataset(spec(source), store, tmp_path, SEED)
+    assert str(caught.value) == (
+        f"2 rows of {source} cannot be used:\n  line 61: the text column 'text' is empty\n"
+        "  line 62: has the label 'maybe'; allowed are 'no', 'yes'\nCorrect or remove them. Settings that may help: "
+        "dataset.text_column; dataset.labels; dataset.bad_rows: skip, which leaves such rows out."
+    )
+
+
+def test_ten_bad_rows_are_listed_and_the_others_counted(store, write_rows, tmp_path):
+    rows = [*sample_rows(), *({"text": "x", "label": f"bad {number}", "place": "a"} for number in range(25))]
+    with pytest.raises(DataError) as caught:
+        prepare_dataset(spec(write_rows(rows)), store, tmp_path, SEED)
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("25 rows of")
+    assert [line[:9] for line in lines[1:11]] == [f"  line {number}" for number in range(61, 71)]
+    assert lines[11] == "  and 15 more"
+
+
+def test_half_a_surrogate_pair_in_a_shard_value_is_refused(store, write_rows, tmp_path):
+    rows = [*sample_rows(), {"text": "x", "label": "no", "place": "a\ud83d"}]
+    with pytest.raises(DataError, match="line 61: the column 'place' holds half a surrogate pair"):
+        prepare_dataset(spec(write_rows(rows)), store, tmp_path, SEED)
+    assert not store.root.exists()
 
 
 def test_a_cache_that_cannot_be_written_is_named(store, write_rows, tmp_path):

@@ -9,9 +9,10 @@ from atlas.content.cid import cid_of_bytes
 from atlas.content.local import LocalStore
 from atlas.content.store import get_document, put_document
 from atlas.errors import ContentNotFound, CorruptContent, VerificationError
-from atlas.manifests import AcceptedUpdate, Checkpoint, RoundManifest
+from atlas.manifests import AcceptedUpdate, Checkpoint, DatasetManifest, RoundManifest, ShardManifest
 from atlas.spec import JobSpec
 from atlas.verification.checkpoint import verify_checkpoint
+from atlas.verification.job_data import JobRecord, check_round_data
 
 RANK = 4
 SHAPES = {"layer.lora_A.weight": (RANK, 6), "layer.lora_B.weight": (5, RANK), "head.weight": (2, 6)}
@@ -67,6 +68,14 @@ class History:
         self.job = put_document(store, self.spec)
         self.start = self.newest = put_document(store, genesis(self.job, store.put(tensors(0))))
         self.rows = [store.put(b"{}\n" * (3 + place)) for place in range(len(SHARDS))]
+        shards = [
+            ShardManifest(key=key, cid=self.rows[place], rows=3 + place, bytes=9 + 3 * place)
+            for place, key in enumerate(SHARDS)
+        ]
+        dataset = DatasetManifest(
+            source="rows.csv", text_column="text", label_column="label", labels=[], shards=shards, holdout=shards[0]
+        )
+        self.record = JobRecord(dataset, self.start)
 
     def add(self, round_: int) -> str:
         frozen = self.spec.aggregation.method.frozen_factor(round_)
@@ -90,6 +99,13 @@ class History:
         )
         self.newest, _ = aggregate_round(manifest, self.store)
         return self.newest
+
+    def manifest(self, cid: str) -> RoundManifest:
+        return get_document(self.store, self.checkpoint(cid).manifest or "", RoundManifest)
+
+    def forge(self, cid: str, **changes) -> str:
+        """A checkpoint that follows from the manifest of another one with these changes."""
+        return aggregate_round(self.manifest(cid).model_copy(update=changes), self.store)[0]
 
     def checkpoint(self, cid: str) -> Checkpoint:
         return get_document(self.store, cid, Checkpoint)
@@ -242,3 +258,126 @@ def test_the_untrained_adapter_is_made_anew_where_that_is_asked_for(store):
     assert "Round 0" in str(caught.value)
     assert adapter in str(caught.value)
     assert other in str(caught.value)
+
+
+def flip_byte(store: LocalStore, cid: str) -> None:
+    path = store.fetch(cid)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "field"),
+    [
+        ({}, "adapter"),
+        ({"strategy": "fedex"}, "merged"),
+        ({"strategy": "stack"}, "merged"),
+        ({"outer": "adam"}, "optimizer"),
+    ],
+)
+@pytest.mark.parametrize("altered", [1, 2])
+def test_a_flipped_byte_of_a_file_that_a_checkpoint_names_is_found(store, aggregation, field, altered):
+    history = History(store, aggregation)
+    rounds = [history.add(number) for number in (1, 2)]
+    named = getattr(history.checkpoint(rounds[altered - 1]), field)
+    cid = named[-1] if field == "merged" else named
+    flip_byte(store, cid)
+    with pytest.raises(CorruptContent, match=cid):
+        verify_checkpoint(rounds[-1], store)
+
+
+@pytest.mark.parametrize("part", ["shard", "update", "manifest", "base", "spec"])
+@pytest.mark.parametrize("keyring", [None, "ward"])
+def test_a_flipped_byte_of_what_a_manifest_names_is_found(store, part, keyring):
+    history = History(store, {}, keyring=keyring)
+    cid = history.add(1)
+    manifest = history.manifest(cid)
+    update = manifest.updates[2]
+    names = {
+        "shard": update.data,
+        "update": update.adapter,
+        "manifest": manifest.cid,
+        "base": manifest.base,
+        "spec": manifest.job,
+    }
+    flip_byte(store, names[part])
+    with pytest.raises(CorruptContent, match=names[part]):
+        verify_checkpoint(cid, store)
+
+
+def test_rounds_whose_updates_are_of_the_job_s_data_set_say_so(store):
+    history = History(store, {})
+    cid = history.add(1)
+    assert [one.dataset_checked for one in verify_checkpoint(cid, store, record=history.record)] == [True, False]
+    assert [one.dataset_checked for one in verify_checkpoint(cid, store)] == [False, False]
+
+
+def test_an_update_from_rows_that_are_not_the_job_s_is_refused(store):
+    history = History(store, {})
+    cid = history.add(1)
+    first, *others = history.manifest(cid).updates
+    other = store.put(b"[]\n" * first.weight)
+    forged = history.forge(cid, updates=[first.model_copy(update={"data": other}), *others])
+    assert len(verify_checkpoint(forged, store)) == 2, "it is consistent in itself"
+    with pytest.raises(VerificationError, match=f"s000: the rows .* are {first.data}, but .* from {other}"):
+        verify_checkpoint(forged, store, record=history.record)
+
+
+def test_a_shard_that_the_data_set_lacks_is_refused(store):
+    history = History(store, {})
+    cid = history.add(1)
+    updates = history.manifest(cid).updates
+    forged = history.forge(cid, updates=[*updates, updates[0].model_copy(update={"shard": "s004"})])
+    with pytest.raises(VerificationError, match=r"s004: .* has no such shard"):
+        verify_checkpoint(forged, store, record=history.record)
+
+
+def test_the_same_shard_twice_is_refused(store):
+    history = History(store, {})
+    cid = history.add(1)
+    updates = history.manifest(cid).updates
+    twice = history.manifest(cid).model_copy(update={"updates": [updates[0], *updates]})
+    with pytest.raises(VerificationError, match="two updates are of shard s000"):
+        check_round_data(twice, history.spec, history.record.dataset)
+    other_rows = history.forge(cid, updates=[*updates[:-1], updates[-1].model_copy(update={"data": updates[0].data})])
+    with pytest.raises(VerificationError, match=r"s003: the rows .* but this update was made from"):
+        verify_checkpoint(other_rows, store, record=history.record)
+
+
+def test_a_round_below_the_quorum_is_refused(store):
+    history = History(store, {"quorum": 0.75})
+    cid = history.add(1)
+    updates = history.manifest(cid).updates
+    enough = history.forge(cid, updates=updates[:3])
+    assert len(verify_checkpoint(enough, store, record=history.record)) == 2
+    forged = history.forge(cid, updates=updates[:2])
+    with pytest.raises(VerificationError, match=r"2 of 4 shards have an update; .* quorum is 0\.75"):
+        verify_checkpoint(forged, store, record=history.record)
+
+
+def test_a_weight_that_the_data_set_does_not_give_is_refused_though_the_rows_are_sealed(store):
+    history = History(store, {}, keyring="ward")
+    cid = history.add(1)
+    first, *others = history.manifest(cid).updates
+    forged = history.forge(cid, updates=[first.model_copy(update={"weight": 900}), *others])
+    with pytest.raises(VerificationError, match=r"s000: the weight .* is 3, but this update has 900"):
+        verify_checkpoint(forged, store, record=history.record)
+
+
+def test_a_round_that_the_job_does_not_have_is_refused(store):
+    history = History(store, {})
+    rounds = [history.add(number) for number in (1, 2, 3, 4)]
+    with pytest.raises(VerificationError, match=r"Round 4: the job .* has 3 rounds"):
+        verify_checkpoint(rounds[3], store, record=history.record)
+
+
+def test_another_untrained_adapter_than_the_job_was_opened_with_is_refused(store):
+    history = History(store, {})
+    honest = history.add(1)
+    start = put_document(store, genesis(history.job, store.put(tensors(99))))
+    forged = history.forge(honest, base=start)
+    assert len(verify_checkpoint(forged, store)) == 2
+    with pytest.raises(VerificationError, match=f"was opened with {history.start}, found {start}"):
+        verify_checkpoint(forged, store, record=history.record)

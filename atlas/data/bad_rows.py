@@ -1,0 +1,57 @@
+"""Rows that cannot be used: refused all at once, with the places of the first ten, or skipped and counted."""
+
+from atlas.errors import DataError
+
+MOST_SHOWN = 10
+MOST_COUNTED = 10_000
+"""So many bad rows are enough to know that the settings are wrong; the rest of the file is not read."""
+
+
+class BadRow(DataError):
+    """One row that cannot be used: what is wrong with it, and the setting that may help."""
+
+    def __init__(self, problem: str, setting: str | None = None) -> None:
+        super().__init__(problem)
+        self.setting = setting
+
+
+class BadRows:
+    """The bad rows of one source; at most ten are kept, the others are counted."""
+
+    def __init__(self, source: str, skip: bool, prefix: str = "dataset.") -> None:
+        self.count = 0
+        self._source, self._skip, self._prefix = source, skip, prefix
+        self._shown: list[tuple[str, BadRow]] = []
+
+    @property
+    def refused(self) -> bool:
+        """Whether the source is refused because of them."""
+        return self.count > 0 and not self._skip
+
+    def add(self, place: str, row: BadRow) -> None:
+        """Note one; raises `DataError` once there are so many that reading on tells nothing more."""
+        self.count += 1
+        if len(self._shown) < MOST_SHOWN:
+            self._shown.append((place, row))
+        if self.count >= MOST_COUNTED:
+            self.refuse(" or more")
+
+    def refuse(self, more: str = "") -> None:
+        """Raise `DataError` that lists the first ten bad rows, if there are any and they are not to be skipped."""
+        if self.refused:
+            many = "1 row" if self.count == 1 else f"{self.count:,}{more} rows"
+            settings = [self._prefix + row.setting for _, row in self._shown if row.setting]
+            helps = [*dict.fromkeys(settings), f"{self._prefix}bad_rows: skip, which leaves such rows out"]
+            raise DataError(
+                f"{many} of {self._source} cannot be used:\n{self.listed()}\n"
+                f"Correct or remove them. Settings that may help: {'; '.join(helps)}."
+            )
+
+    def listed(self) -> str:
+        """What is wrong with the first ten and where they are, and how many there are beyond them."""
+        places: dict[str, list[str]] = {}
+        for place, row in self._shown:
+            places.setdefault(str(row), []).append(place)
+        lines = [f"  {', '.join(found)}: {problem}" for problem, found in places.items()]
+        rest = self.count - len(self._shown)
+        return "\n".join([*lines, *([f"  and {rest:,} more"] if rest else [])])

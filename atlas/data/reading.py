@@ -1,0 +1,68 @@
+"""From a source to encoded rows: the wanted columns are read, checked row by row, and the bad ones gathered."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from atlas.data.bad_rows import BadRow, BadRows
+from atlas.data.names import name_of
+from atlas.data.row_part import RowPart
+from atlas.data.rows import EncodedRow, RowEncoder
+from atlas.data.sources.read import read_source
+from atlas.data.sources.source_row import Wanted
+from atlas.dataset_spec import DatasetSpec, RowSettings
+
+ROWS_PER_REPORT = 1000
+
+
+class RowReader:
+    """Reads one source with the settings of a dataset, and counts what it cannot use."""
+
+    def __init__(
+        self,
+        source: str,
+        settings: RowSettings,
+        where: Mapping[str, str | int] | None = None,
+        keep: RowPart | None = None,
+        prefix: str = "dataset.",
+    ) -> None:
+        spec = settings if isinstance(settings, DatasetSpec) else None
+        shard_column = spec.shard_by.column if spec else None
+        self.bad = BadRows(source, settings.bad_rows == "skip", prefix)
+        self._source, self._keep, self._text_column = source, keep, settings.text_column
+        self._where = {column: name_of(value) for column, value in (where or {}).items()}
+        self._encoder = RowEncoder(
+            settings.text_column, settings.label_column, spec.labels if spec else (), shard_column
+        )
+        columns = {settings.text_column: "text_column"}
+        for column, setting in ((settings.label_column, "label_column"), (shard_column, "shard_by.column")):
+            if column is not None:
+                columns.setdefault(column, setting)
+        self._wanted = Wanted(
+            {**dict.fromkeys(self._where, "where"), **columns}, settings.separator, settings.encoding, prefix
+        )
+
+    def rows(self, cache: Path, on_progress: Callable[[int], None] = lambda rows: None) -> Iterator[EncodedRow]:
+        """The rows in the source's order; `on_progress` is given the number of rows read, every thousand.
+
+        Raises `DataError` that names the setting, or at the end the first ten bad rows unless they are to be skipped.
+        """
+        read = 0
+        for read, row in enumerate(read_source(self._source, cache, self._wanted), 1):
+            try:
+                if row.problem is not None:
+                    raise row.problem
+                if self._matches(row.values):
+                    encoded = self._encoder.encode(row.values)
+                    if not self.bad.refused and (self._keep is None or self._keep.holds(self._text(row.values))):
+                        yield encoded
+            except BadRow as problem:
+                self.bad.add(row.place.of(row.number), problem)
+            if read % ROWS_PER_REPORT == 0:
+                on_progress(read)
+        self.bad.refuse()
+
+    def _text(self, values: Mapping[str, object]) -> str:
+        return str(values[self._text_column])
+
+    def _matches(self, values: Mapping[str, object]) -> bool:
+        return all(name_of(values[column]) == wanted for column, wanted in self._where.items())

@@ -1,0 +1,44 @@
+"""JSON objects as rows: the wanted columns of each, and what is wrong with it."""
+
+import json
+from collections.abc import Iterable
+
+from atlas.data.bad_rows import BadRow
+from atlas.data.names import nfc
+from atlas.data.sources.source_row import Place, SourceRow, Wanted
+
+
+class _Object(dict[str, object]):
+    """A JSON object that remembers which of its keys stand in it more than once."""
+
+    twins: frozenset[str] = frozenset()
+
+
+def _collect(pairs: Iterable[tuple[str, object]]) -> _Object:
+    pairs = list(pairs)
+    found = _Object(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        found.twins = frozenset(key for key in found if keys.count(key) > 1)
+    return found
+
+
+decoder = json.JSONDecoder(object_pairs_hook=_collect)
+
+
+def row_of(value: object, number: int, place: Place, wanted: Wanted) -> SourceRow:
+    """The wanted columns of a JSON value; a bad row when it is no object, or lacks a column or has it twice.
+
+    Twin keys of columns that nobody uses do no harm.
+    """
+    if not isinstance(value, _Object):
+        return SourceRow(number, place, {}, BadRow(f"must be a JSON object, found {type(value).__name__}"))
+    values = {}
+    for column, setting in wanted.columns.items():
+        key = column if column in value else next((key for key in value if nfc(key) == nfc(column)), None)
+        if key is None:
+            return SourceRow(number, place, {}, BadRow(f"has {wanted.missing(column, list(value))}", setting))
+        if key in value.twins:
+            return SourceRow(number, place, {}, BadRow(f"has the key {column!r} more than once"))
+        values[column] = value[key]
+    return SourceRow(number, place, values)

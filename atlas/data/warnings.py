@@ -1,0 +1,49 @@
+"""What makes a dataset a poor teacher, in sentences that name the numbers."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from atlas.manifests import DatasetManifest
+
+FEW_ROWS = 100
+FEW_HELD_OUT = 10
+
+
+def dataset_warnings(manifest: DatasetManifest) -> list[str]:
+    """What a person should know before training on it; sealed shards tell nothing of their labels."""
+    labels: Counter[str] = Counter()
+    for piece in [*manifest.shards, manifest.holdout]:
+        labels.update(piece.labels)
+    sealed = any(shard.form != "rows" for shard in manifest.shards)
+    return warnings_of(
+        rows=sum(shard.rows for shard in manifest.shards),
+        held_out=manifest.holdout.rows,
+        repeated=manifest.repeated_rows,
+        skipped=manifest.skipped_rows,
+        labels={} if sealed else labels,
+        expected=[] if sealed else manifest.labels,
+    )
+
+
+def warnings_of(
+    rows: int, held_out: int, repeated: int, skipped: int, labels: Mapping[str, int], expected: Sequence[str]
+) -> list[str]:
+    """The warnings about so many rows to train on, rows held out, rows whose text is an earlier one's, bad rows, and
+    rows of each label; `expected` are the labels that the job lists.
+    """
+    found = []
+    if rows < FEW_ROWS:
+        found.append(f"There are {rows} rows to train on; a model learns little from fewer than {FEW_ROWS}.")
+    if held_out < FEW_HELD_OUT:
+        found.append(f"Only {held_out} rows are held out; metrics on fewer than {FEW_HELD_OUT} say little.")
+    if 2 * repeated >= rows + held_out:
+        found.append(f"{repeated} of {rows + held_out} rows repeat the text of another row.")
+    if skipped:
+        found.append(f"{skipped} rows could not be used and were skipped (bad_rows: skip).")
+    if len(labels) == 1 and expected:
+        found.append(
+            f"All {sum(labels.values())} rows have the label {next(iter(labels))!r}: nothing can be told apart."
+        )
+    elif missing := [label for label in expected if label not in labels]:
+        found.append(f"No row has the label {', '.join(map(repr, missing))}." if labels else "")
+    return [warning for warning in found if warning]

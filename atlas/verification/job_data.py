@@ -1,0 +1,59 @@
+"""Whether the updates of a round were made from the job's own data set. Decides from documents alone; reads no rows."""
+
+from dataclasses import dataclass
+
+from atlas.errors import VerificationError
+from atlas.manifests import AcceptedUpdate, DatasetManifest, RoundManifest, ShardManifest
+from atlas.spec import JobSpec
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """What the chain or the job's coordinator has on record of a job, and its checkpoints do not say."""
+
+    dataset: DatasetManifest
+    start: str | None = None
+    """CID of the Checkpoint of round 0; None where it is not on record."""
+
+
+def reaches_quorum(spec: JobSpec, updates: int, shards: int) -> bool:
+    """Whether so many updates are the share of a data set's shards that the job asks for."""
+    return updates >= spec.aggregation.quorum * shards
+
+
+def check_round_data(manifest: RoundManifest, spec: JobSpec, dataset: DatasetManifest) -> None:
+    """Compare a round's updates with the data set of its job.
+
+    Raises `VerificationError` for a round that the job does not have, an update whose shard, rows or weight are not
+    the data set's, two updates of one shard, and fewer updates than the quorum.
+    """
+    if manifest.round > spec.rounds:
+        raise VerificationError(f"Round {manifest.round}: the job {manifest.job} has {spec.rounds} rounds.")
+    shards = {shard.key: shard for shard in dataset.shards}
+    used: set[str] = set()
+    for update in manifest.updates:
+        _check_update(manifest.round, update, shards.get(update.shard), dataset)
+        if update.shard in used:
+            raise VerificationError(f"Round {manifest.round}: two updates are of shard {update.shard}.")
+        used.add(update.shard)
+    if not reaches_quorum(spec, len(used), len(shards)):
+        raise VerificationError(
+            f"Round {manifest.round}: {len(used)} of {len(shards)} shards have an update; the job's quorum is "
+            f"{spec.aggregation.quorum:g} of the shards."
+        )
+
+
+def _check_update(number: int, update: AcceptedUpdate, shard: ShardManifest | None, dataset: DatasetManifest) -> None:
+    where = f"Round {number}, {update.shard}"
+    if shard is None:
+        raise VerificationError(f"{where}: the job's data set {dataset.cid} has no such shard.")
+    if update.data != shard.cid:
+        raise VerificationError(
+            f"{where}: the rows in the job's data set {dataset.cid} are {shard.cid}, but this update was made from "
+            f"{update.data}."
+        )
+    if update.weight != shard.weight:
+        raise VerificationError(
+            f"{where}: the weight by the job's data set {dataset.cid} is {shard.weight}, but this update has "
+            f"{update.weight}."
+        )

@@ -1,0 +1,57 @@
+"""What a person reads when something happens to a task."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atlas.aggregation.refusal import Refusal
+from atlas.spec import TaskSpec
+from resources import events
+
+CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
+TASK = TaskSpec(
+    kind="train", contract="atlas1c", job_id=1, job=CID, model=CID, round=3, slot=0, shard="s002",
+    data=CID, rows=10, base=CID, attempt=2,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            events.moved(TASK, 1, 2, 20),
+            "s002, round 3: moves from node 1 to node 2 and goes on from step 20 (attempt 2)",
+        ),
+        (events.moved(TASK, 1, 1, None), "s002, round 3: starts again on node 1 and begins anew (attempt 2)"),
+        (
+            events.restarted(TASK, 1, "its trainer was killed by signal 9", 10),
+            "s002, round 3: its trainer was killed by signal 9 on node 1; it goes on from step 10",
+        ),
+        (
+            events.restarted(TASK, 1, "its agent was started again", 0),
+            "s002, round 3: its agent was started again on node 1; it begins anew",
+        ),
+        (events.lost(TASK, 1, "out of\nmemory"), "s002, round 3: attempt 2 on node 1 is lost: memory"),
+        (
+            events.refused(TASK, 1, Refusal("finite", "head.weight holds NaN")),
+            "s002, round 3: the update of attempt 2 on node 1 is refused by the gate finite: head.weight holds NaN",
+        ),
+        (
+            events.waiting(TASK.model_copy(update={"shard": None}), 120, "no node is fit for work"),
+            "evaluation, round 3: waits at most 120 s, since no node is fit for work",
+        ),
+    ],
+)
+def test_each_event_is_a_sentence(text, expected):
+    assert text == expected
+
+
+def test_of_a_traceback_the_error_is_kept():
+    traceback = "Traceback (most recent call last):\n  File 'x'\n    ~~~^^\nDataError: Row 3 has no text.\n    ^^^\n\n"
+    assert events.one_line(traceback) == "DataError: Row 3 has no text."
+
+
+@given(st.text())
+def test_whatever_a_node_writes_is_one_printable_line(text):
+    line = events.one_line(text)
+    assert line == "" or (line.isprintable() and len(line) <= events.LONGEST_REASON)
