@@ -72,7 +72,7 @@ def rewards(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
         return
     console.print(f"credit {found.credit} {found.denom}, balance {found.balance} {found.denom}   {found.address}")
     for one in found.rounds:
-        console.print(_describe(one, found.denom), soft_wrap=True)
+        console.print(_describe(one, found.denom))
 
 
 def withdraw(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from atlas.errors import AtlasError
+from atlas.terminal.console import WordConsole
 from chain_bridge.errors import InsufficientFunds
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Node
@@ -17,7 +17,7 @@ from node_agent.chain import explain_poverty, node_key, open_ledger
 from node_agent.config import HOME_VARIABLE, NodeHome, load_config
 from node_agent.errors import NodeError
 
-console = Console()
+console = WordConsole()
 
 HomeOption = Annotated[
     Path, typer.Option("--home", envvar=HOME_VARIABLE, help="The node's folder.", show_default="~/.atlas-node")

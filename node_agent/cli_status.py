@@ -4,8 +4,8 @@ import time
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
+from atlas.terminal.tables import Column, numbers, print_table, texts
 from node_agent.cli_shared import (
     DEFAULT_HOME,
     HomeOption,
@@ -36,24 +36,25 @@ def status(
 
 
 def _show_status(found: NodeStatus) -> None:
-    console.print(f"Agent: {'running' if found.running else 'not running'}   Address: {found.address}", soft_wrap=True)
+    console.print(f"Agent: {'running' if found.running else 'not running'}   Address: {found.address}")
     if found.chain_error is not None:
-        console.print(f"Chain: {found.chain_error}", markup=False)
+        console.print(f"Chain: {found.chain_error}")
     elif found.node is None:
         console.print("Chain: not registered yet; `atlas-node start` registers.")
     else:
         node, now = found.node, time.time()
-        console.print(f"Chain: {describe_standing(node, now)}", soft_wrap=True)
+        console.print(f"Chain: {describe_standing(node, now)}")
         console.print(
             f"Money: {describe_stake(node, found.denom, now)}; balance {found.balance} {found.denom}, "
             f"credit {found.credit} {found.denom}",
-            soft_wrap=True,
         )
         if node.status == "jailed":
-            console.print(jail_advice(node), soft_wrap=True)
-    table = Table("task", "attempt", "state", "step", "loss", "error")
+            console.print(jail_advice(node))
+    cells = []
     for task in found.tasks:
         loss = "" if task.loss is None else f"{task.loss:.4f}"
         step = f"{task.step}/{task.steps or '?'}"
-        table.add_row(task.task_id, str(task.attempt), task.state, step, loss, (task.error or "")[:80])
-    console.print(table)
+        cells.append([task.task_id, str(task.attempt), task.state, step, loss, task.error or ""])
+    if cells:
+        columns = [*texts("task"), *numbers("attempt"), *texts("state"), *numbers("step", "loss")]
+        print_table(console, [*columns, Column("error", prose=True)], cells)

@@ -21,11 +21,9 @@ class WordConsole(Console):
             self.width = UNLIMITED_COLUMNS
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """As `Console.print`. One text alone is broken here; the terminal breaks words that are longer than a line."""
+        """As `Console.print`. A string is plain text, since names and paths may have brackets; a `Text` has styles."""
         if len(objects) == 1 and isinstance(objects[0], str | Text):
-            text = objects[0]
-            if isinstance(text, str):
-                text = self.render_str(text, markup=options.pop("markup", True), highlight=False)
+            text = objects[0] if isinstance(objects[0], Text) else Text(objects[0])
             objects = (wrap_words(text, self.width),)
         super().print(*objects, **{**options, "soft_wrap": True})
 

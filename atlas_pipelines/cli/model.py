@@ -36,4 +36,4 @@ def export(
     if json:
         print_json({"checkpoint": checkpoint, "folder": str(merged.absolute())})
     else:
-        results_console().print(f"Wrote {merged}.", soft_wrap=True)
+        results_console().print(f"Wrote {merged}.")

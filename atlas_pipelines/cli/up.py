@@ -43,10 +43,10 @@ def up(
         with network as addresses, ExitStack() as running:
             children = [_start(running, home, *command) for command in _commands(port)]
             children[0].wait_for(lambda: _answers(port), START_SECONDS)
-            console.print(f"Dagster    http://127.0.0.1:{port}   (its folder is {dagster_home})", soft_wrap=True)
-            console.print(f"chain      {addresses.network.url}   contract {addresses.network.contract}", soft_wrap=True)
+            console.print(f"Dagster    http://127.0.0.1:{port}   (its folder is {dagster_home})")
+            console.print(f"chain      {addresses.network.url}   contract {addresses.network.contract}")
             console.print(f"messages   {addresses.bus}")
-            console.print(f"content    {describe_content(addresses, home.content)}", soft_wrap=True)
+            console.print(f"content    {describe_content(addresses, home.content)}")
             console.print("Ctrl-C stops all of them.")
             _watch(children)
     except KeyboardInterrupt:
