@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from atlas.terminal.console import WordConsole
 from node_agent.cli_shared import (
     DEFAULT_HOME,
     HomeOption,
@@ -16,6 +17,7 @@ from node_agent.cli_shared import (
 )
 from node_agent.config import load_config
 from node_agent.config_file import commented_yaml, write_first_config
+from node_agent.reach import only_local
 
 config_app = typer.Typer(invoke_without_command=True)
 
@@ -38,9 +40,21 @@ def init_config(
     context: typer.Context,
     network_file: Annotated[Path, typer.Option("--from", help="A coordinator's network.json, or a YAML file like it.")],
     home: Annotated[Path | None, typer.Option("--home", help="The node's folder.", show_default=False)] = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="The node runs on the coordinator's machine: accept its local addresses.")
+    ] = False,
 ) -> None:
     """Write settings for a network, each with its meaning above it."""
     folder = node_home(home or context.obj)
     with errors_for_people():
-        write_first_config(folder, network_file)
+        config = write_first_config(folder, network_file)
+    notes = WordConsole(stderr=True)
+    problems = [] if local else only_local(config)
+    for problem in problems:
+        notes.print(f"Warning: {problem}")
+    if problems:
+        notes.print(
+            "On another machine than the coordinator's, set these to addresses that reach it before you start. "
+            "On the same machine, all is well; --local leaves this out."
+        )
     console.print(f"Wrote {folder.config}. Start the node with: atlas-node start --home {folder.root}")
