@@ -1,10 +1,12 @@
 """The command `atlas-node`: run a node on this machine, and see its tasks and its money."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from atlas.terminal.deferred import Command, DeferredGroup, Entries, Group, commands_of
+from atlas.terminal.commands import CommandGroup, Verbose
+from atlas.terminal.deferred import Command, Entries, Group, commands_of
 from atlas.terminal.version import print_version
 
 # The texts repeat the docstrings, so that a list of commands imports none; a test compares them.
@@ -61,11 +63,27 @@ COMMANDS: Entries = {
 }
 
 
-class AtlasNode(DeferredGroup):
+class AtlasNode(CommandGroup):
     """The group that has every command of `atlas-node`."""
+
+    _context: Any = None
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{**settings, "commands": commands_of(COMMANDS)})
+
+    def make_context(self, *arguments: Any, **named: Any) -> Any:
+        """The context of the whole command line, whose `meta` its commands share."""
+        self._context = super().make_context(*arguments, **named)
+        return self._context
+
+    def log(self) -> Path:
+        """A file in the node's folder."""
+        # Here, since a list of commands has no use for the settings' shapes.
+        from node_agent.cli_shared import HOME_KEY, node_home
+        from node_agent.config import NodeHome
+
+        home = self._context.meta.get(HOME_KEY) if self._context else None
+        return (node_home(home) if home else NodeHome.from_environment()).log
 
 
 app = typer.Typer(name="atlas-node", cls=AtlasNode, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -76,5 +94,6 @@ def atlas_node(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=print_version, is_eager=True)
     ] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Run a node on this machine, and see its tasks and its money."""

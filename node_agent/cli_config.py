@@ -11,9 +11,9 @@ from node_agent.cli_shared import (
     HomeOption,
     JsonOption,
     console,
-    errors_for_people,
     node_home,
     print_json,
+    remember_home,
 )
 from node_agent.config import load_config
 from node_agent.config_file import commented_yaml, write_first_config
@@ -27,8 +27,7 @@ def show_config(context: typer.Context, home: HomeOption = DEFAULT_HOME, as_json
     """Show this node's settings with defaults filled in, or write them."""
     context.obj = home
     if context.invoked_subcommand is None:
-        with errors_for_people():
-            config = load_config(node_home(home))
+        config = load_config(node_home(home))
         if as_json:
             print_json(config.model_dump(mode="json"))
         else:
@@ -39,15 +38,16 @@ def show_config(context: typer.Context, home: HomeOption = DEFAULT_HOME, as_json
 def init_config(
     context: typer.Context,
     network_file: Annotated[Path, typer.Option("--from", help="A coordinator's network.json, or a YAML file like it.")],
-    home: Annotated[Path | None, typer.Option("--home", help="The node's folder.", show_default=False)] = None,
+    home: Annotated[
+        Path | None, typer.Option("--home", help="The node's folder.", show_default=False, callback=remember_home)
+    ] = None,
     local: Annotated[
         bool, typer.Option("--local", help="The node runs on the coordinator's machine: accept its local addresses.")
     ] = False,
 ) -> None:
     """Write settings for a network, each with its meaning above it."""
     folder = node_home(home or context.obj)
-    with errors_for_people():
-        config = write_first_config(folder, network_file)
+    config = write_first_config(folder, network_file)
     notes = WordConsole(stderr=True)
     problems = [] if local else only_local(config)
     for problem in problems:

@@ -14,7 +14,6 @@ from node_agent.cli_shared import (
     HomeOption,
     JsonOption,
     console,
-    errors_for_people,
     node_home,
     print_json,
 )
@@ -41,19 +40,17 @@ def start(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
         else:
             console.print(f"Node {node.id} ({node.owner}) is ready for tasks. Stop it with Ctrl-C.")
 
-    with errors_for_people():
-        asyncio.run(run_node(node_home(home), on_ready))
+    asyncio.run(run_node(node_home(home), on_ready))
 
 
 def register(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Register this node on chain, or update its registration, without running it."""
-    with errors_for_people():
-        folder = node_home(home)
-        config = load_config(folder)
-        key = node_key(folder, config)
-        data = commit_to_data(folder, config, key.address)
-        with open_ledger(folder, config, key) as ledger:
-            node = ensure_registered(ledger, key, open_store(folder, config), probe_machine(config), data)
+    folder = node_home(home)
+    config = load_config(folder)
+    key = node_key(folder, config)
+    data = commit_to_data(folder, config, key.address)
+    with open_ledger(folder, config, key) as ledger:
+        node = ensure_registered(ledger, key, open_store(folder, config), probe_machine(config), data)
     if as_json:
         print_json(node.model_dump(mode="json"))
     else:

@@ -11,7 +11,6 @@ from node_agent.cli_shared import (
     HomeOption,
     JsonOption,
     console,
-    errors_for_people,
     node_home,
     print_json,
 )
@@ -26,9 +25,8 @@ def status(
     limit: Annotated[int, typer.Option(help="How many tasks to list.")] = 20,
 ) -> None:
     """Show the node's standing on chain and its tasks. Works while the node runs, too."""
-    with errors_for_people():
-        folder = node_home(home)
-        found = node_status(folder, load_config(folder), limit)
+    folder = node_home(home)
+    found = node_status(folder, load_config(folder), limit)
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
