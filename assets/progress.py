@@ -10,7 +10,7 @@ class Progress:
         """One line about the job, such as how many rows were read."""
 
     def passing(self, text: str) -> None:
-        """How far something is at this moment, such as the rows read so far; told often, the next one replaces it."""
+        """How far something is, such as the rows read so far. Called often; each text replaces the one before."""
 
     def task(self, update: TaskUpdate) -> None:
         """News of one task, often several a second; called in the thread that runs the round."""

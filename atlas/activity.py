@@ -1,7 +1,7 @@
 """Signs that long work advances: a stage that begins, bytes that arrived or were read, a part that is finished.
 
-The code that works reports here, and whoever waits for it listens, by a context variable: the stores and libraries in
-between need no parameter for it. Where nobody listens, a report costs nothing.
+The code that works calls `begin` and `advance`, and the code that waits for it sets a listener, in a context variable:
+the stores and libraries in between need no parameter for it. Without a listener a call does nothing.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ any thread, as often as for every row."""
 
 
 def _ignore(stage: str | None, size: int) -> None:
-    """Nobody listens."""
+    """No listener is set."""
 
 
 _LISTENER: ContextVar[Listener] = ContextVar("listener", default=_ignore)

@@ -18,8 +18,8 @@ LONGEST_LOOK = 1 / 4
 class Standstill:
     """Tells from looks at a count, at times that are given, whether it has stood still for `limit` seconds.
 
-    The time between two looks counts for a quarter of the limit at most. After a longer pause the one who looks was
-    stopped itself, or its machine slept; then what it looks at may have been stopped with it, or has more to tell.
+    The time between two looks counts for a quarter of the limit at most. After a longer pause the process that looks
+    was stopped itself, or its machine slept: what it looks at may have been stopped too, or its signs are still unread.
     """
 
     limit: float

@@ -73,8 +73,8 @@ class TaskProgress:
         self.signs += 1
         self._stages(stage, size)
 
-    def tell_restart(self, reason: str, step: int | None) -> None:
-        """Tell that the trainer starts again, why, and from which step; None where the attempt's start is unknown."""
+    def report_restart(self, reason: str, step: int | None) -> None:
+        """Report that the trainer starts again, why, and from which step; None for the one that the task names."""
         self.signs += 1
         self._relay_pipes(custom({"kind": "restarted", "reason": reason, "step": step}))
 

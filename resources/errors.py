@@ -32,8 +32,16 @@ class RoundOrderError(CoordinatorError):
 
 
 class QuorumError(CoordinatorError):
-    """No update of a round is fit for aggregation."""
+    """Too few updates of a round are fit for aggregation."""
+
+
+class TaskLost(CoordinatorError):
+    """A task that a step cannot do without got no result in this run."""
 
 
 class SettlementError(CoordinatorError):
     """What the chain says about a round and what this coordinator knows of it differ."""
+
+
+class PushError(CoordinatorError):
+    """A model could not be uploaded to the hub."""

@@ -6,21 +6,24 @@ from dataclasses import dataclass
 from atlas.aggregation.robust.registry import RULES
 from atlas.content.store import ContentStore, get_document, put_document
 from atlas.data.prepare import prepare_dataset
+from atlas.data.warnings import dataset_warnings
 from atlas.errors import SpecError
 from atlas.home import AtlasHome
 from atlas.manifests import DatasetManifest
-from atlas.model_files import model_manifest
+from atlas.model_files import locate_model, model_manifest
+from atlas.model_limits import check_max_length, read_config
 from atlas.order_forms import recorded_forms
 from atlas.spec import JobSpec
 from chain_bridge.errors import ContractRefused, InsufficientFunds
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Job
 from resources.errors import ChainReset, JobEnded, JobNotFound
-from resources.jobs import JobRegistry, JobRow, RoundRef, refuse_other_spec
+from resources.jobs import JobRegistry, JobRow, RoundRef
 from resources.node_local import node_local_dataset
 from resources.order_checks import check_budget, check_shard_ranks
 from resources.own_work import MakeAdapter, make_untrained_adapter
 from resources.sealed_rows import sealer_for
+from resources.taken_names import refuse_other_order
 from resources.untrained import untrained_adapter
 
 
@@ -69,23 +72,24 @@ def open_job(
 ) -> OpenJob:
     """Open a job, or take up the one of this name and order; `on_progress` is told each step in a sentence.
 
-    `on_reading` is told, often, how many rows are read.
+    `on_reading` is called often, with the number of rows read so far in a sentence.
 
-    Raises `SpecError` for a taken name or a rank for a shard that there is not, `BudgetError` for a budget below what
-    the job promises, `InsufficientFunds` for an operator who cannot pay it, `ModelError` or `DataError` for a model or
-    dataset that is not as the spec says, what `make_adapter` raises, and `ChainReset`. Until the last of these checks
-    has passed, nothing is written on chain.
+    Raises `SpecError` for a taken name, a `max_length` beyond the model's or a rank for a shard that there is not,
+    `BudgetError` for a budget below what the job promises, `InsufficientFunds` for an operator who cannot pay it,
+    `ModelError` or `DataError` for a model or dataset that is not as the spec says, what `make_adapter` raises, and
+    `ChainReset`. Until the last of these checks has passed, nothing is written on chain.
     """
     from atlas.aggregation.aggregate import genesis  # numpy, which most of those who import this module do without
 
     contract = ledger.contract
     known = registry.job(spec.name)
     if known is not None:
-        refuse_other_spec(known, [form.cid for form in recorded_forms(spec)])
+        refuse_other_order(known, spec, store)
         return load_job(spec.name, store, registry, contract)
     spec = _form_on_chain(spec, ledger)
     on_progress(f"Checking the files of {spec.model.source}.")
     model = model_manifest(spec.model.source, spec.model.revision, home.root / "cache")
+    check_max_length(spec, read_config(locate_model(spec.model.source, model.revision, home.root / "cache")))
     dataset = read_dataset(spec, home, store, ledger, on_progress, on_reading)
     check_shard_ranks(spec, dataset)
     check_budget(spec, len(dataset.shards))
@@ -137,6 +141,8 @@ def read_dataset(
         manifest = node_local_dataset(spec, store, cache, ledger, reference_rows, told)
     rows, held_out = sum(shard.rows for shard in manifest.shards), manifest.holdout.rows
     on_progress(f"{source} has {rows:,} rows in {len(manifest.shards)} shards; {held_out:,} more are held out.")
+    for warning in dataset_warnings(manifest):
+        on_progress(f"Warning: {warning}")
     return manifest
 
 
@@ -196,7 +202,8 @@ def _job_on_chain(spec: JobSpec, dataset: DatasetManifest, ledger: Ledger) -> Jo
     if found.dataset != dataset.cid:
         raise SpecError(
             f"Job {spec.name!r} is on chain with dataset {found.dataset}, but {spec.dataset.source} now gives "
-            f"{dataset.cid}: its rows have changed. Restore them, or choose another name for the job."
+            f"{dataset.cid}: its rows have changed, or another version of Atlas cut them. Restore them, or choose "
+            "another name for the job."
         )
     return found
 

@@ -140,13 +140,12 @@ class RoundDrive:
         await asyncio.to_thread(self._tools.registry.record_assigned, self._ref, attempt)
         work.begin(held)
 
-    def _tell_assigned(self, task: TaskSpec, node: int, before: int | None) -> None:
+    def _report_assigned(self, held: Held, before: Lease | None) -> None:
+        task, node, step = held.task, held.node_id, held.step
         if before is None:
             self._tell("assigned", task, events.assigned(task, node), node)
-            return
-        saved = self._tools.registry.newest_checkpoint(task.task_id)
-        step = saved.step if saved and saved.cid == task.resume else None
-        self._tell("moved", task, events.moved(task, before, node, step), node, step)
+        else:
+            self._tell("moved", task, events.moved(task, before.node, node, step), node, step)
 
     def _tell(self, event: Event, task: TaskSpec, text: str, node: int | None = None, step: int | None = None) -> None:
         self._listener.on_update(TaskUpdate(task, event, text, node, step=step))
@@ -198,7 +197,7 @@ class RoundDrive:
             work = self._open[slot]
             if slot in held and slot not in refused:
                 await self._begin(work, held[slot])
-                self._tell_assigned(held[slot].task, held[slot].node_id, lease.node if lease else None)
+                self._report_assigned(held[slot], lease)
             elif slot in refused:
                 self._wait(work, f"the contract refused it: {refused[slot]}", ended)
             elif not able_nodes(nodes, only.get(slot)):
@@ -209,9 +208,10 @@ class RoundDrive:
     def _next(self, work: Work, attempt: int, node: int, owner: str) -> Held:
         """The next attempt, which goes on from the newest training checkpoint that is still there."""
         saved = self._tools.registry.newest_checkpoint(work.draft.task_id)
-        resume = saved.cid if saved and self._tools.store.has(saved.cid) else None
-        task = work.draft.model_copy(update={"attempt": attempt, "resume": resume})
-        return Held(node, owner, task, put_document(self._tools.store, task))
+        if saved is not None and not self._tools.store.has(saved.cid):
+            saved = None
+        task = work.draft.model_copy(update={"attempt": attempt, "resume": saved.cid if saved else None})
+        return Held(node, owner, task, put_document(self._tools.store, task), saved.step if saved else None)
 
     async def _mourn(self, work: Work, lease: Lease | None) -> None:
         """Note, once, that the attempt of a lease came to nothing."""
@@ -239,4 +239,4 @@ class RoundDrive:
 def _why_lost(lease: Lease) -> str:
     if lease.state == "released":
         return "the node gave it back"
-    return "its node was not heard of in time, or its lease ran out"
+    return "its node sent no heartbeat in time, or the lease ran out"

@@ -1,22 +1,25 @@
 """The steps of a round between its nodes' work: each is one function that an asset calls."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from atlas.content.store import ContentStore, put_document
 from atlas.manifests import AcceptedUpdate, RefusedUpdate, RoundManifest, ShardManifest
 from atlas.spec import TaskSpec
-from atlas.verification.contribution import rows_to_sample
+from atlas.verification.contribution import FEWEST_ROWS, rows_to_sample
 from atlas.verification.job_data import reaches_quorum
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Ledger
+from resources.causes import Cause, causes_of, describe_causes
 from resources.errors import QuorumError, RoundOrderError
 from resources.jobs import JobRegistry
 from resources.opening import OpenJob
 from resources.outcomes import CompletedTask, TaskOutcome
 from resources.submissions import recorded_checkpoint
+from resources.verdict import Verdict, compare
 
 
 def base_checkpoint(job: OpenJob, number: int, ledger: Ledger) -> str:
@@ -59,17 +62,24 @@ def reference_task(job: OpenJob, number: int, base: str, rows: ShardManifest) ->
 
 
 def evaluation_task(
-    job: OpenJob, number: int, base: str, checkpoint: str, without: Mapping[str, str] | None = None
+    job: OpenJob,
+    number: int,
+    base: str,
+    checkpoint: str,
+    without: Mapping[str, str] | None = None,
+    mean: str | None = None,
 ) -> TaskSpec:
     """The first attempt at judging a round's checkpoint and its base on the held-out rows.
 
-    `without` adds, by shard, the checkpoints that leave out one update each (`scoring.checkpoints_without`); they are
-    judged on a sample of the rows.
+    `without` adds, by shard, the checkpoints that leave out one update each (`scoring.checkpoints_without`), `mean`
+    what plain averaging gives; they are judged on a sample of the rows.
     """
     task = _task(job, number, base, "evaluate", job.evaluation_slot, job.dataset.holdout)
     changes: dict[str, Any] = {"shard": None, "checkpoints": [base, checkpoint]}
-    if without:
-        changes |= {"checkpoints": [base, checkpoint, *without.values()], "sample_rows": rows_to_sample(len(without))}
+    rivals = [*(without or {}).values(), *([mean] if mean else [])]
+    if rivals:
+        rows = rows_to_sample(len(without)) if without else FEWEST_ROWS
+        changes |= {"checkpoints": [base, checkpoint, *rivals], "sample_rows": rows}
     return task.model_copy(update=changes)
 
 
@@ -102,15 +112,18 @@ def build_round_manifest(
     store: ContentStore,
     registry: JobRegistry,
     reference: str | None = None,
+    nodes: Path | None = None,
 ) -> RoundManifest:
     """List a round's updates, accepted and refused, by shard, and put the manifest into the store.
 
     The gates see the whole round once more; what they refuse now is left out, which the registry notes. `reference` is
-    the update of the coordinator's own rows. Raises `QuorumError` when nothing is left.
+    the update of the coordinator's own rows, `nodes` the folder of the local nodes. Raises `QuorumError`, with the
+    causes, when nothing is left.
     """
+    outcomes = list(outcomes)
     completed = [one for one in outcomes if isinstance(one, CompletedTask)]
     if not completed:
-        raise QuorumError(f"No shard of round {number} of job {job.name!r} was trained; there is nothing to aggregate.")
+        raise quorum_error(job, number, 0, causes_of(job, number, outcomes, registry, nodes))
     from resources.gating import RoundGate  # numpy, which most of those who import this module do without
 
     refused = RoundGate(job, number, base, store, registry).check_all(completed)
@@ -122,7 +135,7 @@ def build_round_manifest(
             registry.record_included(*place)
     accepted = [_accepted(job, one) for one in completed if one.task.slot not in refused]
     if not accepted:
-        raise QuorumError(f"No update of round {number} of job {job.name!r} passed the gates.")
+        raise quorum_error(job, number, 0, causes_of(job, number, outcomes, registry, nodes))
     manifest = RoundManifest(
         job=job.spec_cid,
         round=number,
@@ -162,6 +175,17 @@ def quorum_reached(job: OpenJob, manifest: RoundManifest) -> bool:
     return reaches_quorum(job.spec, len(manifest.updates), len(job.dataset.shards))
 
 
+def quorum_error(job: OpenJob, number: int, updates: int, causes: Sequence[Cause]) -> QuorumError:
+    """Why a round with this many updates that count cannot end, and what to do."""
+    shards = len(job.dataset.shards)
+    needed = max(1, math.ceil(job.spec.aggregation.quorum * shards))
+    return QuorumError(
+        f"Round {number} of job {job.name!r} has {updates} of the {needed} updates that its quorum asks for. "
+        f"{describe_causes(causes, shards)} Remove the cause and run the job again, which keeps what is finished; "
+        "with other settings in its spec, give it another name."
+    )
+
+
 def aggregate(manifest: RoundManifest, store: ContentStore) -> str:
     """CID of the Checkpoint that a round ends with."""
     from atlas.aggregation.aggregate import aggregate_round
@@ -175,16 +199,15 @@ class Evaluation:
 
     base: dict[str, float]
     checkpoint: dict[str, float]
-    passed: bool
-    """Whether the checkpoint's loss is no worse than its base's, give or take the job's tolerance."""
+    verdict: Verdict
+
+    @property
+    def passed(self) -> bool:
+        """Whether the checkpoint is no worse than its base."""
+        return not self.verdict.worse
 
 
 def evaluation_result(job: OpenJob, outcome: CompletedTask) -> Evaluation:
     """What an evaluation found."""
     before, after = (outcome.receipt.metrics[cid] for cid in outcome.task.checkpoints[:2])
-    return Evaluation(before, after, no_worse(before["loss"], after["loss"], job.spec.evaluation.tolerance))
-
-
-def no_worse(before: float, after: float, tolerance: float) -> bool:
-    """Whether a loss exceeds another by at most a share of that other's size; NaN never does well."""
-    return math.isfinite(after) and after <= before + tolerance * abs(before)
+    return Evaluation(before, after, compare(before, after, job.spec.evaluation.tolerance))

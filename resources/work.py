@@ -21,6 +21,8 @@ class Held:
     address: str
     task: TaskSpec
     task_cid: str
+    step: int | None = None
+    """Of the training checkpoint that it goes on from, where this run handed it out."""
 
     def fits(self, sender: str, report: TaskReport) -> bool:
         """Whether a report speaks of this very attempt and comes from its node."""
@@ -52,8 +54,8 @@ class Work:
     seen: TaskReport | None = None
     signs: int = 0
     """Signs of progress that were taken in."""
-    tells_stages: bool = False
-    """Whether the node of the held attempt tells what goes on before the first step."""
+    reports_stages: bool = False
+    """Whether the node of the held attempt reports the stages before its first step."""
     standstill: Standstill = field(default_factory=lambda: Standstill(math.inf))
     reason: str = ""
     """Why the newest attempt came to nothing."""
@@ -71,7 +73,7 @@ class Work:
     def begin(self, held: Held) -> None:
         """An attempt is in a node's hands."""
         self.held, self.result, self.failed, self.refusal, self.seen = held, None, None, None, None
-        self.tells_stages, self.standstill = False, Standstill(self.patience, self.signs)
+        self.reports_stages, self.standstill = False, Standstill(self.patience, self.signs)
         self.begun += 1
         self.waiting_since = None
         self.asked_at = float("-inf")
@@ -95,19 +97,19 @@ class Work:
 def patience_of(progress_seconds: float, poll_seconds: float, answer_seconds: float) -> float:
     """How long the coordinator waits for a sign of progress: longer than the node, which may mend it on the spot.
 
-    A node notices within 1.1 times `progress_seconds` and tells at once that it has started the trainer again; what
-    it tells is here after one or two questions.
+    A node notices within 1.1 times `progress_seconds` and reports at once that it has started the trainer again; its
+    report is here after one or two questions.
     """
     return 1.5 * progress_seconds + 2 * poll_seconds + answer_seconds
 
 
-def is_sign(report: TaskReport, before: TaskReport | None, tells_stages: bool) -> bool:
+def is_sign(report: TaskReport, before: TaskReport | None, reports_stages: bool) -> bool:
     """Whether a report shows that work advances, after the one before it on the same attempt.
 
-    A task that waits for its turn on its node does not advance and is not stuck. A node that tells no stages may be
+    A task that waits for its turn on its node does not advance and is not stuck. A node that reports no stages may be
     fetching or loading until its first step. In both cases an answer is enough, and the lease is the limit.
     """
-    if report.state == "pending" or (report.steps == 0 and not tells_stages):
+    if report.state == "pending" or (report.steps == 0 and not reports_stages):
         return True
     return before is None or _place(report) != _place(before)
 

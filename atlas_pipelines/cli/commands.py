@@ -95,8 +95,12 @@ _KEYS: Entries = {
 
 _MODEL: Entries = {
     "export": Command(
-        f"{_CLI}.model:export",
-        "Write a checkpoint as a plain transformers model, which needs neither peft nor Atlas.",
+        f"{_CLI}.model:export_app",
+        "Write a checkpoint's adapter as a PEFT folder, or with --merged the whole model, with a model card.",
+    ),
+    "push": Command(
+        f"{_CLI}.model:push",
+        "Upload what `export` writes to the Hugging Face hub, with the token in HF_TOKEN or of `hf auth login`.",
     ),
 }
 
@@ -108,6 +112,10 @@ COMMANDS: Entries = {
     "up": Command(
         f"{_CLI}.up:up",
         "Keep chain, message server, agents and Dagster running until Ctrl-C. Runs that the UI launches use them.",
+    ),
+    "doctor": Command(
+        f"{_CLI}.doctor:doctor",
+        "Check files, disk, packages, models, clocks, ports and the network, without a change to any of them.",
     ),
     "nodes": Command(
         f"{_CLI}.nodes:nodes",

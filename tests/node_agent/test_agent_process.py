@@ -84,6 +84,19 @@ def nothing_is_left(agent: AgentProcess) -> bool:
     return not agent.trainers() and not list((agent.home / "work").glob("*"))
 
 
+async def restarts_of(task: TaskSpec, bus: Bus) -> list[dict[str, Any]]:
+    """What is reported from now on about trainers of a task that are started again."""
+    found: list[dict[str, Any]] = []
+
+    async def listen(message: Message) -> None:
+        payload = payload_of(message.read(PipesLine).pipes)
+        if payload.get("kind") == "restarted":
+            found.append(payload)
+
+    await bus.subscribe(subjects.pipes(task.task_id), listen)
+    return found
+
+
 def training(report: TaskReport) -> bool:
     return report.checkpoint is not None
 
@@ -214,6 +227,7 @@ async def test_a_lease_whose_plan_cannot_be_read_is_given_back(network: SmallNet
 async def test_a_killed_trainer_goes_on_from_its_checkpoint(network: SmallNetwork, bus: Bus, tiny_spec: Any) -> None:
     agent = network.agent().start()
     task, *_ = network.open_job(tiny_spec(training=LONG))
+    restarts = await restarts_of(task, bus)
     hint = network.assign(task, agent)
     before = await ask_until(bus, agent, hint, training)
     (trainer,) = agent.trainers()
@@ -221,6 +235,9 @@ async def test_a_killed_trainer_goes_on_from_its_checkpoint(network: SmallNetwor
     report = await ask_until(bus, agent, hint, never)
     assert report.state == "completed", report
     assert "was killed by signal 9; it starts again" in agent.output
+    (restarted,) = restarts
+    assert restarted["reason"] == "its trainer was killed by signal 9"
+    assert restarted["step"] >= before.checkpoint.step
     checkpoints = network.receipt(report).receipt.checkpoints
     assert before.checkpoint in checkpoints
     assert [point.step for point in checkpoints] == sorted({point.step for point in checkpoints})
@@ -232,12 +249,7 @@ async def test_a_trainer_that_stands_still_is_killed_and_goes_on_from_its_checkp
 ) -> None:
     agent = network.agent().start()
     task, *_ = network.open_job(tiny_spec(training=LONG, fleet={"progress_seconds": 20}))
-    heard: list[dict[str, Any]] = []
-
-    async def listen(message: Message) -> None:
-        heard.append(payload_of(message.read(PipesLine).pipes))
-
-    await bus.subscribe(subjects.pipes(task.task_id), listen)
+    restarts = await restarts_of(task, bus)
     hint = network.assign(task, agent)
     before = await ask_until(bus, agent, hint, training)
     (trainer,) = agent.trainers()
@@ -245,7 +257,7 @@ async def test_a_trainer_that_stands_still_is_killed_and_goes_on_from_its_checkp
     report = await ask_until(bus, agent, hint, never)
     assert report.state == "completed", report
     assert not trainer.is_running()
-    (restarted,) = [payload for payload in heard if payload.get("kind") == "restarted"]
+    (restarted,) = restarts
     assert restarted["reason"] == "its trainer made no progress for 20 s"
     assert restarted["step"] >= before.checkpoint.step
     assert report.adapter == train_undisturbed(network, task)
@@ -256,6 +268,7 @@ async def test_a_killed_agent_takes_its_trainer_along_and_goes_on_after_restart(
 ) -> None:
     agent = network.agent().start()
     first, second, *_ = network.open_job(tiny_spec(training=LONG))
+    restarts = await restarts_of(first, bus)
     hints = [network.assign(first, agent), network.assign(second, agent)]
     before = await ask_until(bus, agent, hints[0], training)
     await ask(bus, agent, hints[1])
@@ -268,6 +281,9 @@ async def test_a_killed_agent_takes_its_trainer_along_and_goes_on_after_restart(
     reports = [await ask_until(bus, agent, hint, never) for hint in hints]
     assert [report.state for report in reports] == ["completed"] * 2, reports
     assert before.checkpoint in network.receipt(reports[0]).receipt.checkpoints
+    (restarted,) = restarts
+    assert restarted["reason"] == "its agent was started again"
+    assert restarted["step"] >= before.checkpoint.step
     assert "starts from its base" in agent.output
     assert f"task {first.task_id} starts from baf" in agent.output
     assert reports[0].adapter == train_undisturbed(network, first)

@@ -1,9 +1,14 @@
 """What of a trainer's messages counts as progress, and how often stages are told."""
 
+import importlib
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from atlas import activity
+from node_agent.imports import report_imports
 from node_agent.progress_messages import StageReports, custom, is_sign, payload_of
 
 
@@ -28,6 +33,20 @@ def test_only_work_that_advances_is_a_sign(message: dict[str, Any], counts: bool
 def test_a_payload_is_read_from_a_custom_message_alone() -> None:
     assert payload_of(custom({"kind": "stage"})) == {"kind": "stage"}
     assert payload_of({"method": "log", "params": {"message": "x"}}) == {}
+
+
+def test_each_module_that_is_imported_is_a_sign_and_is_imported_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, code in (("outer_module", "import inner_module"), ("inner_module", "value = 3")):
+        (tmp_path / f"{name}.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    reports: list[str | None] = []
+    with activity.listening(lambda stage, size: reports.append(stage)):
+        report_imports()
+        assert importlib.import_module("outer_module").inner_module.value == 3
+    assert reports == ["importing the training libraries", None, None]
 
 
 def test_a_stage_is_told_at_once_and_its_bytes_once_a_second() -> None:

@@ -1,5 +1,7 @@
 """A job is checked whole before the chain hears of it, and opened once however often that is tried."""
 
+import json
+
 import pytest
 from scripted_nodes import untrained_bytes
 
@@ -144,6 +146,17 @@ def test_a_rank_for_a_shard_that_there_is_not_is_refused_with_the_shards(place, 
     assert (place.made.count, place.ledger.jobs()) == (0, [])
 
 
+def test_a_length_beyond_the_model_s_positions_is_refused_before_anything_is_written(place, paper_spec, tmp_path):
+    config = {"model_type": "roberta", "max_position_embeddings": 66, "pad_token_id": 1}
+    spec = paper_spec(training={"max_length": 65})
+    (tmp_path / "paper-model" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SpecError, match=r"max_length is 65, but path:.*paper-model has positions for 64 tokens"):
+        place.open(spec)
+    assert (place.made.count, place.ledger.jobs(), place.registry.jobs()) == (0, [], [])
+    assert not [path for path in place.home.content.rglob("*") if path.is_file()]
+    place.open(paper_spec(training={"max_length": 64}))
+
+
 def test_rows_for_the_coordinator_are_kept_where_the_robust_rule_needs_them(place, paper_spec):
     assert place.open(paper_spec(name="plain")).dataset.reference is None
     robust = {"rule": "fltrust", "reference_rows": 30}
@@ -151,16 +164,6 @@ def test_rows_for_the_coordinator_are_kept_where_the_robust_rule_needs_them(plac
     assert trusting.dataset.reference.rows == 30
     with pytest.raises(DataError, match="reference_rows asks for 3000"):
         place.open(paper_spec(name="greedy", aggregation={"robust": {**robust, "reference_rows": 3000}}))
-
-
-def test_a_taken_name_is_refused_with_both_cids(place, paper_spec):
-    first = place.open(paper_spec())
-    other = paper_spec(rounds=1)
-    with pytest.raises(SpecError) as caught:
-        place.open(other)
-    assert first.spec_cid in str(caught.value)
-    assert as_opened(other).cid in str(caught.value)
-    assert "another name" in str(caught.value)
 
 
 def test_a_budget_below_the_promise_is_refused_with_both_numbers(place, paper_spec):

@@ -133,7 +133,7 @@ def report(state: str = "in_progress", step: int = 0, steps: int = 0, checkpoint
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "tells_stages", "counts"),
+    ("before", "now", "reports_stages", "counts"),
     [
         (report(step=3, steps=9), report(step=4, steps=9), True, True),
         (report(step=3, steps=9), report(step=3, steps=9), True, False),
@@ -145,8 +145,8 @@ def report(state: str = "in_progress", step: int = 0, steps: int = 0, checkpoint
         (None, report(step=3, steps=9), True, True),
     ],
 )
-def test_what_in_a_report_shows_that_work_advances(before, now, tells_stages, counts):
-    assert is_sign(now, before, tells_stages) is counts
+def test_what_in_a_report_shows_that_work_advances(before, now, reports_stages, counts):
+    assert is_sign(now, before, reports_stages) is counts
 
 
 @given(st.integers(min_value=1, max_value=10**6), st.floats(min_value=0, max_value=1e4), st.floats(0, 1e4))
