@@ -22,8 +22,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 WORDS = 2_000
-WORDS_A_ROW = (10, 60)
-ROWS_A_GROUP = 50_000
+WORDS_A_ROW = (50, 350)
+ROWS_A_GROUP = 20_000
 
 
 def rows(megabytes: int) -> Iterator[dict[str, str]]:
