@@ -62,8 +62,9 @@ def cancel_run(instance: dg.DagsterInstance, run_id: str, why: str) -> None:
 
 @contextmanager
 def _failing(context: Any) -> Iterator[None]:
-    in_run = isinstance(context, dg.AssetExecutionContext | dg.AssetCheckExecutionContext)
-    run_id = context.op_execution_context.run_id if in_run else None
+    run_id = (
+        context.run.run_id if isinstance(context, dg.AssetExecutionContext | dg.AssetCheckExecutionContext) else None
+    )
     try:
         yield
     except INTERRUPTS:

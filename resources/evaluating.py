@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from atlas.aggregation.aggregate import plain_mean
 from atlas.content.store import ContentStore, get_document
 from atlas.errors import ContentNotFound
 from atlas.manifests import Checkpoint
@@ -28,6 +27,8 @@ def plan_evaluation(
     gives where the robust rule changed anything. A round whose evaluation was given out before, perhaps by an earlier
     version with other rivals, keeps it: another task would be refused on chain.
     """
+    from atlas.aggregation.aggregate import plain_mean  # numpy, which most of those who import this do without
+
     given = _given(job, number, base, checkpoint, store, registry)
     if given is not None:
         return given

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from atlas.aggregation.robust.registry import RULES
 from atlas.content.store import ContentStore, get_document, put_document
-from atlas.data.prepare import prepare_dataset
 from atlas.data.warnings import dataset_warnings
 from atlas.errors import SpecError
 from atlas.home import AtlasHome
 from atlas.manifests import DatasetManifest
-from atlas.model_files import model_manifest
+from atlas.model_files import locate_model, model_manifest
+from atlas.model_limits import check_max_length, read_config
 from atlas.order_forms import recorded_forms
 from atlas.spec import JobSpec
 from chain_bridge.errors import ContractRefused, InsufficientFunds
@@ -73,10 +73,10 @@ def open_job(
 
     `on_reading` is called often, with the number of rows read so far in a sentence.
 
-    Raises `SpecError` for a taken name or a rank for a shard that there is not, `BudgetError` for a budget below what
-    the job promises, `InsufficientFunds` for an operator who cannot pay it, `ModelError` or `DataError` for a model or
-    dataset that is not as the spec says, what `make_adapter` raises, and `ChainReset`. Until the last of these checks
-    has passed, nothing is written on chain.
+    Raises `SpecError` for a taken name, a `max_length` beyond the model's or a rank for a shard that there is not,
+    `BudgetError` for a budget below what the job promises, `InsufficientFunds` for an operator who cannot pay it,
+    `ModelError` or `DataError` for a model or dataset that is not as the spec says, what `make_adapter` raises, and
+    `ChainReset`. Until the last of these checks has passed, nothing is written on chain.
     """
     from atlas.aggregation.aggregate import genesis  # numpy, which most of those who import this module do without
 
@@ -88,6 +88,7 @@ def open_job(
     spec = _form_on_chain(spec, ledger)
     on_progress(f"Checking the files of {spec.model.source}.")
     model = model_manifest(spec.model.source, spec.model.revision, home.root / "cache")
+    check_max_length(spec, read_config(locate_model(spec.model.source, model.revision, home.root / "cache")))
     dataset = read_dataset(spec, home, store, ledger, on_progress, on_reading)
     check_shard_ranks(spec, dataset)
     check_budget(spec, len(dataset.shards))
@@ -134,6 +135,8 @@ def read_dataset(
         manifest = get_document(store, opened.dataset, DatasetManifest)
     elif spec.dataset.node_local is None:
         seal = sealer_for(spec.dataset, home)
+        from atlas.data.prepare import prepare_dataset
+
         manifest = prepare_dataset(spec.dataset, store, cache, seed, told, reference_rows, seal)
     else:
         manifest = node_local_dataset(spec, store, cache, ledger, reference_rows, told)

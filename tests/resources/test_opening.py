@@ -1,5 +1,7 @@
 """A job is checked whole before the chain hears of it, and opened once however often that is tried."""
 
+import json
+
 import pytest
 from scripted_nodes import untrained_bytes
 
@@ -142,6 +144,17 @@ def test_a_rank_for_a_shard_that_there_is_not_is_refused_with_the_shards(place, 
     with pytest.raises(SpecError, match=r"names s004, but the shards of .* are s000, s001, s002, s003"):
         place.open(paper_spec(lora=lora, aggregation={"strategy": "stack"}))
     assert (place.made.count, place.ledger.jobs()) == (0, [])
+
+
+def test_a_length_beyond_the_model_s_positions_is_refused_before_anything_is_written(place, paper_spec, tmp_path):
+    config = {"model_type": "roberta", "max_position_embeddings": 66, "pad_token_id": 1}
+    spec = paper_spec(training={"max_length": 65})
+    (tmp_path / "paper-model" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SpecError, match=r"max_length is 65, but path:.*paper-model has positions for 64 tokens"):
+        place.open(spec)
+    assert (place.made.count, place.ledger.jobs(), place.registry.jobs()) == (0, [], [])
+    assert not [path for path in place.home.content.rglob("*") if path.is_file()]
+    place.open(paper_spec(training={"max_length": 64}))
 
 
 def test_rows_for_the_coordinator_are_kept_where_the_robust_rule_needs_them(place, paper_spec):
