@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets import partitions, tables
 from assets.base_checkpoint import base_checkpoint
+from assets.plain_errors import plain_errors
 from assets.recorded import recorded_cid
 from assets.round_diagnostics import diagnostics_metadata
 from assets.round_manifest import round_manifest
@@ -24,6 +25,7 @@ from resources.round_evidence import receipt_of
     group_name="federated",
     kinds={"huggingface", "safetensors"},
 )
+@plain_errors
 def aggregated_checkpoint(
     context: dg.AssetExecutionContext, fleet: FleetResource, content: ContentResource
 ) -> dg.MaterializeResult:

@@ -9,6 +9,7 @@ from assets import partitions
 from assets.dataset import dataset_event, shard_events
 from assets.launch_config import LaunchConfig
 from assets.opening import check_round_exists, find_order, register_partitions
+from assets.plain_errors import plain_errors
 from assets.progress import Progress
 from assets.recorded import newest_record, unless_recorded
 from assets.run_process import PROCESS_TAG, process_tag
@@ -21,6 +22,7 @@ from resources.opening import OpenJob, open_job, refuse_ended_job
 
 
 @dg.asset(partitions_def=partitions.rounds, group_name="federated", kinds={"safetensors"})
+@plain_errors
 def base_checkpoint(
     context: dg.AssetExecutionContext,
     config: LaunchConfig,

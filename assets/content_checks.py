@@ -9,6 +9,7 @@ import dagster as dg
 from assets import partitions, tables
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.dataset import dataset
+from assets.plain_errors import plain_errors
 from assets.recorded import recorded_version
 from assets.source_version import RecordedSource, recorded_source
 from atlas.content.store import KeptStore, Replicas, get_document
@@ -30,6 +31,7 @@ Named = tuple[str, str]
     name="replicas",
     description="As many whole copies of the manifest and of each shard can be reached as the settings ask for.",
 )
+@plain_errors
 def dataset_replicas(context: dg.AssetCheckExecutionContext, content: ContentResource) -> dg.AssetCheckResult:
     """Asks every place of the store for every content of the dataset, or of all datasets."""
     manifests = _versions(context, "dataset", _partitions(context, partitions.JOBS))
@@ -41,6 +43,7 @@ def dataset_replicas(context: dg.AssetCheckExecutionContext, content: ContentRes
     name="replicas",
     description="As many whole copies of the checkpoint and of each of its files can be reached as the settings ask.",
 )
+@plain_errors
 def checkpoint_replicas(context: dg.AssetCheckExecutionContext, content: ContentResource) -> dg.AssetCheckResult:
     """Asks every place of the store for every file of the round's checkpoint, or of each job's newest."""
     rounds = _partitions(context, partitions.ROUNDS)
@@ -56,6 +59,7 @@ def checkpoint_replicas(context: dg.AssetCheckExecutionContext, content: Content
     name="fresh",
     description="The source is still at the version that the manifest was read from.",
 )
+@plain_errors
 def dataset_fresh(context: dg.AssetCheckExecutionContext, fleet: FleetResource) -> dg.AssetCheckResult:
     """Asks the source of the dataset, or of all datasets, which version it has."""
     cache = fleet.home.root / "cache"

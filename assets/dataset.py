@@ -7,6 +7,7 @@ import dagster as dg
 from assets import partitions, tables
 from assets.launch_config import LaunchConfig
 from assets.opening import find_order
+from assets.plain_errors import plain_errors
 from assets.progress import Progress
 from assets.recorded import DATA_VERSION
 from assets.source_version import source_facts, source_version
@@ -30,6 +31,7 @@ dataset_shard = dg.AssetSpec(
 
 
 @dg.asset(partitions_def=partitions.jobs, group_name="data", kinds={"json"})
+@plain_errors
 def dataset(
     context: dg.AssetExecutionContext,
     config: LaunchConfig,

@@ -7,10 +7,12 @@ import dagster as dg
 from assets import partitions, tables
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.opening import find_round
+from assets.plain_errors import plain_errors
 from assets.progress import Progress
 from assets.recorded import recorded_cid
 from assets.running import run_tasks
 from resources import rounds
+from resources.causes import task_lost
 from resources.content import ContentResource
 from resources.fleet import FleetResource
 from resources.ledger import LedgerResource
@@ -31,6 +33,7 @@ NO_WORSE = dg.AssetCheckSpec(
     group_name="evaluation",
     kinds={"huggingface"},
 )
+@plain_errors
 def evaluation(
     context: dg.AssetExecutionContext,
     fleet: FleetResource,
@@ -54,7 +57,8 @@ def evaluation(
         address=("evaluation", lambda task: context.partition_key),
     )
     if not isinstance(outcome, CompletedTask):
-        raise dg.Failure(f"The checkpoint was not evaluated: {outcome.reason}", allow_retries=False)
+        what = f"The checkpoint of round {number} was not evaluated"
+        raise task_lost(job, number, what, outcome, fleet.registry, fleet.home.nodes)
     result = rounds.evaluation_result(job, outcome)
     return dg.MaterializeResult(
         metadata={

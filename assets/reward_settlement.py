@@ -6,6 +6,7 @@ from assets import partitions, tables
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.evaluation import evaluation
 from assets.opening import find_round
+from assets.plain_errors import plain_errors
 from assets.recorded import recorded_cid
 from resources.content import ContentResource
 from resources.fleet import FleetResource
@@ -19,6 +20,7 @@ from resources.settlement import Settlement, publish_model, settle_round
     group_name="settlement",
     kinds={"cosmos"},
 )
+@plain_errors
 def reward_settlement(
     context: dg.AssetExecutionContext, fleet: FleetResource, content: ContentResource, ledger: LedgerResource
 ) -> dg.MaterializeResult:

@@ -1,12 +1,14 @@
 """A round's training: every shard that is missing, over the whole fleet at once."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 import dagster as dg
 
 from assets import partitions, plots, tables
 from assets.base_checkpoint import base_checkpoint
 from assets.opening import find_round
+from assets.plain_errors import plain_errors
 from assets.progress import Progress
 from assets.recorded import unless_recorded
 from assets.running import run_tasks
@@ -14,7 +16,9 @@ from assets.shard_adapter import adapter_event, adapter_partition, shard_adapter
 from atlas.aggregation.refusal import Refusal
 from atlas.manifests import RoundManifest
 from resources import events, rounds
+from resources.causes import Cause, causes_of, describe_causes
 from resources.content import ContentResource
+from resources.errors import QuorumError
 from resources.fleet import FleetResource
 from resources.jobs import JobRegistry
 from resources.ledger import LedgerResource
@@ -37,13 +41,14 @@ QUORUM = dg.AssetCheckSpec(
     group_name="federated",
     kinds={"json"},
 )
+@plain_errors
 def round_manifest(
     context: dg.AssetExecutionContext,
     fleet: FleetResource,
     content: ContentResource,
     ledger: LedgerResource,
     progress: dg.ResourceParam[Progress],
-) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
+) -> Iterator[dg.AssetMaterialization | dg.AssetCheckResult | dg.MaterializeResult]:
     """The updates that made it into a round. Trains whatever is missing; what earlier runs finished is adopted."""
     from resources.gating import RoundGate  # numpy, which the code location does without
 
@@ -65,15 +70,27 @@ def round_manifest(
         outcomes.append(outcome)
         if isinstance(outcome, CompletedTask):
             yield from unless_recorded(context.instance, adapter_event(job.name, outcome, content.link))
-    manifest = rounds.build_round_manifest(job, number, base, outcomes, content.store, fleet.registry, reference)
+    nodes = fleet.home.nodes
+    try:
+        manifest = rounds.build_round_manifest(
+            job, number, base, outcomes, content.store, fleet.registry, reference, nodes
+        )
+    except QuorumError as error:
+        yield _quorum(job, 0, causes_of(job, number, outcomes, fleet.registry, nodes), str(error))
+        raise
     for text in _left_out(manifest, outcomes):
         context.log.warning("%s", text)
         progress.note(f"  {text}")
+    causes = causes_of(job, number, outcomes, fleet.registry, nodes)
+    reached, updates = rounds.quorum_reached(job, manifest), len(manifest.updates)
+    error = None if reached else rounds.quorum_error(job, number, updates, causes)
     yield dg.MaterializeResult(
         metadata={"content": content.link(manifest.cid), **_metadata(job, manifest, outcomes, fleet.registry)},
         data_version=dg.DataVersion(manifest.cid),
-        check_results=[_quorum(job, manifest)],
+        check_results=[_quorum(job, updates, causes, None if error is None else str(error))],
     )
+    if error is not None:
+        raise error
 
 
 def _left_out(manifest: RoundManifest, outcomes: Sequence[TaskOutcome]) -> Iterator[str]:
@@ -84,14 +101,17 @@ def _left_out(manifest: RoundManifest, outcomes: Sequence[TaskOutcome]) -> Itera
             yield events.left_out(one.shard, manifest.round, Refusal(one.gate, one.reason))
 
 
-def _quorum(job: OpenJob, manifest: RoundManifest) -> dg.AssetCheckResult:
+def _quorum(job: OpenJob, updates: int, causes: Sequence[Cause], error: str | None) -> dg.AssetCheckResult:
+    shards = len(job.dataset.shards)
     return dg.AssetCheckResult(
         check_name="quorum",
-        passed=rounds.quorum_reached(job, manifest),
+        passed=error is None,
+        description=error or (describe_causes(causes, shards) if causes else None),
         metadata={
-            "updates": len(manifest.updates),
-            "shards": len(job.dataset.shards),
+            "updates": updates,
+            "shards": shards,
             "needed": job.spec.aggregation.quorum,
+            "causes": tables.table(asdict(cause) for cause in causes),
         },
     )
 

@@ -8,12 +8,14 @@ from assets import partitions, plots
 from assets.base_checkpoint import base_checkpoint
 from assets.dataset import Link, dataset_shard
 from assets.opening import find_round
+from assets.plain_errors import plain_errors
 from assets.progress import Progress
 from assets.recorded import DATA_VERSION
 from assets.running import run_tasks
 from atlas.errors import SpecError
 from atlas.spec import TaskSpec
 from resources import rounds
+from resources.causes import task_lost
 from resources.content import ContentResource
 from resources.fleet import FleetResource
 from resources.ledger import LedgerResource
@@ -27,6 +29,7 @@ from resources.outcomes import CompletedTask
     kinds={"huggingface", "safetensors"},
     pool="nodes",
 )
+@plain_errors
 def shard_adapter(
     context: dg.AssetExecutionContext,
     fleet: FleetResource,
@@ -53,7 +56,8 @@ def shard_adapter(
         check=RoundGate(job, number, base, content.store, fleet.registry),
     )
     if not isinstance(outcome, CompletedTask):
-        raise dg.Failure(f"Shard {shard} was not trained: {outcome.reason}", allow_retries=False)
+        what = f"Shard {shard} was not trained in round {number}"
+        raise task_lost(job, number, what, outcome, fleet.registry, fleet.home.nodes)
     return dg.MaterializeResult(
         metadata=adapter_metadata(outcome, content.link), data_version=dg.DataVersion(outcome.result)
     )

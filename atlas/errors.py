@@ -8,6 +8,10 @@ class AtlasError(Exception):
     """Root of every error that Atlas Pipelines raises on purpose; its text is fit for a person."""
 
 
+class DiskError(AtlasError):
+    """A file of this machine cannot be read, written or understood; the text names it and says what to do."""
+
+
 class SpecError(AtlasError):
     """A specification is malformed or contradicts itself; nothing was written."""
 

@@ -43,6 +43,11 @@ class AtlasHome:
         return self.root / "logs"
 
     @property
+    def log(self) -> Path:
+        """What the coordinator's own processes log, with the traceback of every error that nobody foresaw."""
+        return self.logs / "atlas.log"
+
+    @property
     def jobs_database(self) -> Path:
         """The coordinator's jobs and tasks (SQLite)."""
         return self.root / "coordinator.db"

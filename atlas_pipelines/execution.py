@@ -2,13 +2,16 @@
 
 import warnings
 from pathlib import Path
+from uuid import uuid4
 
 import dagster as dg
 
 from assets import partitions
 from assets.launch_config import LaunchConfig
+from assets.plain_errors import INTERRUPTED, INTERRUPTS, Interrupted
 from assets.progress import Progress
 from atlas.errors import AtlasError
+from atlas.unexpected import record_unexpected
 from atlas_pipelines.dead_runs import fail_dead_runs, refuse_second_run
 from atlas_pipelines.definitions import defs
 
@@ -22,27 +25,51 @@ def execute_round(
 ) -> dg.ExecuteInProcessResult:
     """Run `federated_round` for one round, its Dagster log going to a file.
 
-    Raises the `AtlasError` that stopped it, `RoundFailed`, or `JobAtWork` while another run works for the job.
+    Raises the `AtlasError` that stopped it, `UnexpectedError` for any other error, `RoundFailed`, `JobAtWork` while
+    another run works for the job, or `KeyboardInterrupt`; an interrupted run is canceled.
     """
     fail_dead_runs(instance)
     refuse_second_run(instance, partitions.parse_round_key(key)[0])
     instance.add_dynamic_partitions(partitions.ROUNDS, [key])
     log.parent.mkdir(parents=True, exist_ok=True)
+    run_id = str(uuid4())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return defs.resolve_job_def("federated_round").execute_in_process(
                 instance=instance,
                 partition_key=key,
+                run_id=run_id,
                 resources={"progress": progress},
                 run_config={
                     "loggers": {"file": {"config": {"path": str(log)}}},
                     "ops": {"base_checkpoint": {"config": config.model_dump(exclude_none=True)}},
                 },
             )
-        except (dg.Failure, dg.DagsterError) as error:
-            raise RoundFailed(f"Round {key} failed: {_reason(error)} Its log is {log}.") from error
+        except (*INTERRUPTS, Interrupted):
+            _mark_canceled(instance, run_id)
+            raise KeyboardInterrupt from None
+        except (Exception, SystemExit) as error:
+            failure = _failure(error, key, log)
+    raise failure  # outside the handler, where it would be chained to what Dagster raised
 
 
-def _reason(error: BaseException) -> str:
-    return str(error.description if isinstance(error, dg.Failure) else error)
+def _failure(error: BaseException, key: str, log: Path) -> AtlasError:
+    """What `atlas run` ends with; the chain that Dagster leaves of an error is followed once."""
+    seen: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in seen:
+        if isinstance(link, AtlasError):
+            return link
+        seen.append(link)
+        link = link.__cause__ or link.__context__
+    if isinstance(error, dg.Failure):
+        return RoundFailed(f"Round {key} failed: {error.description} Its log is {log}.")
+    return record_unexpected(getattr(error, "user_exception", None) or error, log)
+
+
+def _mark_canceled(instance: dg.DagsterInstance, run_id: str) -> None:
+    """An interrupt between two steps reaches no step that could have announced it, so Dagster takes it as a failure."""
+    run = instance.get_run_by_id(run_id)
+    if run is not None and run.status == dg.DagsterRunStatus.FAILURE:
+        instance.report_run_canceled(run, message=INTERRUPTED)

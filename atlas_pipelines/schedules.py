@@ -6,6 +6,7 @@ import dagster as dg
 
 from assets import partitions
 from assets.launch_config import LaunchConfig
+from assets.plain_errors import plain_errors
 from atlas_pipelines.campaign import finished_jobs, retraining_name
 from atlas_pipelines.jobs import federated_round, round_tags
 
@@ -19,6 +20,7 @@ from atlas_pipelines.jobs import federated_round, round_tags
         "untrained adapter, and it pays from the operator's account. Off by default."
     ),
 )
+@plain_errors
 def weekly_retraining(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One run request per round; the runs of one job wait for each other."""
     instance, day = context.instance, context.scheduled_execution_time.strftime("%Y%m%d")

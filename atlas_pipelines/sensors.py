@@ -6,6 +6,7 @@ import dagster as dg
 
 from assets import partitions
 from assets.launch_config import LaunchConfig
+from assets.plain_errors import plain_errors
 from assets.source_version import opened_source
 from atlas.data.fingerprint import short_version, source_fingerprint
 from atlas.errors import DataError
@@ -28,6 +29,7 @@ WORKING = [
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Reports runs as failed whose process was killed, so that they keep no later run of their job waiting.",
 )
+@plain_errors
 def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Starts nothing; says what it found."""
     failed = fail_dead_runs(context.instance)
@@ -44,6 +46,7 @@ def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         "A round that failed is left for a person to launch again."
     ),
 )
+@plain_errors
 def next_round(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """One run request per job that can go on; a round is asked for once."""
     instance = context.instance
@@ -69,6 +72,7 @@ def next_round(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.Skip
         "the operator's account. Each version is ordered once. Off by default."
     ),
 )
+@plain_errors
 def new_data(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.SensorResult | dg.SkipReason:
     """One run request per round of each new order; what was seen of each source is kept in the cursor."""
     instance = context.instance

@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from atlas.private_file import create_private_file
+from atlas.disk.private_file import create_private_file
 from atlas.signing import KeySigner
 from chain_bridge.errors import KeyFileError
 
@@ -57,6 +57,11 @@ def load_or_create_key(path: Path, prefix: str) -> Key:
     if not path.exists():
         create_private_file(path, f"{generate_mnemonic(256)}\n".encode("ascii"))
     return Key(_read(path), prefix)
+
+
+def check_key_file(path: Path) -> None:
+    """Raise `KeyFileError` when the key at `path` could not be used; `OSError` when it cannot be read."""
+    _read(path)
 
 
 def _read(path: Path) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from atlas.disk.files import open_lock
 from chain_bridge import outbox_file as file
 from chain_bridge.errors import ChainError, OutboxError, ReplayedKey
 from chain_bridge.messages import Tx
@@ -40,9 +41,7 @@ class Outbox:
         self._clock = clock
         self._lock_seconds = lock_seconds
         self._thread_lock = Lock()
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._transaction() as database:
-            file.create(database, path)
+        file.create(path)
         self._forget_old()
 
     def belongs_to(self, chain_id: str, address: str) -> None:
@@ -105,7 +104,7 @@ class Outbox:
     def exclusive(self) -> Iterator[None]:
         """The one sender among threads and processes; raises `OutboxError` when another holds on for too long."""
         with self._thread_lock:
-            descriptor = os.open(self.path.with_name(f"{self.path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = open_lock(self.path.with_name(f"{self.path.name}.lock"), OutboxError)
             try:
                 self._wait_for_lock(descriptor)
                 yield

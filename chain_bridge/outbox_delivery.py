@@ -1,5 +1,6 @@
 """Brings an outbox's messages to the chain: a thin loop around `decide`."""
 
+import logging
 import time
 from collections.abc import Callable
 from itertools import takewhile
@@ -27,6 +28,7 @@ from chain_bridge.outbox_rows import Backlog, Entry
 from chain_bridge.sender import Sender, contract_message, look_up, outcome_of
 from chain_bridge.signed import Signed
 
+log = logging.getLogger(__name__)
 _BATCH = 100
 _TRIES = 3
 _MISMATCHES = 10
@@ -95,17 +97,22 @@ class Delivery:
         if anchor is not None:
             height = latest_place(self._sender.connection).height
             if not is_on_chain(self._sender.connection, anchor, height):
-                self._start_over()
+                self._start_over(anchor.height, height)
 
-    def _start_over(self) -> None:
+    def _start_over(self, known: int, height: int) -> None:
         network = self._sender.network
         reason = f"the chain {network.chain_id} was reset"
         count = self.outbox.start_over(reason)
+        text = (
+            f"The chain {network.chain_id} at {network.url} is not the one that {self.outbox.path} was used with: it "
+            f"was reset, or its newest blocks were lost, as in a copy of chain.db without chain.db-wal (it is at block "
+            f"{height}, the outbox knows block {known})."
+        )
+        log.warning("%s", text)
         if count:
             raise ChainReset(
-                f"The chain {network.chain_id} at {network.url} is not the one that {self.outbox.path} was used with: "
-                f"it was reset. {count} message(s) that had not landed are set aside as orphaned and not sent to the "
-                "new chain. Do again what is still wanted."
+                f"{text} {count} message(s) that had not landed are set aside as orphaned and not sent. Restore the "
+                "chain if it should have them, or do again what is still wanted."
             )
 
     # The transaction under way
@@ -137,7 +144,7 @@ class Delivery:
         elif action is Action.SIGN_ANEW:
             self.outbox.free()
         elif action is Action.ORPHAN:
-            self._start_over()
+            self._start_over(signed.place.height, view.height)
         elif action is Action.REBROADCAST:
             self._rebroadcast(signed)
             return False

@@ -1,20 +1,18 @@
 """The outbox's SQLite file."""
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-from atlas.write_ahead_log import use_write_ahead_log
+from atlas.disk.sqlite_file import SqliteFile
 from chain_bridge.errors import OutboxError
 from chain_bridge.messages import Tx
 from chain_bridge.outbox_rows import Backlog, Entry
 from chain_bridge.signed import Place, Signed
 
 _VERSION = 1
-_BUSY_SECONDS = 30.0
 _ONE_TIME_SECONDS = 86_400
 # `epoch` counts the chains: one that was reset begins with no keys. There is at most one flight.
 _TABLES = """
@@ -37,41 +35,33 @@ INSERT INTO facts VALUES ('epoch', '0');
 @contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """One transaction, durable when the block ends; undone when it raises."""
-    if not path.exists():
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
-    try:
-        with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)) as database:
-            database.row_factory = sqlite3.Row
-            use_write_ahead_log(database)
-            database.execute("PRAGMA synchronous = FULL")
-            database.execute("BEGIN IMMEDIATE")
-            with database:
-                yield database
-    except sqlite3.Error as error:
-        raise OutboxError(f"The outbox {path} cannot be used: {error}. Free its disk, or restore the file.") from error
+    with outbox_file(path).transaction() as database:
+        database.row_factory = sqlite3.Row
+        yield database
 
 
 def read_backlog(path: Path) -> Backlog:
     """What of an outbox is not decided, without writing to it; raises `OutboxError` when it cannot be read."""
-    try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as database:
-            database.row_factory = sqlite3.Row
-            return backlog(database)
-    except sqlite3.Error as error:
-        raise OutboxError(f"The outbox {path} cannot be read: {error}.") from error
+    with outbox_file(path).reading() as database:
+        database.row_factory = sqlite3.Row
+        return backlog(database)
 
 
-def create(database: sqlite3.Connection, path: Path) -> None:
-    """Make the tables of a new file; raises `OutboxError` for a file of another version."""
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
-        for statement in _TABLES.split(";"):
-            database.execute(statement)
-        database.execute(f"PRAGMA user_version = {_VERSION}")
-    elif version != _VERSION:
-        raise OutboxError(
-            f"The outbox {path} has format {version}, expected {_VERSION}. Use the program that wrote it."
-        )
+def create(path: Path) -> None:
+    """Make a new file, or check the one that is there; raises `OutboxError`."""
+    outbox_file(path).create(_TABLES, _VERSION)
+
+
+def outbox_file(path: Path) -> SqliteFile:
+    """The outbox at `path`; it raises `OutboxError` when it cannot be used."""
+    return SqliteFile(
+        path,
+        holds="the outbox: what waits to be written to the chain",
+        remedy=f"Restore {path.name} from a backup, together with its -wal file. Without a backup, move {path.name}, "
+        f"{path.name}-wal and {path.name}-shm in {path.parent} away and run the job again: what had not been written "
+        "to the chain is recorded anew.",
+        error=OutboxError,
+    )
 
 
 def fact(database: sqlite3.Connection, name: str) -> str | None:

@@ -66,6 +66,13 @@ class Queries:
             lambda chain: int(chain.node.GetLatestBlock(GetLatestBlockRequest()).block.header.height)
         )
 
+    def newest_block(self) -> tuple[int, float]:
+        """The newest block's number, and its time in unix seconds."""
+        from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2 import GetLatestBlockRequest
+
+        header = self._connection.ask(lambda chain: chain.node.GetLatestBlock(GetLatestBlockRequest()).block.header)
+        return int(header.height), header.time.seconds + header.time.nanos / 1e9
+
     def config(self) -> ContractConfig:
         """The contract's settings."""
         return ContractConfig.model_validate(self._query("config"))

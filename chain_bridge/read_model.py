@@ -3,20 +3,19 @@
 Each page of the chain is one transaction in the file: what was read is there whole with its cursor, or not at all.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from atlas.write_ahead_log import use_write_ahead_log
+from atlas.disk.sqlite_file import SqliteFile, transaction
+from chain_bridge.errors import ChainError
 from chain_bridge.follower_events import Contract, Event, Payout, Touched, is_of, payouts_in, touched_by
 from chain_bridge.messages import Job, Node, RegisteredModel, Round
 
 OVERLAP_BLOCKS = 10
 """So many blocks are read again, since a node's index may come after its blocks."""
-_BUSY_MILLISECONDS = 60_000
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS cursor (id INTEGER PRIMARY KEY CHECK (id = 1), height INTEGER NOT NULL, block TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS seen (tx TEXT, event INTEGER, height INTEGER NOT NULL, PRIMARY KEY (tx, event));
@@ -55,11 +54,10 @@ class ReadModel:
     """The file. Any number of processes may read it; those that write take turns."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._database.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
-        use_write_ahead_log(self._database)
-        self._database.executescript(_SCHEMA)
+        """Open or create; raises `ChainError` when the file cannot be used, as every method does."""
+        self._file = read_model_file(path)
+        self._file.create(_SCHEMA)
+        self._database = self._file.connect(any_thread=True)
 
     def __enter__(self) -> Self:
         return self
@@ -73,8 +71,8 @@ class ReadModel:
 
     def cursor(self) -> Cursor | None:
         """How far the copy is; None at the beginning."""
-        row = self._database.execute("SELECT height, block FROM cursor").fetchone()
-        return None if row is None else Cursor(*row)
+        rows = self._rows("SELECT height, block FROM cursor")
+        return Cursor(*rows[0]) if rows else None
 
     def apply(
         self, events: Sequence[Event], contract: Contract, look_up: Callable[[Touched], Entities], cursor: Cursor
@@ -123,7 +121,7 @@ class ReadModel:
 
     def payouts(self) -> list[Payout]:
         """In the order in which they happened."""
-        rows = self._database.execute(
+        rows = self._rows(
             "SELECT tx, event, height, kind, address, amount, node, job, round FROM payouts ORDER BY height, tx, event"
         )
         return [
@@ -133,13 +131,12 @@ class ReadModel:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
+        with self._file.problems(), transaction(self._database):
             yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
+
+    def _rows(self, query: str) -> list[Any]:
+        with self._file.problems():
+            return self._database.execute(query).fetchall()
 
     def _new(self, events: Iterator[Event]) -> list[Event]:
         """Those that were not taken in before, each once."""
@@ -164,7 +161,18 @@ class ReadModel:
         self._database.executemany("INSERT OR IGNORE INTO payouts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def _bodies(self, query: str) -> list[Any]:
-        return [body for (body,) in self._database.execute(query)]
+        return [body for (body,) in self._rows(query)]
+
+
+def read_model_file(path: Path) -> SqliteFile:
+    """The read model at `path`; it raises `ChainError` when it cannot be used."""
+    return SqliteFile(
+        path,
+        holds="a copy of what the chain says of the contract",
+        remedy=f"Remove {path.name}, {path.name}-wal and {path.name}-shm in {path.parent}: the copy is read again from "
+        "the chain.",
+        error=ChainError,
+    )
 
 
 def _body(answer: Node | Job | Round | RegisteredModel) -> str:

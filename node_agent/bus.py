@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from atlas.documents import describe_validation
 from atlas.signing import Signer
+from node_agent.clock_watch import ClockWatch
 from node_agent.envelope import Envelope, ReplayGuard, open_envelope, seal
 from node_agent.errors import BusError, BusTimeout, BusUnreachable, RefusedMessage
 from node_agent.messages import Body
@@ -56,6 +57,7 @@ class Bus:
         self._signer = signer
         self._clock = clock
         self._guard = ReplayGuard(born=clock())
+        self.clocks = ClockWatch(clock)
         self.refused = 0
 
     @classmethod
@@ -172,6 +174,7 @@ class Bus:
 
     def _open(self, raw: Msg) -> Envelope:
         envelope = open_envelope(raw.data, raw.subject)
+        self.clocks.note(envelope.sender, envelope.time)
         self._guard.admit(envelope, self._clock())
         return envelope
 

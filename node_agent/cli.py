@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 from stamina.instrumentation import set_on_retry_hooks
 
+from atlas.terminal.commands import Verbose
 from chain_bridge.messages import Node
 from node_agent.chain import node_key, open_ledger
 from node_agent.cli_data import data_app
@@ -20,10 +21,11 @@ from node_agent.cli_shared import (
     DEFAULT_HOME,
     HomeOption,
     JsonOption,
+    NodeCommands,
     console,
-    errors_for_people,
     node_home,
     print_json,
+    remember_home,
 )
 from node_agent.config import load_config
 from node_agent.config_file import commented_yaml, write_first_config
@@ -35,10 +37,17 @@ from node_agent.standing import describe_stake, describe_standing, jail_advice
 from node_agent.startup import run_node
 from node_agent.status import NodeStatus, node_status
 
-app = typer.Typer(name="atlas-node", help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="atlas-node", cls=NodeCommands, help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False
+)
 config_app = typer.Typer(help="Show this node's settings, or write them.", invoke_without_command=True)
 app.add_typer(config_app, name="config")
 app.add_typer(data_app, name="data")
+
+
+@app.callback()
+def atlas_node(verbose: Verbose = False) -> None:
+    """Run a node on this machine and see how it fares."""
 
 
 @app.command()
@@ -57,20 +66,18 @@ def start(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
         else:
             console.print(f"Node {node.id} ({node.owner}) is ready for tasks. Stop it with Ctrl-C.")
 
-    with errors_for_people():
-        asyncio.run(run_node(node_home(home), on_ready))
+    asyncio.run(run_node(node_home(home), on_ready))
 
 
 @app.command()
 def register(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Register this node on chain, or update its registration, without running it."""
-    with errors_for_people():
-        folder = node_home(home)
-        config = load_config(folder)
-        key = node_key(folder, config)
-        data = commit_to_data(folder, config, key.address)
-        with open_ledger(folder, config, key) as ledger:
-            node = ensure_registered(ledger, key, open_store(folder, config), probe_machine(config), data)
+    folder = node_home(home)
+    config = load_config(folder)
+    key = node_key(folder, config)
+    data = commit_to_data(folder, config, key.address)
+    with open_ledger(folder, config, key) as ledger:
+        node = ensure_registered(ledger, key, open_store(folder, config), probe_machine(config), data)
     if as_json:
         print_json(node.model_dump(mode="json"))
     else:
@@ -84,9 +91,8 @@ def status(
     limit: Annotated[int, typer.Option(help="How many tasks to list.")] = 20,
 ) -> None:
     """Show the node's standing on chain and its tasks. Works while the node runs, too."""
-    with errors_for_people():
-        folder = node_home(home)
-        found = node_status(folder, load_config(folder), limit)
+    folder = node_home(home)
+    found = node_status(folder, load_config(folder), limit)
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
@@ -98,8 +104,7 @@ def show_config(context: typer.Context, home: HomeOption = DEFAULT_HOME, as_json
     """Show the settings in effect, with defaults filled in."""
     context.obj = home
     if context.invoked_subcommand is None:
-        with errors_for_people():
-            config = load_config(node_home(home))
+        config = load_config(node_home(home))
         if as_json:
             print_json(config.model_dump(mode="json"))
         else:
@@ -110,12 +115,13 @@ def show_config(context: typer.Context, home: HomeOption = DEFAULT_HOME, as_json
 def init_config(
     context: typer.Context,
     network_file: Annotated[Path, typer.Option("--from", help="A coordinator's network.json, or a YAML file like it.")],
-    home: Annotated[Path | None, typer.Option("--home", help="The node's folder.", show_default=False)] = None,
+    home: Annotated[
+        Path | None, typer.Option("--home", help="The node's folder.", show_default=False, callback=remember_home)
+    ] = None,
 ) -> None:
     """Write settings for a network, each with its meaning above it."""
     folder = node_home(home or context.obj)
-    with errors_for_people():
-        write_first_config(folder, network_file)
+    write_first_config(folder, network_file)
     console.print(f"Wrote {folder.config}. Start the node with: atlas-node start --home {folder.root}")
 
 

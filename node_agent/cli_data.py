@@ -11,7 +11,6 @@ from node_agent.cli_shared import (
     HomeOption,
     JsonOption,
     console,
-    errors_for_people,
     node_home,
     print_json,
 )
@@ -24,8 +23,7 @@ data_app = typer.Typer(help="Data of this node's own, which jobs may train on an
 @data_app.command("ls")
 def list_data(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """List the data sets in this node's settings."""
-    with errors_for_people():
-        config = load_config(node_home(home))
+    config = load_config(node_home(home))
     datasets = dict(sorted(config.datasets.items()))
     if as_json:
         print_json({"datasets": {name: source.model_dump(mode="json") for name, source in datasets.items()}})
@@ -47,10 +45,9 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Read a data set as a task would, and show all that others learn of it once the agent is restarted."""
-    with errors_for_people():
-        folder = node_home(home)
-        config = load_config(folder)
-        found = commit_to(name, folder, config, node_key(folder, config).address)
+    folder = node_home(home)
+    config = load_config(folder)
+    found = commit_to(name, folder, config, node_key(folder, config).address)
     if as_json:
         print_json({"cid": found.cid, **found.model_dump(mode="json")})
         return

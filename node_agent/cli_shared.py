@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from atlas.errors import AtlasError
+from atlas.terminal.commands import CommandGroup
 from chain_bridge.errors import InsufficientFunds
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Node
@@ -19,8 +19,25 @@ from node_agent.errors import NodeError
 
 console = Console()
 
+HOME_KEY = "atlas-node home"
+
+
+def remember_home(context: typer.Context, home: Path | None) -> Path | None:
+    """Keep the folder that `--home` names where `NodeCommands.log` finds it, also after the command has failed."""
+    if home is not None:
+        context.meta[HOME_KEY] = home
+    return home
+
+
 HomeOption = Annotated[
-    Path, typer.Option("--home", envvar=HOME_VARIABLE, help="The node's folder.", show_default="~/.atlas-node")
+    Path,
+    typer.Option(
+        "--home",
+        envvar=HOME_VARIABLE,
+        help="The node's folder.",
+        show_default="~/.atlas-node",
+        callback=remember_home,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 DEFAULT_HOME = Path("~/.atlas-node")
@@ -36,29 +53,34 @@ def print_json(value: dict[str, Any]) -> None:
     typer.echo(json.dumps(value))
 
 
-@contextmanager
-def errors_for_people() -> Iterator[None]:
-    """An error that was foreseen is a sentence and exit code 1, not a traceback."""
-    try:
-        yield
-    except AtlasError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from error
+class NodeCommands(CommandGroup):
+    """The commands of `atlas-node`."""
+
+    _context: Any = None
+
+    def make_context(self, *arguments: Any, **named: Any) -> Any:
+        """The context of the whole command line, whose `meta` its commands share."""
+        self._context = super().make_context(*arguments, **named)
+        return self._context
+
+    def log(self) -> Path:
+        """A file in the node's folder."""
+        home = self._context.meta.get(HOME_KEY) if self._context else None
+        return (node_home(home) if home else NodeHome.from_environment()).log
 
 
 @contextmanager
 def registered_node(home: Path) -> Iterator[tuple[Ledger, Node]]:
-    """The contract by the node's key, and the node; what goes wrong is told as by `errors_for_people`."""
-    with errors_for_people():
-        folder = node_home(home)
-        config = load_config(folder)
-        with open_ledger(folder, config, node_key(folder, config)) as ledger:
-            node = ledger.node_of(ledger.address)
-            if node is None:
-                raise NodeError(
-                    f"No node of {ledger.address} is registered on {config.contract}. Run `atlas-node register`."
-                )
-            try:
-                yield ledger, node
-            except InsufficientFunds as error:
-                raise explain_poverty(ledger, error) from error
+    """The contract by the node's key, and the node; raises `NodeError` where none is registered."""
+    folder = node_home(home)
+    config = load_config(folder)
+    with open_ledger(folder, config, node_key(folder, config)) as ledger:
+        node = ledger.node_of(ledger.address)
+        if node is None:
+            raise NodeError(
+                f"No node of {ledger.address} is registered on {config.contract}. Run `atlas-node register`."
+            )
+        try:
+            yield ledger, node
+        except InsufficientFunds as error:
+            raise explain_poverty(ledger, error) from error

@@ -135,6 +135,11 @@ class NodeHome:
         """What each trainer printed."""
         return self.root / "logs"
 
+    @property
+    def log(self) -> Path:
+        """The traceback of every error that nobody foresaw."""
+        return self.logs / "atlas-node.log"
+
 
 def load_config(home: NodeHome) -> NodeConfig:
     """Read the node's settings; raises `ConfigError` that names each bad field and what to do."""

@@ -6,12 +6,13 @@ from typing import Any
 import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from atlas.clocks import MOST_SECONDS, describe_difference
 from atlas.documents import describe_validation
 from atlas.errors import VerificationError
 from atlas.signing import Signer, verify_signature
 from node_agent.errors import BusError, RefusedMessage
 
-MAX_AGE_SECONDS = 60.0
+MAX_AGE_SECONDS = MOST_SECONDS
 MAX_REMEMBERED = 200_000
 
 
@@ -97,10 +98,8 @@ class ReplayGuard:
         """Raise `RefusedMessage` when the envelope is stale, from the future, or was admitted before."""
         age = now - envelope.time
         if abs(age) > self._max_age:
-            raise RefusedMessage(
-                f"A message of {envelope.sender} on {envelope.subject} is {age:.0f} s old, expected at most "
-                f"{self._max_age:.0f} s either way. Compare the clocks of both machines."
-            )
+            text = describe_difference(now, envelope.time, f"a message of {envelope.sender} on {envelope.subject}")
+            raise RefusedMessage(text)
         if envelope.time < self._born and envelope.in_reply_to is None:
             raise RefusedMessage(f"A message of {envelope.sender} on {envelope.subject} predates this listener.")
         self._forget(now)

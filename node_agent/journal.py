@@ -1,20 +1,18 @@
 """What the node accepted and how far it got: SQLite, so that `kill -9` at any moment loses nothing that was told."""
 
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from atlas.disk.sqlite_file import SqliteFile
 from atlas.manifests import SavedCheckpoint
-from atlas.write_ahead_log import use_write_ahead_log
 from node_agent.errors import NodeError
 from node_agent.messages import ENDED, AssignHint, TaskReport, TaskState
 
 SCHEMA_VERSION = 1
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS tasks (
+CREATE TABLE tasks (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     task TEXT NOT NULL UNIQUE,
     entry TEXT NOT NULL,
@@ -74,24 +72,14 @@ class Journal:
     """The node's tasks, by the CID of their TaskSpec, in the order in which they were accepted."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create; raises `NodeError` for a file of another version or kind."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
-        try:
-            with self._connection() as database:
-                use_write_ahead_log(database)
-                (version,) = database.execute("PRAGMA user_version").fetchone()
-                if version not in (0, SCHEMA_VERSION):
-                    raise NodeError(f"{path} has version {version}, expected {SCHEMA_VERSION}. Update this node.")
-                database.execute(SCHEMA)
-                database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        except sqlite3.DatabaseError as error:
-            raise NodeError(f"{path} is not a usable journal: {error}. Move it away to start a new one.") from error
+        """Open or create; raises `NodeError` for a file that is damaged or of another version."""
+        self._file = journal_file(path)
+        self._file.create(SCHEMA, SCHEMA_VERSION)
 
     def accept(self, hint: AssignHint, plan: str) -> Entry:
         """Take a task on, once: a second call gives the entry as it is by now. `plan` is the one of its lease."""
         entry = Entry(hint=hint, plan=plan)
-        with self._connection() as database:
+        with self._file.transaction() as database:
             database.execute(
                 "INSERT INTO tasks (task, entry) VALUES (?, ?) ON CONFLICT (task) DO NOTHING",
                 (hint.task, entry.model_dump_json()),
@@ -100,7 +88,7 @@ class Journal:
 
     def get(self, task: str) -> Entry | None:
         """The entry of a task, if it was ever accepted."""
-        with self._connection() as database:
+        with self._file.transaction() as database:
             row = database.execute("SELECT entry FROM tasks WHERE task = ?", (task,)).fetchone()
         return None if row is None else Entry.model_validate_json(row[0])
 
@@ -113,7 +101,7 @@ class Journal:
 
     def save(self, entry: Entry, now: float) -> None:
         """Replace a task's entry, durably; one that has ended is never changed again."""
-        with self._connection() as database:
+        with self._file.transaction() as database:
             changed = database.execute(
                 "UPDATE tasks SET entry = ?, ended_at = ? WHERE task = ? AND ended_at IS NULL",
                 (entry.model_dump_json(), now if entry.ended else None, entry.task),
@@ -123,13 +111,13 @@ class Journal:
 
     def unfinished(self) -> list[Entry]:
         """Tasks that have not ended, in the order in which they were accepted."""
-        with self._connection() as database:
+        with self._file.transaction() as database:
             rows = database.execute("SELECT entry FROM tasks WHERE ended_at IS NULL ORDER BY number").fetchall()
         return [Entry.model_validate_json(row[0]) for row in rows]
 
     def counts(self) -> Mapping[str, int]:
         """How many tasks are in each state."""
-        with self._connection() as database:
+        with self._file.transaction() as database:
             rows = database.execute(
                 "SELECT json_extract(entry, '$.state') AS state, COUNT(*) FROM tasks GROUP BY state ORDER BY state"
             ).fetchall()
@@ -137,20 +125,23 @@ class Journal:
 
     def recent(self, limit: int) -> list[Entry]:
         """The tasks that were accepted last, newest first."""
-        with self._connection() as database:
+        with self._file.transaction() as database:
             rows = database.execute("SELECT entry FROM tasks ORDER BY number DESC LIMIT ?", (limit,)).fetchall()
         return [Entry.model_validate_json(row[0]) for row in rows]
 
     def forget_before(self, time: float) -> list[Entry]:
         """Remove and return tasks that ended before `time`."""
-        with self._connection() as database:
+        with self._file.transaction() as database:
             rows = database.execute("DELETE FROM tasks WHERE ended_at < ? RETURNING entry", (time,)).fetchall()
         return [Entry.model_validate_json(row[0]) for row in rows]
 
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """One transaction. A connection of its own lets any thread and `atlas-node status` use the journal."""
-        with closing(sqlite3.connect(self._path, timeout=30)) as database:
-            database.execute("PRAGMA synchronous = FULL")
-            with database:
-                yield database
+
+def journal_file(path: Path) -> SqliteFile:
+    """The journal at `path`; it raises `NodeError` when it cannot be used."""
+    return SqliteFile(
+        path,
+        holds="the journal of the tasks that this node accepted",
+        remedy=f"Move {path.name}, {path.name}-wal and {path.name}-shm in {path.parent} away and start the node again: "
+        "it begins with an empty journal, and what it had in work is assigned anew once its leases run out.",
+        error=NodeError,
+    )

@@ -1,11 +1,13 @@
 """One agent per folder."""
 
 import fcntl
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
+from atlas.disk.files import open_lock
 from node_agent.config import NodeHome
 from node_agent.errors import NodeError
 
@@ -15,7 +17,7 @@ TRIES, PAUSE_SECONDS = 5, 0.1
 @contextmanager
 def only_agent(home: NodeHome) -> Iterator[None]:
     """Hold the folder's lock; raises `NodeError` when another agent runs in it. The kernel frees it, come what may."""
-    with home.lock.open("a+") as file:
+    with os.fdopen(open_lock(home.lock, NodeError), "r+") as file:
         if not _lock(file):
             raise NodeError(f"An agent runs in {home.root} already. Stop it, or use another --home.")
         yield

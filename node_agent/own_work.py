@@ -1,5 +1,6 @@
 """A worker for work of one's own: no lease, no bus, only a work order and its result."""
 
+import logging
 import subprocess
 import time
 from collections.abc import Mapping
@@ -9,30 +10,33 @@ from pathlib import Path
 from node_agent.errors import NoProgress, TrainerFailed
 from node_agent.executor import tail, trainer_environment, worker_command
 from node_agent.standstill import LOOKS_PER_LIMIT, Standstill
-from node_agent.work_order import WorkOrder, WorkResult
+from node_agent.work_order import FAILURE, RESULT, WorkOrder, WorkResult, failure_reason
+
+log = logging.getLogger(__name__)
 
 
 def run_worker(order: WorkOrder, folder: Path, environment: Mapping[str, str]) -> WorkResult:
     """Run an order in a child process in `folder` and wait for its result. Blocks.
 
     `environment` is this process's own; the worker gets of it what a trainer gets. `order.parent` must be the id of
-    this process, whose end is the worker's end. Raises `TrainerFailed` with the worker's last words, or when it made
-    no progress for the `fleet.progress_seconds` of the job.
+    this process, whose end is the worker's end. Raises `TrainerFailed` with its reason, or when it made no progress
+    for the `fleet.progress_seconds` of the job.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    result = folder / "result.json"
-    result.unlink(missing_ok=True)
+    result = folder / RESULT
+    for earlier in (result, folder / FAILURE):
+        earlier.unlink(missing_ok=True)
     order.write(folder / "task.json")
     gpu = "" if order.device == "cpu" else None
     path, messages = folder / "worker.log", folder / "messages.log"
-    with path.open("wb") as log, messages.open("wb") as output:
+    with path.open("wb") as errors, messages.open("wb") as output:
         process = subprocess.Popen(
             worker_command(folder),
             cwd=folder,
             env=trainer_environment(environment, {}, order.threads, gpu, order.cache),
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=log,
+            stderr=errors,
         )
         try:
             code = _wait(process, messages, order.spec.fleet.progress_seconds)
@@ -45,8 +49,10 @@ def run_worker(order: WorkOrder, folder: Path, environment: Mapping[str, str]) -
             process.kill()
             process.wait()
     if code != 0:
-        said = tail(path, 0) or "it said nothing."
-        raise TrainerFailed(f"The worker of task {order.task_id} ended with exit code {code}: {said}")
+        printed = tail(path, 0)
+        log.error("the worker of task %s ended with exit code %d:\n%s", order.task_id, code, printed)
+        reason = failure_reason(folder, printed)
+        raise TrainerFailed(f"The worker of task {order.task_id} ended with exit code {code}: {reason}")
     return WorkResult.read(result)
 
 

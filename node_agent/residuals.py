@@ -4,7 +4,6 @@ Without this error feedback the numbers that top-k leaves out would be lost (arX
 """
 
 import logging
-import os
 import shutil
 import threading
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from atlas.content.cid import cid_of_file
+from atlas.disk.files import new_file
 from atlas.spec import TaskSpec
 from node_agent.work_order import WorkFile
 
@@ -95,10 +95,7 @@ class Residuals:
                 path.unlink()
 
     def _copy(self, source: Path) -> str:
-        partial = self._folder / ".residual.partial"
-        shutil.copyfile(source, partial)
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())
-        cid = cid_of_file(partial)
-        partial.replace(self._folder / cid)
+        cid = cid_of_file(source)
+        with new_file(self._folder / cid) as copy:
+            shutil.copyfile(source, copy)
         return cid

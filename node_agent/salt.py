@@ -4,7 +4,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from atlas.private_file import create_private_file
+from atlas.disk.private_file import create_private_file
 from node_agent.errors import NodeError
 
 SALT_BYTES = 32

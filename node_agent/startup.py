@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from atlas.clocks import MOST_SECONDS, describe_difference
+from atlas.disk.files import naming
 from atlas.errors import ContentError
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.messages import Node
@@ -15,7 +17,7 @@ from node_agent.announcing import announcing, open_announcer
 from node_agent.bus import Bus
 from node_agent.chain import node_key, open_ledger, reconcile
 from node_agent.config import NodeConfig, NodeHome, load_config
-from node_agent.errors import BusUnreachable
+from node_agent.errors import BusUnreachable, NodeError
 from node_agent.heartbeat import chain_interval, persist
 from node_agent.journal import Journal
 from node_agent.local_data import commit_to_data
@@ -38,7 +40,8 @@ async def run_node(home: NodeHome, on_ready: Callable[[Node], None]) -> None:
     `KeyFileError`, and `ChainError` for what waiting does not cure.
     """
     config = load_config(home)
-    home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with naming(home.root, NodeError):
+        home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with only_agent(home):
         work = asyncio.create_task(_work(home, config, on_ready))
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -56,6 +59,7 @@ async def _work(home: NodeHome, config: NodeConfig, on_ready: Callable[[Node], N
         async def register() -> tuple[Node, int]:
             await asyncio.to_thread(reconcile, ledger)
             node = await asyncio.to_thread(ensure_registered, ledger, key, store, machine, data)
+            _compare_clocks(time.time(), *await asyncio.to_thread(ledger.newest_block))
             return node, (await asyncio.to_thread(ledger.config)).heartbeat_seconds
 
         async def connect() -> Bus:
@@ -83,6 +87,14 @@ async def _work(home: NodeHome, config: NodeConfig, on_ready: Callable[[Node], N
                 await agent.serve(chain_interval(config.heartbeat_seconds, grace), lambda: on_ready(node))
         finally:
             await bus.close()
+
+
+def _compare_clocks(here: float, height: int, there: float) -> None:
+    """Warn of a clock that would make coordinators refuse what this node says. A chain that stands still looks late."""
+    if there - here > MOST_SECONDS:
+        log.error("%s", describe_difference(here, there, f"block {height} of the chain"))
+    elif here - there > MOST_SECONDS:
+        log.warning("%s Unless the chain stands still.", describe_difference(here, there, f"its block {height}"))
 
 
 def _once(action: Callable[[], object]) -> Callable[[], None]:

@@ -14,6 +14,7 @@ from atlas.content.places import Content, IpfsPlaces
 from atlas.content.store import get_document
 from atlas.errors import AtlasError, ContentNotFound, ContentUnreachable
 from atlas.spec import FleetSpec, JobSpec, TaskSpec
+from atlas.unexpected import describe_error
 from node_agent.config import NodeHome
 from node_agent.errors import NoProgress, TrainerFailed
 from node_agent.executor import Trainer, TrainerExit, trainer_environment, worker_command
@@ -23,7 +24,7 @@ from node_agent.journal import Entry
 from node_agent.standstill import unless_still
 from node_agent.task_data import open_data
 from node_agent.task_progress import TaskProgress
-from node_agent.work_order import EXIT_STOPPED, WorkResult
+from node_agent.work_order import EXIT_FAILED, EXIT_STOPPED, WorkResult, failure_reason
 from node_agent.workshop import Workshop
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ class TaskRun:
         except Exception as error:
             # The edge of a task: whatever is wrong with one must not end the node's other tasks.
             log.exception("task %s failed", self.entry.hint.task_id)
-            self._progress.update(state="failed", error=f"{type(error).__name__}: {error}")
+            self._progress.update(state="failed", error=describe_error(error))
         self._progress.announce()
 
     async def _train(self, task: TaskSpec) -> WorkResult | None:
@@ -180,12 +181,14 @@ class TaskRun:
 
     def _count_end(self, end: TrainerExit, task: TaskSpec) -> None:
         """Raise `TrainerFailed`, unless the trainer was killed and may be started again."""
-        words = last_words(end, task, log_file(self._shop.home, self.entry))
+        words = last_words(end, task, self._folder, log_file(self._shop.home, self.entry))
         if end.killed or end.code == EXIT_STOPPED:
             how = f"was killed by signal {-end.code}" if end.killed else f"ended with exit code {end.code}"
             self._count_crash(how, f"Check this machine's memory. {words}")
         else:
-            raise TrainerFailed(f"The trainer ended with exit code {end.code}: {words or 'it said nothing.'}")
+            raise TrainerFailed(
+                words if end.code == EXIT_FAILED else f"The trainer ended with exit code {end.code}: {words}"
+            )
 
     def _count_crash(self, how: str, advice: str) -> None:
         """Note that the trainer starts again; raises `TrainerFailed` when it has done so often enough."""
@@ -204,9 +207,13 @@ async def patiently(content: Content, prepare: Callable[[TaskSpec], Awaitable[Re
     return await again((ContentNotFound, ContentUnreachable), prepare, task)
 
 
-def last_words(end: TrainerExit, task: TaskSpec, log: Path) -> str:
-    """What a coordinator may hear of a trainer's last words: of one that read private rows, where its node has them."""
-    return end.tail if task.form == "rows" else f"what it said is in {log.name} on its node."
+def last_words(end: TrainerExit, task: TaskSpec, folder: Path, log: Path) -> str:
+    """Why a trainer ended, on one line, as its coordinator may know it.
+
+    Of a trainer that read private rows that is the name of its log only; of one that was killed, or could not write
+    its reason, the end of what it printed.
+    """
+    return failure_reason(folder, end.tail) if task.form == "rows" else f"The reason is in {log.name} on its node."
 
 
 def work_folder(home: NodeHome, entry: Entry) -> Path:

@@ -1,6 +1,5 @@
-"""The two files between agent and trainer: `task.json`, what to do, and `result.json`, what came of it."""
+"""The files between agent and trainer: `task.json`, what to do, and `result.json` or `failure.json`, its outcome."""
 
-import os
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
@@ -8,11 +7,18 @@ from pydantic import BaseModel, ConfigDict
 
 from atlas.aggregation.compression.settings import CompressionSpec
 from atlas.aggregation.strategies.strategy import Factor
+from atlas.disk.files import write_file
 from atlas.manifests import Environment, ModelManifest, TrainingPoint
 from atlas.spec import JobSpec
+from atlas.unexpected import one_line
 
 EXIT_STOPPED = 75
 """EX_TEMPFAIL of sysexits.h: asked to stop, and stopped in good order."""
+
+RESULT, FAILURE = "result.json", "failure.json"
+
+EXIT_FAILED = 1
+"""The trainer has written why."""
 
 FileType = TypeVar("FileType", bound="WorkFile")
 
@@ -23,13 +29,8 @@ class WorkFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def write(self, path: Path) -> None:
-        """Write durably."""
-        partial = path.with_name(f".{path.name}.partial")
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(self.model_dump_json())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        """Write durably; raises `DiskError`."""
+        write_file(path, self.model_dump_json().encode())
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -81,6 +82,19 @@ class WorkOrder(WorkFile):
     adapters: list[EvaluatedAdapter] = []
     sample_rows: int | None = None
     """How many of the rows the adapters after the second are judged on."""
+
+
+def failure_reason(folder: Path, printed: str) -> str:
+    """Why the trainer of a work folder failed, on one line: what it wrote, or else the end of what it printed."""
+    written = folder / FAILURE
+    return WorkFailure.read(written).reason if written.exists() else one_line(printed) or "it printed nothing."
+
+
+class WorkFailure(WorkFile):
+    """Why a trainer that ended with exit code 1 has no result."""
+
+    reason: str
+    """One line; the trainer's log has the traceback."""
 
 
 class WorkResult(WorkFile):

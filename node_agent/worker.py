@@ -1,7 +1,8 @@
 """The trainer: one process per task, `python -u -m node_agent.worker --task FOLDER`.
 
 It reads FOLDER/task.json, prints Dagster Pipes messages, and writes FOLDER/result.json last of all. Exit codes: 0 done,
-75 stopped on SIGTERM in good order, 1 failed (its last words are on standard error).
+75 stopped on SIGTERM in good order, 1 failed: FOLDER/failure.json has the reason on one line, standard error the
+traceback of an error that nobody foresaw.
 """
 
 import argparse
@@ -19,11 +20,12 @@ from dagster_pipes import PipesContext, PipesMappingParamsLoader, open_dagster_p
 from atlas import activity
 from atlas.content.cid import cid_of_file
 from atlas.errors import AtlasError, TrainingError
+from atlas.unexpected import describe_error, traceback_text
 from node_agent.errors import NodeError
 from node_agent.imports import report_imports
 from node_agent.lifeline import die_with
 from node_agent.progress_messages import StageReports
-from node_agent.work_order import EXIT_STOPPED, WorkOrder, WorkResult
+from node_agent.work_order import EXIT_STOPPED, FAILURE, RESULT, WorkFailure, WorkOrder, WorkResult
 
 if TYPE_CHECKING:
     from atlas.training.progress import Progress
@@ -98,13 +100,12 @@ def main() -> None:
         ):
             result = run(order, folder, pipes, switch)
         if result is not None:
-            result.write(folder / "result.json")
-    except (Stopped, Exception) as error:
+            result.write(folder / RESULT)
+    except (Stopped, Exception, SystemExit) as error:  # SystemExit: a library that ends the process has no result
         if switch.raised:  # also where a library has turned `Stopped` into an error of its own
             sys.exit(EXIT_STOPPED)
-        if isinstance(error, AtlasError):
-            sys.exit(f"{type(error).__name__}: {error}")
-        raise
+        WorkFailure(reason=describe_error(error)).write(folder / FAILURE)
+        sys.exit(f"{type(error).__name__}: {error}" if isinstance(error, AtlasError) else traceback_text(error))
     sys.exit(EXIT_STOPPED if result is None else 0)
 
 

@@ -9,8 +9,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from atlas.disk.files import naming
 from resources.errors import LocalNetworkError
 
 PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
@@ -26,8 +27,7 @@ class Child:
         """Start the process; on Linux the kernel kills it when this process ends, however it ends."""
         self.name = name
         self.log = log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
+        with open_log(log) as output:
             self._ready_from = output.tell()
             self._process = subprocess.Popen(
                 list(command),
@@ -50,8 +50,14 @@ class Child:
         return self._process.poll() is None
 
     def wait_for_json(self, seconds: float) -> dict[str, Any]:
-        """The first JSON mapping that the process prints; raises `LocalNetworkError` with the log's tail."""
-        return self.wait_for(self._printed_mapping, seconds)
+        """The first JSON mapping that the process prints; raises `LocalNetworkError` with the log's tail.
+
+        A mapping with `error` is how a command reports that it failed: its text is in the error then.
+        """
+        found = self.wait_for(self._printed_mapping, seconds)
+        if "error" in found:
+            raise LocalNetworkError(f"{self.name} did not start: {found['error']} Its log is {self.log}.")
+        return found
 
     def wait_for(self, probe: Callable[[], dict[str, Any] | None], seconds: float) -> dict[str, Any]:
         """What `probe` gives as soon as it gives anything; raises `LocalNetworkError` with the log's tail."""
@@ -95,6 +101,13 @@ class Child:
         return LocalNetworkError(f"{self.name} {what}. The end of {self.log}:\n{tail(self.log, self._ready_from)}")
 
 
+def open_log(path: Path) -> BinaryIO:
+    """A log to append to, with its folder; raises `LocalNetworkError` that names it."""
+    with naming(path, LocalNetworkError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("ab")
+
+
 def tail(log: Path, start: int = 0) -> str:
     """The last lines of a log, of what was written from byte `start` on."""
     if not log.exists():
@@ -103,6 +116,11 @@ def tail(log: Path, start: int = 0) -> str:
         file.seek(start)
         lines = file.read().decode("utf-8", "replace").splitlines()
     return "\n".join(lines[-TAIL_LINES:]) or "(nothing was written)"
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that says anything; that of a command is its error."""
+    return next((line for line in reversed(tail(log).splitlines()) if line.strip()), "")
 
 
 def _die_with_parent(parent: int) -> Callable[[], None] | None:

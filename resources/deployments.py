@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from atlas.disk.files import write_file
 from atlas.documents import describe_validation
 from atlas.home import AtlasHome
 from chain_bridge.errors import WrongContract
@@ -12,7 +13,6 @@ from chain_bridge.localnet import find_localnet
 from chain_bridge.network import Network
 from chain_bridge.networks import LOCAL, NetworksFileError, Preset, UnknownNetwork, find_preset
 from resources.locks import exclusive
-from resources.network_file import write_atomically
 
 
 class NotDeployed(WrongContract):
@@ -58,7 +58,7 @@ def record_deployment(home: AtlasHome, name: str, network: Network) -> None:
     with exclusive(home.root / "contracts.lock"):
         found = deployments(home)
         found[name] = Deployment(chain_id=network.chain_id, url=network.url, contract=network.contract)
-        write_atomically(_path(home), _ALL.dump_json(dict(sorted(found.items())), indent=2).decode())
+        write_file(_path(home), _ALL.dump_json(dict(sorted(found.items())), indent=2))
 
 
 def bare_network(home: AtlasHome, name: str, environment: Mapping[str, str], url: str | None = None) -> Network:

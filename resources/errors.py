@@ -32,7 +32,11 @@ class RoundOrderError(CoordinatorError):
 
 
 class QuorumError(CoordinatorError):
-    """No update of a round is fit for aggregation."""
+    """Too few updates of a round are fit for aggregation."""
+
+
+class TaskLost(CoordinatorError):
+    """A task that a step cannot do without got no result in this run."""
 
 
 class SettlementError(CoordinatorError):

@@ -1,13 +1,11 @@
 """Who was given which key: on record before the key leaves, for whoever has to say who may have read the rows."""
 
-import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from resources.errors import CoordinatorError
-from resources.sqlite_file import create_tables, transaction
+from resources.coordinator_file import coordinator_file
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS released_keys (
@@ -39,25 +37,20 @@ class KeyJournal:
     """The keys that were released, in the coordinator's SQLite file; `clock` gives unix seconds. Thread-safe."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
-        self._path = path
+        self._file = coordinator_file(path)
         self._clock = clock
-        create_tables(path, _SCHEMA)
+        self._file.create(_SCHEMA)
 
     def note(self, recipient: KeyRecipient) -> None:
         """Record a release; a key that is given again counts once. Raises `CoordinatorError` when it cannot."""
-        try:
-            with transaction(self._path) as db:
-                db.execute(
-                    "INSERT INTO released_keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                    (*astuple(recipient), self._clock()),
-                )
-        except sqlite3.Error as error:
-            raise CoordinatorError(
-                f"Cannot record in {self._path} who gets a key: {error}. Free its disk, or restore the file."
-            ) from error
+        with self._file.transaction() as db:
+            db.execute(
+                "INSERT INTO released_keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (*astuple(recipient), self._clock()),
+            )
 
     def released(self, ring: str) -> list[tuple[float, KeyRecipient]]:
         """The first release of each key of a ring to each recipient, oldest first: unix seconds, and to whom."""
-        with transaction(self._path) as db:
+        with self._file.transaction() as db:
             rows = db.execute("SELECT * FROM released_keys WHERE ring = ? ORDER BY released, address, data", (ring,))
             return [(released, KeyRecipient(*recipient)) for *recipient, released in rows]

@@ -14,8 +14,8 @@ import bech32
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from atlas.content.sealing import KEY_BYTES, DatasetKey, file_key, read_header
+from atlas.disk.private_file import replace_private_file
 from atlas.home import AtlasHome
-from atlas.private_file import replace_private_file
 from resources.errors import CoordinatorError
 from resources.locks import exclusive
 

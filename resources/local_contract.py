@@ -5,6 +5,7 @@ import logging
 import os
 from pathlib import Path
 
+from atlas.disk.files import write_file
 from atlas.home import AtlasHome
 from chain_bridge.contract_version import contract_version
 from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
@@ -12,7 +13,6 @@ from chain_bridge.keys import Key
 from chain_bridge.ledger import Ledger
 from chain_bridge.network import Network
 from resources.errors import LocalNetworkError
-from resources.network_file import write_atomically
 
 log = logging.getLogger("atlas.local_network")
 HEARTBEAT_VARIABLE = "ATLAS_HEARTBEAT_SECONDS"
@@ -43,7 +43,7 @@ def embedded_contract(home: AtlasHome) -> str | None:
 
 def record_embedded_contract(home: AtlasHome, address: str) -> None:
     """Let the embedded chain's next start take another contract."""
-    write_atomically(_record(home), json.dumps({"contract": address}))
+    write_file(_record(home), json.dumps({"contract": address}).encode())
 
 
 def heartbeat_seconds_of(network: Network) -> int:
@@ -68,6 +68,11 @@ def _recorded(record: Path) -> str | None:
         return str(json.loads(record.read_bytes())["contract"])
     except FileNotFoundError:
         return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LocalNetworkError(
+            f"{record} (the address of the local chain's contract) is damaged: {error!r}. Restore it from a backup, or "
+            "remove it: a new contract is deployed then, without the jobs of the old one."
+        ) from error
 
 
 def _wanted_heartbeat_seconds() -> int:

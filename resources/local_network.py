@@ -14,11 +14,12 @@ import psutil
 import resources
 from atlas.home import AtlasHome
 from chain_bridge.networks import EMBEDDED
-from resources.child import tail
+from resources.child import open_log, tail
 from resources.errors import LocalNetworkError
 from resources.local_ipfs import LocalIpfs
 from resources.locks import exclusive, is_free, shared
 from resources.network_file import LocalNetwork, read_network
+from resources.network_watch import NetworkWatch
 from resources.node_file import NodeFile
 
 log = logging.getLogger(__name__)
@@ -51,15 +52,19 @@ def ensure_local_network(
     chain: str | None = None,
     ipfs: LocalIpfs | None = None,
     nodes: NodeFile | None = None,
+    watch: NetworkWatch | None = None,
 ) -> Iterator[LocalNetwork]:
     """Use the local network that runs, or start one with `agents` agents of `threads` threads per task.
 
     `chain` names the network whose chain it must use, `ipfs` the nodes that must hold its content, `nodes` the settings
     that its agents must have, and with them their number. None takes what runs, or else the embedded chain, a folder,
     and agents without settings of their own. It stays for as long as anybody uses it. Should a user die, its supervisor
-    notices. Raises `LocalNetworkError` with the end of the log when a part does not start, or when it runs otherwise
-    than it must.
+    notices; should the supervisor die, the `watch` of each user notices, and one of them starts the network again.
+
+    Raises `LocalNetworkError` with the end of the log when a part does not start, or when it runs otherwise than it
+    must.
     """
+    watch = watch or NetworkWatch()
     with ExitStack() as using:
         using.enter_context(shared(users_lock(home)))
         try:
@@ -70,13 +75,24 @@ def ensure_local_network(
                         home, agents, threads, restart_agents, chain or EMBEDDED, ipfs, nodes and nodes.path
                     )
                     network = _start(home, command)
+                else:
+                    command = psutil.Process(network.pid).cmdline()
             _refuse_another(network, chain, ipfs, nodes)
-            yield network
+            for name, reason in network.not_started.items():
+                watch.notice(f"{name} of the local network did not start, the others work without it: {reason}")
+            with watch.over(network, lambda: _revived(home, command)):
+                yield network
         finally:
             with exclusive(change_lock(home)):
                 using.close()
                 if is_free(users_lock(home)):
                     stop_local_network(home)
+
+
+def _revived(home: AtlasHome, command: list[str]) -> LocalNetwork:
+    """The network that runs now; without one it is started by `command`. Raises `LocalNetworkError`."""
+    with exclusive(change_lock(home)):
+        return running_network(home) or _start(home, command)
 
 
 def stop_local_network(home: AtlasHome) -> None:
@@ -142,8 +158,7 @@ def _described(ipfs: LocalIpfs | None) -> str:
 
 def _start(home: AtlasHome, command: list[str]) -> LocalNetwork:
     log_file = home.logs / "supervisor.log"
-    log_file.parent.mkdir(parents=True, exist_ok=True)
-    with log_file.open("ab") as output:
+    with open_log(log_file) as output:
         offset = output.tell()
         supervisor = subprocess.Popen(
             command,

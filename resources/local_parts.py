@@ -1,6 +1,7 @@
 """The parts of a local network, and the order in which they start: chain, message server, contract, agents."""
 
 import json
+import logging
 import os
 import socket
 import sys
@@ -13,22 +14,24 @@ from typing import Any
 import yaml
 
 from atlas.content.kubo_node import KuboNode
+from atlas.disk.files import naming, write_file
 from atlas.home import AtlasHome
+from chain_bridge.errors import KeyFileError
 from chain_bridge.keys import Key, load_or_create_key
 from chain_bridge.network import Network
 from chain_bridge.networks import EMBEDDED
 from node_agent.config import NodeHome
 from resources.agent_funds import equip_agents
-from resources.child import Child
+from resources.child import Child, last_line
 from resources.deployments import named_network
 from resources.errors import LocalNetworkError
 from resources.local_contract import ensure_contract, heartbeat_seconds_of
 from resources.local_ipfs import LocalIpfs
 from resources.local_network import child_environment
-from resources.network_file import write_atomically
 from resources.restarts import Kept
 from resources.settings import Addresses
 
+log = logging.getLogger("atlas.local_network")
 CHAIN_ID, PREFIX, DENOM = "atlas-local", "atlas", "uatl"
 OPERATOR_FUNDS = 10**15
 CHAIN_SECONDS, BUS_SECONDS, AGENT_SECONDS, STOP_SECONDS = 60.0, 10.0, 60.0, 25.0
@@ -50,7 +53,9 @@ class LocalParts:
         chain: str = EMBEDDED,
         ipfs: LocalIpfs | None = None,
         nodes: Sequence[Mapping[str, Any]] = (),
+        before: Addresses | None = None,
     ) -> None:
+        """`before` are addresses of a network that was killed: its ports are taken again if they are free."""
         self._home = home
         self._agents = agents
         self._threads = threads
@@ -59,17 +64,21 @@ class LocalParts:
         self._settings = dict(enumerate(nodes, start=1))
         # A node's journal and key are of one chain.
         self._nodes = home.nodes if chain == EMBEDDED else home.root / "networks" / chain / "nodes"
+        self._before = before
         self.children: dict[str, Kept] = {}
+        self.not_started: dict[str, str] = {}
+        """Agents that did not start, and why."""
 
     def start(self) -> Addresses:
         """Start everything and return where it answers.
 
         Raises `LocalNetworkError` when a part does not start, `ContentError` when an IPFS node does not answer.
         """
-        self._home.content.mkdir(parents=True, exist_ok=True)
+        with naming(self._home.content, LocalNetworkError):
+            self._home.content.mkdir(parents=True, exist_ok=True)
         for url in self._ipfs.nodes if self._ipfs else []:
             KuboNode(url).identity()
-        bus_port = _free_port()
+        bus_port = _free_port(_port_of(self._before.bus) if self._before else 0)
         bus = self._launch("nats-server", [_nats_server(), "-a", "127.0.0.1", "-p", str(bus_port)])
         network, operator = self._embedded_chain() if self._chain == EMBEDDED else self._chain_elsewhere()
         bus.wait_for(lambda: _greeting(bus_port), BUS_SECONDS)
@@ -104,27 +113,41 @@ class LocalParts:
         genesis = f"{operator}={OPERATOR_FUNDS}"
         command = [sys.executable, "-m", "chain_bridge.embedded", "--home", str(self._home.chain)]
         command += ["--chain-id", CHAIN_ID, "--prefix", PREFIX, "--denom", DENOM, "--genesis", genesis]
-        ready = self._launch("chain", [*command, "--port", "0"]).wait_for_json(CHAIN_SECONDS)
+        wanted = _free_port(_port_of(self._before.network.url)) if self._before else 0
+        ready = self._launch("chain", [*command, "--port", str(wanted)]).wait_for_json(CHAIN_SECONDS)
         url = str(ready["url"])
-        port = url.rpartition(":")[2]
-        self.children["chain"].start = lambda: self._spawn("chain", [*command, "--port", port])
+        self.children["chain"].start = lambda: self._spawn("chain", [*command, "--port", str(_port_of(url))])
         return url
 
     def _start_agents(self, addresses: Addresses, heartbeat_seconds: float) -> None:
-        """All at once, but for new ones: these one after another, so that node-1 becomes node 1."""
+        """All at once, but for new ones: these one after another, so that node-1 becomes node 1.
+
+        One that does not start is left out, and tried again later; raises `LocalNetworkError` when none does.
+        """
         waiting = []
         for number, folder in enumerate(self._agent_folders(), start=1):
+            if folder.name in self.not_started:
+                continue
             new = not (folder / "config.yaml").exists()
             config = self._agent_config(number, addresses, heartbeat_seconds)
-            write_atomically(folder / "config.yaml", yaml.safe_dump(config, sort_keys=True))
+            write_file(folder / "config.yaml", yaml.safe_dump(config, sort_keys=True).encode())
             command = [sys.executable, "-m", "node_agent", "start", "--home", str(folder), "--json"]
             agent = self._launch(folder.name, command)
             if new:
-                agent.wait_for_json(AGENT_SECONDS)
+                self._await_agent(agent)
             else:
                 waiting.append(agent)
         for agent in waiting:
+            self._await_agent(agent)
+        if self._agents and len(self.not_started) == self._agents:
+            raise LocalNetworkError("No node started.\n" + "\n".join(self.not_started.values()))
+
+    def _await_agent(self, agent: Child) -> None:
+        try:
             agent.wait_for_json(AGENT_SECONDS)
+        except LocalNetworkError as error:
+            log.warning("%s", error)
+            self.not_started[agent.name] = f"{last_line(agent.log)} Its log is {agent.log}."
 
     def _agent_config(self, number: int, addresses: Addresses, heartbeat_seconds: float) -> dict[str, Any]:
         if self._ipfs is not None:
@@ -136,8 +159,15 @@ class LocalParts:
         return [self._nodes / f"node-{number}" for number in range(1, self._agents + 1)]
 
     def _agent_addresses(self, prefix: str) -> list[str]:
-        """The agents' accounts; their folders and keys are made when there are none."""
-        return [load_or_create_key(NodeHome(folder).key, prefix).address for folder in self._agent_folders()]
+        """The accounts of the agents whose key can be used; folders and keys are made when there are none."""
+        found = []
+        for folder in self._agent_folders():
+            try:
+                found.append(load_or_create_key(NodeHome(folder).key, prefix).address)
+            except KeyFileError as error:
+                log.warning("%s is left out: %s", folder.name, error)
+                self.not_started[folder.name] = str(error)
+        return found
 
     def _launch(self, name: str, command: list[str]) -> Child:
         child = self._spawn(name, command)
@@ -162,9 +192,18 @@ def _nats_server() -> str:
     return str(Path(str(found[0].locate())).resolve())
 
 
-def _free_port() -> int:
+def _port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])
+
+
+def _free_port(wanted: int = 0) -> int:
+    """The wanted port of 127.0.0.1, or another one when it is taken."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that were just closed do no harm
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from atlas.disk.files import open_lock
+
 
 @contextmanager
 def shared(path: Path) -> Iterator[None]:
@@ -41,8 +43,7 @@ def is_free(path: Path) -> bool:
 
 @contextmanager
 def _locked(path: Path, operation: int) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = open_lock(path)
     try:
         fcntl.flock(descriptor, operation)
         yield

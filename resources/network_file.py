@@ -1,7 +1,5 @@
 """`network.json`: where the local network answers while it runs."""
 
-import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ class LocalNetwork(Addresses):
     nodes: list[dict[str, Any]] = Field(default=[], description="settings of each agent, if they were given")
     pid: int = Field(description="the supervisor")
     started: float = Field(description="the supervisor's start, as the kernel tells it; guards against reused pids")
+    not_started: dict[str, str] = Field(default={}, description="agents that did not start, and why")
     webserver: str | None = None
 
     @property
@@ -35,18 +34,13 @@ class LocalNetwork(Addresses):
 
 def read_network(path: Path) -> LocalNetwork | None:
     """The network that runs now; None when there is none, or its supervisor is dead."""
+    network = last_network(path)
+    return network if network is not None and network.alive else None
+
+
+def last_network(path: Path) -> LocalNetwork | None:
+    """The network that runs, or the one whose supervisor died; None when the last one stopped in good order."""
     try:
-        network = LocalNetwork.model_validate_json(path.read_bytes())
+        return LocalNetwork.model_validate_json(path.read_bytes())
     except (FileNotFoundError, ValidationError):
         return None  # never started, or written by another version that left no process of ours
-    return network if network.alive else None
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file so that a reader sees the old text or the new, also after a power cut."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

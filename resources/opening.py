@@ -15,11 +15,12 @@ from chain_bridge.errors import ContractRefused, InsufficientFunds
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Job
 from resources.errors import ChainReset, JobEnded, JobNotFound
-from resources.jobs import JobRegistry, JobRow, RoundRef, refuse_other_spec
+from resources.jobs import JobRegistry, JobRow, RoundRef
 from resources.node_local import node_local_dataset
 from resources.order_checks import check_budget, check_shard_ranks
 from resources.own_work import MakeAdapter, make_untrained_adapter
 from resources.sealed_rows import sealer_for
+from resources.taken_names import refuse_other_order
 from resources.untrained import untrained_adapter
 
 
@@ -80,7 +81,7 @@ def open_job(
     contract = ledger.contract
     known = registry.job(spec.name)
     if known is not None:
-        refuse_other_spec(known, spec.cid)
+        refuse_other_order(known, spec, store)
         return load_job(spec.name, store, registry, contract)
     on_progress(f"Checking the files of {spec.model.source}.")
     model = model_manifest(spec.model.source, spec.model.revision, home.root / "cache")

@@ -1,8 +1,9 @@
 """The steps of a round between its nodes' work: each is one function that an asset calls."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from atlas.content.store import ContentStore, put_document
@@ -12,6 +13,7 @@ from atlas.verification.contribution import rows_to_sample
 from atlas.verification.job_data import reaches_quorum
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Ledger
+from resources.causes import Cause, causes_of, describe_causes
 from resources.errors import QuorumError, RoundOrderError
 from resources.jobs import JobRegistry
 from resources.opening import OpenJob
@@ -102,15 +104,18 @@ def build_round_manifest(
     store: ContentStore,
     registry: JobRegistry,
     reference: str | None = None,
+    nodes: Path | None = None,
 ) -> RoundManifest:
     """List a round's updates, accepted and refused, by shard, and put the manifest into the store.
 
     The gates see the whole round once more; what they refuse now is left out, which the registry notes. `reference` is
-    the update of the coordinator's own rows. Raises `QuorumError` when nothing is left.
+    the update of the coordinator's own rows, `nodes` the folder of the local nodes. Raises `QuorumError`, with the
+    causes, when nothing is left.
     """
+    outcomes = list(outcomes)
     completed = [one for one in outcomes if isinstance(one, CompletedTask)]
     if not completed:
-        raise QuorumError(f"No shard of round {number} of job {job.name!r} was trained; there is nothing to aggregate.")
+        raise quorum_error(job, number, 0, causes_of(job, number, outcomes, registry, nodes))
     from resources.gating import RoundGate  # numpy, which most of those who import this module do without
 
     refused = RoundGate(job, number, base, store, registry).check_all(completed)
@@ -122,7 +127,7 @@ def build_round_manifest(
             registry.record_included(*place)
     accepted = [_accepted(job, one) for one in completed if one.task.slot not in refused]
     if not accepted:
-        raise QuorumError(f"No update of round {number} of job {job.name!r} passed the gates.")
+        raise quorum_error(job, number, 0, causes_of(job, number, outcomes, registry, nodes))
     manifest = RoundManifest(
         job=job.spec_cid,
         round=number,
@@ -160,6 +165,17 @@ def _accepted(job: OpenJob, outcome: CompletedTask) -> AcceptedUpdate:
 def quorum_reached(job: OpenJob, manifest: RoundManifest) -> bool:
     """Whether enough shards have delivered an update that counts."""
     return reaches_quorum(job.spec, len(manifest.updates), len(job.dataset.shards))
+
+
+def quorum_error(job: OpenJob, number: int, updates: int, causes: Sequence[Cause]) -> QuorumError:
+    """Why a round with this many updates that count cannot end, and what to do."""
+    shards = len(job.dataset.shards)
+    needed = max(1, math.ceil(job.spec.aggregation.quorum * shards))
+    return QuorumError(
+        f"Round {number} of job {job.name!r} has {updates} of the {needed} updates that its quorum asks for. "
+        f"{describe_causes(causes, shards)} Remove the cause and run the job again, which keeps what is finished; "
+        "with other settings in its spec, give it another name."
+    )
 
 
 def aggregate(manifest: RoundManifest, store: ContentStore) -> str:

@@ -9,22 +9,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import psutil
 from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
 
+from atlas.disk.files import write_file
 from atlas.errors import AtlasError
 from atlas.home import AtlasHome
 from chain_bridge.networks import EMBEDDED
-from resources.local_ipfs import LocalIpfs, local_ipfs
+from resources.local_ipfs import local_ipfs
 from resources.local_network import change_lock, users_lock
 from resources.local_parts import LocalParts
 from resources.locks import exclusive, is_free, try_exclusive
-from resources.network_file import LocalNetwork, write_atomically
+from resources.network_file import LocalNetwork, last_network
 from resources.node_file import read_node_file
 from resources.restarts import Keeper
-from resources.settings import Addresses
 
 log = logging.getLogger("atlas.local_network")
 WATCH_SECONDS = 0.2
@@ -51,10 +50,21 @@ def _keep(home: AtlasHome, arguments: argparse.Namespace) -> None:
     ipfs = local_ipfs(arguments.ipfs, arguments.replicas)
     nodes = read_node_file(arguments.nodes).settings if arguments.nodes else []
     agents = len(nodes) or arguments.agents
-    parts = LocalParts(home, agents, arguments.threads, arguments.chain, ipfs, nodes)
+    before = last_network(home.network_file)
+    parts = LocalParts(home, agents, arguments.threads, arguments.chain, ipfs, nodes, before)
     try:
         addresses = parts.start()
-        _announce(home, addresses, arguments.chain, ipfs, nodes)
+        started = psutil.Process().create_time()
+        network = LocalNetwork(
+            **dict(addresses),
+            chain=arguments.chain,
+            ipfs=ipfs,
+            nodes=nodes,
+            pid=os.getpid(),
+            started=started,
+            not_started=parts.not_started,
+        )
+        write_file(home.network_file, network.model_dump_json(indent=2).encode())
         log.info("ready: %s", addresses.network.url)
         keeper = Keeper(parts.children, lambda name: arguments.restart_agents or not name.startswith("node-"))
         _watch(keeper, _AbandonedSince(home), arguments.abandoned_seconds)
@@ -88,14 +98,6 @@ class _AbandonedSince:
             if not mine or not is_free(users_lock(self._home)):
                 self._used = now
         return now - self._used
-
-
-def _announce(
-    home: AtlasHome, addresses: Addresses, chain: str, ipfs: LocalIpfs | None, nodes: list[dict[str, Any]]
-) -> None:
-    started = psutil.Process().create_time()
-    network = LocalNetwork(**dict(addresses), chain=chain, ipfs=ipfs, nodes=nodes, pid=os.getpid(), started=started)
-    write_atomically(home.network_file, network.model_dump_json(indent=2))
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from atlas.aggregation.refusal import Refusal
+from atlas.unexpected import one_line
 from node_agent import subjects
 from node_agent.errors import BusError
 from node_agent.messages import AssignHint, TaskReport
@@ -61,6 +62,8 @@ class TaskReports:
             await self.take(work, answer.sender, answer.read(TaskReport))
         except BusError as error:
             log.info("node %d says nothing of task %s: %s", held.node_id, hint.task_id, error)
+            if problem := self._tools.bus.clocks.problem(held.address):
+                self._conclude(work, held, failed=f"the clock of its node is wrong: {problem}")
 
     async def take(self, work: Work, sender: str, report: TaskReport) -> None:
         """Take in a report, asked for or not. One of another attempt, or by another node, is refused."""
@@ -76,7 +79,7 @@ class TaskReports:
         if report.state == "completed":
             await self._judge(work, held, report)
         elif report.state in ("failed", "paused"):
-            self._conclude(work, held, failed=report.error or f"the node reports it as {report.state}")
+            self._conclude(work, held, failed=_reason(report))
         elif report != work.seen:
             work.seen = report
             share = f"step {report.step} of {report.steps}" if report.steps else report.state
@@ -137,6 +140,11 @@ class TaskReports:
 
     def _tell(self, held: Held, event: Any, text: str, report: TaskReport) -> None:
         self._listener.on_update(TaskUpdate(held.task, event, text, held.node_id, report=report))
+
+
+def _reason(report: TaskReport) -> str:
+    """Why a node's task failed, on one line: it goes into tables, manifests and terminals, and a stranger wrote it."""
+    return one_line(report.error or "") or f"the node reports it as {report.state}"
 
 
 def _name(held: Held) -> str:

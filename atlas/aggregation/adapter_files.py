@@ -22,6 +22,7 @@ from atlas.aggregation.safetensors_header import (
     row_of,
 )
 from atlas.aggregation.strategies.strategy import Factor
+from atlas.disk.files import new_file
 from atlas.errors import AggregationError
 
 _BLOCK = 65536
@@ -127,16 +128,12 @@ class Columns:
 @contextmanager
 def new_adapter(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[AdapterFile]:
     """A file of zeros to write columns into, in the canonical layout; it gets its name when all went well."""
-    part = path.with_name(f"{path.name}.part")
     header = render_header(shapes)
-    try:
+    with new_file(path, AggregationError, durable=False) as part:
         with part.open("wb") as file:
             file.write(header)
             file.truncate(len(header) + 4 * sum(math.prod(shape) for shape in shapes.values()))
         yield AdapterFile(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_adapter(path: Path, tensors: Mapping[str, NDArray[np.float32]]) -> None:

@@ -5,12 +5,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
+from atlas.disk.sqlite_file import SqliteFile, transaction
 from atlas.errors import ContentError
-from atlas.write_ahead_log import use_write_ahead_log
 
 log = logging.getLogger(__name__)
 
@@ -53,25 +53,30 @@ class _File:
 
     def __init__(self, path: Path | None, schema: str) -> None:
         self._lock = threading.Lock()
-        self._path = path
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(path or ":memory:", timeout=30, check_same_thread=False)
-        with self.transaction() as database:
-            if path is not None:
-                use_write_ahead_log(database)
-            database.executescript(schema)
+        self._file = None if path is None else places_file(path)
+        if self._file is None:
+            self._database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            self._database.executescript(schema)
+        else:
+            self._file.create(schema)
+            self._database = self._file.connect(any_thread=True)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with self._lock, self._database as database:
-                yield database
-        except sqlite3.Error as error:
-            raise ContentError(
-                f"Cannot use {self._path}: {error}. It only remembers how IPFS places behaved and which of them hold "
-                "copies; if it is damaged, remove it, and run `atlas content verify`."
-            ) from error
+        problems = nullcontext() if self._file is None else self._file.problems()
+        with self._lock, problems, transaction(self._database):
+            yield self._database
+
+
+def places_file(path: Path) -> SqliteFile:
+    """A file of what is known of IPFS places; it raises `ContentError` when it cannot be used."""
+    return SqliteFile(
+        path,
+        holds="how IPFS places behaved and which of them hold copies",
+        remedy=f"Remove {path.name}, {path.name}-wal and {path.name}-shm in {path.parent} and run "
+        "`atlas content verify`: the file is only a memory aid.",
+        error=ContentError,
+    )
 
 
 class _State(NamedTuple):

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from atlas.content.cid import cid_of_bytes, cids_of_path, parse_cid
 from atlas.content.local_errors import check_cid, reading, removing, writing
-from atlas.content.local_files import bytes_in, copy_path, freeze, identity, make_folder, move, remove_path, sync
+from atlas.content.local_files import bytes_in, copy_path, freeze, identity, make_folder, move, remove_path
 from atlas.content.local_lock import locked, remove_unlocked, sweep, workspace
 from atlas.content.local_names import changed_names, relative_to, write_names
 from atlas.content.local_pins import PinSets
 from atlas.content.store import PINNED, ContentStat, HeldContent, Replicas
+from atlas.disk.files import sync
 from atlas.errors import ContentError, CorruptContent
 
 EVERY_CONTENT = "??/baf" + 56 * "?"

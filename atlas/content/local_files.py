@@ -9,6 +9,7 @@ from pathlib import Path
 
 from atlas.content.cid import cid_of_chunks, cid_text
 from atlas.content.unixfs import CHUNK_BYTES, cut_bytes, nodes_of_path, read_chunks
+from atlas.disk.files import sync
 
 WRITE_BACK_BYTES = 4 << 20
 """How much is written before the disk is set to work on it; one long wait at the end would be a third of the time."""
@@ -91,15 +92,6 @@ def make_folder(folder: Path) -> None:
     if not folder.is_dir():
         folder.mkdir(exist_ok=True)
         sync(folder.parent)
-
-
-def sync(path: Path) -> None:
-    """Make a file's bytes, or the names in a folder, durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def move(source: Path, target: Path) -> None:

@@ -5,8 +5,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from atlas.content.cid import parse_cid
-from atlas.content.local_files import sync
 from atlas.content.store import PINNED
+from atlas.disk.files import sync
 from atlas.errors import ContentError
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?")

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from atlas import activity
+from atlas.disk.files import new_file
 from atlas.errors import ContentError, SealError
 
 MAGIC = b"ATLSEAL\x01"
@@ -103,20 +104,11 @@ def open_sealed(sealed: Path, key: bytes, target: Path) -> None:
     `key` is the file's own (`file_key`). Raises `SealError` when the file was altered, cut short or continued, or is
     another than the key is for; `ContentError` when it cannot be read or written.
     """
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        try:
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(descriptor, "wb") as rows:
-                for frame in opened_frames(sealed, key):
-                    rows.write(frame)
-                rows.flush()
-                os.fsync(rows.fileno())
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise ContentError(f"Cannot open {sealed} into {target}: {error.strerror or error}.") from error
+    with new_file(target, ContentError) as partial:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as rows:
+            for frame in opened_frames(sealed, key):
+                rows.write(frame)
 
 
 def opened_frames(sealed: Path, key: bytes) -> Iterator[bytes]:

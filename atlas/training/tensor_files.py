@@ -1,33 +1,22 @@
 """Safetensors files with the same bytes for the same tensors, written whole or not at all."""
 
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from atlas.disk.files import write_file
 from atlas.errors import TrainingError
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: tuple[str, str] = ("format", "pt")) -> None:
-    """Write tensors, sorted by name, as contiguous copies on the CPU; survives a kill at any moment.
+    """Write tensors, sorted by name, as contiguous copies on the CPU, whole or not at all; raises `TrainingError`.
 
     The header holds one metadata entry, because safetensors writes several in no fixed order.
     """
     copies = {name: tensors[name].detach().to("cpu").contiguous() for name in sorted(tensors)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as stream:
-        stream.write(save(copies, dict([metadata])))
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_file(path, save(copies, dict([metadata])), TrainingError)
 
 
 def read_tensors(path: Path, what: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

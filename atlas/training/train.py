@@ -33,6 +33,7 @@ from atlas.training.runtime import autocast, environment, prepare_runtime
 from atlas.training.schedules import learning_rate
 
 KEPT_CHECKPOINTS = 3
+ADVICE = "Lower training.learning_rate or raise training.warmup_steps."
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def train(
         loss_value = _finite(step_loss, norm, state.step + 1, rate)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        optimizer.step()
+        _step(optimizer, state.step + 1, rate)
         optimizer.zero_grad(set_to_none=True)
 
         tokens = sum(len(example.tokens) for example in step_examples)
@@ -194,11 +195,20 @@ def _identity(request: TrainRequest) -> RunIdentity:
     )
 
 
+def _step(optimizer: torch.optim.Optimizer, step: int, rate: float) -> None:
+    """One step; raises `TrainingError` for a learning rate that the parameters' type cannot hold."""
+    try:
+        optimizer.step()
+    except RuntimeError as error:
+        if "overflow" not in str(error):
+            raise
+        raise TrainingError(f"Step {step} cannot be taken at learning rate {rate}: {error}. {ADVICE}") from error
+
+
 def _finite(loss: torch.Tensor, norm: torch.Tensor, step: int, rate: float) -> float:
     value, length = loss.item(), norm.item()
     if not (math.isfinite(value) and math.isfinite(length)):
         raise TrainingError(
-            f"Training diverged at step {step}: loss {value}, gradient norm {length}, learning rate {rate}. "
-            "Lower training.learning_rate or raise training.warmup_steps."
+            f"Training diverged at step {step}: loss {value}, gradient norm {length}, learning rate {rate}. {ADVICE}"
         )
     return float(value)

@@ -109,6 +109,10 @@ COMMANDS: Entries = {
         f"{_CLI}.up:up",
         "Keep chain, message server, agents and Dagster running until Ctrl-C. Runs that the UI launches use them.",
     ),
+    "doctor": Command(
+        f"{_CLI}.doctor:doctor",
+        "Check files, disk, packages, models, clocks, ports and the network, without a change to any of them.",
+    ),
     "nodes": Command(
         f"{_CLI}.nodes:nodes",
         "List the network's nodes: from the DHT, then from the chain, then from the addresses in `content.peers`.",

@@ -13,6 +13,7 @@ from atlas.home import AtlasHome
 from resources.errors import CoordinatorError
 from resources.local_ipfs import local_ipfs
 from resources.local_network import ensure_local_network
+from resources.network_watch import NetworkWatch
 from resources.node_file import read_node_file
 from resources.settings import NETWORK_VARIABLE, Addresses, explicit_network
 
@@ -55,12 +56,14 @@ def using_network(
     ipfs: Sequence[str] | None = None,
     replicas: int = 1,
     nodes: Path | None = None,
+    watch: NetworkWatch | None = None,
 ) -> AbstractContextManager[Addresses]:
     """The network that `$ATLAS_NETWORK` describes, or else the local one, which is kept running meanwhile.
 
     With `chain`, the name of a network, `ipfs`, addresses of Kubo nodes, or `nodes`, a file of agents' settings, it is
     the local one and must be so; raises `CoordinatorError` when the variable names a network, too. `SpecError` names
-    what is wrong with a value. Nothing is started before the network is entered.
+    what is wrong with a value. Nothing is started before the network is entered. `watch` follows the local
+    network meanwhile.
     """
     explicit = explicit_network(os.environ)
     asked = [name for name, value in (("--chain", chain), ("--ipfs", ipfs), ("--nodes", nodes)) if value]
@@ -79,4 +82,4 @@ def using_network(
             "Leave --agents out."
         )
     count = len(given.settings) if given else agents or AGENTS
-    return ensure_local_network(home, count, threads, chain=chain, ipfs=places, nodes=given)
+    return ensure_local_network(home, count, threads, chain=chain, ipfs=places, nodes=given, watch=watch)

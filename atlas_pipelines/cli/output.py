@@ -3,14 +3,14 @@
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
-from atlas.errors import AtlasError
-from atlas.terminal.deferred import DeferredGroup
+from atlas.home import AtlasHome
+from atlas.terminal.commands import CommandGroup
 
 
 def notes_console() -> Console:
@@ -28,14 +28,9 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
-class CleanErrors(DeferredGroup):
-    """A group of commands that tells of an `AtlasError` in words, without a traceback, and exits with 1."""
+class AtlasCommands(CommandGroup):
+    """The commands of `atlas`."""
 
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
-        try:
-            return super().invoke(ctx)
-        except AtlasError as error:
-            console = Console(stderr=True, highlight=False, soft_wrap=True)
-            console.print(Text.assemble(("Error: ", "bold red"), str(error)))
-            raise typer.Exit(1) from error
+    def log(self) -> Path:
+        """Where the coordinator's own messages go, too."""
+        return AtlasHome.from_environment().log

@@ -3,6 +3,7 @@
 import os
 import time
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Annotated
 
 import dagster as dg
@@ -15,6 +16,8 @@ from assets.order import find_spec
 from atlas.content.places import open_kept_store
 from atlas.home import AtlasHome
 from atlas.spec import JobSpec
+from atlas.terminal.commands import Stopped
+from atlas_pipelines.cli.content import open_content
 from atlas_pipelines.cli.logs import log_to_file
 from atlas_pipelines.cli.network import Agents, Chain, Ipfs, Nodes, Replicas, using_network
 from atlas_pipelines.cli.output import notes_console, print_json, results_console
@@ -26,10 +29,10 @@ from atlas_pipelines.execution import execute_round
 from atlas_pipelines.summary import Summary, summarize
 from chain_bridge.ledger import Ledger
 from resources.jobs import JobRegistry
-from resources.opening import load_job
+from resources.network_watch import NetworkWatch
+from resources.opening import load_job, refuse_other_contract
 from resources.settings import Addresses
-
-INTERRUPTED = 130
+from resources.taken_names import refuse_other_order
 
 
 def run(
@@ -55,14 +58,14 @@ def run(
     config = LaunchConfig(spec=str(find_spec(spec).absolute()), model=model, rounds=rounds, settings=lines)
     order = config.order(None)
     home = AtlasHome.from_environment()
-    network = using_network(home, agents, threads, chain, ipfs, replicas, nodes)
     console = notes_console()
+    watch = NetworkWatch(partial(console.print, soft_wrap=True, markup=False))
+    network = using_network(home, agents, threads, chain, ipfs, replicas, nodes, watch)
     stop_on_signals()
     try:
         summary, denomination = train(order, config, home, network, console)
-    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as interrupt:
-        console.print("Stopped. Run the same command again to go on where it stopped.")
-        raise typer.Exit(INTERRUPTED) from interrupt
+    except KeyboardInterrupt:
+        raise Stopped("Stopped. Run the same command again to go on where it stopped.") from None
     if json:
         print_json(summary.model_dump(mode="json"))
     else:
@@ -74,15 +77,19 @@ def train(
 ) -> tuple[Summary, str]:
     """Run every round that is not settled yet; the job's state, and the denomination that it is paid in."""
     started = time.monotonic()
-    prepare_dagster_home(home, os.environ)
-    log_to_file(home.logs / "atlas.log")
     registry = JobRegistry(home.jobs_database)
+    if (taken := registry.job(order.name)) is not None:
+        refuse_other_order(taken, order, open_content(home))
+    prepare_dagster_home(home, os.environ)
+    log_to_file(home.log)
     with (
         network as addresses,
         dg.DagsterInstance.get() as instance,
         Watching(console) as watching,
     ):
         ledger = Ledger(addresses.network)
+        if taken is not None:
+            refuse_other_contract(taken, ledger.contract)
         for number in range(1, order.rounds + 1):
             key = partitions.round_key(order.name, number)
             if _is_settled(instance, key, order, number, registry, ledger):

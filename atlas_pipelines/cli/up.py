@@ -5,6 +5,7 @@ import socket
 import sys
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from atlas_pipelines.dagster_home import prepare_dagster_home
 from resources.child import Child
 from resources.errors import LocalNetworkError
 from resources.local_network import child_environment
+from resources.network_watch import NetworkWatch
 
 START_SECONDS, STOP_SECONDS, WATCH_SECONDS = 120.0, 20.0, 0.5
 LOCATION = ("-m", "atlas_pipelines.definitions")
@@ -35,7 +37,8 @@ def up(
 ) -> None:
     """Keep chain, message server, agents and Dagster running until Ctrl-C. Runs that the UI launches use them."""
     home, console = AtlasHome.from_environment(), results_console()
-    network = using_network(home, agents, threads, chain, ipfs, replicas, nodes)
+    watch = NetworkWatch(partial(console.print, soft_wrap=True, markup=False))
+    network = using_network(home, agents, threads, chain, ipfs, replicas, nodes, watch)
     refuse_taken_port(port)
     stop_on_signals()
     dagster_home = prepare_dagster_home(home, os.environ)
@@ -48,7 +51,7 @@ def up(
             console.print(f"messages   {addresses.bus}")
             console.print(f"content    {describe_content(addresses, home.content)}", soft_wrap=True)
             console.print("Ctrl-C stops all of them.")
-            _watch(children)
+            _watch(children, watch)
     except KeyboardInterrupt:
         console.print("Stopped.")
 
@@ -81,8 +84,10 @@ def _answers(port: int) -> dict[str, int] | None:
         return {"port": port} if probe.connect_ex(("127.0.0.1", port)) == 0 else None
 
 
-def _watch(children: list[Child]) -> None:
+def _watch(children: list[Child], watch: NetworkWatch) -> None:
     while all(child.running for child in children):
+        if watch.failure is not None:
+            raise watch.failure
         time.sleep(WATCH_SECONDS)
     names = ", ".join(f"{child.name} (see {child.log})" for child in children if not child.running)
     raise LocalNetworkError(f"Stopped by itself: {names}.")

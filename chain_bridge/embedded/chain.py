@@ -1,6 +1,7 @@
 """The chain: takes transactions one at a time, each in a block and a database transaction of its own."""
 
 import fcntl
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -11,6 +12,7 @@ from cosmpy.protos.cosmos.base.abci.v1beta1.abci_pb2 import TxResponse
 from cosmpy.protos.cosmos.feegrant.v1beta1.feegrant_pb2 import Grant
 from google.protobuf.message import Message
 
+from atlas.disk.files import naming, open_lock
 from chain_bridge.embedded import gas
 from chain_bridge.embedded.accounts import Accounts
 from chain_bridge.embedded.addresses import read_account
@@ -41,7 +43,8 @@ class Chain:
     """
 
     def __init__(self, home: Path, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with naming(home, ChainError):
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.settings = settings
         self._clock = clock
         self._lock = RLock()
@@ -223,7 +226,7 @@ def _parts(home: Path, settings: Settings, database: Database) -> Parts:
 @contextmanager
 def _sole_use(home: Path) -> Iterator[None]:
     """Keep other processes off a folder; the lock goes with the process, however it ends."""
-    with (home / "chain.lock").open("w") as guard:
+    with os.fdopen(open_lock(home / "chain.lock", ChainError), "r+") as guard:
         try:
             fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from chain_bridge.embedded.errors import StateNotWritten
+from atlas.disk.sqlite_file import SqliteFile, primary_code
+from chain_bridge.embedded.errors import StateDamaged, StateNotWritten
 from chain_bridge.errors import ChainError
 
 _VERSION = 2
@@ -25,7 +26,6 @@ CREATE TABLE transactions(hash TEXT PRIMARY KEY, height INTEGER UNIQUE NOT NULL,
 CREATE TABLE attributes(name TEXT, value TEXT, height INTEGER, PRIMARY KEY(name, value, height)) WITHOUT ROWID;
 """
 # What SQLite says when the disk is full, fails, or has become read-only (https://www.sqlite.org/rescode.html).
-_FULL = sqlite3.SQLITE_FULL
 _DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 
@@ -33,37 +33,25 @@ class Database:
     """One connection; whoever uses it from several threads holds a lock around each use."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection = sqlite3.connect(path, isolation_level=None, cached_statements=256, check_same_thread=False)
+        """Open or create the file; raises `ChainError` when it is damaged or of another version."""
+        self._file = chain_file(path)
+        self._file.create(_SCHEMA, _VERSION)
+        self._connection = self._file.connect(any_thread=True, cached_statements=256)
         self._depth = 0
-        self.execute("PRAGMA journal_mode = WAL")
-        # FULL: a commit is on the disk before a client hears of it.
-        self.execute("PRAGMA synchronous = FULL")
-        self.execute("PRAGMA busy_timeout = 5000")
         # What a statement must be able to undo stays off the disk, which may be full.
         self.execute("PRAGMA temp_store = MEMORY")
-        self._create_tables(path)
-
-    def _create_tables(self, path: Path) -> None:
-        (version,) = self.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            self._connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {_VERSION};COMMIT;")
-        elif version != _VERSION:
-            raise ChainError(
-                f"{path} has schema version {version}, this program knows {_VERSION}. "
-                "Use the program that wrote it, or another folder."
-            )
 
     def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
-        """Run one statement; raises `StateNotWritten` when the disk does not take it."""
+        """Run one statement; raises `StateNotWritten` when the disk does not take it, `StateDamaged`."""
         try:
             return self._connection.execute(statement, values)
-        except sqlite3.OperationalError as error:
-            code = error.sqlite_errorcode & 0xFF
-            if code not in _DISK:
-                raise
-            what = "the disk is full" if code == _FULL else f"the disk fails ({error}, {error.sqlite_errorname})"
-            raise StateNotWritten(self._path, what) from error
+        except sqlite3.DatabaseError as error:
+            code = primary_code(error)
+            if code in _DISK:
+                raise StateNotWritten(self._file.explain(error)) from error
+            if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise StateDamaged(self._file.explain(error)) from error
+            raise
 
     @contextmanager
     def transaction(self, *, keep: bool = True) -> Iterator[None]:
@@ -99,3 +87,14 @@ class Database:
     def close(self) -> None:
         """Close the file; SQLite folds the log into it."""
         self._connection.close()
+
+
+def chain_file(path: Path) -> SqliteFile:
+    """The chain's file at `path`; it raises `ChainError` when it cannot be used."""
+    return SqliteFile(
+        path,
+        holds="the embedded chain: every promise and balance of the local network",
+        remedy=f"Restore {path.name} from a backup, together with its -wal file. Without a backup, move the folder "
+        f"{path.parent} away: a new chain begins, without the jobs, nodes and credits of the old one.",
+        error=ChainError,
+    )

@@ -2,13 +2,13 @@
 
 import hashlib
 import os
-import secrets
 import stat
 from importlib.metadata import version
 from pathlib import Path
 
 import wasmtime
 
+from atlas.disk.files import write_file
 from chain_bridge.embedded.errors import CodeRefused, StateNotWritten
 from chain_bridge.errors import ChainError
 
@@ -91,14 +91,5 @@ class ModuleCache:
             module = wasmtime.Module(self._engine, wasm)
         except wasmtime.WasmtimeError as error:
             raise CodeRefused(f"the bytecode is not valid: {error}") from error
-        temporary = path.with_suffix(f".{secrets.token_hex(8)}")
-        try:
-            with temporary.open("wb") as file:
-                file.write(module.serialize())
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise StateNotWritten(path, error.strerror or str(error)) from error
+        write_file(path, bytes(module.serialize()), StateNotWritten)
         return module

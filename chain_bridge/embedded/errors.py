@@ -3,8 +3,6 @@
 Sources: cosmos-sdk `types/errors/errors.go`, `x/feegrant/errors.go`, wasmd `x/wasm/types/errors.go`.
 """
 
-from pathlib import Path
-
 from chain_bridge.errors import ChainError
 
 
@@ -171,11 +169,12 @@ class SearchRefused(Refused):
 class StateNotWritten(ChainError):
     """The disk does not take the chain's state; nothing has changed, and the chain goes on when it does again."""
 
-    def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(
-            f"The chain cannot write its state to {path}: {problem}. Nothing has changed. "
-            "It goes on when the disk takes writes again."
-        )
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem} Nothing has changed. The chain goes on when the disk takes writes again.")
+
+
+class StateDamaged(ChainError):
+    """The chain's file is damaged; the chain cannot go on."""
 
 
 class VmError(Exception):

@@ -1,7 +1,9 @@
 import dagster as dg
+import pytest
 
+from atlas.errors import DiskError
 from atlas.home import AtlasHome
-from atlas_pipelines.dagster_home import TEMPLATE, prepare_dagster_home
+from atlas_pipelines.dagster_home import COMMON_FILES, TEMPLATE, prepare_dagster_home
 
 
 def test_the_default_lies_inside_the_home(tmp_path):
@@ -27,3 +29,13 @@ def test_dagster_takes_the_template(tmp_path):
         assert not instance.nux_enabled
         limits = instance.get_concurrency_config().run_queue_config.tag_concurrency_limits
     assert [limit["key"] for limit in limits] == ["atlas/job"]
+
+
+@pytest.mark.parametrize("name", COMMON_FILES)
+@pytest.mark.parametrize("data", [b"noise" * 1000, b"SQLite format 3\0" + bytes(200)])
+def test_a_damaged_file_of_dagster_is_named_before_dagster_reads_it(tmp_path, name, data):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+    with pytest.raises(DiskError, match=rf"{name} \(Dagster's history\) .*is damaged: .* Move {path.name}"):
+        prepare_dagster_home(AtlasHome(tmp_path), {"DAGSTER_HOME": str(tmp_path)})

@@ -12,14 +12,14 @@ from atlas.content.local import LocalStore
 from atlas.content.store import put_document
 from atlas.home import AtlasHome
 from atlas_pipelines.cli.nodes import ago, facts, nodes, table_of
-from atlas_pipelines.cli.output import CleanErrors
+from atlas_pipelines.cli.output import AtlasCommands
 from chain_bridge.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
 from node_agent.machine import NodeManifest
 from resources.found_nodes import FoundNode
 from resources.local_parts import LocalParts
 
-app = typer.Typer(cls=CleanErrors)
+app = typer.Typer(cls=AtlasCommands)
 app.command("nodes")(nodes)
 app.command("other")(lambda: None)
 

@@ -123,3 +123,13 @@ def test_a_content_folder_that_is_not_there_is_an_error(home: NodeHome, tmp_path
     assert result.exit_code == 1
     assert "not-mounted, which is no folder here" in result.output
     assert not (tmp_path / "not-mounted").exists()
+
+
+def test_an_unforeseen_error_is_one_sentence_and_a_log_in_the_nodes_folder(home, monkeypatch):
+    monkeypatch.setattr("node_agent.cli.load_config", lambda folder: {}["settings"])
+    result = CliRunner().invoke(app, ["status", "--home", str(home.root)])
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: Unexpected error: KeyError: 'settings'. The traceback is in {home.log}.\n"
+    assert "Traceback" in home.log.read_text()
+    verbose = CliRunner().invoke(app, ["--verbose", "config", "--home", str(home.root)])
+    assert "Traceback" in verbose.stderr

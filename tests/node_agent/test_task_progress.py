@@ -153,11 +153,13 @@ async def test_a_trainer_s_error_may_quote_a_private_row(
 
 
 @pytest.mark.parametrize(("form", "told"), [("rows", True), ("sealed", False), ("node-local", False)])
-def test_last_words_stay_on_the_node_where_rows_are_private(form: Any, told: bool) -> None:
+def test_last_words_stay_on_the_node_where_rows_are_private(form: Any, told: bool, tmp_path: Path) -> None:
     task = TaskSpec(
         kind="train", contract="c", job_id=1, job="j", model="m", round=1, slot=0, data="d", form=form, rows=1,
         base="b", attempt=1,
     )  # fmt: skip
-    words = last_words(TrainerExit(1, "cannot encode 'Mrs Miller has the flu'"), task, Path("/node/logs/t-1.log"))
+    words = last_words(
+        TrainerExit(1, "cannot encode 'Mrs Miller has the flu'"), task, tmp_path, Path("/node/logs/t-1.log")
+    )
     assert ("Miller" in words) is told
     assert ("t-1.log" in words) is not told

@@ -116,9 +116,9 @@ async def add_node(addresses, place, tmp_path):
     """Start a node with a behaviour: `await add_node(completes)`."""
     nodes, numbers = [], itertools.count(1)
 
-    async def add(behaviour: Behaviour = completes, capacity: int = 8) -> ScriptedNode:
+    async def add(behaviour: Behaviour = completes, capacity: int = 8, **fields) -> ScriptedNode:
         key = load_or_create_key(tmp_path / f"scripted-{next(numbers)}" / "node.key", "atlas")
-        node = ScriptedNode(key, Ledger(addresses.network, key), place.store, behaviour)
+        node = ScriptedNode(key, Ledger(addresses.network, key), place.store, behaviour, **fields)
         await node.start(addresses.bus, capacity)
         nodes.append(node)
         return node

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,11 +101,12 @@ class ScriptedNode:
     encoded_only: set[str] = field(default_factory=set)
     """Updates that were sent in encoded form alone."""
     beating: asyncio.Task | None = None
+    clock: Callable[[], float] = time.time
 
     async def start(self, url: str, capacity: int = 8) -> None:
         manifest = self.store.put(b"a scripted node")
         self.node_id = await asyncio.to_thread(self.ledger.register_node, "compute", capacity, manifest)
-        self.bus = await Bus.connect(url, self.key)
+        self.bus = await Bus.connect(url, self.key, self.clock)
         await self.bus.subscribe(subjects.assign(self.node_id), self._on_hint)
         self.beating = asyncio.create_task(self._beat())
 

@@ -1,6 +1,7 @@
 """The dispatcher against a real chain and a real bus, with nodes that do what a test says."""
 
 import asyncio
+import time
 from contextlib import aclosing
 
 import pytest
@@ -384,3 +385,33 @@ async def test_a_trainer_that_was_started_again_and_a_refused_update_are_told(pl
     assert "the update of attempt 1 on node" in refused.text
     assert "is refused by the gate finite: " in refused.text
     assert "lost" not in {update.event for update in updates}
+
+
+async def test_a_node_whose_clock_is_wrong_loses_its_tasks_with_a_reason_that_names_both_clocks(
+    place, job, add_node, bus
+):
+    """It works on what the chain has for it, but nothing that it says is admitted."""
+
+    def ahead() -> float:
+        return time.time() + 75
+
+    async def talk() -> None:
+        while True:
+            for subject in (subjects.rollback(job.job_id), subjects.gradients(job.job_id)):
+                await wrong.bus.publish(subject, {"anything": "at all"})
+            await asyncio.sleep(0.1)
+
+    wrong = await add_node(clock=ahead)
+    right = await add_node()
+    talking = asyncio.create_task(talk())
+    try:
+        tasks = training_tasks(job, 1, job.genesis)
+        outcomes = await collect((await place.dispatcher(bus)).run(job, 1, tasks))
+    finally:
+        talking.cancel()
+    assert {one.node_id for one in outcomes if isinstance(one, CompletedTask)} == {right.node_id}
+    lost = [attempt for attempt in place.registry.attempts(job.round(1)) if attempt.state == "lost"]
+    assert {attempt.node_id for attempt in lost} == {wrong.node_id}
+    assert all("the clock of its node is wrong" in attempt.reason for attempt in lost)
+    assert all(f"that of {wrong.key.address}" in attempt.reason for attempt in lost)
+    assert all("75 s apart" in attempt.reason for attempt in lost)

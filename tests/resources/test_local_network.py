@@ -35,6 +35,7 @@ from resources.local_network import (
 from resources.local_parts import LocalParts
 from resources.locks import shared
 from resources.network_file import LocalNetwork
+from resources.network_watch import NetworkWatch
 
 pytestmark = [pytest.mark.slow, pytest.mark.system]
 
@@ -129,17 +130,56 @@ def test_an_abandoned_network_stops_by_itself(home):
     assert processes(home.root) == []
 
 
-def test_nothing_outlives_a_killed_supervisor_and_the_next_start_is_clean(home):
-    with ensure_local_network(home, agents=1) as network:
+def test_nothing_outlives_a_killed_supervisor_and_its_users_start_another_at_the_same_addresses(home):
+    told = []
+    with ensure_local_network(home, agents=1, watch=NetworkWatch(told.append)) as network:
         parts = children(network)
-        os.kill(network.pid, signal.SIGKILL)
-        psutil.wait_procs(parts, timeout=10)
-        assert [part for part in parts if part.is_running() and part.status() != psutil.STATUS_ZOMBIE] == []
-        assert running_network(home) is None
-        with ensure_local_network(home, agents=1) as again, Ledger(again.network) as ledger:
+        with Ledger(network.network) as ledger:
+            before = ledger.height()
+            os.kill(network.pid, signal.SIGKILL)
+            psutil.wait_procs(parts, timeout=10)
+            assert [part for part in parts if part.is_running() and part.status() != psutil.STATUS_ZOMBIE] == []
+            again = eventually(lambda: running_network(home))
             assert again.pid != network.pid
-            assert again.network.contract == network.network.contract
+            assert (again.network, again.bus) == (network.network, network.bus)
+            assert ledger.height() >= before, "the same connection goes on"
             assert [node.id for node in ledger.nodes()] == [1]
+        eventually(lambda: len(told) == 2)
+        assert f"process {network.pid}) died" in told[0]
+        assert "runs again at the same addresses" in told[1]
+    assert processes(home.root) == []
+
+
+def test_a_node_with_a_damaged_journal_or_key_is_reported_and_the_others_work(home):
+    with ensure_local_network(home, agents=3):
+        pass
+    (home.nodes / "node-1" / "journal.db").write_bytes(b"noise" * 1000)
+    (home.nodes / "node-3" / "node.key").write_text("no words of a key")
+    told = []
+    with ensure_local_network(home, agents=3, watch=NetworkWatch(told.append)) as network:
+        assert sorted(network.not_started) == ["node-1", "node-3"]
+        journal, key = (next(line for line in told if line.startswith(name)) for name in ("node-1", "node-3"))
+        assert "node-1/journal.db" in journal
+        assert "file is not a database" in journal
+        assert "node-3/node.key does not hold the 24 words" in key
+        with Ledger(network.network) as ledger:
+            before = ledger.node(2).last_seen
+            eventually(lambda: ledger.node(2).last_seen > before)
+        for path in (home.nodes / "node-1").glob("journal.db*"):
+            path.unlink()
+        eventually(lambda: child_or_none(network, "node-1", 0))
+        with Ledger(network.network) as ledger:
+            eventually(lambda: ledger.node(1).last_seen > before)
+
+
+def test_without_any_node_that_starts_the_reason_is_told(home):
+    with ensure_local_network(home, agents=1):
+        pass
+    (home.nodes / "node-1" / "journal.db").write_bytes(b"noise" * 1000)
+    told = pytest.raises(LocalNetworkError, match=r"(?s)No node started.*journal\.db .*is damaged")
+    with told, ensure_local_network(home, agents=1):
+        pass
+    assert processes(home.root) == []
 
 
 def test_a_part_that_dies_is_started_again_at_the_same_address(home):

@@ -107,16 +107,6 @@ def test_rows_for_the_coordinator_are_kept_where_the_robust_rule_needs_them(plac
         place.open(paper_spec(name="greedy", aggregation={"robust": {**robust, "reference_rows": 3000}}))
 
 
-def test_a_taken_name_is_refused_with_both_cids(place, paper_spec):
-    first = place.open(paper_spec())
-    other = paper_spec(rounds=1)
-    with pytest.raises(SpecError) as caught:
-        place.open(other)
-    assert first.spec_cid in str(caught.value)
-    assert other.cid in str(caught.value)
-    assert "another name" in str(caught.value)
-
-
 def test_a_budget_below_the_promise_is_refused_with_both_numbers(place, paper_spec):
     with pytest.raises(BudgetError, match=r"is 999999, .* cost 1000000\. Raise payment\.budget to 1000000"):
         place.open(paper_spec(payment={"budget": 999_999, "reward_per_task": 100_000}))

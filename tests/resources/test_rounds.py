@@ -132,9 +132,20 @@ async def test_an_adapter_that_only_the_whole_round_shows_to_be_odd_contributes_
     assert settled.leaf_count == 4
 
 
+async def test_a_round_whose_updates_are_all_refused_says_by_which_gate(place, job, add_node, bus):
+    async def odd(node, task, hint, count):
+        return node.completed(task, ODD)
+
+    node = await add_node(odd)
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis))
+    message = f"4 of 4 shards failed: 4 times .refused by gate schema: .* \\(first: s000 on node {node.node_id}\\)"
+    with pytest.raises(QuorumError, match=message):
+        build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
+
+
 def test_nothing_trained_is_no_round(place, job):
     (task, *_) = training_tasks(job, 1, job.genesis)
-    with pytest.raises(QuorumError, match="No shard of round 1"):
+    with pytest.raises(QuorumError, match=r"0 of the 2 updates .* 1 of 4 shards failed: once .gone."):
         build_round_manifest(job, 1, job.genesis, [LostTask(task, "gone")], place.store, place.registry)
 
 

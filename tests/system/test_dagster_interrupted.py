@@ -36,13 +36,13 @@ def test_dagster_knows_that_each_run_ended(workplace, tiny_spec):
     place.wait_for(lambda: "node" in place.output()[before:], "the second run to have tasks in work")
     terminated.send_signal(signal.SIGTERM)
     assert terminated.wait(60) == 130
-    assert states() == ["FAILURE", "FAILURE"]
+    assert states() == ["CANCELED", "FAILURE"]
     assert "Run the same command again" in place.output()
     assert "Traceback" not in place.output()
     assert "Exception ignored" not in place.output()
 
     summary = place.json("run", spec)
-    assert states() == ["FAILURE", "FAILURE", "SUCCESS"]
+    assert states() == ["CANCELED", "FAILURE", "SUCCESS"]
     assert sorted(task["shard"] or "" for task in summary["tasks"] if task["state"] == "completed") == [
         "",
         "s000",

@@ -14,6 +14,7 @@ import safetensors.numpy
 
 from atlas.aggregation.adapter_files import AdapterFile
 from atlas.aggregation.compression.codec import Codec, Parts
+from atlas.disk.files import write_file
 from atlas.errors import AggregationError
 
 _DTYPES: Mapping[str, np.dtype[Any]] = {
@@ -27,13 +28,8 @@ _LARGEST_HEADER = 4096
 
 
 def write_parts(path: Path, parts: Parts, heading: str) -> None:
-    """Write an encoded update; equal parts give equal bytes. Survives a kill at any moment."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as stream:
-        stream.write(safetensors.numpy.save(parts, {"update": heading}))
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
+    """Write an encoded update; equal parts give equal bytes. Whole or not at all; raises `AggregationError`."""
+    write_file(path, safetensors.numpy.save(parts, {"update": heading}), AggregationError)
 
 
 def read_parts(path: Path, codec: Codec, most: Mapping[str, int]) -> tuple[Parts, str]:

@@ -13,6 +13,7 @@ import numpy as np
 from atlas.aggregation.adapter_files import AdapterFile
 from atlas.aggregation.outer.optimizer import Numbers
 from atlas.aggregation.safetensors_header import render_header
+from atlas.disk.files import new_file
 from atlas.errors import AggregationError
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -49,15 +50,12 @@ class StateFile:
 @contextmanager
 def new_state(path: Path, kinds: Iterable[str], shapes: Shapes) -> Iterator[StateFile]:
     """A state of zeros to write into; it gets its name when all went well. Equal states have equal bytes."""
-    part, names = path.with_name(f"{path.name}.part"), _names(kinds, shapes)
-    try:
+    names = _names(kinds, shapes)
+    with new_file(path, AggregationError, durable=False) as part:
         with part.open("wb") as stream:
             stream.write(render_header(names, "F64"))
             stream.truncate(stream.tell() + _DTYPE.itemsize * sum(math.prod(shape) for shape in names.values()))
         yield StateFile(part, kinds, shapes)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _names(kinds: Iterable[str], shapes: Shapes) -> dict[str, tuple[int, ...]]:

@@ -12,17 +12,20 @@ from chain_bridge.embedded.errors import (
     NoSuchGrant,
     Refused,
     SearchRefused,
+    StateDamaged,
     StateNotWritten,
 )
 
 
 @contextmanager
 def refusals(context: grpc.ServicerContext) -> Iterator[None]:
-    """End the call with a status and the chain's text when the block raises `Refused` or `StateNotWritten`."""
+    """End the call with a status and the chain's text when the block raises a `ChainError`."""
     try:
         yield
     except StateNotWritten as error:
         context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+    except StateDamaged as error:  # another status: waiting does not help
+        context.abort(grpc.StatusCode.INTERNAL, str(error))
     except InvalidAddress as error:
         context.abort(grpc.StatusCode.UNKNOWN, error.reason)
     except NoSuchAccount as error:

@@ -178,6 +178,7 @@ def test_missing_files_and_folders_are_told(tmp_path):
     with pytest.raises(ContentError, match="nowhere"):
         read_header(tmp_path / "nowhere")
     (tmp_path / "sealed").write_bytes(seal(b"rows"))
+    (tmp_path / "no-folder").write_bytes(b"")
     with pytest.raises(ContentError, match="no-folder"):
         open_sealed(tmp_path / "sealed", bytes(32), tmp_path / "no-folder" / "rows")
 

@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -27,14 +28,15 @@ def test_a_file_by_numpy_reads_back(tmp_path: Path) -> None:
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full_disk(descriptor: int) -> None:
-        raise OSError("no space left")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     write_tensors(tmp_path / "a", {"x": torch.ones(2)})
     before = (tmp_path / "a").read_bytes()
     monkeypatch.setattr("os.fsync", full_disk)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(TrainingError, match=r"Cannot write .*a: No space left on device\. Free some space"):
         write_tensors(tmp_path / "a", {"x": torch.zeros(2)})
     assert (tmp_path / "a").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_missing_file_is_named_with_its_role(tmp_path: Path) -> None:

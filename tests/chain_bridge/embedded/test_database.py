@@ -55,5 +55,5 @@ def test_a_file_of_another_version_is_refused(tmp_path):
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(ChainError, match="schema version 99, this program knows 2"):
+    with pytest.raises(ChainError, match="has version 99, expected 2"):
         Database(path)

@@ -87,7 +87,11 @@ def test_a_full_disk_is_named_over_grpc_and_the_chain_goes_on(small_disk, operat
             assert send(BroadcastTxRequest(tx_bytes=data, mode=BROADCAST_MODE_SYNC)).tx_response.code == 0
             count += 1
     assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
-    assert "the disk is full. Nothing has changed." in caught.value.details()
+    assert (
+        "chain.db (the embedded chain: every promise and balance of the local network) cannot be written: the disk "
+        in (caught.value.details())
+    )
+    assert "Nothing has changed." in caught.value.details()
     assert prefix_of(chain) == count
     os.truncate(ballast, 0)
     for late in (data, *transfers(3, first=count + 1)):

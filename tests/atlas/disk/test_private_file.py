@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from atlas.private_file import create_private_file, replace_private_file
+from atlas.disk.private_file import create_private_file, replace_private_file
+from atlas.errors import DiskError
 
 
 @pytest.mark.parametrize("write", [create_private_file, replace_private_file])
@@ -48,6 +49,6 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch, write):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(DiskError, match=r"secret: No space left on device\. Free some space"):
         write(tmp_path / "secret", b"secret")
     assert [one.name for one in tmp_path.iterdir()] == []

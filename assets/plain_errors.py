@@ -1,0 +1,85 @@
+"""How Dagster's functions end when something goes wrong: one sentence, and no run that is red for no reason.
+
+Dagster wraps an error of an op in a chain of exceptions that comes back to itself. A `dg.Failure` is not wrapped: its
+description is what the run's page shows first, and what `atlas run` finds again.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, TypeVar
+
+import dagster as dg
+
+from atlas.errors import AtlasError, SpecError
+from atlas.home import AtlasHome
+from atlas.unexpected import record_unexpected
+from resources.errors import ChainReset, JobEnded
+
+REFUSALS = (SpecError, ChainReset, JobEnded)
+"""An order that is refused before anything is done for it."""
+INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
+INTERRUPTED = "The run was interrupted. Launch the round again to go on where it stopped."
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Interrupted(dg.Failure):
+    """A step was stopped by Ctrl-C, SIGTERM or *Terminate*. Unlike Dagster's own interruption it shows no stack."""
+
+
+def plain_errors(function: Function) -> Function:
+    """The function of an asset, asset check, sensor or schedule; place it right below Dagster's decorator.
+
+    In a run, an `AtlasError` fails the step with its text; any other error with one sentence, and its traceback goes
+    to the coordinator's log. One of `REFUSALS` ends the run as canceled, as an interrupt does: no partition that was
+    made before turns red. Outside a run, an `AtlasError` passes, and any other error is raised as
+    `UnexpectedError`.
+    """
+    if inspect.isgeneratorfunction(function):
+
+        @wraps(function)
+        def steps(*arguments: Any, **named: Any) -> Iterator[Any]:
+            with _failing(_context(arguments, named)):
+                yield from function(*arguments, **named)
+
+        return steps  # type: ignore[return-value]
+
+    @wraps(function)
+    def step(*arguments: Any, **named: Any) -> Any:
+        with _failing(_context(arguments, named)):
+            return function(*arguments, **named)
+
+    return step  # type: ignore[return-value]
+
+
+def cancel_run(instance: dg.DagsterInstance, run_id: str, why: str) -> None:
+    """Have a run that is still going end as canceled, whatever error ends it."""
+    run = instance.get_run_by_id(run_id)
+    if run is not None and run.status == dg.DagsterRunStatus.STARTED:
+        instance.report_run_canceling(run, message=why)
+
+
+@contextmanager
+def _failing(context: Any) -> Iterator[None]:
+    run_id = context.run_id if isinstance(context, dg.AssetExecutionContext | dg.AssetCheckExecutionContext) else None
+    try:
+        yield
+    except INTERRUPTS:
+        if run_id is None:
+            raise
+        cancel_run(context.instance, run_id, INTERRUPTED)
+        raise Interrupted(description=INTERRUPTED, allow_retries=False) from None
+    except (dg.Failure, dg.RetryRequested, dg.DagsterError):
+        raise
+    except (Exception, SystemExit) as error:  # SystemExit: a library's `sys.exit()` must not end the run as done
+        told = error if isinstance(error, AtlasError) else record_unexpected(error, AtlasHome.from_environment().log)
+        if run_id is None:
+            raise told from told.__cause__
+        if isinstance(error, REFUSALS):
+            cancel_run(context.instance, run_id, "The order was refused; nothing was done.")
+        raise dg.Failure(description=str(told), allow_retries=False) from told
+
+
+def _context(arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    return arguments[0] if arguments else named.get("context")

@@ -1,0 +1,98 @@
+"""Files that are written whole or not at all, also under `kill -9` and power cuts."""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from atlas.errors import AtlasError, DiskError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+@contextmanager
+def new_file(
+    path: Path,
+    error: type[AtlasError] = DiskError,
+    keep_first: bool = False,
+    folder_mode: int = 0o777,
+    durable: bool = True,
+) -> Iterator[Path]:
+    """A path to write a file to; when the block ends without an exception, the file is renamed to `path`.
+
+    Without `durable` a power cut may lose it, which is enough for what the content store copies at once. With
+    `keep_first` a file that is at `path` by then stays. Missing folders are made. When the block raises, nothing is
+    left. An `OSError`, also of the block, becomes `error`, which names the file and what to do.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")
+    try:
+        path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
+        yield temporary
+        if durable:
+            sync(temporary)
+        if keep_first:
+            with suppress(FileExistsError):
+                path.hardlink_to(temporary)
+        else:
+            temporary.replace(path)
+        if durable:
+            sync(path.parent)
+    except OSError as problem:
+        raise error(f"Cannot write {path}: {describe_os_error(problem)}") from problem
+    finally:
+        # On a read-only file system even the removal of a file that does not exist is refused.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_file(
+    path: Path,
+    data: bytes,
+    error: type[AtlasError] = DiskError,
+    keep_first: bool = False,
+    mode: int = 0o666,
+    folder_mode: int = 0o777,
+) -> None:
+    """Write a file whole; the modes are permissions before the umask. Raises as `new_file` does."""
+    with new_file(path, error, keep_first, folder_mode) as temporary:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+
+
+def sync(path: Path) -> None:
+    """Make a file's bytes, or the names in a folder, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_lock(path: Path, error: type[AtlasError] = DiskError) -> int:
+    """The descriptor of a file to lock, which is made (mode 600) with its folders; raises `error` that names it."""
+    with naming(path, error):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+@contextmanager
+def naming(path: Path, error: type[AtlasError] = DiskError) -> Iterator[None]:
+    """Turn an `OSError` of the block into `error`, which names the path and what to do."""
+    try:
+        yield
+    except OSError as problem:
+        raise error(f"Cannot write {path}: {describe_os_error(problem)}") from problem
+
+
+def describe_os_error(error: OSError) -> str:
+    """What the system said, and what a person can do about it, as one or two sentences."""
+    reason = error.strerror or str(error)
+    if error.errno in _FULL:
+        return f"{reason}. Free some space on that file system, then try again."
+    if error.errno in _READ_ONLY:
+        return f"{reason}. Check the permissions of the folder, and that its file system is mounted for writing."
+    return f"{reason}. Check the path and its file system."

@@ -1,0 +1,196 @@
+"""A SQLite file in WAL mode, opened in one way, with errors that name the file, what it holds and what to do."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from atlas.disk.files import new_file
+from atlas.errors import AtlasError, DiskError
+
+BUSY_SECONDS = 30.0
+# Errors of the program, not of the file (https://peps.python.org/pep-0249/#exceptions).
+_PROGRAM = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.NotSupportedError)
+
+
+@dataclass(frozen=True)
+class SqliteFile:
+    """One file. Any number of threads and processes may use it; any of them may die at any moment."""
+
+    path: Path
+    holds: str
+    """What a person would miss if it were lost, such as "the coordinator's record of its jobs"."""
+    remedy: str
+    """What to do when it is damaged, as sentences."""
+    error: type[AtlasError] = DiskError
+    """What is raised when it cannot be used."""
+
+    def create(self, schema: str, version: int = 0) -> None:
+        """Make the file with its tables, whole or not at all, or check the one that is there.
+
+        `version` is the file's `user_version`; the tables of an existing file are left alone then. With 0 the schema
+        runs each time, so it says IF NOT EXISTS. Raises `error` for a file that is damaged, empty, of another version,
+        or cannot be made.
+        """
+        if not os.path.lexists(self.path):
+            self._refuse_stray_log()
+            self._make(schema, version)
+        elif loss := what_is_lost(self.path):
+            raise self.error(f"{self.path} ({self.holds}) is damaged: {loss}. {self.remedy}")
+        with self.transaction() as database:
+            (found,) = database.execute("PRAGMA user_version").fetchone()
+            if found != version:
+                raise self.error(
+                    f"{self.path} ({self.holds}) has version {found}, expected {version}. Use the version of Atlas "
+                    f"Pipelines that wrote it. If it is damaged: {self.remedy}"
+                )
+            if not version:
+                _run(database, schema)
+
+    def connect(self, any_thread: bool = False, cached_statements: int = 128) -> sqlite3.Connection:
+        """A connection without implicit transactions, whose commits are durable; raises `error`.
+
+        With `any_thread` the caller sees to it that one thread at a time uses the connection.
+        """
+        with self.problems():
+            connection = sqlite3.connect(
+                # Without `rw` SQLite would make a new file in place of a lost one.
+                f"{self.path.absolute().as_uri()}?mode=rw",
+                uri=True,
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=not any_thread,
+                cached_statements=cached_statements,
+            )
+            try:
+                connection.execute("PRAGMA synchronous = FULL")
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own with one transaction, durable when the block ends and undone when it raises.
+
+        Safe in any thread and after a fork. Raises `error`.
+        """
+        with self.problems(), closing(self.connect()) as database, transaction(database):
+            yield database
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection that cannot write; raises `error`."""
+        address = f"{self.path.absolute().as_uri()}?mode=ro"
+        with self.problems(), closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as database:
+            yield database
+
+    @contextmanager
+    def problems(self) -> Iterator[None]:
+        """Turn what SQLite says of the file into `error`; errors of the program pass."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            if isinstance(error, _PROGRAM):
+                raise
+            raise self.error(self.explain(error)) from error
+
+    def explain(self, error: sqlite3.Error) -> str:
+        """What SQLite's error means for this file, and what to do (https://www.sqlite.org/rescode.html)."""
+        what = f"{self.path} ({self.holds})"
+        match primary_code(error):
+            case sqlite3.SQLITE_FULL:
+                return f"{what} cannot be written: the disk is full. Free some space there, then try again."
+            case sqlite3.SQLITE_CANTOPEN if not os.path.lexists(self.path):
+                return f"{what} is missing. {self.remedy}"
+            case sqlite3.SQLITE_CANTOPEN if self.path.is_dir():
+                return f"{what} is a folder, expected a file. {self.remedy}"
+            case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
+                return (
+                    f"{what} cannot be written: {error}. Check that its folder is mounted for writing and that this "
+                    "user may write to it."
+                )
+            case sqlite3.SQLITE_IOERR:
+                return (
+                    f"{what} cannot be read or written: the disk fails ({error}, {error.sqlite_errorname}). Check the "
+                    "disk, its free space and the limits of this process."
+                )
+            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+                return f"{what} has been in use by another process for {BUSY_SECONDS:g} s. End that one, or wait."
+            case _:
+                return f"{what} is damaged: {error}. {self.remedy}"
+
+    def _refuse_stray_log(self) -> None:
+        """SQLite would replay the log of a lost file into a new one."""
+        if has_log(self.path):
+            log = log_of(self.path)
+            raise self.error(f"{self.path} ({self.holds}) is missing, while its log {log} is there. {self.remedy}")
+
+    def _make(self, schema: str, version: int) -> None:
+        with self.problems(), new_file(self.path, self.error, keep_first=True, folder_mode=0o700) as temporary:
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            with closing(sqlite3.connect(temporary, isolation_level=None)) as database:
+                # Nobody else knows this file, so no journal has to protect it until it has its name.
+                database.execute("PRAGMA journal_mode = MEMORY")
+                _run(database, schema)
+                database.execute(f"PRAGMA user_version = {version}")
+                database.execute("PRAGMA journal_mode = WAL")
+
+
+def log_of(path: Path) -> Path:
+    """The write-ahead log of a database, which holds its newest transactions until they are moved into it."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def has_log(path: Path) -> bool:
+    """Whether a database has a log with something in it."""
+    try:
+        return log_of(path).stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def what_is_lost(path: Path) -> str | None:
+    """What is missing of a database's bytes that SQLite would pass over; None when nothing seems to be missing.
+
+    SQLite takes an empty file for a new database, and fills the last page of a file that was cut with zeros
+    (https://www.sqlite.org/fileformat.html). With a log, a cut page may be whole there.
+    """
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        header = file.read(100)
+    size = path.stat().st_size
+    if size == 0:
+        return "it is empty (0 bytes)"
+    page = int.from_bytes(header[16:18], "big")
+    page_bytes = 65_536 if page == 1 else page
+    if header.startswith(b"SQLite format 3\0") and page_bytes and size % page_bytes and not has_log(path):
+        return f"it was cut: {size} bytes are no whole number of pages of {page_bytes} bytes"
+    return None
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """All of the block or nothing of it."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    finally:
+        # Still open when the block or the commit itself failed; SQLite closes it alone when the disk is full.
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+
+
+def primary_code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; that of a general error where Python itself raised it."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+
+
+def _run(database: sqlite3.Connection, schema: str) -> None:
+    """Run statements one by one; `executescript` would end the transaction that they belong to."""
+    for statement in schema.split(";"):
+        database.execute(statement)

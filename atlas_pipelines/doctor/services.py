@@ -1,0 +1,144 @@
+"""What runs: the supervisor of the local network, the chain, the message server, the nodes and the content store."""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from atlas.clocks import MOST_SECONDS, describe_difference
+from atlas.content.kubo_node import KuboNode
+from atlas.content.places import Content
+from atlas.errors import ContentError
+from atlas.home import AtlasHome
+from atlas_pipelines.doctor.finding import Finding, failing
+from chain_bridge.ledger import Ledger
+from chain_bridge.network import Network
+from resources.network_file import LocalNetwork, last_network
+from resources.settings import NETWORK_VARIABLE, Addresses, explicit_network
+
+CHAIN_SECONDS, BUS_SECONDS = 5.0, 2.0
+WEB_PORT = 3000
+
+
+def check_services(home: AtlasHome, clock: Callable[[], float] = time.time) -> list[Finding]:
+    """What the network in use says, if one runs; `clock` gives unix seconds."""
+    findings: list[Finding] = []
+    addresses: Addresses | None = None
+    with failing("network", findings):
+        addresses = explicit_network(os.environ)
+    if addresses is not None:
+        findings.append(Finding("network", "ok", f"${NETWORK_VARIABLE} describes one on {addresses.network.chain_id}."))
+    elif not findings:
+        found, local = check_supervisor(home)
+        findings += found
+        addresses = local
+    if addresses is not None:
+        findings += [*check_chain(addresses.network, clock), check_bus(addresses.bus)]
+    return [*findings, check_content(addresses.content if addresses else home.content)]
+
+
+def check_supervisor(home: AtlasHome) -> tuple[list[Finding], LocalNetwork | None]:
+    """Whether the local network runs, and the network if it does."""
+    path = home.network_file
+    network = last_network(path)
+    if network is None and path.exists():
+        text = f"{path} is not readable by this version. Stop what uses the local network and remove the file."
+        return [Finding("supervisor", "warning", text)], None
+    if network is None:
+        return [Finding("supervisor", "ok", "No local network runs; `atlas up` or `atlas run` starts it.")], None
+    if not network.alive:
+        text = (
+            f"The supervisor of the local network (process {network.pid} of {path}) died, and with it chain, message "
+            f"server and nodes. `atlas up` or `atlas run` starts them again; its log is {home.logs / 'supervisor.log'}."
+        )
+        return [Finding("supervisor", "failed", text)], None
+    findings = [Finding("supervisor", "ok", f"The local network runs (process {network.pid}).")]
+    for name, reason in network.not_started.items():
+        findings.append(Finding("nodes", "warning", f"{name} did not start with the network: {reason}"))
+    return findings, network
+
+
+def check_chain(network: Network, clock: Callable[[], float]) -> list[Finding]:
+    """Whether the chain answers, with the right contract, at a time near ours; and which nodes are silent."""
+    findings: list[Finding] = []
+    with failing("chain", findings), Ledger(network, timeout_seconds=CHAIN_SECONDS) as ledger:
+        height, there = ledger.newest_block()
+        here = clock()
+        findings.append(check_clock(here, there, f"block {height} of the chain {network.chain_id}"))
+        config, nodes = ledger.config(), ledger.nodes()
+        findings.append(
+            Finding("chain", "ok", f"{network.chain_id} at {network.url}, block {height}, contract answers.")
+        )
+        active = [node for node in nodes if node.status == "active"]
+        silent = [str(node.id) for node in active if there - node.last_seen > config.heartbeat_seconds]
+        if silent:
+            text = (
+                f"Node(s) {', '.join(silent)} sent no heartbeat for over {config.heartbeat_seconds} s. Look at their "
+                "logs ($ATLAS_HOME/logs/node-K.log) and clocks, and start them again."
+            )
+            findings.append(Finding("nodes", "warning", text))
+        else:
+            findings.append(Finding("nodes", "ok", f"{len(active)} active node(s), all heard of."))
+    return findings
+
+
+def check_clock(here: float, there: float, whose: str) -> Finding:
+    """Compare our clock with another. A chain that makes no blocks looks late, so that alone is a warning."""
+    if abs(here - there) <= MOST_SECONDS:
+        return Finding("clock", "ok", f"This machine's clock is {abs(here - there):.0f} s from {whose}.")
+    text = describe_difference(here, there, whose)
+    if there > here:
+        return Finding("clock", "failed", text)
+    return Finding("clock", "warning", f"{text} If the chain makes no blocks, that is why.")
+
+
+def check_bus(url: str) -> Finding:
+    """Whether a message server greets us."""
+    parts = urlsplit(url)
+    port = parts.port or 4222
+    try:
+        with socket.create_connection((parts.hostname or "", port), timeout=BUS_SECONDS) as connection:
+            connection.settimeout(BUS_SECONDS)
+            greeting = connection.recv(5)
+    except OSError as error:
+        text = f"No message server answers at {parts.hostname}:{port} ({error}). Start the network, or correct `bus`."
+        return Finding("messages", "failed", text)
+    if greeting != b"INFO ":
+        return Finding(
+            "messages", "failed", f"What answers at {parts.hostname}:{port} is no NATS server. Correct `bus`."
+        )
+    return Finding("messages", "ok", f"The message server at {parts.hostname}:{port} answers.")
+
+
+def check_content(content: Content) -> Finding:
+    """Whether the folder of content is there, or its IPFS nodes answer."""
+    if isinstance(content, Path):
+        if not content.exists():
+            return Finding("content", "ok", f"{content} is made when it is first needed.")
+        if not content.is_dir():
+            return Finding("content", "failed", f"{content} is a file, expected a folder. Move it away.")
+        return Finding("content", "ok", f"The folder {content}; `atlas content verify` checks every byte of it.")
+    silent = []
+    for url in content.nodes:
+        try:
+            KuboNode(url).identity()
+        except ContentError as error:
+            silent.append(str(error))
+    if silent:
+        return Finding("content", "failed", " ".join(silent))
+    return Finding("content", "ok", f"{len(content.nodes)} IPFS node(s) answer.")
+
+
+def check_web_port(home: AtlasHome, port: int = WEB_PORT) -> Finding:
+    """Whether the port of Dagster's pages is free, or taken by `atlas up` or another program."""
+    with socket.socket() as probe:
+        taken = probe.connect_ex(("127.0.0.1", port)) == 0
+    if not taken:
+        return Finding("port", "ok", f"Port {port} is free for the pages of `atlas up`.")
+    network = last_network(home.network_file)
+    if network is not None and network.alive:
+        return Finding("port", "ok", f"Port {port} is in use, as it is while `atlas up` runs.")
+    text = f"Port {port} is taken by another program. Start with another one: atlas up --port {port + 1}"
+    return Finding("port", "warning", text)

@@ -1,0 +1,75 @@
+"""The files of a home: SQLite databases, keys, settings, and records in JSON."""
+
+from pathlib import Path
+
+from atlas.content.health import places_file
+from atlas.disk.sqlite_check import find_damage
+from atlas.disk.sqlite_file import SqliteFile, has_log
+from atlas.home import AtlasHome
+from atlas_pipelines.dagster_home import dagster_file
+from atlas_pipelines.doctor.finding import Finding, failing
+from chain_bridge.embedded.database import chain_file
+from chain_bridge.errors import KeyFileError
+from chain_bridge.keys import check_key_file
+from chain_bridge.networks import load_presets
+from chain_bridge.outbox_file import outbox_file
+from chain_bridge.read_model import read_model_file
+from node_agent.config import NodeHome, load_config
+from node_agent.journal import journal_file
+from resources.coordinator_file import coordinator_file
+from resources.deployments import deployments, networks_file
+from resources.local_contract import embedded_contract
+
+
+def databases(home: AtlasHome, dagster: Path) -> list[SqliteFile]:
+    """Every SQLite file that is there, or whose log is there without it."""
+    nodes = node_folders(home)
+    contents = [home.content, *(node / "content" for node in nodes)]
+    outboxes = [home.root / "outbox", *(node / "outbox" for node in nodes)]
+    found = [
+        coordinator_file(home.jobs_database),
+        chain_file(home.chain / "chain.db"),
+        *(journal_file(node / "journal.db") for node in nodes),
+        *(outbox_file(path) for folder in outboxes for path in sorted(folder.glob("*.db"))),
+        *(read_model_file(path) for path in sorted((home.root / "follower").glob("*.db"))),
+        *(places_file(path) for folder in contents for path in sorted((folder / "places").glob("*.sqlite"))),
+        *(dagster_file(path) for path in sorted(dagster.rglob("*.db"))),
+    ]
+    return [file for file in found if file.path.exists() or has_log(file.path)]
+
+
+def node_folders(home: AtlasHome) -> list[Path]:
+    """The folders of the local nodes, on every network that they were used with."""
+    return sorted([*home.nodes.glob("node-*"), *home.root.glob("networks/*/nodes/node-*")])
+
+
+def check_databases(files: list[SqliteFile]) -> list[Finding]:
+    """A finding for each damaged database, and one for all that are sound."""
+    damages = [damage for file in files if (damage := find_damage(file))]
+    findings = [Finding("database", "failed", damage) for damage in damages]
+    sound = len(files) - len(damages)
+    if sound or not files:
+        findings.append(Finding("database", "ok", f"{sound} SQLite file(s) are sound." if files else "None is there."))
+    return findings
+
+
+def check_settings(home: AtlasHome) -> list[Finding]:
+    """A finding for each key, record or file of settings that is damaged, and one when none is."""
+    findings: list[Finding] = []
+    keys = [home.operator_key, *(NodeHome(folder).key for folder in node_folders(home))]
+    for path in (path for path in keys if path.exists()):
+        try:
+            check_key_file(path)
+        except (KeyFileError, OSError) as error:
+            findings.append(Finding("key", "failed", str(error)))
+    with failing("settings", findings):
+        deployments(home)
+    with failing("settings", findings):
+        embedded_contract(home)
+    with failing("settings", findings):
+        load_presets(networks_file(home))
+    for folder in node_folders(home):
+        if (folder / "config.yaml").exists():
+            with failing("settings", findings):
+                load_config(NodeHome(folder))
+    return findings or [Finding("settings", "ok", f"{sum(path.exists() for path in keys)} key(s) and all settings.")]

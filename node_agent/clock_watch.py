@@ -1,0 +1,37 @@
+"""Tells a sender whose clock is wrong from one whose messages were merely late."""
+
+from collections.abc import Callable
+
+from atlas.clocks import MOST_SECONDS, describe_difference
+
+PATIENCE_SECONDS = 20.0
+"""Messages that waited somewhere come in at once; those of a wrong clock go on coming."""
+
+
+class ClockWatch:
+    """Remembers of each sender since when all of its messages bear a time that is refused; `clock` gives unix seconds.
+
+    Senders are those of signatures that hold, so nobody can be blamed by another.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._refused: dict[str, tuple[float, float]] = {}
+
+    def note(self, sender: str, sent: float) -> None:
+        """Take in the time that a message bears."""
+        now = self._clock()
+        if abs(now - sent) <= MOST_SECONDS:
+            self._refused.pop(sender, None)
+        else:
+            since, _ = self._refused.get(sender, (now, 0.0))
+            self._refused[sender] = since, now - sent
+
+    def problem(self, sender: str) -> str | None:
+        """How the sender's clock differs from ours, in sentences; None when it is not known to."""
+        now = self._clock()
+        since, ahead = self._refused.get(sender, (now, 0.0))
+        # A message from the future has not waited anywhere.
+        if ahead < 0 or now - since >= PATIENCE_SECONDS:
+            return describe_difference(now, now - ahead, f"that of {sender}") if ahead else None
+        return None

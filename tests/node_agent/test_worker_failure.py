@@ -1,0 +1,85 @@
+"""A trainer that fails leaves its reason on one line; the traceback is in its log."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atlas.errors import DataError
+from atlas.manifests import ModelManifest
+from atlas.spec import JobSpec
+from node_agent import worker
+from node_agent.work_order import FAILURE, WorkFailure, WorkOrder, failure_reason
+
+ANY = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
+
+
+@pytest.fixture
+def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run the trainer's `main` in this process on work that raises; its exit code and its reason."""
+    spec = JobSpec.from_mapping(
+        {
+            "name": "tiny",
+            "model": {"source": "path:/model", "task": "sequence-classification"},
+            "dataset": {"source": "rows.csv", "labels": ["no", "yes"], "shard_by": {"rows": 1}},
+            "lora": {"rank": 4, "target_modules": ["query"]},
+            "payment": {"budget": 10, "reward_per_task": 1},
+        }
+    )
+    model = ModelManifest(source="path:/model", files={"config.json": ANY})
+    order = WorkOrder(
+        kind="initialize", task_id="0" * 16, spec=spec, model=model, cache=tmp_path, threads=1, device=None, parent=1
+    )
+    order.write(tmp_path / "task.json")
+
+    def run(error: BaseException) -> tuple[Any, str]:
+        def work(*_: object) -> None:
+            raise error
+
+        monkeypatch.setattr(worker, "run", work)
+        monkeypatch.setattr(worker, "die_with", lambda parent: None)
+        monkeypatch.setattr("sys.argv", ["worker", "--task", str(tmp_path)])
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            with pytest.raises(SystemExit) as end:
+                worker.main()
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        return end.value.code, WorkFailure.read(tmp_path / FAILURE).reason
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("value cannot be converted\nwithout overflow"), "value cannot be converted without overflow"),
+        (DataError("row 3 has no label"), "row 3 has no label"),
+        (MemoryError(), ""),
+        (SystemExit(0), "0"),
+        (ValueError("\x1b[31m" * 10_000), "[31m[31m"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_the_reason_is_one_line_whatever_is_raised(fails: Any, error: BaseException, reason: str) -> None:
+    code, written = fails(error)
+    assert code not in (0, None), "the process ends with exit code 1"
+    assert written.startswith(type(error).__name__)
+    assert reason in written
+    assert written.isprintable()
+    assert len(written) < 500
+    assert ("Traceback" in str(code)) is not isinstance(error, DataError), "what is printed last, into the log"
+
+
+def test_what_was_printed_stands_in_for_a_reason_that_was_not_written(tmp_path: Path) -> None:
+    assert failure_reason(tmp_path, "line 1\nFatal Python error: Segmentation fault\n") == (
+        "line 1 Fatal Python error: Segmentation fault"
+    )
+    assert failure_reason(tmp_path, "") == "it printed nothing."
+
+
+def test_the_reason_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    WorkFailure(reason="KeyError: 'x'").write(tmp_path / FAILURE)
+    assert failure_reason(tmp_path, "noise") == "KeyError: 'x'"
+    assert list(tmp_path.iterdir()) == [tmp_path / FAILURE]
