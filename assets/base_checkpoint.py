@@ -54,7 +54,7 @@ def base_checkpoint(
             "content": content.link(base),
             **_job_facts(job),
             "order": dg.MetadataValue.md(
-                f"```yaml\n{yaml.safe_dump(spec.model_dump(mode='json'), sort_keys=False)}```"
+                f"```yaml\n{yaml.safe_dump(job.spec.model_dump(mode='json'), sort_keys=False)}```"
             ),
             **_parent_facts(context.instance, name, number),
         },

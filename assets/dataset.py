@@ -11,6 +11,7 @@ from assets.plain_errors import plain_errors
 from assets.progress import Progress
 from assets.recorded import DATA_VERSION
 from assets.source_version import source_facts, source_version
+from atlas.data.warnings import dataset_warnings
 from atlas.manifests import DatasetManifest
 from resources.content import ContentResource
 from resources.fleet import FleetResource
@@ -87,5 +88,13 @@ def dataset_metadata(manifest: DatasetManifest, link: Link) -> dict[str, dg.Meta
         "rows": dg.MetadataValue.int(sum(shard.rows for shard in manifest.shards)),
         "held_out_rows": dg.MetadataValue.int(manifest.holdout.rows),
         "held_out": dg.MetadataValue.text(manifest.holdout.cid),
+        "skipped_rows": dg.MetadataValue.int(manifest.skipped_rows),
+        "repeated_rows": dg.MetadataValue.int(manifest.repeated_rows),
+        **_warnings(manifest),
         "shards": tables.shards_table(manifest.shards),
     }
+
+
+def _warnings(manifest: DatasetManifest) -> dict[str, dg.MetadataValue]:
+    found = dataset_warnings(manifest)
+    return {"warnings": dg.MetadataValue.md("\n".join(f"- {warning}" for warning in found))} if found else {}

@@ -14,6 +14,7 @@ from assets.running import run_tasks
 from resources import rounds
 from resources.causes import task_lost
 from resources.content import ContentResource
+from resources.evaluating import plain_mean_of, plan_evaluation
 from resources.fleet import FleetResource
 from resources.ledger import LedgerResource
 from resources.outcomes import CompletedTask
@@ -22,8 +23,12 @@ from resources.scoring import checkpoints_without
 NO_WORSE = dg.AssetCheckSpec(
     "no_worse_than_base",
     asset="evaluation",
-    description="The checkpoint's loss exceeds its base's by no more than evaluation.tolerance.",
+    description="The checkpoint is no worse than the one that its round started from: in its main metric (accuracy, or "
+    "the loss of a language model), a warning; in its loss by more than evaluation.tolerance, an error.",
 )
+
+SEVERITY = {True: "WARN", False: "ERROR"}
+"""By whether the loss is within the tolerance. Neither stops the round: what was trained is paid."""
 
 
 @dg.asset(
@@ -46,10 +51,11 @@ def evaluation(
     base = rounds.base_checkpoint(job, number, ledger.client)
     checkpoint = recorded_cid(context, "aggregated_checkpoint")
     without = checkpoints_without(job, checkpoint, content.store)
+    task = plan_evaluation(job, number, base, checkpoint, without, content.store, fleet.registry)
     (outcome,) = run_tasks(
         context,
         job,
-        [rounds.evaluation_task(job, number, base, checkpoint, without)],
+        [task],
         fleet=fleet,
         ledger=ledger.client,
         store=content.store,
@@ -70,6 +76,7 @@ def evaluation(
             "rows": job.dataset.holdout.rows,
             "metrics": tables.metrics_table(result.base, result.checkpoint),
             **_left_out(without, outcome),
+            **_plain_mean(plain_mean_of(outcome.task, content.store), outcome),
             **{
                 name: dg.MetadataValue.float(value)
                 for name, value in sorted(result.checkpoint.items())
@@ -81,7 +88,8 @@ def evaluation(
             dg.AssetCheckResult(
                 check_name="no_worse_than_base",
                 passed=result.passed,
-                severity=dg.AssetCheckSeverity.WARN,
+                severity=dg.AssetCheckSeverity[SEVERITY[result.verdict.within_tolerance]],
+                description=f"Worse than its base: {result.verdict.worse}." if result.verdict.worse else None,
                 metadata={
                     "loss": result.checkpoint["loss"],
                     "base_loss": result.base["loss"],
@@ -103,5 +111,15 @@ def _left_out(without: Mapping[str, str], outcome: CompletedTask) -> dict[str, d
             "checkpoint": cid,
         }
         for shard, cid in without.items()
+        if cid in metrics
     ]
     return {"leave_one_out": tables.table(rows)} if rows else {}
+
+
+def _plain_mean(cid: str | None, outcome: CompletedTask) -> dict[str, dg.MetadataValue]:
+    """The loss that plain averaging would have given, where the robust rule changed anything."""
+    if cid is None:
+        return {}
+    metrics = outcome.receipt.metrics[cid]
+    row = {"loss": metrics["loss"], "loss_with_the_rule": metrics["reference_loss"], "checkpoint": cid}
+    return {"plain_mean": tables.table([row])}

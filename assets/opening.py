@@ -18,7 +18,8 @@ def find_order(name: str, config: LaunchConfig, fleet: FleetResource, content: C
     """What was ordered under this name: the launchpad's order, or the opened job's when that was left untouched."""
     if config.repeat is not None:
         repeated = _recorded_spec(config.repeat, fleet, content)
-        return JobSpec.from_mapping({**repeated.model_dump(mode="json"), "name": name})
+        aggregation = repeated.robust_aggregation.model_dump(mode="json")
+        return JobSpec.from_mapping({**repeated.model_dump(mode="json"), "name": name, "aggregation": aggregation})
     if config.is_default() and fleet.registry.job(name) is not None:
         return _recorded_spec(name, fleet, content)
     return config.order(name)

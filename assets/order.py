@@ -11,6 +11,7 @@ import yaml
 from atlas.errors import SpecError
 from atlas.models import MODELS, known_model
 from atlas.spec import JobSpec, read_mapping
+from atlas.suggestions import suggest
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -48,7 +49,10 @@ def with_model(raw: Mapping[str, Any], model: str) -> dict[str, Any]:
     known = known_model(model)
     if known is None and not re.match(r"(hub|path):.", model):
         names = ", ".join(sorted(MODELS))
-        raise SpecError(f"model: {model!r} is unknown. Give one of {names}, or hub:ORG/NAME, or path:FOLDER.")
+        raise SpecError(
+            f"model: {model!r} is unknown. Give one of {names}, or hub:ORG/NAME, or path:FOLDER."
+            f"{suggest(model, MODELS)}"
+        )
     old = raw.get("model")
     old_source = old.get("source") if isinstance(old, Mapping) else old
     if old_source in (model, known and known.source):

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from atlas.content.cid import cid_of_bytes
 from atlas.errors import SpecError
+from atlas.suggestions import suggest_field, suggest_value
 
 Positive = Annotated[int, Field(gt=0, lt=2**53)]
 """Canonical JSON holds no larger integer."""
@@ -15,13 +16,21 @@ OMIT_DEFAULT = "left out of the JSON at its default"
 """Marks a later field, `Annotated[int, OMIT_DEFAULT] = 300`, so that the documents from before it keep their CIDs."""
 
 
-def describe_validation(error: ValidationError) -> str:
-    """Turn pydantic's errors into one line per field: `lora.rank: Input should be greater than 0 (found 0)`."""
+def describe_validation(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """Turn pydantic's errors into one line per field: `lora.rank: Input should be greater than 0 (found 0)`.
+
+    With the model that was to be read, an unknown field is answered with the known one that is closest.
+    """
     lines = []
     for item in error.errors():
         field = ".".join(str(part) for part in item["loc"]) or "document"
         found = "" if item["type"] == "missing" else f" (found {item['input']!r:.80})"
-        lines.append(f"{field}: {item['msg']}{found}")
+        guess = ""
+        if item["type"] == "extra_forbidden" and model is not None:
+            guess = suggest_field(item["loc"], model)
+        elif item["type"] == "literal_error":
+            guess = suggest_value(item["input"], item["ctx"]["expected"])
+        lines.append(f"{field}: {item['msg']}{found}{guess and f'.{guess}'}")
     return "\n".join(lines)
 
 
@@ -63,4 +72,4 @@ class Document(Value):
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
-            raise SpecError(f"This is not a valid {cls.__name__}:\n{describe_validation(error)}") from error
+            raise SpecError(f"This is not a valid {cls.__name__}:\n{describe_validation(error, cls)}") from error

@@ -3,9 +3,16 @@
 A message names the thing, what was expected, what was found, and what to do about it.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 
 class AtlasError(Exception):
     """Root of every error that Atlas Pipelines raises on purpose; its text is fit for a person."""
+
+    facts: Mapping[str, Any] = MappingProxyType({})
+    """What a command prints beside the text with `--json`, by name."""
 
 
 class DiskError(AtlasError):

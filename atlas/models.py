@@ -15,6 +15,8 @@ class KnownModel:
     task: Literal["sequence-classification", "causal-lm"]
     target_modules: tuple[str, ...]
     gguf: str | None = None
+    hub: str | None = None
+    """The hub repository with the same weights, as the package states it."""
 
 
 MODELS = {
@@ -25,6 +27,7 @@ MODELS = {
         files=("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"),
         task="sequence-classification",
         target_modules=("query", "value"),
+        hub="sentence-transformers/all-MiniLM-L6-v2",
     ),
     "smollm2": KnownModel(
         source="package:smollm2",

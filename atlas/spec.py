@@ -153,7 +153,7 @@ class JobSpec(Document):
         try:
             return cls.model_validate(_with_model_defaults(raw))
         except ValidationError as error:
-            raise SpecError(f"The job spec is not valid:\n{describe_validation(error)}") from error
+            raise SpecError(f"The job spec is not valid:\n{describe_validation(error, cls)}") from error
 
     @classmethod
     def load(cls, path: Path) -> Self:

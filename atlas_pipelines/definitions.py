@@ -5,6 +5,7 @@ import dagster as dg
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.base_checkpoint import base_checkpoint
 from assets.content_checks import checkpoint_replicas, dataset_fresh, dataset_replicas
+from assets.data_checks import dataset_teaches, held_out_apart
 from assets.dataset import dataset, dataset_shard
 from assets.evaluation import evaluation
 from assets.progress import Progress
@@ -32,7 +33,7 @@ defs = dg.Definitions(
         evaluation,
         reward_settlement,
     ],
-    asset_checks=[dataset_replicas, dataset_fresh, checkpoint_replicas],
+    asset_checks=[dataset_replicas, dataset_fresh, dataset_teaches, held_out_apart, checkpoint_replicas],
     jobs=[federated_round, prepare_dataset],
     sensors=[next_round, new_data, dead_runs],
     schedules=[weekly_retraining],

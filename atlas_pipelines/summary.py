@@ -4,11 +4,14 @@ from pydantic import BaseModel, Field
 
 from atlas.content.store import ContentStore, get_document
 from atlas.manifests import Receipt, SignedReceipt
+from atlas.spec import TaskSpec
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Round
 from chain_bridge.settlement import amounts
+from resources.evaluating import plain_mean_of
 from resources.jobs import JobRegistry
 from resources.opening import OpenJob
+from resources.verdict import compare
 
 Metrics = dict[str, float]
 
@@ -19,6 +22,12 @@ class RoundSummary(BaseModel):
     round: int
     checkpoint: str
     metrics: Metrics
+    worse: str = Field(default="", description="what became worse than in the checkpoint that the round started from")
+    plain_mean: Metrics | None = Field(
+        default=None,
+        description="what averaging without the robust rule would have given, on `rows` of the held-out rows, where "
+        "the round's checkpoint has `reference_loss`; null where it was not measured or the rule changed nothing",
+    )
 
 
 class TaskSummary(BaseModel):
@@ -61,31 +70,51 @@ class Summary(BaseModel):
 
 def summarize(job: OpenJob, registry: JobRegistry, store: ContentStore, ledger: Ledger) -> Summary:
     """Read a job's state; raises `ContentError` when a receipt is missing or altered."""
-    tasks, metrics = _tasks(job, registry, store)
+    tasks, metrics, evaluations = _tasks(job, registry, store)
     ended = [found for number in range(1, job.spec.rounds + 1) if (found := ledger.round(job.job_id, number))]
     return Summary(
         job=job.name,
         state=ledger.job(job.job_id).state,
         base=metrics.get(job.genesis, {}),
-        rounds=[
-            RoundSummary(round=one.round, checkpoint=one.checkpoint, metrics=metrics.get(one.checkpoint, {}))
-            for one in ended
-        ],
+        rounds=[_round(one, metrics.get(one.checkpoint, {}), evaluations.get(one.round), job, store) for one in ended],
         tasks=tasks,
         nodes=_nodes(job, tasks, ended, ledger),
         checkpoint=ended[-1].checkpoint if ended else None,
     )
 
 
-def _tasks(job: OpenJob, registry: JobRegistry, store: ContentStore) -> tuple[list[TaskSummary], dict[str, Metrics]]:
-    """Every attempt of every round, and the metrics of every checkpoint that was evaluated."""
+def _round(
+    ended: Round, metrics: Metrics, evaluation: Receipt | None, job: OpenJob, store: ContentStore
+) -> RoundSummary:  # fmt: skip
+    """A round with what its own evaluation found; one that was not evaluated has no verdict."""
+    summary = RoundSummary(round=ended.round, checkpoint=ended.checkpoint, metrics=metrics)
+    if evaluation is None:
+        return summary
+    task = get_document(store, evaluation.task, TaskSpec)
+    before, after = (evaluation.metrics[cid] for cid in task.checkpoints[:2])
+    mean = plain_mean_of(task, store)
+    return summary.model_copy(
+        update={
+            "worse": compare(before, after, job.spec.evaluation.tolerance).worse,
+            "plain_mean": evaluation.metrics[mean] if mean else None,
+        }
+    )
+
+
+def _tasks(
+    job: OpenJob, registry: JobRegistry, store: ContentStore
+) -> tuple[list[TaskSummary], dict[str, Metrics], dict[int, Receipt]]:
+    """Every attempt of every round, the metrics of every evaluated checkpoint, and each round's evaluation."""
     tasks: list[TaskSummary] = []
     metrics: dict[str, Metrics] = {}
+    evaluations: dict[int, Receipt] = {}
     for number in range(1, job.spec.rounds + 1):
         for attempt in registry.attempts(job.round(number)):
             receipt = _receipt(store, attempt.receipt_cid)
             metrics.update(receipt.metrics if receipt else {})
             trained = attempt.slot < len(job.dataset.shards)
+            if receipt is not None and not trained:
+                evaluations[number] = receipt
             tasks.append(
                 TaskSummary(
                     round=number,
@@ -98,7 +127,7 @@ def _tasks(job: OpenJob, registry: JobRegistry, store: ContentStore) -> tuple[li
                     reason=attempt.reason,
                 )
             )
-    return tasks, metrics
+    return tasks, metrics, evaluations
 
 
 def _receipt(store: ContentStore, cid: str | None) -> Receipt | None:

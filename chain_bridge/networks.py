@@ -93,5 +93,5 @@ def _preset(name: str, entry: dict[str, Any], source: str) -> Preset:
         return Preset.model_validate(entry)
     except ValidationError as error:
         raise NetworksFileError(
-            f"The network {name} of {source} is not valid:\n{describe_validation(error)}"
+            f"The network {name} of {source} is not valid:\n{describe_validation(error, Preset)}"
         ) from error

@@ -155,7 +155,9 @@ def load_config(home: NodeHome) -> NodeConfig:
     try:
         config = NodeConfig.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(f"The settings {home.config} are not valid:\n{describe_validation(error)}") from error
+        raise ConfigError(
+            f"The settings {home.config} are not valid:\n{describe_validation(error, NodeConfig)}"
+        ) from error
     if config.network.contract is None:
         raise ConfigError(f"{home.config} names no contract; set network.contract to its address.")
     return config

@@ -35,7 +35,9 @@ def write_first_config(home: NodeHome, network_file: Path) -> None:
     except SpecError as error:
         raise ConfigError(f"Cannot read the network's description: {error}") from error
     except ValidationError as error:
-        raise ConfigError(f"{network_file} does not describe a network:\n{describe_validation(error)}") from error
+        raise ConfigError(
+            f"{network_file} does not describe a network:\n{describe_validation(error, NodeConfig)}"
+        ) from error
     home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         with home.config.open("x", encoding="utf-8") as file:

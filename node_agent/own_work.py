@@ -19,8 +19,8 @@ def run_worker(order: WorkOrder, folder: Path, environment: Mapping[str, str]) -
     """Run an order in a child process in `folder` and wait for its result. Blocks.
 
     `environment` is this process's own; the worker gets of it what a trainer gets. `order.parent` must be the id of
-    this process, whose end is the worker's end. Raises `TrainerFailed` with its reason, or when it made no progress
-    for the `fleet.progress_seconds` of the job.
+    this process, whose end is the worker's end. Raises `TrainerFailed` with the worker's reason, or when it made no
+    progress for the `fleet.progress_seconds` of the job.
     """
     folder.mkdir(parents=True, exist_ok=True)
     result = folder / RESULT
@@ -29,14 +29,14 @@ def run_worker(order: WorkOrder, folder: Path, environment: Mapping[str, str]) -
     order.write(folder / "task.json")
     gpu = "" if order.device == "cpu" else None
     path, messages = folder / "worker.log", folder / "messages.log"
-    with path.open("wb") as errors, messages.open("wb") as output:
+    with path.open("wb") as output, messages.open("wb") as reports:
         process = subprocess.Popen(
             worker_command(folder),
             cwd=folder,
             env=trainer_environment(environment, {}, order.threads, gpu, order.cache),
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=errors,
+            stdout=reports,
+            stderr=output,
         )
         try:
             code = _wait(process, messages, order.spec.fleet.progress_seconds)

@@ -17,6 +17,8 @@ from resources.errors import LocalNetworkError
 PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
 POLL_SECONDS = 0.05
 TAIL_LINES = 20
+TRACEBACK = (" ", "Traceback (", "During handling of ", "The above exception was ")
+"""How the lines of a traceback begin, all but its last one, which has the error."""
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -109,13 +111,14 @@ def open_log(path: Path) -> BinaryIO:
 
 
 def tail(log: Path, start: int = 0) -> str:
-    """The last lines of a log, of what was written from byte `start` on."""
+    """The last lines of a log, of what was written from byte `start` on; the stacks of tracebacks are left out."""
     if not log.exists():
         return "(nothing was written)"
     with log.open("rb") as file:
         file.seek(start)
         lines = file.read().decode("utf-8", "replace").splitlines()
-    return "\n".join(lines[-TAIL_LINES:]) or "(nothing was written)"
+    told = [line for line in lines if line and not line.startswith(TRACEBACK)]
+    return "\n".join(told[-TAIL_LINES:]) or "(nothing was written)"
 
 
 def last_line(log: Path) -> str:

@@ -41,3 +41,7 @@ class TaskLost(CoordinatorError):
 
 class SettlementError(CoordinatorError):
     """What the chain says about a round and what this coordinator knows of it differ."""
+
+
+class PushError(CoordinatorError):
+    """A model could not be uploaded to the hub."""

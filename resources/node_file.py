@@ -61,7 +61,7 @@ def _settings(path: Path, number: int, entry: Any) -> dict[str, Any]:
     try:
         NodeConfig.model_validate({**ANY_NETWORK, **settings})
     except ValidationError as error:
-        raise SpecError(f"{where} is not valid:\n{describe_validation(error)}") from error
+        raise SpecError(f"{where} is not valid:\n{describe_validation(error, NodeConfig)}") from error
     return settings
 
 

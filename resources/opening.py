@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from atlas.aggregation.robust.registry import RULES
 from atlas.content.store import ContentStore, get_document, put_document
 from atlas.data.prepare import prepare_dataset
+from atlas.data.warnings import dataset_warnings
 from atlas.errors import SpecError
 from atlas.home import AtlasHome
 from atlas.manifests import DatasetManifest
-from atlas.model_files import model_manifest
+from atlas.model_files import locate_model, model_manifest
+from atlas.model_limits import check_max_length, read_config
+from atlas.order_forms import recorded_forms
 from atlas.spec import JobSpec
 from chain_bridge.errors import ContractRefused, InsufficientFunds
 from chain_bridge.ledger import Ledger
@@ -67,14 +70,14 @@ def open_job(
     make_adapter: MakeAdapter = make_untrained_adapter,
     on_reading: Callable[[str], None] = lambda text: None,
 ) -> OpenJob:
-    """Open a job, or take up the one of this name and spec; `on_progress` is told each step in a sentence.
+    """Open a job, or take up the one of this name and order; `on_progress` is told each step in a sentence.
 
     `on_reading` is called often, with the number of rows read so far in a sentence.
 
-    Raises `SpecError` for a taken name or a rank for a shard that there is not, `BudgetError` for a budget below what
-    the job promises, `InsufficientFunds` for an operator who cannot pay it, `ModelError` or `DataError` for a model or
-    dataset that is not as the spec says, what `make_adapter` raises, and `ChainReset`. Until the last of these checks
-    has passed, nothing is written on chain.
+    Raises `SpecError` for a taken name, a `max_length` beyond the model's or a rank for a shard that there is not,
+    `BudgetError` for a budget below what the job promises, `InsufficientFunds` for an operator who cannot pay it,
+    `ModelError` or `DataError` for a model or dataset that is not as the spec says, what `make_adapter` raises, and
+    `ChainReset`. Until the last of these checks has passed, nothing is written on chain.
     """
     from atlas.aggregation.aggregate import genesis  # numpy, which most of those who import this module do without
 
@@ -83,8 +86,10 @@ def open_job(
     if known is not None:
         refuse_other_order(known, spec, store)
         return load_job(spec.name, store, registry, contract)
+    spec = _form_on_chain(spec, ledger)
     on_progress(f"Checking the files of {spec.model.source}.")
     model = model_manifest(spec.model.source, spec.model.revision, home.root / "cache")
+    check_max_length(spec, read_config(locate_model(spec.model.source, model.revision, home.root / "cache")))
     dataset = read_dataset(spec, home, store, ledger, on_progress, on_reading)
     check_shard_ranks(spec, dataset)
     check_budget(spec, len(dataset.shards))
@@ -125,7 +130,7 @@ def read_dataset(
         on_reading(f"{rows:,} rows of {spec.dataset.holdout_source or source} are read.")
 
     changing = spec.dataset.node_local is not None or spec.dataset.keyring is not None
-    opened = ledger.job_of(ledger.address, _key(spec)) if changing else None
+    opened = ledger.job_of(ledger.address, _key(_form_on_chain(spec, ledger))) if changing else None
     on_progress(f"Reading {source}.")
     if opened is not None and store.has(opened.dataset):
         manifest = get_document(store, opened.dataset, DatasetManifest)
@@ -136,6 +141,8 @@ def read_dataset(
         manifest = node_local_dataset(spec, store, cache, ledger, reference_rows, told)
     rows, held_out = sum(shard.rows for shard in manifest.shards), manifest.holdout.rows
     on_progress(f"{source} has {rows:,} rows in {len(manifest.shards)} shards; {held_out:,} more are held out.")
+    for warning in dataset_warnings(manifest):
+        on_progress(f"Warning: {warning}")
     return manifest
 
 
@@ -182,6 +189,12 @@ def _key(spec: JobSpec) -> str:
     return f"{spec.name}@{spec.cid}"
 
 
+def _form_on_chain(order: JobSpec, ledger: Ledger) -> JobSpec:
+    """The document by which the chain knows a job of this order; for a new job the one to open it with."""
+    forms = recorded_forms(order)
+    return next((form for form in forms if ledger.job_of(ledger.address, _key(form)) is not None), forms[0])
+
+
 def _job_on_chain(spec: JobSpec, dataset: DatasetManifest, ledger: Ledger) -> Job:
     """The job with this spec's key, created if it is not there yet."""
     key = _key(spec)
@@ -189,7 +202,8 @@ def _job_on_chain(spec: JobSpec, dataset: DatasetManifest, ledger: Ledger) -> Jo
     if found.dataset != dataset.cid:
         raise SpecError(
             f"Job {spec.name!r} is on chain with dataset {found.dataset}, but {spec.dataset.source} now gives "
-            f"{dataset.cid}: its rows have changed. Restore them, or choose another name for the job."
+            f"{dataset.cid}: its rows have changed, or another version of Atlas cut them. Restore them, or choose "
+            "another name for the job."
         )
     return found
 

@@ -57,7 +57,9 @@ def read_retention(path: Path) -> RetentionSettings:
     try:
         return RetentionSettings.model_validate(read_mapping(path))
     except ValidationError as error:
-        raise SpecError(f"{path} does not say what to keep:\n{describe_validation(error)}") from error
+        raise SpecError(
+            f"{path} does not say what to keep:\n{describe_validation(error, RetentionSettings)}"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from atlas.content.store import ContentStore, put_document
 from atlas.manifests import AcceptedUpdate, RefusedUpdate, RoundManifest, ShardManifest
 from atlas.spec import TaskSpec
-from atlas.verification.contribution import rows_to_sample
+from atlas.verification.contribution import FEWEST_ROWS, rows_to_sample
 from atlas.verification.job_data import reaches_quorum
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Ledger
@@ -19,6 +19,7 @@ from resources.jobs import JobRegistry
 from resources.opening import OpenJob
 from resources.outcomes import CompletedTask, TaskOutcome
 from resources.submissions import recorded_checkpoint
+from resources.verdict import Verdict, compare
 
 
 def base_checkpoint(job: OpenJob, number: int, ledger: Ledger) -> str:
@@ -61,17 +62,24 @@ def reference_task(job: OpenJob, number: int, base: str, rows: ShardManifest) ->
 
 
 def evaluation_task(
-    job: OpenJob, number: int, base: str, checkpoint: str, without: Mapping[str, str] | None = None
+    job: OpenJob,
+    number: int,
+    base: str,
+    checkpoint: str,
+    without: Mapping[str, str] | None = None,
+    mean: str | None = None,
 ) -> TaskSpec:
     """The first attempt at judging a round's checkpoint and its base on the held-out rows.
 
-    `without` adds, by shard, the checkpoints that leave out one update each (`scoring.checkpoints_without`); they are
-    judged on a sample of the rows.
+    `without` adds, by shard, the checkpoints that leave out one update each (`scoring.checkpoints_without`), `mean`
+    what plain averaging gives; they are judged on a sample of the rows.
     """
     task = _task(job, number, base, "evaluate", job.evaluation_slot, job.dataset.holdout)
     changes: dict[str, Any] = {"shard": None, "checkpoints": [base, checkpoint]}
-    if without:
-        changes |= {"checkpoints": [base, checkpoint, *without.values()], "sample_rows": rows_to_sample(len(without))}
+    rivals = [*(without or {}).values(), *([mean] if mean else [])]
+    if rivals:
+        rows = rows_to_sample(len(without)) if without else FEWEST_ROWS
+        changes |= {"checkpoints": [base, checkpoint, *rivals], "sample_rows": rows}
     return task.model_copy(update=changes)
 
 
@@ -191,16 +199,15 @@ class Evaluation:
 
     base: dict[str, float]
     checkpoint: dict[str, float]
-    passed: bool
-    """Whether the checkpoint's loss is no worse than its base's, give or take the job's tolerance."""
+    verdict: Verdict
+
+    @property
+    def passed(self) -> bool:
+        """Whether the checkpoint is no worse than its base."""
+        return not self.verdict.worse
 
 
 def evaluation_result(job: OpenJob, outcome: CompletedTask) -> Evaluation:
     """What an evaluation found."""
     before, after = (outcome.receipt.metrics[cid] for cid in outcome.task.checkpoints[:2])
-    return Evaluation(before, after, no_worse(before["loss"], after["loss"], job.spec.evaluation.tolerance))
-
-
-def no_worse(before: float, after: float, tolerance: float) -> bool:
-    """Whether a loss exceeds another by at most a share of that other's size; NaN never does well."""
-    return math.isfinite(after) and after <= before + tolerance * abs(before)
+    return Evaluation(before, after, compare(before, after, job.spec.evaluation.tolerance))

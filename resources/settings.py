@@ -35,7 +35,7 @@ def read_addresses(path: Path) -> Addresses:
     try:
         addresses = Addresses.model_validate(read_mapping(path))
     except ValidationError as error:
-        raise SpecError(f"{path} does not describe a network:\n{describe_validation(error)}") from error
+        raise SpecError(f"{path} does not describe a network:\n{describe_validation(error, Addresses)}") from error
     if addresses.network.contract is None:
         raise SpecError(f"{path} names no contract; set network.contract to its address.")
     return addresses

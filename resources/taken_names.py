@@ -6,6 +6,7 @@ from typing import Any
 
 from atlas.content.store import ContentStore, get_document
 from atlas.errors import ContentError, SpecError
+from atlas.order_forms import recorded_forms
 from atlas.spec import JobSpec
 from atlas.unexpected import one_line
 from resources.jobs import JobRow, refuse_other_spec
@@ -15,15 +16,16 @@ LONGEST_VALUE = 80
 
 
 def refuse_other_order(taken: JobRow, spec: JobSpec, store: ContentStore) -> None:
-    """Raise `SpecError` that lists the fields which differ, unless the name's recorded job has this spec."""
-    if taken.spec_cid == spec.cid:
+    """Raise `SpecError` that lists the fields which differ, unless the name's recorded job has this order."""
+    forms = recorded_forms(spec)
+    if taken.spec_cid in [form.cid for form in forms]:
         return
     try:
         recorded = get_document(store, taken.spec_cid, JobSpec)
     except ContentError:
         refuse_other_spec(taken, spec.cid)
         raise
-    changes = changed_fields(recorded, spec)
+    changes = min((changed_fields(recorded, form) for form in forms), key=len)
     shown = "".join(f"\n  {field}: {_short(old)} there, {_short(new)} here" for field, old, new in changes[:LISTED])
     more = f"\n  and {len(changes) - LISTED} more" if len(changes) > LISTED else ""
     raise SpecError(

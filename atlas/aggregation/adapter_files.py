@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from atlas.aggregation.factors import LoraModule, factor_of, lora_modules
 from atlas.aggregation.safetensors_header import (
     LARGEST_HEADER,
     Header,
@@ -21,12 +22,10 @@ from atlas.aggregation.safetensors_header import (
     render_header,
     row_of,
 )
-from atlas.aggregation.strategies.strategy import Factor
 from atlas.disk.files import new_file
 from atlas.errors import AggregationError
 
 _BLOCK = 65536
-_SUFFIXES: dict[Factor, str] = {"A": ".lora_A.weight", "B": ".lora_B.weight"}
 
 
 class AdapterFile:
@@ -49,6 +48,16 @@ class AdapterFile:
     def size(self) -> int:
         """How many numbers the file holds."""
         return sum(tensor.size for tensor in self.tensors.values())
+
+    @property
+    def modules(self) -> list[LoraModule]:
+        """The modules whose LoRA factors it holds; raises `AggregationError` as `factor_of` does."""
+        return lora_modules(self.tensors)
+
+    @property
+    def ordinary(self) -> list[str]:
+        """The tensors that are no LoRA factors; raises `AggregationError` as `factor_of` does."""
+        return [name for name in self.tensors if factor_of(name) is None]
 
     def columns(self, names: Iterable[str] | None = None) -> "Columns":
         """The numbers of these tensors (else of all) as one row; raises `AggregationError` unless all are float32."""
@@ -141,32 +150,6 @@ def write_adapter(path: Path, tensors: Mapping[str, NDArray[np.float32]]) -> Non
     with new_adapter(path, {name: tensor.shape for name, tensor in tensors.items()}) as file:
         for name, tensor in tensors.items():
             file.columns([name]).write(0, np.ascontiguousarray(tensor, np.float32).reshape(-1))
-
-
-def factor_of(name: str) -> Factor | None:
-    """Which LoRA factor a tensor is; None for an ordinary one."""
-    return next((factor for factor, suffix in _SUFFIXES.items() if name.endswith(suffix)), None)
-
-
-def module_of(name: str) -> str:
-    """The module that a LoRA factor belongs to; an ordinary tensor's own name."""
-    factor = factor_of(name)
-    return name if factor is None else name.removesuffix(_SUFFIXES[factor])
-
-
-def a_name(module: str) -> str:
-    """The name of a module's A (rank x in)."""
-    return module + _SUFFIXES["A"]
-
-
-def b_name(module: str) -> str:
-    """The name of a module's B (out x rank)."""
-    return module + _SUFFIXES["B"]
-
-
-def lora_modules(names: Iterable[str]) -> list[str]:
-    """The modules that have a LoRA factor among these tensors, sorted."""
-    return sorted({module_of(name) for name in names if factor_of(name) is not None})
 
 
 def _read_header(path: Path) -> tuple[Header, int]:

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from atlas.aggregation.coefficients import coefficients_of
@@ -94,7 +94,28 @@ def round_inputs(manifest: RoundManifest, store: ContentStore) -> RoundInputs:
 
 def recompute(manifest: RoundManifest, store: ContentStore, keep: Callable[[Path], str]) -> Checkpoint:
     """The checkpoint that a manifest gives; `keep` gets each file of it and returns the CID."""
-    inputs, base = round_inputs(manifest, store), get_document(store, manifest.base, Checkpoint)
+    return _checkpoint(manifest, round_inputs(manifest, store), store, keep)
+
+
+def plain_mean(manifest: RoundManifest, store: ContentStore) -> tuple[str, Checkpoint] | None:
+    """What a round would have ended with had its job no robust rule, put into the store; None where it has none.
+
+    All else is the job's: its strategy and its outer optimizer. Where the rule changed nothing, it is the round's own
+    checkpoint; else it does not follow from the manifest that it names, so it is no checkpoint of the job.
+    """
+    inputs = round_inputs(manifest, store)
+    if inputs.settings.robust.rule == "none":
+        return None
+    robust = inputs.settings.robust.model_copy(update={"rule": "none"})
+    without_rule = replace(inputs, settings=inputs.settings.model_copy(update={"robust": robust}), reference=None)
+    mean = _checkpoint(manifest, without_rule, store, store.put)
+    return put_document(store, mean), mean
+
+
+def _checkpoint(
+    manifest: RoundManifest, inputs: RoundInputs, store: ContentStore, keep: Callable[[Path], str]
+) -> Checkpoint:  # fmt: skip
+    base = get_document(store, manifest.base, Checkpoint)
     with tempfile.TemporaryDirectory() as folder:
         found = aggregate_files(inputs, Path(folder))
         return Checkpoint(

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.aggregation.adapter_files import AdapterFile, factor_of
+from atlas.aggregation.adapter_files import AdapterFile
+from atlas.aggregation.factors import factor_of
 
 BLOCK = 2**17
 """Numbers at a time: the blocks of update, base and change fit a core's cache together."""

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from atlas.aggregation.adapter_files import AdapterFile, factor_of
+from atlas.aggregation.adapter_files import AdapterFile
+from atlas.aggregation.factors import factor_of
 from atlas.errors import AggregationError
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from atlas.aggregation.adapter_files import AdapterFile, a_name, b_name, lora_modules
+from atlas.aggregation.adapter_files import AdapterFile
+from atlas.aggregation.factors import LoraModule
 from atlas.aggregation.low_rank import LowRankSum, Matrix
 
 
@@ -28,16 +29,16 @@ def module_spectra(base: Path, updates: Sequence[Path], coefficients: Sequence[f
     """The spectra by module, one module in memory at a time."""
     start, files = AdapterFile(base), [AdapterFile(path) for path in updates]
     counted = [(file, share) for file, share in zip(files, coefficients, strict=True) if share != 0]
-    return {module: _spectra(module, start, counted) for module in lora_modules(start.tensors)}
+    return {module.name: _spectra(module, start, counted) for module in start.modules}
 
 
-def _spectra(module: str, base: AdapterFile, updates: Sequence[tuple[AdapterFile, float]]) -> ModuleSpectra:
-    first_a, first_b = (base.read(name(module)).astype(np.float64) for name in (a_name, b_name))
+def _spectra(module: LoraModule, base: AdapterFile, updates: Sequence[tuple[AdapterFile, float]]) -> ModuleSpectra:
+    first_a, first_b = (base.read(name).astype(np.float64) for name in (module.a, module.b))
     shape = first_b.shape[0], first_a.shape[1]
     exact, residual = LowRankSum(*shape), LowRankSum(*shape)
     mean_a, mean_b = np.zeros_like(first_a), np.zeros_like(first_b)
     for file, share in updates:
-        a, b = _whole(file, a_name(module), first_a), _whole(file, b_name(module), first_b)
+        a, b = _whole(file, module.a, first_a), _whole(file, module.b, first_b)
         exact.add(share * b, a)
         change_a, change_b = a - first_a, b - first_b
         mean_a += share * change_a

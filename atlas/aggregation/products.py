@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.aggregation.adapter_files import AdapterFile, a_name, b_name, factor_of, lora_modules
+from atlas.aggregation.adapter_files import AdapterFile
+from atlas.aggregation.factors import LoraModule, factor_of
 from atlas.aggregation.fitting import fitting_files
 from atlas.aggregation.gram import add_gram, gram_of_columns, one_blas_thread
 from atlas.errors import AggregationError
@@ -26,17 +27,16 @@ def product_gram(base: Path, updates: Sequence[Path], extra: Path | None, scalin
     """
     start = AdapterFile(base)
     files = fitting_files(start, [*updates, *([extra] if extra else [])], mixed_ranks=True)
-    names = list(files[0].tensors)
-    ordinary = [name for name in names if factor_of(name) is None]
+    ordinary = files[0].ordinary
     gram = gram_of_columns(start.columns(ordinary), [file.columns(ordinary) for file in files])
-    for module in lora_modules(names):
+    for module in files[0].modules:
         gram += scaling**2 * _module_gram(start, files, module)
     return gram
 
 
-def _module_gram(base: AdapterFile, files: Sequence[AdapterFile], module: str) -> NDArray[np.float64]:
-    a = _factor_gram(_base_and_changes(base, files, a_name(module)))
-    b = _factor_gram(_base_and_changes(base, files, b_name(module)))
+def _module_gram(base: AdapterFile, files: Sequence[AdapterFile], module: LoraModule) -> NDArray[np.float64]:
+    a = _factor_gram(_base_and_changes(base, files, module.a))
+    b = _factor_gram(_base_and_changes(base, files, module.b))
     total = np.zeros((len(files), len(files)))
     for row in range(len(a)):
         for column in range(len(a)):

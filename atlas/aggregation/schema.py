@@ -5,7 +5,8 @@ from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
-from atlas.aggregation.adapter_files import AdapterFile, factor_of
+from atlas.aggregation.adapter_files import AdapterFile
+from atlas.aggregation.factors import factor_of, role_of
 from atlas.aggregation.refusal import Refusal
 from atlas.aggregation.strategies.strategy import Factor
 from atlas.errors import AggregationError
@@ -39,7 +40,7 @@ def _expected(shapes: tuple[tuple[str, tuple[int, ...]], ...], frozen: Factor | 
         {
             name: ("F32", _at_rank(name, shape, rank))
             for name, shape in shapes
-            if frozen is None or factor_of(name) != frozen
+            if frozen is None or role_of(name) != frozen
         }
     )
 

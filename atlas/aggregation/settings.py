@@ -14,6 +14,7 @@ from atlas.aggregation.robust.settings import RobustSpec
 from atlas.aggregation.strategies.registry import STRATEGIES
 from atlas.aggregation.strategies.strategy import Strategy
 from atlas.documents import Value
+from atlas.suggestions import suggest
 
 
 class GateSpec(Value):
@@ -94,5 +95,5 @@ class AggregationSpec(Value):
 
 def _known(name: str, names: Iterable[str]) -> str:
     if name not in names:
-        raise ValueError(f"expected one of {', '.join(names)}, found {name!r}")
+        raise ValueError(f"expected one of {', '.join(names)}, found {name!r}.{suggest(name, names)}".removesuffix("."))
     return name

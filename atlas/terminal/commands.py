@@ -61,7 +61,7 @@ def report(error: BaseException, log: Path, *, verbose: bool, as_json: bool) -> 
     """Say on stderr why a command failed: one sentence, above it the traceback when `verbose`.
 
     An error that is no `AtlasError` has its traceback appended to `log`. With `as_json`, stdout gets
-    `{"error": "…", "log": "…" or null}` in the place of a result.
+    `{"error": "…", "log": "…" or null}` and the error's facts in the place of a result.
     """
     if verbose:
         typer.echo(printable(traceback_text(error)), err=True)
@@ -70,5 +70,5 @@ def report(error: BaseException, log: Path, *, verbose: bool, as_json: bool) -> 
     prefix = "" if isinstance(told, Stopped) else typer.style("Error: ", fg=typer.colors.RED, bold=True)
     if as_json:
         found = told.log if isinstance(told, UnexpectedError) else None
-        typer.echo(json.dumps({"error": sentence, "log": None if found is None else str(found)}))
+        typer.echo(json.dumps({**told.facts, "error": sentence, "log": None if found is None else str(found)}))
     typer.echo(f"{prefix}{sentence}", err=True)

@@ -10,13 +10,14 @@ from safetensors import SafetensorError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from atlas import activity
-from atlas.aggregation.adapter_files import factor_of
+from atlas.aggregation.factors import factor_of, role_of
 from atlas.aggregation.strategies.strategy import Factor
 from atlas.errors import ModelError
 from atlas.manifests import ModelManifest
 from atlas.spec import JobSpec
 from atlas.training import causal_lm, sequence_classification
 from atlas.training.base_model import base_model_folder
+from atlas.training.lora_layers import layer_problems, possible_targets, untie_adapted_layers
 from atlas.training.runtime import Precision, weight_dtype
 from atlas.training.tensor_files import check_tensors, read_tensors, write_tensors
 
@@ -44,7 +45,7 @@ def build_adapted_model(
 
     `rank` None is the spec's; at any other rank the product of the factors counts as much: `spec.lora.scaling`.
     The adapter is made on the CPU, so that it is the same on every device. Raises `ModelError` when the files are not
-    the manifest's or cannot be loaded, or when `lora.target_modules` names no module of the model.
+    the manifest's or cannot be loaded, or when `lora.target_modules` names what cannot carry LoRA.
     """
     task = TASKS[spec.model.task]
     folder = base_model_folder(manifest, cache)
@@ -58,14 +59,19 @@ def build_adapted_model(
     padding_id = next((i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id) if i is not None), 0)
     base.config.pad_token_id = padding_id
     torch.manual_seed(spec.training.seed)
+    targets, possible = spec.lora.target_modules, possible_targets(base)
     try:
         model = get_peft_model(base, task.adapter_config(base, spec, rank or spec.lora.rank))
     except ValueError as error:
-        linear = {name.rpartition(".")[2] for name, module in base.named_modules() if type(module) is torch.nn.Linear}
         raise ModelError(
-            f"LoRA does not fit {manifest.source}: {error} lora.target_modules is {spec.lora.target_modules}; "
-            f"the model's linear modules are {sorted(linear)}."
+            f"LoRA does not fit {manifest.source}: {error} lora.target_modules is {targets}; the model has {possible}."
         ) from error
+    if problems := layer_problems(model, targets):
+        raise ModelError(
+            f"LoRA does not fit {manifest.source}: {'; '.join(problems)}. lora.target_modules must name linear layers "
+            f"or embeddings; the model has {possible}."
+        )
+    untie_adapted_layers(model)
     for parameter in adapter_parameters(model).values():
         parameter.data = parameter.data.float()
     return AdaptedModel(model.to(device), tokenizer, padding_id)
@@ -74,7 +80,7 @@ def build_adapted_model(
 def adapter_parameters(model: PeftModel) -> dict[str, torch.nn.Parameter]:
     """The trainable parameters, sorted by the names that peft's `get_peft_model_state_dict` gives them."""
     named = {
-        name.replace(".modules_to_save.default.", ".").replace(".default.", "."): parameter
+        name.replace(".modules_to_save.default.", ".").replace(".default.", ".").removesuffix(".default"): parameter
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }
@@ -122,9 +128,9 @@ def _leading(name: str, tensor: torch.Tensor, full: int, rank: int) -> torch.Ten
 
 
 def freeze_factor(model: PeftModel, factor: Factor) -> None:
-    """Leave one factor of each product as it is; it is no part of the adapter's trainable parameters any more."""
+    """Leave one factor of each product as it is, A for the drawn one; it is no trainable parameter any more."""
     for name, parameter in adapter_parameters(model).items():
-        if factor_of(name) == factor:
+        if role_of(name) == factor:
             parameter.requires_grad_(False)
 
 

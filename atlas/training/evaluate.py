@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -21,6 +21,10 @@ from atlas.training.runtime import autocast, environment, prepare_runtime
 
 RIVALS_FROM = 2
 """The place of the first rival among the adapters."""
+
+
+DIVERGED = 1e4
+"""What a token or label of a rival counts whose loss is not a number, in nats: a rival's failure is a finding, too."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def evaluate(
     """Measure each checkpoint; one batch counts as one step of progress, over all checkpoints.
 
     Raises `DataError`, `ModelError`, `CorruptContent`, or `TrainingError` for an adapter that does not fit the model
-    or whose loss is not a number.
+    or, unless it is a rival's, whose loss is not a number.
     """
     spec, precision = request.spec, request.spec.training.precision
     device = prepare_runtime(request.device, request.threads)
@@ -105,6 +109,8 @@ def evaluate(
             with torch.inference_mode(), autocast(device, precision):
                 logits = task.forward(model, batch)
             fresh: list[RowScore] = task.judge(logits, batch)
+            if place >= RIVALS_FROM:
+                fresh = [_held(score) for score in fresh]
             scores += fresh
             tokens = sum(len(example.tokens) for example in batch_examples)
             step, rows_seen, tokens_seen = step + 1, rows_seen + len(fresh), tokens_seen + tokens
@@ -119,6 +125,11 @@ def evaluate(
         elif place >= RIVALS_FROM:
             metrics[name]["reference_loss"] = task.metrics([reference[row] for row in order])["loss"]
     return EvaluateResult(metrics, environment(device, precision))
+
+
+def _held(score: RowScore) -> RowScore:
+    """The score with a loss that is a number."""
+    return score if math.isfinite(score.loss) else replace(score, loss=DIVERGED * score.targets)
 
 
 def spread(rows: int, wanted: int) -> list[int]:

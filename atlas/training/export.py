@@ -1,12 +1,10 @@
 """Export a checkpoint as a plain transformers model that needs neither peft nor Atlas."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from atlas.errors import TrainingError
 from atlas.manifests import ModelManifest
 from atlas.spec import JobSpec
 from atlas.training.adapters import build_adapted_model, load_adapter
@@ -20,17 +18,12 @@ def export_merged(
     """Merge an adapter into float32 base weights and save model and tokenizer to `folder`.
 
     `factors` are those that the checkpoint lists as merged, oldest first; they join the weights before the adapter.
-    The folder appears whole or not at all. Raises `TrainingError` when it exists or a file does not fit.
+    Raises `TrainingError` when a file does not fit.
     """
-    if folder.exists():
-        raise TrainingError(f"The export folder {folder} exists already. Remove it or give another one.")
     prepare_runtime("cpu", threads=None)
     adapted = build_adapted_model(spec, model, cache, torch.device("cpu"), "fp32")
     MergedFactors(adapted.model).use(factors)
     load_adapter(adapted.model, adapter)
     merged = adapted.model.merge_and_unload(safe_merge=True)
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    merged.save_pretrained(partial)
-    adapted.tokenizer.save_pretrained(partial)
-    partial.rename(folder)
+    merged.save_pretrained(folder)
+    adapted.tokenizer.save_pretrained(folder)

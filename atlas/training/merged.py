@@ -6,11 +6,11 @@ from typing import cast
 
 import torch
 from peft import PeftModel
-from peft.tuners.lora import LoraLayer
 
 from atlas import activity
-from atlas.aggregation.adapter_files import factor_of, module_of
-from atlas.errors import TrainingError
+from atlas.aggregation.factors import LoraModule, factor_of, lora_modules
+from atlas.errors import AggregationError, TrainingError
+from atlas.training.lora_layers import is_transposed, kind_of, lora_layers
 from atlas.training.tensor_files import read_tensors
 
 Product = tuple[torch.Tensor, torch.Tensor]
@@ -27,7 +27,7 @@ class MergedFactors:
     """
 
     def __init__(self, model: PeftModel) -> None:
-        self._layers = {name: module for name, module in model.named_modules() if isinstance(module, LoraLayer)}
+        self._layers = lora_layers(model)
         self._originals: dict[str, torch.Tensor] = {}
         self._current: tuple[Path, ...] = ()
 
@@ -55,7 +55,7 @@ class MergedFactors:
             return original
         total = original.to("cpu", torch.float32, copy=True)
         for b, a in products:
-            total += (b @ a).T if _is_transposed(self._layers[name]) else b @ a
+            total += (b @ a).T if is_transposed(self._layers[name]) else b @ a
         return total.to(original.dtype)
 
     def _weight(self, name: str) -> torch.Tensor:
@@ -65,24 +65,27 @@ class MergedFactors:
         """The products in a file, by module, once they are known to fit."""
         tensors, _ = read_tensors(file, "file of merged factors")
         products, problems = dict[str, Product](), list[str]()
-        for module in sorted({module_of(name) for name in tensors if factor_of(name)}):
-            names = [f"{module}.lora_B.weight", f"{module}.lora_A.weight"]
-            if missing := [name for name in names if name not in tensors]:
+        try:
+            modules, others = lora_modules(tensors), [name for name in sorted(tensors) if not factor_of(name)]
+        except AggregationError as error:
+            raise TrainingError(f"The merged factors {file} do not fit the model: {error}") from error
+        for module in modules:
+            if missing := [name for name in (module.b, module.a) if name not in tensors]:
                 problems.append(f"missing {missing[0]}")
-            elif problem := self._misfit(module, tensors[names[0]], tensors[names[1]]):
-                problems.append(f"{module}: {problem}")
+            elif problem := self._misfit(module, tensors[module.b], tensors[module.a]):
+                problems.append(f"{module.name}: {problem}")
             else:
-                products[module] = (tensors[names[0]], tensors[names[1]])
-        problems += [f"unexpected {name}" for name in sorted(tensors) if not factor_of(name)]
+                products[module.name] = (tensors[module.b], tensors[module.a])
+        problems += [f"unexpected {name}" for name in others]
         if problems:
             raise TrainingError(f"The merged factors {file} do not fit the model:\n" + "\n".join(problems))
         return products
 
-    def _misfit(self, module: str, b: torch.Tensor, a: torch.Tensor) -> str | None:
-        layer = self._layers.get(module)
-        if layer is None or self._weight(module).dim() != 2:
+    def _misfit(self, module: LoraModule, b: torch.Tensor, a: torch.Tensor) -> str | None:
+        layer = self._layers.get(module.name)
+        if layer is None or kind_of(layer) != module.kind:
             return "the model has no matrix with an adapter of this name"
-        rows, columns = self._weight(module).shape[:: -1 if _is_transposed(layer) else 1]
+        rows, columns = self._weight(module.name).shape[:: -1 if is_transposed(layer) else 1]
         if (b.dim(), a.dim()) != (2, 2) or b.shape[1] != a.shape[0] or (b.shape[0], a.shape[1]) != (rows, columns):
             return f"expected {rows} x k and k x {columns}, found {list(b.shape)} and {list(a.shape)}"
         if b.dtype != torch.float32 or a.dtype != torch.float32:
@@ -90,8 +93,3 @@ class MergedFactors:
         if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
             return "holds infinite or undefined numbers"
         return None
-
-
-def _is_transposed(layer: LoraLayer) -> bool:
-    """Whether the layer keeps its weight as (in x out), as GPT-2's do."""
-    return bool(getattr(layer, "fan_in_fan_out", False))

@@ -95,8 +95,12 @@ _KEYS: Entries = {
 
 _MODEL: Entries = {
     "export": Command(
-        f"{_CLI}.model:export",
-        "Write a checkpoint as a plain transformers model, which needs neither peft nor Atlas.",
+        f"{_CLI}.model:export_app",
+        "Write a checkpoint's adapter as a PEFT folder, or with --merged the whole model, with a model card.",
+    ),
+    "push": Command(
+        f"{_CLI}.model:push",
+        "Upload what `export` writes to the Hugging Face hub, with the token in HF_TOKEN or of `hf auth login`.",
     ),
 }
 

@@ -6,6 +6,7 @@ import typer
 
 from atlas.content.places import open_kept_store
 from atlas.home import AtlasHome
+from atlas_pipelines.cli.dataset_facts import dataset_facts, dataset_lines
 from atlas_pipelines.cli.network import using_network
 from atlas_pipelines.cli.output import print_json, results_console
 from atlas_pipelines.cli.tables import print_summary
@@ -31,6 +32,9 @@ def show(
         job = load_job(name, store, registry, ledger.contract)
         summary = summarize(job, registry, store, ledger)
     if json:
-        print_json(summary.model_dump(mode="json"))
+        print_json({**summary.model_dump(mode="json"), "dataset": dataset_facts(job.dataset)})
     else:
-        print_summary(summary, addresses.network.denom, results_console())
+        console = results_console()
+        for line in dataset_lines(job.dataset):
+            console.print(line, soft_wrap=True, markup=False)
+        print_summary(summary, addresses.network.denom, console)

@@ -1,39 +1,87 @@
 """`atlas model`: take a checkpoint out as a model."""
 
+import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import click
 import typer
+from typer.core import TyperCommand
 
 from atlas.content.cid import parse_cid
-from atlas.content.store import get_document
 from atlas.home import AtlasHome
-from atlas.manifests import Checkpoint, ModelManifest
-from atlas.spec import JobSpec
 from atlas_pipelines.cli.content import open_content
 from atlas_pipelines.cli.output import print_json, results_console
-from resources.errors import JobNotFound
-from resources.jobs import JobRegistry
+from resources.model_export import export_model
+
+export_app = typer.Typer(add_completion=False)
+Checkpoint = Annotated[str, typer.Argument(metavar="CID", help="CID of a checkpoint.")]
+Merged = Annotated[
+    bool, typer.Option("--merged", help="The whole model with the adapter merged into its weights; needs no peft.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
+class ExportCommand(TyperCommand):
+    """Also takes `--merged=FOLDER`, the form of earlier versions."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Turn the earlier form into today's, with a hint."""
+        now: list[str] = []
+        for one in args:
+            name, equals, folder = one.partition("=")
+            if name == "--merged" and equals:
+                cid = next((arg for arg in args if not arg.startswith("-")), "CID")
+                click.echo(f"Hint: write it as `atlas model export {cid} {folder} --merged`.", err=True)
+                now += [folder, "--merged"]
+            else:
+                now.append(one)
+        return super().parse_args(ctx, now)
+
+
+@export_app.command("export", cls=ExportCommand)
 def export(
-    checkpoint: Annotated[str, typer.Argument(help="CID of a checkpoint.")],
-    merged: Annotated[Path, typer.Option(help="The new folder: base weights with the adapter merged into them.")],
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    checkpoint: Checkpoint,
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The folder to write; it must be empty or not there yet.")
+    ],
+    merged: Merged = False,
+    json: Json = False,
 ) -> None:
-    """Write a checkpoint as a plain transformers model, which needs neither peft nor Atlas."""
-    from atlas.training.export import export_merged  # torch: seconds that no other command should pay
+    """Write a checkpoint's adapter as a PEFT folder, or with --merged the whole model, with a model card.
 
+    Plain peft and transformers load it; Atlas is not needed.
+    """
     home = AtlasHome.from_environment()
-    store = open_content(home)
-    found = get_document(store, parse_cid(checkpoint), Checkpoint)
-    row = next((row for row in JobRegistry(home.jobs_database).jobs() if row.spec_cid == found.job), None)
-    if row is None:
-        raise JobNotFound(f"Checkpoint {checkpoint} belongs to the order {found.job}, which was not opened here.")
-    spec, manifest = get_document(store, found.job, JobSpec), get_document(store, row.model_cid, ModelManifest)
-    factors = [store.fetch(cid) for cid in found.merged]
-    export_merged(spec, manifest, store.fetch(found.adapter), factors, home.root / "cache", merged.absolute())
+    export_model(parse_cid(checkpoint), folder.absolute(), merged, open_content(home), home)
+    found: dict[str, Any] = {"checkpoint": checkpoint, "folder": str(folder.absolute()), "merged": merged}
     if json:
-        print_json({"checkpoint": checkpoint, "folder": str(merged.absolute())})
+        print_json(found)
     else:
-        results_console().print(f"Wrote {merged}.", soft_wrap=True)
+        results_console().print(f"Wrote {'the merged model' if merged else 'the adapter'} to {folder}.", soft_wrap=True)
+
+
+def push(
+    checkpoint: Checkpoint,
+    repository: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The repository on the Hugging Face hub.")],
+    merged: Merged = False,
+    public: Annotated[
+        bool, typer.Option("--public", help="Let everybody read a repository that is created now; else it is private.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Upload what `export` writes to the Hugging Face hub, with the token in HF_TOKEN or of `hf auth login`."""
+    # Here, since an export needs no hub.
+    from resources.model_push import check_target, push_folder
+
+    check_target(repository)
+    home = AtlasHome.from_environment()
+    home.root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.root, prefix="push-") as room:
+        folder = Path(room) / "model"
+        export_model(parse_cid(checkpoint), folder, merged, open_content(home), home, published=True)
+        url = push_folder(folder, repository, private=not public)
+    if json:
+        print_json({"checkpoint": checkpoint, "repository": repository, "url": url})
+    else:
+        results_console().print(f"Uploaded to {url}", soft_wrap=True)

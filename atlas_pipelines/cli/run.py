@@ -15,6 +15,7 @@ from assets.launch_config import LaunchConfig
 from assets.order import find_spec
 from atlas.content.places import open_kept_store
 from atlas.home import AtlasHome
+from atlas.order_forms import recorded_forms
 from atlas.spec import JobSpec
 from atlas.terminal.commands import Stopped
 from atlas_pipelines.cli.content import open_content
@@ -109,7 +110,7 @@ def _is_settled(
 ) -> bool:
     """Whether both the chain and this Dagster instance know how a round of exactly this order ended."""
     row = registry.job(order.name)
-    if row is None or row.spec_cid != order.cid:
+    if row is None or row.spec_cid not in [form.cid for form in recorded_forms(order)]:
         return False
     ended = ledger.round(row.job_id, number)
     return (

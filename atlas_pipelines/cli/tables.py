@@ -1,14 +1,20 @@
 """A job's summary as tables for a terminal."""
 
+from collections.abc import Iterator
+
 from rich.console import Console
 from rich.table import Table
 
-from atlas_pipelines.summary import Summary
+from atlas_pipelines.summary import Metrics, Summary
+
+PLAIN_MEAN = "plain mean"
 
 
 def print_summary(summary: Summary, denomination: str, console: Console) -> None:
     """Print what the rounds brought, what the nodes got, and the newest checkpoint."""
     console.print(rounds_table(summary))
+    for text in notes_on_rounds(summary):
+        console.print(text, soft_wrap=True)
     console.print(nodes_table(summary, denomination))
     lost = [task for task in summary.tasks if task.state in ("lost", "refused")]
     for task in lost:
@@ -19,7 +25,7 @@ def print_summary(summary: Summary, denomination: str, console: Console) -> None
 
 
 def rounds_table(summary: Summary) -> Table:
-    """One line for the untrained model and one per round."""
+    """One line for the untrained model, one per round, and one for what plain averaging would have given."""
     names = sorted({name for one in summary.rounds for name in one.metrics} - {"rows"})
     state = "" if summary.state == "open" else f", {summary.state}"
     table = Table(title=f"job {summary.job}{state}", title_justify="left", box=None, pad_edge=False)
@@ -27,11 +33,27 @@ def rounds_table(summary: Summary) -> Table:
     for name in names:
         table.add_column(name, justify="right")
     table.add_column("checkpoint")
-    rows = [("base", summary.base, ""), *((str(one.round), one.metrics, one.checkpoint) for one in summary.rounds)]
+    rows: list[tuple[str, Metrics, str]] = [("base", summary.base, "")]
+    for one in summary.rounds:
+        rows.append((f"{one.round}{', worse' if one.worse else ''}", one.metrics, one.checkpoint))
+        if one.plain_mean is not None:
+            rows.append((f"{one.round}, {PLAIN_MEAN}", one.plain_mean, ""))
     for label, metrics, checkpoint in rows:
         cells = [f"{metrics[name]:.4f}" if name in metrics else "" for name in names]
         table.add_row(label, *cells, checkpoint[:20] + "…" if checkpoint else "")
     return table
+
+
+def notes_on_rounds(summary: Summary) -> Iterator[str]:
+    """A sentence for each round that ended worse than it started, and for each row of plain averaging."""
+    for one in summary.rounds:
+        if one.worse:
+            yield f"round {one.round} is worse than the checkpoint that it started from: {one.worse}"
+        if (mean := one.plain_mean) is not None:
+            yield (
+                f"round {one.round}, {PLAIN_MEAN}: what averaging without the robust rule would have given, on "
+                f"{mean['rows']:.0f} held-out rows; there round {one.round} has loss {mean['reference_loss']:.4f}"
+            )
 
 
 def nodes_table(summary: Summary, denomination: str) -> Table:

@@ -47,10 +47,7 @@ def verify(
     try:
         found = verify_with_records(cids[0], store, home, network, cids[1], rebuild_start, show)
     except (VerificationError, ContentError) as error:
-        if json:
-            print_json(
-                {"verified": False, "error": str(error), "checks": [], "checkpoints": [asdict(o) for o in shown]}
-            )
+        error.facts = {"verified": False, "checks": [], "checkpoints": [asdict(one) for one in shown]}
         raise
     if json:
         parts = {name: [asdict(one) for one in getattr(found, name)] for name in ("checks", "checkpoints")}

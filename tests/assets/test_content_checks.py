@@ -89,6 +89,8 @@ def test_the_ui_knows_the_checks_and_none_of_them_stops_a_round():
     assert {(spec.asset_key.to_user_string(), spec.name, spec.blocking) for spec in specs} == {
         ("dataset", "replicas", False),
         ("dataset", "fresh", False),
+        ("dataset", "teaches", False),
+        ("dataset", "held_out_apart", False),
         ("aggregated_checkpoint", "replicas", False),
     }
 

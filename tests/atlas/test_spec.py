@@ -163,8 +163,8 @@ MIXED = {"rank": 8, "shard_ranks": {"s001": 4}}
         ),
         (
             {"aggregation": {"robust": "trust"}},
-            "aggregation.robust: Value error, expected one of auto, none, centered-clipping, trimmed-mean, median, "
-            "multi-krum, fltrust, found 'trust'",
+            "aggregation.robust: Value error, expected one of auto, none, spectral-filter, centered-clipping, "
+            "trimmed-mean, median, multi-krum, fltrust, found 'trust'",
         ),
         (
             {"aggregation": {"outer": "lion"}},

@@ -1,5 +1,7 @@
 """A job is checked whole before the chain hears of it, and opened once however often that is tried."""
 
+import json
+
 import pytest
 from scripted_nodes import untrained_bytes
 
@@ -8,6 +10,7 @@ from atlas.content.cid import cid_of_bytes
 from atlas.content.store import get_document
 from atlas.errors import DataError, SpecError
 from atlas.manifests import Checkpoint, DatasetManifest, ModelManifest
+from atlas.order_forms import as_opened, recorded_forms
 from atlas.spec import JobSpec
 from chain_bridge.errors import InsufficientFunds
 from chain_bridge.keys import load_or_create_key
@@ -24,13 +27,14 @@ def test_a_job_is_on_chain_with_its_documents_in_the_store(place, paper_spec):
     make = place.made.make
     job = open_job(spec, place.home, place.store, place.registry, place.ledger, told.append, make_adapter=make)
     on_chain = place.ledger.job(job.job_id)
-    assert (on_chain.spec, on_chain.dataset, on_chain.shards) == (spec.cid, job.dataset.cid, 4)
+    recorded = as_opened(spec)
+    assert (on_chain.spec, on_chain.dataset, on_chain.shards) == (recorded.cid, job.dataset.cid, 4)
     assert (on_chain.deposited, on_chain.reward, on_chain.rounds) == (1_000_000, 100_000, 2)
-    assert get_document(place.store, job.spec_cid, JobSpec) == spec
+    assert get_document(place.store, job.spec_cid, JobSpec) == recorded
     assert get_document(place.store, job.dataset_cid, DatasetManifest) == job.dataset
     assert get_document(place.store, job.model_cid, ModelManifest).source == spec.model.source
     assert get_document(place.store, job.genesis, Checkpoint) == Checkpoint(
-        job=spec.cid, round=0, adapter=cid_of_bytes(untrained_bytes()), parent=None, manifest=None
+        job=recorded.cid, round=0, adapter=cid_of_bytes(untrained_bytes()), parent=None, manifest=None
     )
     assert place.store.read(get_document(place.store, job.genesis, Checkpoint).adapter) == untrained_bytes()
     assert any("rows" in text for text in told)
@@ -52,6 +56,50 @@ def test_a_job_that_is_on_chain_but_not_in_the_registry_is_adopted(place, paper_
     again = open_job(paper_spec(), place.home, place.store, forgotten, place.ledger, make_adapter=place.made.make)
     assert again == first
     assert len(place.ledger.jobs()) == 1
+
+
+@pytest.fixture
+def opened_before_rules_were_named(place, paper_spec, monkeypatch):
+    """A job that was opened with `robust: auto` in its spec, as all were before."""
+    with monkeypatch.context() as patch:
+        patch.setattr("resources.opening.recorded_forms", lambda order: [order])
+        return place.open(paper_spec())
+
+
+def test_the_rule_that_auto_stands_for_is_written_into_the_job(place, paper_spec):
+    assert place.open(paper_spec()).spec.aggregation.robust.rule == "spectral-filter"
+    trusted = paper_spec(name="trusted", fleet={"trusted": True})
+    assert place.open(trusted).spec.aggregation.robust.rule == "none"
+
+
+def test_a_job_recorded_with_auto_keeps_its_rule_and_is_taken_up_again(
+    place, paper_spec, opened_before_rules_were_named, tmp_path
+):
+    before = opened_before_rules_were_named
+    assert before.spec.aggregation.robust.rule == "auto"
+    assert before.spec.robust_aggregation.robust.rule == "centered-clipping"
+    assert place.open(paper_spec()) == before
+    assert place.open(paper_spec(aggregation={"robust": "centered-clipping"})) == before
+    forgotten = JobRegistry(tmp_path / "other" / "coordinator.db")
+    again = open_job(paper_spec(), place.home, place.store, forgotten, place.ledger, make_adapter=place.made.make)
+    assert again == before
+    assert len(place.ledger.jobs()) == 1
+
+
+def test_another_rule_is_another_order(place, paper_spec, opened_before_rules_were_named):
+    for rule in ("spectral-filter", "none", "multi-krum"):
+        with pytest.raises(SpecError, match="is taken"):
+            place.open(paper_spec(aggregation={"robust": rule}))
+
+
+@pytest.mark.parametrize("rule", ["auto", "none", "spectral-filter", "centered-clipping", "median"])
+@pytest.mark.parametrize("trusted", [False, True])
+def test_every_form_of_an_order_but_the_new_default_aggregates_alike(paper_spec, rule, trusted):
+    order = paper_spec(aggregation={"robust": rule}, fleet={"trusted": trusted})
+    today, *before = recorded_forms(order)
+    assert today.aggregation.robust.rule != "auto"
+    assert JobSpec.from_bytes(today.canonical_bytes()) == today
+    assert {form.robust_aggregation.robust.rule for form in before} == {order.robust_aggregation.robust.rule}
 
 
 def test_an_opening_that_was_cut_short_does_not_make_the_adapter_again(place, paper_spec, monkeypatch):
@@ -96,6 +144,17 @@ def test_a_rank_for_a_shard_that_there_is_not_is_refused_with_the_shards(place, 
     with pytest.raises(SpecError, match=r"names s004, but the shards of .* are s000, s001, s002, s003"):
         place.open(paper_spec(lora=lora, aggregation={"strategy": "stack"}))
     assert (place.made.count, place.ledger.jobs()) == (0, [])
+
+
+def test_a_length_beyond_the_model_s_positions_is_refused_before_anything_is_written(place, paper_spec, tmp_path):
+    config = {"model_type": "roberta", "max_position_embeddings": 66, "pad_token_id": 1}
+    spec = paper_spec(training={"max_length": 65})
+    (tmp_path / "paper-model" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SpecError, match=r"max_length is 65, but path:.*paper-model has positions for 64 tokens"):
+        place.open(spec)
+    assert (place.made.count, place.ledger.jobs(), place.registry.jobs()) == (0, [], [])
+    assert not [path for path in place.home.content.rglob("*") if path.is_file()]
+    place.open(paper_spec(training={"max_length": 64}))
 
 
 def test_rows_for_the_coordinator_are_kept_where_the_robust_rule_needs_them(place, paper_spec):

@@ -2,13 +2,13 @@
 
 from contextlib import aclosing
 
+from resources.evaluating import plan_evaluation
 from resources.gating import RoundGate
 from resources.rounds import (
     aggregate,
     base_checkpoint,
     build_round_manifest,
     evaluation_result,
-    evaluation_task,
     training_tasks,
 )
 from resources.scoring import checkpoints_without
@@ -28,6 +28,7 @@ async def train_round(place, bus, job, number) -> str:
     manifest = build_round_manifest(job, number, base, outcomes, place.store, place.registry)
     checkpoint = aggregate(manifest, place.store)
     without = checkpoints_without(job, checkpoint, place.store)
-    (evaluated,) = await run(place, bus, job, number, [evaluation_task(job, number, base, checkpoint, without)])
+    task = plan_evaluation(job, number, base, checkpoint, without, place.store, place.registry)
+    (evaluated,) = await run(place, bus, job, number, [task])
     assert evaluation_result(job, evaluated).passed
     return checkpoint

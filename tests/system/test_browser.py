@@ -7,11 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
+from dagster_server import Dagster
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,55 +19,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine; install the package chromium"),
 ]
-LAUNCH = """
-mutation Launch($params: ExecutionParams!) {
-  launchPipelineExecution(executionParams: $params) {
-    __typename
-    ... on LaunchRunSuccess { run { runId } }
-    ... on RunConfigValidationInvalid { errors { message } }
-    ... on PythonError { message }
-  }
-}
-"""
-STATUS = "query Status($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-
-
-class Dagster:
-    """The web server that `atlas up` keeps."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def ask(self, query: str, variables: dict) -> dict:
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)["data"]
-
-    def launch_round(self, partition: str, config: dict) -> str:
-        """What the launchpad's button sends; returns the run's id."""
-        params = {
-            "selector": {
-                "repositoryLocationName": "atlas_pipelines.definitions",
-                "repositoryName": "__repository__",
-                "jobName": "federated_round",
-            },
-            "runConfigData": {"ops": {"base_checkpoint": {"config": config}}},
-            "mode": "default",
-            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": partition}]},
-        }
-        result = self.ask(LAUNCH, {"params": params})["launchPipelineExecution"]
-        assert result["__typename"] == "LaunchRunSuccess", result
-        return result["run"]["runId"]
-
-    def wait_for(self, run: str, seconds: float = 400) -> str:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            status = self.ask(STATUS, {"id": run})["runOrError"]["status"]
-            if status in ("SUCCESS", "FAILURE", "CANCELED"):
-                return status
-            time.sleep(1)
-        raise AssertionError(f"run {run} did not end in {seconds} s")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from atlas.aggregation.adapter_files import factor_of
+from atlas.aggregation.factors import factor_of, role_of
 from atlas.aggregation.strategies.strategy import Factor
 from atlas.errors import AggregationError
 
@@ -21,7 +21,7 @@ class Layout:
     rank: int | None = None
     """Rows of each A and columns of each B; None for as many as the base has."""
     frozen: Factor | None = None
-    """The factor that it leaves out."""
+    """The factor that it leaves out, as `role_of` counts them."""
 
     @classmethod
     def of(cls, update: Shapes, base: Shapes) -> Self:
@@ -54,7 +54,7 @@ class Layout:
         return {
             name: self._shape(name, base[name])
             for name in sorted(base)
-            if self.frozen is None or factor_of(name) != self.frozen
+            if self.frozen is None or role_of(name) != self.frozen
         }
 
     def _shape(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -68,7 +68,7 @@ class Layout:
 
 
 def _missing_factor(update: Shapes, base: Shapes) -> Factor | None:
-    missing = {factor_of(name) for name in base.keys() - update.keys()} - {factor_of(name) for name in update}
+    missing = {role_of(name) for name in base.keys() - update.keys()} - {role_of(name) for name in update}
     return missing.pop() if len(missing) == 1 else None
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.aggregation.adapter_files import AdapterFile, factor_of, new_adapter
+from atlas.aggregation.adapter_files import AdapterFile, new_adapter
+from atlas.aggregation.factors import role_of
 from atlas.aggregation.outer.optimizer import Numbers, Optimizer
 from atlas.aggregation.outer.registry import OPTIMIZERS
 from atlas.aggregation.outer.settings import OuterSpec
@@ -35,7 +36,7 @@ def apply_outer(
     with new_adapter(adapter, shapes) as new, new_state(next_state, optimizer.state, shapes) as memory:
         for name in shapes:
             numbers, states = old.read(name).reshape(-1), {kind: kept(kind, name) for kind in optimizer.state}
-            if frozen is None or factor_of(name) != frozen:
+            if frozen is None or role_of(name) != frozen:
                 target = aggregate.read(name).reshape(-1).astype(np.float64)
                 numbers, states = _step(optimizer, spec, name, numbers.astype(np.float64), target, states)
             new.columns([name]).write(0, numbers)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 _HERE = "atlas.aggregation.robust"
 RULES: "Registry[Rule]" = Registry(
     {
+        "spectral-filter": f"{_HERE}.spectral_filter:RULE",
         "centered-clipping": f"{_HERE}.centered_clipping:RULE",
         "trimmed-mean": f"{_HERE}.trimmed_mean:RULE",
         "median": f"{_HERE}.median:RULE",

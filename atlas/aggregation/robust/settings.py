@@ -13,8 +13,8 @@ class RobustSpec(Value):
 
     rule: str = Field(
         default="auto",
-        description="none, centered-clipping, trimmed-mean, median, multi-krum or fltrust; auto: centered-clipping, or "
-        "none where fleet.trusted says so",
+        description="none, spectral-filter, centered-clipping, trimmed-mean, median, multi-krum or fltrust; auto: "
+        "spectral-filter, or none where fleet.trusted says so",
     )
     tolerated: float = Field(
         default=0.3,

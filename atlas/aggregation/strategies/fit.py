@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from atlas.aggregation.adapter_files import AdapterFile, a_name, b_name, lora_modules
+from atlas.aggregation.adapter_files import AdapterFile
+from atlas.aggregation.factors import LoraModule
 from atlas.errors import AggregationError
 
 
 @dataclass(frozen=True)
-class Module:
-    """A module of the base model that the adapter changes."""
+class Module(LoraModule):
+    """A module of the base model that the adapter changes, with its sizes."""
 
-    name: str
     out: int
     rank: int
     in_: int
@@ -19,7 +19,7 @@ class Module:
 
 def modules_of(base: AdapterFile) -> list[Module]:
     """The base's modules; raises `AggregationError` unless each has both factors, and they fit each other."""
-    return [_module(base, name) for name in lora_modules(base.tensors)]
+    return [_module(base, module) for module in base.modules]
 
 
 def check_update(update: AdapterFile, base: AdapterFile, modules: Sequence[Module]) -> None:
@@ -34,7 +34,7 @@ def check_update(update: AdapterFile, base: AdapterFile, modules: Sequence[Modul
             f"{len(base.tensors)} tensors, with both factors of each module."
         )
     for module in modules:
-        a, b = (update.tensors[name].shape for name in (a_name(module.name), b_name(module.name)))
+        a, b = (update.tensors[name].shape for name in (module.a, module.b))
         if a[0] != b[1]:
             raise AggregationError(
                 f"{update.path.name}: {module.name} has A {list(a)} and B {list(b)}, expected one rank in both; "
@@ -42,14 +42,14 @@ def check_update(update: AdapterFile, base: AdapterFile, modules: Sequence[Modul
             )
 
 
-def _module(base: AdapterFile, name: str) -> Module:
-    for factor in (a_name(name), b_name(name)):
+def _module(base: AdapterFile, module: LoraModule) -> Module:
+    for factor in (module.a, module.b):
         if factor not in base.tensors:
             raise AggregationError(f"{base.path.name} lacks {factor}, the partner of a factor that it has.")
-    a, b = base.tensors[a_name(name)].shape, base.tensors[b_name(name)].shape
+    a, b = base.tensors[module.a].shape, base.tensors[module.b].shape
     if len(a) != 2 or len(b) != 2 or a[0] != b[1]:
         raise AggregationError(
-            f"{base.path.name}: the factors of {name} must be rank x in and out x rank, found A {list(a)} and "
-            f"B {list(b)}; start the round from a LoRA adapter of linear modules."
+            f"{base.path.name}: the factors of {module.name} must be rank x in and out x rank, found A {list(a)} and "
+            f"B {list(b)}; start the round from a LoRA adapter of linear layers and embeddings."
         )
-    return Module(name, b[0], a[0], a[1])
+    return Module(module.name, module.kind, out=b[0], rank=a[0], in_=a[1])

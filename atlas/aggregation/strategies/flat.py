@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from atlas.aggregation.adapter_files import AdapterFile, factor_of
+from atlas.aggregation.adapter_files import AdapterFile
+from atlas.aggregation.factors import role_of
 from atlas.aggregation.linear import combine_linear
 from atlas.aggregation.strategies.strategy import Combination, Combined, Factor
 from atlas.errors import AggregationError
@@ -16,7 +17,7 @@ def combine_flat(combination: Combination, folder: Path, frozen: Sequence[Factor
     one of the factors in `frozen`.
     """
     base = AdapterFile(combination.base).tensors.keys()
-    allowed = [{name for name in base if factor is None or factor_of(name) != factor} for factor in frozen]
+    allowed = [{name for name in base if factor is None or role_of(name) != factor} for factor in frozen]
     for update in combination.updates:
         found = AdapterFile(update).tensors.keys()
         if found not in allowed:

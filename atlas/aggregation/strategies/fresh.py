@@ -1,6 +1,8 @@
-"""A new factor A from a seed, the same on every machine.
+"""New factors from a seed, the same on every machine.
 
-Drawn as peft draws it: `kaiming_uniform_` with a=√5 (He et al., arXiv:1502.01852), which is uniform within ±1/√in.
+A of a linear layer is drawn as peft draws it: `kaiming_uniform_` with a=√5 (He et al., arXiv:1502.01852), which is
+uniform within ±1/√in. For B of an embedding peft draws normal numbers of variance 1; here they are uniform within ±√3,
+which is the same variance without a function that rounds otherwise on other machines. The other factor is zero.
 """
 
 import hashlib
@@ -9,11 +11,21 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from atlas.aggregation.strategies.fit import Module
+
 _BITS = 24  # what a float32 holds of a uniform number
 
 
-def fresh_factor(seed: str, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Values for the factor A (rank x in) called `name`; equal seeds, names and shapes give equal values.
+def fresh_factors(seed: str, module: Module) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A (rank x in) and B (out x rank) of an adapter that changes nothing yet."""
+    a, b = (module.rank, module.in_), (module.out, module.rank)
+    if module.kind.drawn == "A":
+        return fresh_factor(seed, module.a, a, math.sqrt(module.in_)), np.zeros(b, np.float32)
+    return np.zeros(a, np.float32), fresh_factor(seed, module.b, b, math.sqrt(1 / 3))
+
+
+def fresh_factor(seed: str, name: str, shape: tuple[int, ...], divisor: float) -> NDArray[np.float32]:
+    """Values within ±1/divisor for the factor called `name`; equal arguments give equal values.
 
     Only raw bits of Philox (Salmon et al., SC 2011) and single roundings take part: NumPy may change its distributions,
     and a machine its vector units.
@@ -21,5 +33,5 @@ def fresh_factor(seed: str, name: str, shape: tuple[int, ...]) -> NDArray[np.flo
     key = int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:16], "big")
     raw = np.random.Philox(key=key).random_raw(math.prod(shape)) >> np.uint64(64 - _BITS)
     centred = (2 * raw.astype(np.int64) + 1 - 2**_BITS).astype(np.float64) / 2**_BITS
-    values: NDArray[np.float32] = (centred / math.sqrt(shape[-1])).astype(np.float32)
+    values: NDArray[np.float32] = (centred / divisor).astype(np.float32)
     return values.reshape(shape)

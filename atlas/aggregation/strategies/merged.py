@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.aggregation.adapter_files import a_name, b_name, new_adapter
+from atlas.aggregation.adapter_files import new_adapter
 from atlas.aggregation.strategies.fit import Module
 from atlas.aggregation.strategies.terms import write_tensor
 
@@ -29,7 +29,7 @@ def write_merged(
     """
     shapes = {}
     for module, rank in modules:
-        shapes[a_name(module.name)], shapes[b_name(module.name)] = (rank, module.in_), (module.out, rank)
+        shapes[module.a], shapes[module.b] = (rank, module.in_), (module.out, rank)
     with new_adapter(path, shapes) as result:
         for module, rank in modules:
             a, b = np.empty((rank, module.in_), np.float32), np.empty((module.out, rank), np.float32)
@@ -40,5 +40,5 @@ def write_merged(
                 with np.errstate(over="ignore"):  # beyond float32 is infinite, which is refused below
                     b[:, rows] = product.b * (product.shares * scaling)
                 row = rows.stop
-            write_tensor(result, a_name(module.name), a)
-            write_tensor(result, b_name(module.name), b)
+            write_tensor(result, module.a, a)
+            write_tensor(result, module.b, b)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from atlas.aggregation.adapter_files import a_name, b_name, new_adapter
+from atlas.aggregation.adapter_files import new_adapter
 from atlas.aggregation.strategies.fit import Module
-from atlas.aggregation.strategies.fresh import fresh_factor
+from atlas.aggregation.strategies.fresh import fresh_factors
 from atlas.aggregation.strategies.low_rank import Directions, Matrix, ProductSum
 from atlas.aggregation.strategies.strategy import Combination, Combined, Strategy
 from atlas.aggregation.strategies.terms import RoundFiles, write_tensor
@@ -31,8 +31,8 @@ def combine(combination: Combination, folder: Path) -> Combined:
         files.write_means(result)
         for module in files.modules:
             a, b = _factors(_sum(files, module).best(module.rank), module, combination.seed)
-            write_tensor(result, a_name(module.name), a)
-            write_tensor(result, b_name(module.name), b)
+            write_tensor(result, module.a, a)
+            write_tensor(result, module.b, b)
     return Combined(adapter)
 
 
@@ -47,11 +47,11 @@ def _sum(files: RoundFiles, module: Module) -> ProductSum:
 def _factors(best: Directions, module: Module, seed: str) -> tuple[Matrix, Matrix]:
     """A and B, each with the root of every direction's size.
 
-    A pair of zeros would never be trained, so a direction that is missing gets a drawn row of A, beside a zero in B.
+    A pair of zeros would never be trained, so a direction that is missing is that of a fresh adapter: one factor drawn,
+    the other zero.
     """
     found, roots = len(best.values), np.sqrt(best.values)
-    a = fresh_factor(seed, a_name(module.name), (module.rank, module.in_)).astype(np.float64)
-    b = np.zeros((module.out, module.rank))
+    a, b = (factor.astype(np.float64) for factor in fresh_factors(seed, module))
     a[:found] = best.right * roots[:, None]
     b[:, :found] = best.left * roots
     return a, b

@@ -1,17 +1,16 @@
 """FLoRA: the exact mean of the products, as stacked factors, joins the base model (Wang et al., arXiv:2409.05976).
 
 With ΔW* = scaling·(Σ cᵢ·Bᵢ·Aᵢ + (1 - Σ cᵢ)·B₀·A₀), the merged factors are [Aᵢ] below each other and [scaling·cᵢ·Bᵢ]
-side by side. The next adapter starts anew, with a drawn A and B = 0, so that its product is zero.
+side by side. The next adapter starts anew, with one factor drawn and the other zero, so that its product is
+zero.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
-from atlas.aggregation.adapter_files import a_name, b_name, new_adapter
+from atlas.aggregation.adapter_files import new_adapter
 from atlas.aggregation.strategies.fit import Module
-from atlas.aggregation.strategies.fresh import fresh_factor
+from atlas.aggregation.strategies.fresh import fresh_factors
 from atlas.aggregation.strategies.merged import Product, write_merged
 from atlas.aggregation.strategies.strategy import Combination, Combined, Strategy
 from atlas.aggregation.strategies.terms import RoundFiles, Source, write_tensor
@@ -24,9 +23,9 @@ def combine(combination: Combination, folder: Path) -> Combined:
     with new_adapter(adapter, files.shapes) as result:
         files.write_means(result)
         for module in files.modules:
-            name = a_name(module.name)
-            write_tensor(result, name, fresh_factor(combination.seed, name, (module.rank, module.in_)))
-            write_tensor(result, b_name(module.name), np.zeros((module.out, module.rank), np.float32))
+            a, b = fresh_factors(combination.seed, module)
+            write_tensor(result, module.a, a)
+            write_tensor(result, module.b, b)
     sources = {module: _that_count(files, module) for module in files.modules}
     ranks = [(module, sum(source.rank(module) for source in sources[module])) for module in files.modules]
 

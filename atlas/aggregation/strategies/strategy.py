@@ -33,7 +33,8 @@ class Combined:
     """The whole adapter of the next round, with the tensors and shapes of the base's."""
     merged: Path | None = None
     """Low-rank factors that join the base model's own weights, for strategies that need it: `MODULE.lora_A.weight`
-    (k x in) and `MODULE.lora_B.weight` (out x k), whose product B·A, scaling included, is added to the weight."""
+    (k x in) and `MODULE.lora_B.weight` (out x k), whose product B·A, scaling included, is added to the weight. For an
+    embedding `MODULE.lora_embedding_A` and `MODULE.lora_embedding_B`, whose product is added transposed."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,10 @@ class Strategy:
     portable: bool = True
     """Whether its bytes are the same on every machine; else only where LAPACK runs the same kernels."""
     frozen: tuple[Factor | None, ...] = (None,)
-    """The LoRA factor that nodes leave as it is and do not send, in round 1, 2, ..., and then again from the first."""
+    """The LoRA factor that nodes leave as it is and do not send, in round 1, 2, ..., and then again from the first.
+
+    A stands for the factor that the seed drew, B for the one that started at zero; an embedding's are called the other
+    way round (`role_of`)."""
 
     def frozen_factor(self, round_: int) -> Factor | None:
         """The factor that the nodes leave as it is in this round (from 1)."""

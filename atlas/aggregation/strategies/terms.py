@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.aggregation.adapter_files import AdapterFile, a_name, b_name, factor_of
+from atlas.aggregation.adapter_files import AdapterFile
 from atlas.aggregation.fitting import fitting_files
 from atlas.aggregation.linear import share_of_base
 from atlas.aggregation.strategies.fit import Module, check_update, modules_of
@@ -29,7 +29,7 @@ class Source:
 
     def rank(self, module: Module) -> int:
         """The module's rank in this file."""
-        return self.file.tensors[a_name(module.name)].shape[0]
+        return self.file.tensors[module.a].shape[0]
 
     def shares(self, module: Module) -> NDArray[np.float64]:
         """(rank,): the share of each direction."""
@@ -40,11 +40,11 @@ class Source:
 
     def a(self, module: Module) -> NDArray[np.float32]:
         """The module's A (rank x in); raises `AggregationError` unless it is finite."""
-        return _finite(self.file, a_name(module.name))
+        return _finite(self.file, module.a)
 
     def b(self, module: Module) -> NDArray[np.float32]:
         """The module's B (out x rank); raises `AggregationError` unless it is finite."""
-        return _finite(self.file, b_name(module.name))
+        return _finite(self.file, module.b)
 
 
 class RoundFiles:
@@ -58,7 +58,6 @@ class RoundFiles:
         self.base = AdapterFile(combination.base)
         updates = fitting_files(self.base, combination.updates, mixed_ranks=mixed_ranks)
         self.modules = modules_of(self.base)
-        self.ordinary = [name for name in self.base.tensors if factor_of(name) is None]
         for update in updates:
             check_update(update, self.base, self.modules)
         self.sources = _sources(self.base, updates, combination.coefficients)
@@ -71,7 +70,7 @@ class RoundFiles:
 
     def write_means(self, result: AdapterFile) -> None:
         """Write the mean of each ordinary tensor, summed in float64; raises `AggregationError` unless it is finite."""
-        for name in self.ordinary:
+        for name in self.base.ordinary:
             total = np.zeros(self.base.tensors[name].shape)
             for source in self.sources:
                 total += _finite(source.file, name) * np.float64(source.share)

@@ -77,10 +77,13 @@ def _codec(path: Path, file: BinaryIO | io.BufferedReader, encoding: str | None)
             )
         return marked
     if wanted in (None, "utf-8"):
-        if b"\0" in head:
+        if head[1:8:2] == bytes(4) or head[0:8:2] == bytes(4):
             raise DataError(
-                f"{path} is no text in UTF-8: it has zero bytes. If it is UTF-16 without a byte order mark, set "
-                "`encoding` to utf-16-le or utf-16-be; save a spreadsheet as CSV first."
+                f"{path} is no text in UTF-8: every other byte is zero. It looks like UTF-16 without a byte order "
+                "mark; set `encoding` to utf-16-le or utf-16-be."
             )
+        if head.startswith((b"PK\x03\x04", b"PAR1")):
+            kind = "Parquet; read it as parquet:PATH" if head.startswith(b"PAR1") else "a zip file or a spreadsheet"
+            raise DataError(f"{path} is no text but {kind}. Save a spreadsheet as CSV first.")
         return "utf-8-sig"
     return str(wanted)

@@ -11,16 +11,7 @@ from hypothesis.extra import numpy as arrays
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
-from atlas.aggregation.adapter_files import (
-    AdapterFile,
-    a_name,
-    b_name,
-    factor_of,
-    lora_modules,
-    module_of,
-    new_adapter,
-    write_adapter,
-)
+from atlas.aggregation.adapter_files import AdapterFile, new_adapter, write_adapter
 from atlas.errors import AggregationError
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(lambda n: n != "__metadata__")
@@ -222,13 +213,3 @@ def test_where_a_number_is_not_finite(tmp_path):
     assert columns.name_at(150_007) == "b"
     with pytest.raises(IndexError):
         columns.name_at(columns.size)
-
-
-def test_names_of_lora_factors():
-    module = "base_model.model.bert.encoder.layer.0.attention.self.query"
-    assert [factor_of(name) for name in (a_name(module), b_name(module), "x.classifier.weight")] == ["A", "B", None]
-    assert module_of(a_name(module)) == module_of(b_name(module)) == module
-    assert a_name("q") == "q.lora_A.weight"
-    assert b_name("q") == "q.lora_B.weight"
-    assert module_of("x.classifier.weight") == "x.classifier.weight"
-    assert lora_modules([b_name("v"), a_name("q"), "x.classifier.weight", b_name("q")]) == ["q", "v"]

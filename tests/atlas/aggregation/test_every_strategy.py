@@ -20,7 +20,13 @@ from atlas.aggregation.settings import AggregationSpec
 from atlas.aggregation.strategies.registry import STRATEGIES
 
 ROOT = Path(__file__).parents[3]
-MODULES = {"model.layer.0.query": (24, 16), "model.layer.1.value": (16, 40)}
+FACTORS = {
+    "model.layer.0.query": (".lora_A.weight", ".lora_B.weight"),
+    "model.layer.1.value": (".lora_A.weight", ".lora_B.weight"),
+    "model.embed_tokens": (".lora_embedding_A", ".lora_embedding_B"),
+}
+MODULES = {"model.layer.0.query": (24, 16), "model.layer.1.value": (16, 40), "model.embed_tokens": (12, 30)}
+FROZEN = {"A": (".lora_A.weight", ".lora_embedding_B"), "B": (".lora_B.weight", ".lora_embedding_A")}
 RANK, SCALING = 4, 2.0
 
 
@@ -28,11 +34,12 @@ def write_adapter(path: Path, seed: int, drift: float, base: dict | None = None,
     rng = np.random.default_rng(seed)
     shapes = {"model.classifier.weight": (2, 16)}
     for module, (rows, columns) in MODULES.items():
-        shapes |= {f"{module}.lora_A.weight": (RANK, columns), f"{module}.lora_B.weight": (rows, RANK)}
+        a, b = FACTORS[module]
+        shapes |= {module + a: (RANK, columns), module + b: (rows, RANK)}
     tensors = {
         name: ((base[name] if base else 0) + rng.normal(0, drift, shape)).astype(np.float32)
         for name, shape in sorted(shapes.items())
-        if without is None or f".lora_{without}." not in name
+        if without is None or not name.endswith(FROZEN[without])
     }
     save_file(tensors, path, metadata={"format": "pt"})
     return path
@@ -102,7 +109,7 @@ def test_the_adapter_keeps_its_form_and_moves(settings, round_, tmp_path):
     assert any(not np.array_equal(after[name], before[name]) for name in after)
     frozen = settings.method.frozen_factor(round_)
     for name in after:
-        if frozen and f".lora_{frozen}." in name:
+        if frozen and name.endswith(FROZEN[frozen]):
             np.testing.assert_array_equal(after[name], before[name])
 
 
@@ -134,7 +141,7 @@ def products(found, inputs: RoundInputs) -> dict[str, np.ndarray]:
     merged = {name: part.astype(np.float64) for name, part in (load_file(found.merged) if found.merged else {}).items()}
     changes = {}
     for module in MODULES:
-        a, b = f"{module}.lora_A.weight", f"{module}.lora_B.weight"
+        a, b = (module + suffix for suffix in FACTORS[module])
         changes[module] = inputs.scaling * adapter[b] @ adapter[a]
         if a in merged:
             changes[module] = changes[module] + merged[b] @ merged[a]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atlas.aggregation.adapter_files import a_name, b_name, write_adapter
+from atlas.aggregation.adapter_files import write_adapter
 from atlas.aggregation.products import product_gram
 from atlas.errors import AggregationError
 
@@ -21,8 +21,8 @@ def adapter(seed, rank=4, size=1.0):
     rng = np.random.default_rng(seed)
     tensors = {HEAD: rng.normal(0, size, (2, 6)).astype(np.float32)}
     for module, (out, in_) in SIZES.items():
-        tensors[a_name(module)] = rng.normal(0, size, (rank, in_)).astype(np.float32)
-        tensors[b_name(module)] = rng.normal(0, size, (out, rank)).astype(np.float32)
+        tensors[f"{module}.lora_A.weight"] = rng.normal(0, size, (rank, in_)).astype(np.float32)
+        tensors[f"{module}.lora_B.weight"] = rng.normal(0, size, (out, rank)).astype(np.float32)
     return tensors
 
 
@@ -47,7 +47,7 @@ def dense(base, updates):
 
     def model(tensors):
         tensors = {name: whole(tensors.get(name, value), value) for name, value in base.items()}
-        parts = [SCALING * tensors[b_name(module)] @ tensors[a_name(module)] for module in SIZES]
+        parts = [SCALING * tensors[f"{module}.lora_B.weight"] @ tensors[f"{module}.lora_A.weight"] for module in SIZES]
         return np.concatenate([part.ravel() for part in [*parts, tensors[HEAD]]])
 
     changes = np.stack([model(update) - model({}) for update in updates])
@@ -99,7 +99,9 @@ def test_small_changes_beside_a_large_base_are_precise(gram):
 
 
 def test_a_fresh_base_has_no_product_of_its_own(gram):
-    base = adapter(0) | {b_name(module): np.zeros((out, 4), np.float32) for module, (out, _) in SIZES.items()}
+    base = adapter(0) | {
+        f"{module}.lora_B.weight": np.zeros((out, 4), np.float32) for module, (out, _) in SIZES.items()
+    }
     updates = [adapter(seed) for seed in (1, 2)]
     assert_close(gram(base, updates), dense(base, updates))
 
@@ -133,7 +135,7 @@ def test_the_scaling_counts_for_products_alone(gram):
     assert not gram(base, [base, base]).any()
 
 
-@pytest.mark.parametrize("name", [HEAD, a_name("layer.0.query"), b_name("layer.1.value")])
+@pytest.mark.parametrize("name", [HEAD, "layer.0.query.lora_A.weight", "layer.1.value.lora_B.weight"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_is_not_finite_is_named_with_its_file(gram, name, value):
     bad = adapter(2)
@@ -147,7 +149,7 @@ def test_files_that_do_not_fit_are_refused(gram):
         gram(adapter(0), [adapter(1, rank=5)])
     with pytest.raises(AggregationError, match="update1 and update0 must hold the same tensors"):
         gram(adapter(0), [adapter(1), without(adapter(2), HEAD)])
-    odd = adapter(1) | {a_name("layer.0.query"): np.ones((4, 8), np.float32)}
+    odd = adapter(1) | {"layer.0.query.lora_A.weight": np.ones((4, 8), np.float32)}
     with pytest.raises(AggregationError, match=r"\[4, 8\], expected \[4, 7\]"):
         gram(adapter(0), [odd])
 

@@ -83,7 +83,8 @@ def test_bytes_that_are_not_utf_8_make_the_text_bad_and_not_the_other_columns(re
     ("data", "settings", "message"),
     [
         (b"\xef\xbb\xbftext,label\n", {"encoding": "latin-1"}, "byte order mark of UTF-8, but `encoding` says latin-1"),
-        ("text,label\na,b\n".encode("utf-16-le"), {}, "zero bytes.*utf-16-le"),
+        ("text,label\na,b\n".encode("utf-16-le"), {}, "every other byte is zero.*utf-16-le"),
+        (b"PK\x03\x04\x14", {}, "a zip file or a spreadsheet"),
         (b"text,label\n\x81,b\n", {"encoding": "cp1252"}, "Cannot read .*rows.csv as CSV.*Set `encoding`"),
         (gzip.compress(b"text,label\n" + os.urandom(999).hex().encode())[:-300], {}, "cut short or damaged"),
     ],

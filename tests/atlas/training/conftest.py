@@ -1,33 +1,22 @@
 """Tiny random models with a tokenizer made in code, and a shard to train on."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
 
 from atlas.manifests import ModelManifest
 from atlas.model_files import model_manifest
 from atlas.spec import JobSpec
 from atlas.training.initialize import initialize
 
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[EOS]"]
-WORDS = [*SPECIAL, *"abcdefgh", "good", "bad", "fine", "poor", "film", "plot", "end"]
-
-
-def save_tokenizer(folder: Path, template: str) -> None:
-    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(WORDS)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=template, special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", eos_token="[EOS]"
-    ).save_pretrained(folder)
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny_words import WORDS, save_tokenizer
 
 
 @pytest.fixture(scope="session")

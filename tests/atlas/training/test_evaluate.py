@@ -179,3 +179,14 @@ def test_a_diverged_checkpoint_is_named(
     huge = loud_adapter(request.spec, request.model, cache, tmp_path / "huge.safetensors", scale=1e36)
     with pytest.raises(TrainingError, match="The checkpoint huge gives a loss that is not a number"):
         evaluate(EvaluateRequest(**{**vars(request), "adapters": [Candidate("huge", huge)]}), lambda progress: None)
+
+
+def test_a_rival_that_has_diverged_counts_as_very_bad_and_ends_nothing(
+    make_request: Callable[[str], EvaluateRequest], cache: Path, tmp_path: Path
+) -> None:
+    request = make_request("sequence-classification")
+    huge = loud_adapter(request.spec, request.model, cache, tmp_path / "huge.safetensors", scale=1e36)
+    adapters = [*request.adapters[:2], Candidate("huge", huge)]
+    metrics = evaluate(EvaluateRequest(**{**vars(request), "adapters": adapters}), lambda progress: None).metrics
+    assert metrics["huge"]["loss"] == pytest.approx(1e4)
+    assert metrics["huge"]["reference_loss"] < 100

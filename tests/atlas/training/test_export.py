@@ -8,7 +8,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from atlas.errors import TrainingError
 from atlas.manifests import ModelManifest
 from atlas.spec import JobSpec
 from atlas.training.adapters import build_adapted_model, load_adapter, save_adapter
@@ -47,13 +46,6 @@ def test_the_export_is_a_plain_model_with_the_same_logits(
     if task == "sequence-classification":
         assert plain.config.id2label == {0: "bad", 1: "good"}
     assert [path.name for path in folder.parent.iterdir()] == ["export"]
-
-
-def test_an_existing_folder_is_not_overwritten(
-    spec_of: Callable[..., JobSpec], manifest_of: dict[str, ModelManifest], cache: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(TrainingError, match="exists already"):
-        export_merged(spec_of("causal-lm"), manifest_of["causal-lm"], tmp_path, [], cache, tmp_path)
 
 
 @pytest.mark.slow

@@ -3,8 +3,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from atlas.errors import ModelError, SpecError
 from atlas.manifests import ModelManifest
+from atlas.model_files import model_manifest
 from atlas.spec import JobSpec
 from atlas.training.adapters import build_adapted_model, save_adapter
 from atlas.training.initialize import initialize
@@ -27,3 +30,30 @@ def test_it_is_the_adapter_that_the_model_is_built_with(
     save_adapter(model, tmp_path / "expected.safetensors")
     assert (tmp_path / "found.safetensors").read_bytes() == (tmp_path / "expected.safetensors").read_bytes()
     assert found.precision == precision
+
+
+def test_a_length_beyond_the_positions_of_the_loaded_model_is_refused(
+    spec_of: Callable[..., JobSpec], manifest_of: dict[str, ModelManifest], cache: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SpecError, match=r"max_length is 65, but path:.* has positions for 64 tokens"):
+        initialize(spec_of("causal-lm", max_length=65), manifest_of["causal-lm"], cache, tmp_path / "a", threads=1)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_has_embeddings_is_refused(
+    spec_of: Callable[..., JobSpec], llama_folder: Path, cache: Path, tmp_path: Path
+) -> None:
+    folder, spec = tmp_path / "model", spec_of("causal-lm")
+    tokenizer, model = AutoTokenizer.from_pretrained(llama_folder), AutoModelForCausalLM.from_pretrained(llama_folder)
+    rows = model.get_input_embeddings().num_embeddings
+    for name, message in {"added": "its padding token reaches id 20", "short": "its vocabulary reaches id 19"}.items():
+        if name == "added":
+            tokenizer.add_special_tokens({"pad_token": "[NEW]"})
+        else:
+            model.resize_token_embeddings(rows - 1)
+        model.save_pretrained(folder / name)
+        tokenizer.save_pretrained(folder / name)
+        source = f"path:{folder / name}"
+        other = spec.model_copy(update={"model": spec.model.model_copy(update={"source": source})})
+        with pytest.raises(ModelError, match=rf"which have \d+ rows: .*{message}"):
+            initialize(other, model_manifest(source, None, cache), cache, tmp_path / "a", threads=1)

@@ -20,7 +20,7 @@ def applied(name, changes, weights=None, reference=None, **settings):
     return apply_rule(RULES[name], geometry(changes, weights, reference), spec, shards, "seed")
 
 
-@pytest.mark.parametrize("name", ["centered-clipping", "multi-krum"])
+@pytest.mark.parametrize("name", ["spectral-filter", "centered-clipping", "multi-krum"])
 def test_whoever_lies_gains_little_from_the_largest_shards(name):
     """The three largest of ten shards hold 62 % of the rows."""
     weights = [2000, 2100, 2200, *[550] * 7]
@@ -30,7 +30,7 @@ def test_whoever_lies_gains_little_from_the_largest_shards(name):
     assert cosine(applied(name, forged, weights) @ forged, truth) > 0.95
 
 
-@pytest.mark.parametrize("name", ["centered-clipping", "multi-krum"])
+@pytest.mark.parametrize("name", ["spectral-filter", "centered-clipping", "multi-krum"])
 def test_buckets_keep_false_updates_from_the_result(name):
     changes = honest(20, 1.0, 11)
     truth, forged = changes[3:].mean(axis=0), attacked(changes, 3, "strong sign flip")

@@ -2,7 +2,7 @@ from atlas.aggregation.robust.registry import RULES
 
 
 def test_every_rule_has_its_name_a_summary_and_one_function():
-    assert list(RULES) == ["centered-clipping", "trimmed-mean", "median", "multi-krum", "fltrust"]
+    assert list(RULES) == ["spectral-filter", "centered-clipping", "trimmed-mean", "median", "multi-krum", "fltrust"]
     for name, rule in RULES.items():
         assert rule.name == name
         assert rule.summary

@@ -1,0 +1,69 @@
+"""Checks on a dataset's rows: whether they can teach anything, and whether what is held out is trained on nowhere."""
+
+import dagster as dg
+
+from assets import partitions
+from assets.dataset import dataset
+from assets.recorded import recorded_version
+from atlas.content.store import get_document
+from atlas.data.promise import count_leaked_rows
+from atlas.data.warnings import dataset_warnings
+from atlas.errors import AtlasError
+from atlas.manifests import DatasetManifest
+from resources.content import ContentResource
+
+WARN = dg.AssetCheckSeverity.WARN
+
+
+@dg.asset_check(
+    asset=dataset,
+    name="teaches",
+    description="There are rows of every label, enough of them, and few of them repeat others or were skipped.",
+)
+def dataset_teaches(context: dg.AssetCheckExecutionContext, content: ContentResource) -> dg.AssetCheckResult:
+    """Looks at the numbers in the manifest of the dataset, or of all datasets."""
+    found = {
+        job: dataset_warnings(get_document(content.store, cid, DatasetManifest)) for job, cid in _manifests(context)
+    }
+    lines = [f"{job}: {warning}" for job, warnings in found.items() for warning in warnings]
+    return dg.AssetCheckResult(passed=not lines, severity=WARN, description="\n".join(lines) or None)
+
+
+@dg.asset_check(
+    asset=dataset,
+    name="held_out_apart",
+    description="No held-out row, and no reference row, has a text that a shard has, too.",
+)
+def held_out_apart(context: dg.AssetCheckExecutionContext, content: ContentResource) -> dg.AssetCheckResult:
+    """Reads the rows of the dataset, or of all datasets; those that are sealed or stay on their nodes are left out."""
+    leaked, unread = {}, {}
+    for job, cid in _manifests(context):
+        try:
+            counts = count_leaked_rows(get_document(content.store, cid, DatasetManifest), content.store)
+        except AtlasError as error:
+            unread[job] = str(error)
+        else:
+            leaked[job] = counts or {}
+    lines = [
+        f"{job}: {rows} rows of {piece} have a text that is trained on, too."
+        for job, counts in leaked.items()
+        for piece, rows in counts.items()
+        if rows
+    ]
+    lines += [f"{job}: {reason}" for job, reason in unread.items()]
+    return dg.AssetCheckResult(
+        passed=not lines,
+        severity=WARN,
+        description="\n".join(lines) or None,
+        metadata={"rows": dg.MetadataValue.json(leaked)},
+    )
+
+
+def _manifests(context: dg.AssetCheckExecutionContext) -> list[tuple[str, str]]:
+    """The jobs whose dataset is recorded, and its CID: that of the partition that was just made, or all of them."""
+    if context.has_partition_key:
+        jobs = [context.partition_key]
+    else:
+        jobs = sorted(context.instance.get_dynamic_partitions(partitions.JOBS))
+    found = [(job, recorded_version(context.instance, "dataset", job)) for job in jobs]
+    return [(job, cid) for job, cid in found if cid is not None]

@@ -1,0 +1,38 @@
+"""The promise of a dataset manifest, checked on the rows themselves: what is held out is trained on nowhere."""
+
+from collections.abc import Iterator
+
+from atlas.content.store import ContentStore
+from atlas.data.rows import text_key
+from atlas.data.sources.json_values import decoder
+from atlas.errors import DataError
+from atlas.manifests import DatasetManifest, ShardManifest
+
+
+def count_leaked_rows(manifest: DatasetManifest, store: ContentStore) -> dict[str, int] | None:
+    """How many held-out rows have a text that a shard has, too, and how many reference rows one of a shard or held out.
+
+    Texts are compared in Unicode normal form C, by their 64-bit keys. None for sealed rows and for rows that stay on
+    their nodes, which the store cannot show. Memory depends on the held-out and reference rows alone. Raises
+    `ContentError`, and `DataError` for rows that are not as a shard holds them.
+    """
+    if any(piece.form != "rows" for piece in [*manifest.shards, manifest.holdout]):
+        return None
+    held_out = list(_keys(manifest.holdout, store))
+    reference = list(_keys(manifest.reference, store)) if manifest.reference else []
+    kept = {*held_out, *reference}
+    trained = {key for shard in manifest.shards for key in _keys(shard, store) if key in kept}
+    elsewhere = trained.union(held_out)
+    return {
+        "holdout": sum(key in trained for key in held_out),
+        "reference": sum(key in elsewhere for key in reference),
+    }
+
+
+def _keys(piece: ShardManifest, store: ContentStore) -> Iterator[int]:
+    with store.fetch(piece.cid).open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                yield text_key(decoder.decode(line.decode())["text"])
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise DataError(f"Row {number} of {piece.key} ({piece.cid}) is no row of a shard: {error}.") from error

@@ -1,0 +1,90 @@
+"""The search itself: random starts, then steps that are kept when they make the result worse."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.aggregation.worst.liars import Liars, Plan
+from benchmarks.aggregation.worst.rules import LIMITS, cosine, gates_pass, step
+from benchmarks.aggregation.worst.scenes import DIMENSION, LAYERS, Array, Scene, unlikeness
+
+TRIES = 12
+"""Random plans of which the best is climbed from."""
+PACE = 0.4
+"""Of several rounds: how far a round brings an honest node to its optimum."""
+
+
+@dataclass(frozen=True)
+class Find:
+    """The worst that was found against a rule."""
+
+    cosine: float
+    """Of the step, or of all rounds' steps together, with what the honest nodes alone would have done."""
+    length: float
+    """Of the step along the honest one, in its length."""
+    honest: Array
+    changes: Array
+    """(N, D): what was sent in the last round, honest changes first."""
+    rows: Array
+    unlikeness: float
+
+
+class Round:
+    """Honest nodes and liars of one scene; the same seed gives the same ones."""
+
+    def __init__(self, scene: Scene, seed: int) -> None:
+        self.scene = scene
+        self.rng = np.random.default_rng(seed)
+        self.honest, kinds = scene.draw(self.rng, scene.honest)
+        self.liars = Liars(self.rng, kinds, scene.false)
+        self._part = slice(0, DIMENSION // LAYERS) if scene.layer else slice(None)
+
+    def play(self, rule: str, plan: Plan) -> Find | None:
+        """What comes of a plan; None where a gate refuses one of its updates."""
+        start, place = self.honest, np.zeros(DIMENSION)
+        for _ in range(self.scene.rounds):
+            honest = start if self.scene.rounds == 1 else PACE * (start - place)
+            changes = np.concatenate([honest, self.liars.changes(plan, honest, 0.98 * LIMITS.largest_norm)])
+            if not gates_pass(changes):
+                return None
+            rows = np.where(np.arange(len(changes)) < len(honest), 1.0, self.scene.rows)
+            place = place + step(rule, changes, rows)
+        wanted, found = start.mean(axis=0)[self._part], place[self._part]
+        length = float(found @ wanted / (wanted @ wanted))
+        return Find(cosine(found, wanted), length, honest, changes, rows, unlikeness(start))
+
+
+def worst(rule: str, scene: Scene, seed: int, restarts: int = 4, steps: int = 100) -> Find:
+    """The find with the lowest cosine after so many restarts and steps of each; the same for the same arguments."""
+    game = Round(scene, seed)
+    finds = [_climb(game, rule, steps) for _ in range(restarts)]
+    return min((find for find in finds if find is not None), key=lambda find: find.cosine)
+
+
+def _climb(game: Round, rule: str, steps: int) -> Find | None:
+    plans = [game.liars.start() for _ in range(TRIES)]
+    tried = [(game.play(rule, plan), plan) for plan in plans]
+    passed = [(find, plan) for find, plan in tried if find is not None]
+    if not passed:
+        return None
+    best, plan = min(passed, key=lambda pair: pair[0].cosine)
+    reach = 0.25
+    for _ in range(steps):
+        other = game.liars.near(plan, reach)
+        found = game.play(rule, other)
+        if found is not None and found.cosine < best.cosine:
+            best, plan, reach = found, other, min(1.0, reach * 1.5)
+        else:
+            reach = max(0.02, reach * 0.93)
+    return best
+
+
+def cost(rule: str, scene: Scene, seeds: int = 5) -> float:
+    """The largest distance of the step from the plain mean, in its length, on rounds where every node is honest."""
+    found = []
+    for seed in range(seeds):
+        changes, _ = scene.draw(np.random.default_rng(seed), scene.nodes)
+        mean = changes.mean(axis=0)
+        distance = np.linalg.norm(step(rule, changes, np.ones(len(changes))) - mean)
+        found.append(float(distance / np.linalg.norm(mean)))
+    return max(found)

@@ -1,0 +1,37 @@
+"""Whether a round's checkpoint is worse than the one that it started from."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+HIGHER_IS_BETTER = ("accuracy",)
+"""The main metric of a task is the first of these that its evaluation has; else the loss."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A comparison of two checkpoints on the same rows."""
+
+    worse: str
+    """What became worse, with both values, such as `accuracy 0.81 -> 0.79`; empty when nothing did."""
+    within_tolerance: bool
+    """Whether the loss is no worse than the base's, give or take the job's tolerance."""
+
+
+def compare(base: Mapping[str, float], checkpoint: Mapping[str, float], tolerance: float) -> Verdict:
+    """Compare the metrics of a checkpoint with its base's: the main metric, and the loss within `tolerance`.
+
+    The main metric is the accuracy of a classifier, and the loss (and so the perplexity) of a language model; in it
+    no decline is tolerated.
+    """
+    within = no_worse(base["loss"], checkpoint["loss"], tolerance)
+    main = next((name for name in HIGHER_IS_BETTER if name in base and name in checkpoint), None)
+    declined = [] if within and (main or no_worse(base["loss"], checkpoint["loss"], 0.0)) else ["loss"]
+    if main is not None and not checkpoint[main] >= base[main]:
+        declined.insert(0, main)
+    return Verdict(", ".join(f"{name} {base[name]:.4f} -> {checkpoint[name]:.4f}" for name in declined), within)
+
+
+def no_worse(before: float, after: float, tolerance: float) -> bool:
+    """Whether a loss exceeds another by at most a share of that other's size; NaN never does well."""
+    return math.isfinite(after) and after <= before + tolerance * abs(before)

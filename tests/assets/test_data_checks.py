@@ -1,0 +1,60 @@
+"""The checks on a dataset's rows, by themselves, on real manifests."""
+
+import dagster as dg
+import pytest
+
+from assets.data_checks import dataset_teaches, held_out_apart
+from assets.dataset import dataset, dataset_event, dataset_metadata
+from atlas.content.local import LocalStore
+from atlas.content.store import put_document
+from atlas.data.prepare import prepare_dataset
+from atlas.dataset_spec import DatasetSpec
+
+
+class Content:
+    """The store alone; the checks need nothing else."""
+
+    def __init__(self, store):
+        self.store = store
+
+
+@pytest.fixture
+def store(tmp_path):
+    return LocalStore(tmp_path / "store")
+
+
+@pytest.fixture
+def manifest(store, tmp_path):
+    (tmp_path / "rows.csv").write_text("text,label\n" + "".join(f"text {number},yes\n" for number in range(300)))
+    spec = DatasetSpec(source=str(tmp_path / "rows.csv"), labels=["no", "yes"], shard_by={"rows": 100})
+    return prepare_dataset(spec, store, tmp_path / "cache", 17)
+
+
+def evaluate(which, manifest, store):
+    put_document(store, manifest)
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("job", ["tiny", "somebody typed this"])
+        instance.report_runless_asset_event(dataset_event("tiny", manifest, dg.MetadataValue.text, {}))
+        result = dg.materialize(
+            [which, dataset],
+            selection=dg.AssetSelection.checks(which),
+            instance=instance,
+            resources={"content": Content(store), "fleet": None, "ledger": None, "progress": None},
+        )
+        (evaluation,) = result.get_asset_check_evaluations()
+        return evaluation
+
+
+def test_data_of_one_label_are_warned_about(manifest, store):
+    found = evaluate(dataset_teaches, manifest, store)
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert found.description == "tiny: All 300 rows have the label 'yes': nothing can be told apart."
+    assert "All 300 rows" in dataset_metadata(manifest, dg.MetadataValue.text)["warnings"].value
+
+
+def test_held_out_rows_that_are_trained_on_are_counted(manifest, store):
+    assert evaluate(held_out_apart, manifest, store).passed
+    older = manifest.model_copy(update={"shards": [*manifest.shards, manifest.holdout]})
+    found = evaluate(held_out_apart, older, store)
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert found.description == "tiny: 30 rows of holdout have a text that is trained on, too."

@@ -1,0 +1,37 @@
+"""The table that a run ends with."""
+
+import io
+
+from rich.console import Console
+
+from atlas_pipelines.cli.tables import print_summary
+from atlas_pipelines.summary import RoundSummary, Summary
+
+
+def told(*rounds: RoundSummary) -> str:
+    summary = Summary(
+        job="tiny", state="open", base={"loss": 0.7, "rows": 40}, rounds=list(rounds), tasks=[], nodes=[],
+        checkpoint=None,
+    )  # fmt: skip
+    text = io.StringIO()
+    print_summary(summary, "uatlas", Console(file=text, width=100))
+    return text.getvalue()
+
+
+def test_a_round_that_ended_worse_than_it_started_is_marked_and_said():
+    good = RoundSummary(round=1, checkpoint="bafyone", metrics={"loss": 0.3, "rows": 40})
+    bad = RoundSummary(round=2, checkpoint="bafytwo", metrics={"loss": 0.5}, worse="loss 0.3000 -> 0.5000")
+    text = told(good, bad)
+    assert "2, worse" in text
+    assert "1, worse" not in text
+    assert "round 2 is worse than the checkpoint that it started from: loss 0.3000 -> 0.5000\n" in text
+
+
+def test_plain_averaging_has_a_row_where_it_was_judged():
+    mean = {"loss": 0.6, "accuracy": 0.5, "rows": 20, "reference_loss": 0.31}
+    one = RoundSummary(round=1, checkpoint="bafyone", metrics={"loss": 0.3, "accuracy": 0.9}, plain_mean=mean)
+    text = told(one)
+    row = next(line for line in text.splitlines() if line.startswith("1, plain mean "))
+    assert row.split()[3:] == ["0.5000", "0.6000"]
+    assert "on 20 held-out rows; there round 1 has loss 0.3100" in text
+    assert "plain mean" not in told(RoundSummary(round=1, checkpoint="bafyone", metrics={"loss": 0.3}))
