@@ -8,7 +8,7 @@ from assets.partitions import parse_round_key, round_key
 from atlas.errors import SpecError
 
 NAME_LENGTH = 48
-RETRAINING = re.compile(r"-(\d{8}|v[0-9a-f]{8})$")
+RETRAINING = re.compile(r"-([0-9]{8}|v[0-9a-f]{8})$")
 """How the name of a retraining ends: a day, or a version of the data."""
 
 

@@ -1,8 +1,14 @@
 """The gates of a round: what may be said against an update when it arrives, and once more when all are in."""
 
+import math
 from collections.abc import Iterable
+from functools import cached_property
 from threading import Lock
 
+import numpy as np
+
+from atlas.aggregation.adapter_files import AdapterFile
+from atlas.aggregation.compression.registry import CODECS
 from atlas.aggregation.gates import (
     Delivery,
     Inspected,
@@ -11,11 +17,13 @@ from atlas.aggregation.gates import (
     copy_refusal,
     inspect_update,
     norm_refusal,
+    reach_refusal,
 )
 from atlas.content.store import ContentStore, get_document
 from atlas.errors import ContentError
 from atlas.manifests import Checkpoint, Receipt, RoundManifest
 from atlas.spec import TaskSpec
+from atlas.training.reach import farthest
 from resources.jobs import Attempt, JobRegistry
 from resources.opening import OpenJob
 from resources.outcomes import CompletedTask
@@ -77,7 +85,26 @@ class RoundGate:
         spec = self._job.spec
         frozen = spec.aggregation.method.frozen_factor(self._number)
         rank = spec.lora.rank_of(self._shard(slot))
-        return inspect_update(self._store.fetch(adapter), self._base_adapter, frozen, rank, self._base)
+        found = inspect_update(self._store.fetch(adapter), self._base_adapter, frozen, rank, self._base)
+        if isinstance(found, Refusal):
+            return found
+        return reach_refusal(found.norm, self._farthest(found.size)) or found
+
+    def _farthest(self, numbers: int) -> float:
+        """The longest change of so many numbers that honest training can send in this round.
+
+        Rounding to a codec's steps at most doubles a number. What error feedback adds was left over from earlier
+        rounds, each of which moved as far at most.
+        """
+        spec = self._job.spec
+        codec = CODECS.get(spec.aggregation.compression.codec)
+        rounds = self._number if codec is not None and codec.error_feedback else 1
+        return farthest(spec.training, numbers, self._base_length) * rounds * (2 if codec is not None else 1)
+
+    @cached_property
+    def _base_length(self) -> float:
+        base = AdapterFile(self._base_adapter)
+        return math.sqrt(sum(float(np.square(base.read(name), dtype=np.float64).sum()) for name in base.tensors))
 
     def _norm_refusal(self, late: Delivery, slot: int) -> Refusal | None:
         if self._before is None:

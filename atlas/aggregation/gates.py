@@ -5,13 +5,14 @@ In the order in which an update passes them, by the names that manifests and tab
 - `receipt`, `stale`: what a node signed is not what it was asked for, or belongs to another round (`resources`).
 - `readable`, `schema`: it is no safetensors file, or one with other tensors than the task asks for (`schema`).
 - `finite`: it holds NaN or infinity (`inspection`).
-- `norm`: its change is far longer than the others' (`norms`), at arrival and again over the whole round.
+- `norm`: its change is longer than the job's steps can make it, or far longer than the others' (`norms`), at arrival
+  and again over the whole round.
 - `copy`: another node has sent it, or nearly it, for other rows (`copies`).
 """
 
 from atlas.aggregation.copies import Delivery, copy_refusal
 from atlas.aggregation.inspection import Inspected, inspect_update
-from atlas.aggregation.norms import check_round, norm_refusal
+from atlas.aggregation.norms import check_round, norm_refusal, reach_refusal
 from atlas.aggregation.refusal import Refusal
 from atlas.aggregation.schema import Schema, expected_schema, schema_of
 
@@ -25,5 +26,6 @@ __all__ = [
     "expected_schema",
     "inspect_update",
     "norm_refusal",
+    "reach_refusal",
     "schema_of",
 ]

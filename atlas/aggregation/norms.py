@@ -1,4 +1,4 @@
-"""The gate `norm`: an update whose change is far longer than what the others bring."""
+"""The gate `norm`: an update whose change is longer than training can make it, or far longer than the others'."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,20 @@ from atlas.aggregation.refusal import Refusal
 
 FEWEST = 3
 """Of fewer lengths the median may be the liar's."""
+
+
+def reach_refusal(norm: float, farthest: float) -> Refusal | None:
+    """Refuse a change that is longer than the job's steps can make it; this needs no other update to compare with.
+
+    To the node's owner: the update was scaled, or trained with another learning rate or more steps.
+    """
+    if norm <= farthest:
+        return None
+    return Refusal(
+        "norm",
+        f"changes its base by {norm:.6g}; the steps and the learning rate of the job move an adapter by "
+        f"{farthest:.6g} at most",
+    )
 
 
 def norm_refusal(norm: float, known: Sequence[float], largest: float, expected: int = 0) -> Refusal | None:

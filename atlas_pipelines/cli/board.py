@@ -22,6 +22,7 @@ STATES = {
 }
 LONGEST_STAGE = 60
 MEBIBYTE = 1 << 20
+LOST = "lost: "
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def advance(line: Line, update: TaskUpdate) -> Line:
 def conclude(line: Line, outcome: TaskOutcome) -> Line:
     """The line of a task that has ended."""
     if not isinstance(outcome, CompletedTask):
-        return replace(line, stage="", state=f"lost: {one_line(outcome.reason)}")
+        return replace(line, stage="", state=f"{LOST}{one_line(outcome.reason)}")
     receipt = outcome.receipt
     return replace(
         line,
@@ -139,7 +140,10 @@ def draw(title: str, lines: dict[str, Line]) -> Table:
 def describe(line: Line) -> str:
     """The line as a sentence, for a log."""
     task, node, attempt, state, step, loss, speed = _cells(replace(line, stage=""))
-    parts = [f"{task}: {state}", node and f"node {node}", attempt not in ("", "1") and f"attempt {attempt}"]
+    where = [node and f"node {node}", attempt not in ("", "1") and f"attempt {attempt}"]
+    if state.startswith(LOST):  # a reason may be several sentences, so it stands last
+        return f"{', '.join(filter(None, [task, *where]))}: {state}"
+    parts = [f"{task}: {state}", *where]
     parts += [step and f"step {step}", loss and f"loss {loss}", speed and f"{speed} tokens/s"]
     return ", ".join(part for part in parts if part)
 

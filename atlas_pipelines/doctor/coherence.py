@@ -63,6 +63,33 @@ def compare(chain: Path, height: int, seen: Sighting, block: str | None) -> Find
     return None
 
 
+def check_jobs(home: AtlasHome, contract: str, on_chain: set[int]) -> list[Finding]:
+    """Compare the coordinator's jobs on a contract with the ids of those that the contract has of the operator."""
+    try:
+        rows = read_rows(home.jobs_database, "SELECT contract, job_id FROM jobs") if home.jobs_database.exists() else []
+    except (sqlite3.Error, OSError):
+        return []  # a damaged file has a finding of its own
+    here = {int(str(job)) for where, job in rows if where == contract}
+    if missing := sorted(here - on_chain):
+        text = (
+            f"{home.jobs_database} has job(s) {_listed(missing)} that the contract {contract} does not have: the chain "
+            "was reset or lost its newest blocks. Restore the chain, or give the jobs other names to run them anew."
+        )
+        return [Finding("jobs", "failed", text)]
+    if unknown := sorted(on_chain - here):
+        text = (
+            f"The contract has job(s) {_listed(unknown)} of this operator that {home.jobs_database} does not know: it "
+            f"lost its newest records, or they were opened from another machine. If it was copied without "
+            f"{home.jobs_database.name}-wal, restore it together with that file."
+        )
+        return [Finding("jobs", "warning", text)]
+    return []
+
+
+def _listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:10])) + (f" and {len(numbers) - 10} more" if len(numbers) > 10 else "")
+
+
 def _block(chain: Path, seen: Sighting) -> str | None:
     rows = read_rows(chain, f"SELECT hex(hash) FROM blocks WHERE height = {seen.height}")  # noqa: S608 - a whole number
     return str(rows[0][0]).lower() if rows else None

@@ -12,7 +12,10 @@ from atlas.content.kubo_node import KuboNode
 from atlas.content.places import Content
 from atlas.errors import ContentError
 from atlas.home import AtlasHome
+from atlas_pipelines.doctor.coherence import check_jobs
 from atlas_pipelines.doctor.finding import Finding, failing
+from atlas_pipelines.doctor.heartbeats import listen_to_nodes
+from chain_bridge.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
 from chain_bridge.network import Network
 from resources.network_file import LocalNetwork, last_network
@@ -22,8 +25,11 @@ CHAIN_SECONDS, BUS_SECONDS = 5.0, 2.0
 WEB_PORT = 3000
 
 
-def check_services(home: AtlasHome, clock: Callable[[], float] = time.time) -> list[Finding]:
-    """What the network in use says, if one runs; `clock` gives unix seconds."""
+def check_services(home: AtlasHome, listen: float = 0.0, clock: Callable[[], float] = time.time) -> list[Finding]:
+    """What the network in use says, if one runs; `clock` gives unix seconds.
+
+    With `listen`, in seconds, nodes' heartbeats are awaited for so long, to compare their clocks.
+    """
     findings: list[Finding] = []
     addresses: Addresses | None = None
     with failing("network", findings):
@@ -35,7 +41,9 @@ def check_services(home: AtlasHome, clock: Callable[[], float] = time.time) -> l
         findings += found
         addresses = local
     if addresses is not None:
-        findings += [*check_chain(addresses.network, clock), check_bus(addresses.bus)]
+        findings += [*check_chain(home, addresses.network, clock), check_bus(addresses.bus)]
+        if listen:
+            findings += listen_to_nodes(addresses.bus, listen, clock)
     return [*findings, check_content(addresses.content if addresses else home.content)]
 
 
@@ -60,8 +68,8 @@ def check_supervisor(home: AtlasHome) -> tuple[list[Finding], LocalNetwork | Non
     return findings, network
 
 
-def check_chain(network: Network, clock: Callable[[], float]) -> list[Finding]:
-    """Whether the chain answers, with the right contract, at a time near ours; and which nodes are silent."""
+def check_chain(home: AtlasHome, network: Network, clock: Callable[[], float]) -> list[Finding]:
+    """Whether the chain answers, with the right contract, at a time near ours; which nodes are silent; and its jobs."""
     findings: list[Finding] = []
     with failing("chain", findings), Ledger(network, timeout_seconds=CHAIN_SECONDS) as ledger:
         height, there = ledger.newest_block()
@@ -81,6 +89,10 @@ def check_chain(network: Network, clock: Callable[[], float]) -> list[Finding]:
             findings.append(Finding("nodes", "warning", text))
         else:
             findings.append(Finding("nodes", "ok", f"{len(active)} active node(s), all heard of."))
+        if home.operator_key.exists() and network.contract is not None:
+            operator = load_or_create_key(home.operator_key, network.prefix).address
+            ours = {job.id for job in ledger.jobs() if job.owner == operator}
+            findings += check_jobs(home, network.contract, ours)
     return findings
 
 

@@ -27,13 +27,24 @@ def test_an_adapter_is_named_by_round_and_shard():
     assert str(round_shard_key("sentiment", 2, "s001")) == "sentiment-r0002|sentiment-s001"
 
 
-@pytest.mark.parametrize("key", ["r0001", "sentiment", "sentiment-r0000", "sentiment-r1", "Sentiment-r0001", ""])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "r0001",
+        "sentiment",
+        "sentiment-r0000",
+        "sentiment-r1",
+        "Sentiment-r0001",
+        "",
+        "sentiment-r\u0660\u0660\u0660\u0661",
+    ],
+)
 def test_a_malformed_round_key_says_what_a_round_is_named(key):
     with pytest.raises(SpecError, match="JOB-rNNNN"):
         parse_round_key(key)
 
 
-@pytest.mark.parametrize("key", ["s000", "sentiment-s1", "sentiment-r0001"])
+@pytest.mark.parametrize("key", ["s000", "sentiment-s1", "sentiment-r0001", "sentiment-s\u0660\u0660\u0661"])
 def test_a_malformed_shard_key_says_what_a_shard_is_named(key):
     with pytest.raises(SpecError, match="JOB-sNNN"):
         parse_shard_key(key)

@@ -19,7 +19,7 @@ from atlas.disk.sqlite_check import find_damage
 from atlas.home import AtlasHome
 from atlas_pipelines.cli.doctor import examine
 from atlas_pipelines.doctor import machine
-from atlas_pipelines.doctor.coherence import Sighting, compare
+from atlas_pipelines.doctor.coherence import Sighting, check_jobs, compare
 from atlas_pipelines.doctor.services import check_bus, check_clock, check_supervisor
 from atlas_pipelines.doctor.state_files import databases
 from chain_bridge.blocks import Place
@@ -29,7 +29,7 @@ from chain_bridge.outbox import Outbox
 from chain_bridge.read_model import ReadModel
 from chain_bridge.sender import Signed
 from node_agent.journal import Journal
-from resources.jobs import JobRegistry
+from resources.jobs import JobRegistry, JobRow
 from resources.local_contract import record_embedded_contract
 from resources.network_file import LocalNetwork
 
@@ -204,6 +204,18 @@ def test_another_chain_at_the_same_height_is_told_and_the_same_one_is_not(tmp_pa
     assert compare(tmp_path / "chain.db", 5, seen, "ab") is None
     assert compare(tmp_path / "chain.db", 5, seen, None) is None
     assert "block 3 differs" in compare(tmp_path / "chain.db", 5, seen, "cd").text
+
+
+def test_jobs_that_chain_and_coordinator_do_not_share_are_told(home):
+    registry = JobRegistry(home.jobs_database)
+    for number in (1, 2):
+        registry.save_job(JobRow(f"job-{number}", "s", "m", "d", "g", "atlas1contract", number))
+    registry.save_job(JobRow("elsewhere", "s", "m", "d", "g", "atlas1other", 9))
+    assert check_jobs(home, "atlas1contract", {1, 2}) == []
+    [lost] = check_jobs(home, "atlas1contract", {1})
+    assert (lost.state, "job(s) 2 that the contract" in lost.text) == ("failed", True)
+    [unknown] = check_jobs(home, "atlas1contract", {1, 2, 3})
+    assert (unknown.state, "coordinator.db-wal" in unknown.text) == ("warning", True)
 
 
 def test_an_empty_home_is_healthy_and_stays_empty(tmp_path):

@@ -102,6 +102,7 @@ def paper_spec(tiny_csv, tmp_path):
                     "shard_by": {"column": "domain"},
                 },
                 "lora": {"rank": RANK, "target_modules": ["query"]},
+                "training": {"learning_rate": 10.0},  # the numbers that scripted nodes send are drawn, not trained
                 "rounds": 2,
                 "payment": {"budget": 1_000_000, "reward_per_task": 100_000},
                 **changes,

@@ -233,3 +233,29 @@ async def test_what_is_no_encoded_update_is_refused_as_unreadable(place, paper_s
     tasks = training_tasks(job, 1, job.genesis, shards=["s000"])
     await run(place, bus, job, 1, tasks, check=gate_of(place, job))
     assert {one.gate for one in attempts(place, job, "refused")} == {"readable"}
+
+
+@pytest.mark.parametrize("shards", [["s000"], ["s000", "s001"]])
+async def test_of_one_or_two_updates_none_is_longer_than_the_steps_can_make_it(
+    place, paper_spec, add_node, bus, shards
+):
+    """There is no median to compare with: base + 10⁶ x noise moved the checkpoint by as much."""
+
+    async def far_away(node, task, hint, count):
+        return node.completed(task, adapter_bytes(task.slot, scale=1e6 if task.slot == 0 else 1.0))
+
+    job = place.open(paper_spec())
+    await add_node(far_away)
+    tasks = training_tasks(job, 1, job.genesis, shards=shards)
+    await run(place, bus, job, 1, tasks, check=gate_of(place, job))
+    refused = attempts(place, job, "refused")
+    assert {(one.slot, one.gate) for one in refused} == {(0, "norm")}
+    assert all("move an adapter by" in one.reason for one in refused)
+    assert {one.slot for one in attempts(place, job, "completed")} == {int(shard[1:]) for shard in shards} - {0}
+
+
+def test_what_a_codec_rounds_and_what_earlier_rounds_left_over_is_within_reach(place, paper_spec):
+    plain = gate_of(place, place.open(paper_spec()))._farthest(100)
+    for codec, number, factor in (("int8", 2, 2), ("top-k", 1, 2), ("top-k", 3, 6)):
+        job = place.open(paper_spec(name=f"{codec}-{number}", aggregation={"compression": codec}))
+        assert gate_of(place, job, number)._farthest(100) == pytest.approx(factor * plain)

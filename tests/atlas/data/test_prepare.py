@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from atlas.content.local import LocalStore
 from atlas.content.store import get_document
+from atlas.data.names import name_of
 from atlas.data.prepare import prepare_dataset
 from atlas.dataset_spec import DatasetSpec, ShardRule
 from atlas.errors import ContentError, DataError
@@ -233,18 +234,48 @@ def test_a_change_in_one_shard_leaves_the_others_alone(rows, store, write_rows, 
         assert (before.cid == after.cid) == (before.value != "p")
 
 
-def test_the_kind_of_file_does_not_matter(store, write_rows, tmp_path):
-    import pyarrow as pa
-    import pyarrow.parquet
+TABLES = st.fixed_dictionaries(
+    {
+        "label": st.sampled_from([[True, False], [0, 1], [0.0, 1.0], ["0", "1"], ["caf\u00e9", "th\u00e9"]]),
+        "place": st.sampled_from([["p", "q"], [2020, 2021], [1.0, 2.0], [True, False]]),
+        "separator": st.sampled_from(",;\t|"),
+        "encoding": st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+        "texts": st.lists(
+            st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip),
+            min_size=8,
+            max_size=20,
+            unique=True,
+        ),
+    }
+)
 
-    rows = sample_rows()
-    pa.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
-    lines = [",".join(row.values()) for row in rows]
-    (tmp_path / "rows.csv").write_text("\n".join(["text,label,place", *lines]), encoding="utf-8")
-    sources = [write_rows(rows), str(tmp_path / "rows.csv"), str(tmp_path / "rows.parquet")]
-    manifests = [prepare_dataset(spec(source), store, tmp_path, SEED) for source in sources]
-    assert manifests[0].shards == manifests[1].shards == manifests[2].shards
-    assert manifests[0].holdout == manifests[1].holdout == manifests[2].holdout
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(TABLES)
+def test_the_kind_of_file_does_not_matter(store, tmp_path, table):
+    """What pandas writes in each kind of file gives the same shards."""
+    import pandas as pd
+
+    texts = table["texts"]
+    rows = [[text, table["label"][place % 2], table["place"][place // 2 % 2]] for place, text in enumerate(texts)]
+    frame = pd.DataFrame(rows, columns=["text", "label", "place"])
+    frame["odd"] = pd.Timestamp("2020-01-01")
+    frame.to_csv(tmp_path / "rows.csv", sep=table["separator"], encoding=table["encoding"], index=False)
+    frame.to_csv(tmp_path / "rows.csv.gz", index=False)
+    frame.to_csv(tmp_path / "rows.tsv", sep="\t", index=False)
+    frame.to_json(tmp_path / "rows.json", orient="records", force_ascii=False)
+    frame.to_json(tmp_path / "rows.jsonl.gz", orient="records", lines=True)
+    frame.to_parquet(tmp_path / "rows.parquet", row_group_size=5)
+    (tmp_path / "parts").mkdir(exist_ok=True)
+    frame[:5].to_parquet(tmp_path / "parts" / "part-0.parquet")
+    frame[5:].to_parquet(tmp_path / "parts" / "part-1.parquet")
+    names = [name_of(label) for label in table["label"]]
+    files = ["rows.csv", "rows.csv.gz", "rows.tsv", "rows.json", "rows.jsonl.gz", "rows.parquet", "parts"]
+    first, *others = [
+        prepare_dataset(spec(str(tmp_path / name), labels=names), store, tmp_path / "cache", SEED) for name in files
+    ]
+    assert sum(shard.rows for shard in first.shards) + first.holdout.rows == len(texts)
+    assert [(one.shards, one.holdout) for one in others] == [(first.shards, first.holdout)] * len(others)
 
 
 def test_without_labels(store, write_rows, tmp_path):
