@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets import partitions
 from assets.dataset import dataset
+from assets.plain_errors import plain_errors
 from assets.recorded import recorded_version
 from atlas.content.store import get_document
 from atlas.data.promise import count_leaked_rows
@@ -20,6 +21,7 @@ WARN = dg.AssetCheckSeverity.WARN
     name="teaches",
     description="There are rows of every label, enough of them, and few of them repeat others or were skipped.",
 )
+@plain_errors
 def dataset_teaches(context: dg.AssetCheckExecutionContext, content: ContentResource) -> dg.AssetCheckResult:
     """Looks at the numbers in the manifest of the dataset, or of all datasets."""
     found = {
@@ -34,6 +36,7 @@ def dataset_teaches(context: dg.AssetCheckExecutionContext, content: ContentReso
     name="held_out_apart",
     description="No held-out row, and no reference row, has a text that a shard has, too.",
 )
+@plain_errors
 def held_out_apart(context: dg.AssetCheckExecutionContext, content: ContentResource) -> dg.AssetCheckResult:
     """Reads the rows of the dataset, or of all datasets; those that are sealed or stay on their nodes are left out."""
     leaked, unread = {}, {}

@@ -62,7 +62,9 @@ def cancel_run(instance: dg.DagsterInstance, run_id: str, why: str) -> None:
 
 @contextmanager
 def _failing(context: Any) -> Iterator[None]:
-    run_id = context.run_id if isinstance(context, dg.AssetExecutionContext | dg.AssetCheckExecutionContext) else None
+    run_id = (
+        context.run.run_id if isinstance(context, dg.AssetExecutionContext | dg.AssetCheckExecutionContext) else None
+    )
     try:
         yield
     except INTERRUPTS:

@@ -42,7 +42,7 @@ def doctor(
         if not json:
             state = Text(f"{finding.state:8}", style=_STYLES[finding.state])
             line = Text.assemble(state, f"{finding.check:11} ", finding.text)
-            results_console().print(line, soft_wrap=True)
+            results_console().print(line)
     healthy = all(finding.state != "failed" for finding in findings)
     if json:
         print_json({"healthy": healthy, "checks": [asdict(finding) for finding in findings]})
