@@ -24,7 +24,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt scripts/install
 	touch $@
 
 demo: install  ## Fine-tune MiniLM on four shards with two local nodes, three rounds (MODEL=smollm2: the causal case)
-	atlas run examples/sentiment.yaml --model $(MODEL) $(DEMO_$(MODEL))
+	scripts/demo $(MODEL) $(DEMO_$(MODEL))
 
 up: install  ## Keep chain, bus, two nodes and the Dagster UI running
 	atlas up

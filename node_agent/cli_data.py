@@ -3,8 +3,8 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
+from atlas.terminal.tables import print_table, texts
 from node_agent.chain import node_key
 from node_agent.cli_shared import (
     DEFAULT_HOME,
@@ -17,10 +17,7 @@ from node_agent.cli_shared import (
 from node_agent.config import load_config
 from node_agent.local_data import commit_to
 
-data_app = typer.Typer(help="Data of this node's own, which jobs may train on and which never leaves.")
 
-
-@data_app.command("ls")
 def list_data(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """List the data sets in this node's settings."""
     config = load_config(node_home(home))
@@ -28,17 +25,16 @@ def list_data(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> N
     if as_json:
         print_json({"datasets": {name: source.model_dump(mode="json") for name, source in datasets.items()}})
         return
-    table = Table("name", "source", "columns", "only rows where", "part", "jobs")
+    cells = []
     for name, source in datasets.items():
         columns = ", ".join(filter(None, (source.text_column, source.label_column)))
         where = ", ".join(f"{column} = {value}" for column, value in source.where.items())
         part = f"{source.keep.first}-{source.keep.last} of {source.keep.of}" if source.keep else ""
         jobs = "all" if source.jobs is None else ", ".join(source.jobs) or "none"
-        table.add_row(name, source.source, columns, where, part, jobs)
-    console.print(table)
+        cells.append([name, source.source, columns, where, part, jobs])
+    print_table(console, texts("name", "source", "columns", "only rows where", "part", "jobs"), cells)
 
 
-@data_app.command("check")
 def check(
     name: Annotated[str, typer.Argument(help="The data set's name in the settings.")],
     home: HomeOption = DEFAULT_HOME,
@@ -52,5 +48,5 @@ def check(
         print_json({"cid": found.cid, **found.model_dump(mode="json")})
         return
     columns = ", ".join(f"{column} ({kind})" for column, kind in sorted(found.columns.items()))
-    console.print(f"{found.name}: {found.rows} rows, columns {columns}", markup=False, soft_wrap=True)
-    console.print(f"commitment {found.root}, document {found.cid}", markup=False, soft_wrap=True)
+    console.print(f"{found.name}: {found.rows} rows, columns {columns}")
+    console.print(f"commitment {found.root}, document {found.cid}")

@@ -22,25 +22,21 @@ from node_agent.journal import Journal
 from node_agent.lock import is_running
 from node_agent.standing import describe_stake, describe_standing, moment
 
-stake_app = typer.Typer(help="The node's stake, in micro-units of the network's coin.", no_args_is_help=True)
 Amount = Annotated[int, typer.Argument(min=1, help="In micro-units.")]
 
 
-@stake_app.command("add")
 def add_stake(amount: Amount, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Add to the node's stake from its account."""
     with registered_node(home) as (ledger, node):
         _show(ledger, node, ledger.add_stake(amount), as_json)
 
 
-@stake_app.command("withdraw")
 def withdraw_stake(amount: Amount, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Begin to take stake out. It stays bound for the contract's unbonding time; the minimum stays for good."""
+    """Begin to take stake out. It stays bound for the contract's unbonding time; the minimum stays bound."""
     with registered_node(home) as (ledger, node):
         _show(ledger, node, ledger.withdraw_stake(amount), as_json)
 
 
-@stake_app.command("claim")
 def claim_stake(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Turn stake whose unbonding time is over into credit, which `atlas-node withdraw` pays out."""
     with registered_node(home) as (ledger, node):
@@ -76,7 +72,7 @@ def rewards(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
         return
     console.print(f"credit {found.credit} {found.denom}, balance {found.balance} {found.denom}   {found.address}")
     for one in found.rounds:
-        console.print(_describe(one, found.denom), soft_wrap=True)
+        console.print(_describe(one, found.denom))
 
 
 def withdraw(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
@@ -102,13 +98,6 @@ def claim(
     """Claim the pay for finished tasks of a round that the job's owner never submitted."""
     with registered_node(home) as (ledger, node):
         _show(ledger, node, ledger.claim_abandoned(job, number), as_json)
-
-
-def add_commands(app: typer.Typer) -> None:
-    """Hang these commands into `atlas-node`."""
-    app.add_typer(stake_app, name="stake")
-    for command in (unjail, deregister, rewards, withdraw, claim):
-        app.command()(command)
 
 
 def _show(ledger: Ledger, before: Node, tx: Tx, as_json: bool) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from atlas.terminal.commands import CommandGroup
+from atlas.terminal.console import WordConsole
 from chain_bridge.errors import InsufficientFunds
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Node
@@ -17,13 +16,13 @@ from node_agent.chain import explain_poverty, node_key, open_ledger
 from node_agent.config import HOME_VARIABLE, NodeHome, load_config
 from node_agent.errors import NodeError
 
-console = Console()
+console = WordConsole()
 
 HOME_KEY = "atlas-node home"
 
 
 def remember_home(context: typer.Context, home: Path | None) -> Path | None:
-    """Keep the folder that `--home` names where `NodeCommands.log` finds it, also after the command has failed."""
+    """Keep the folder that `--home` names where the log of errors finds it, also after the command has failed."""
     if home is not None:
         context.meta[HOME_KEY] = home
     return home
@@ -51,22 +50,6 @@ def node_home(path: Path) -> NodeHome:
 def print_json(value: dict[str, Any]) -> None:
     """One line on stdout."""
     typer.echo(json.dumps(value))
-
-
-class NodeCommands(CommandGroup):
-    """The commands of `atlas-node`."""
-
-    _context: Any = None
-
-    def make_context(self, *arguments: Any, **named: Any) -> Any:
-        """The context of the whole command line, whose `meta` its commands share."""
-        self._context = super().make_context(*arguments, **named)
-        return self._context
-
-    def log(self) -> Path:
-        """A file in the node's folder."""
-        home = self._context.meta.get(HOME_KEY) if self._context else None
-        return (node_home(home) if home else NodeHome.from_environment()).log
 
 
 @contextmanager

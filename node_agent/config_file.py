@@ -24,8 +24,8 @@ def commented_yaml(config: NodeConfig) -> str:
     return "".join(parts)
 
 
-def write_first_config(home: NodeHome, network_file: Path) -> None:
-    """Write settings for the network that a coordinator's `network.json` (or a YAML file like it) describes.
+def write_first_config(home: NodeHome, network_file: Path) -> NodeConfig:
+    """Write settings for the network that a coordinator's `network.json` (or a YAML file like it) describes; them.
 
     Raises `ConfigError` when there are settings already, or the file does not describe a network.
     """
@@ -46,3 +46,4 @@ def write_first_config(home: NodeHome, network_file: Path) -> None:
             os.fsync(file.fileno())
     except FileExistsError as error:
         raise ConfigError(f"{home.config} exists already. Edit it, or remove it first.") from error
+    return config

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from atlas.content.store import ContentStore, DocumentType, get_document, put_document
 from atlas.data.local_data import LocalData
-from atlas.data.prepare import prepare_holdout
 from atlas.dataset_spec import DatasetSpec
 from atlas.errors import ContentError, DataError, SpecError
 from atlas.manifests import DatasetManifest, ShardManifest
@@ -43,6 +42,8 @@ def node_local_dataset(
     dataset = spec.dataset
     offers = list(find_offers(ledger.nodes(), store, spec.payment.reward_per_task))
     chosen = choose_offers(dataset, offers)
+    from atlas.data.prepare import prepare_holdout  # numpy, which most of those who import this module do without
+
     own = prepare_holdout(dataset, store, cache, spec.training.seed, on_progress, reference_rows)
     manifest = DatasetManifest(
         source=dataset.source,

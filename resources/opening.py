@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from atlas.aggregation.robust.registry import RULES
 from atlas.content.store import ContentStore, get_document, put_document
-from atlas.data.prepare import prepare_dataset
 from atlas.data.warnings import dataset_warnings
 from atlas.errors import SpecError
 from atlas.home import AtlasHome
@@ -136,6 +135,8 @@ def read_dataset(
         manifest = get_document(store, opened.dataset, DatasetManifest)
     elif spec.dataset.node_local is None:
         seal = sealer_for(spec.dataset, home)
+        from atlas.data.prepare import prepare_dataset
+
         manifest = prepare_dataset(spec.dataset, store, cache, seed, told, reference_rows, seal)
     else:
         manifest = node_local_dataset(spec, store, cache, ledger, reference_rows, told)

@@ -1,18 +1,20 @@
 """Sealed rows on the coordinator's side, which holds the keys: sealing a dataset, and reading it again."""
 
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from atlas.content.sealing import open_sealed, opened_frames, seal_file
 from atlas.content.store import ContentStore
-from atlas.data.prepare import Seal
 from atlas.dataset_spec import DatasetSpec
 from atlas.home import AtlasHome
 from atlas.manifests import ShardManifest
 from resources.keyring import KeyRings
 
+if TYPE_CHECKING:
+    from atlas.data.prepare import Seal
 
-def sealer_for(spec: DatasetSpec, home: AtlasHome) -> Seal | None:
+
+def sealer_for(spec: DatasetSpec, home: AtlasHome) -> "Seal | None":
     """What seals the shards of a dataset, all with one key; None for a dataset without a key ring.
 
     The ring is made on first use. Raises `KeyRingError`.

@@ -39,7 +39,8 @@ class SqliteFile:
             self._make(schema, version)
         elif loss := what_is_lost(self.path):
             raise self.error(f"{self.path} ({self.holds}) is damaged: {loss}. {self.remedy}")
-        with self.transaction() as database:
+        # No transaction: where the tables are there nothing is written, so that nobody waits for who writes.
+        with self.problems(), closing(self.connect()) as database:
             (found,) = database.execute("PRAGMA user_version").fetchone()
             if found != version:
                 raise self.error(
@@ -47,7 +48,7 @@ class SqliteFile:
                     f"Pipelines that wrote it. If it is damaged: {self.remedy}"
                 )
             if not version:
-                _run(database, schema)
+                database.executescript(schema)
 
     def connect(self, any_thread: bool = False, cached_statements: int = 128) -> sqlite3.Connection:
         """A connection without implicit transactions, whose commits are durable; raises `error`.
@@ -134,7 +135,7 @@ class SqliteFile:
             with closing(sqlite3.connect(temporary, isolation_level=None)) as database:
                 # Nobody else knows this file, so no journal has to protect it until it has its name.
                 database.execute("PRAGMA journal_mode = MEMORY")
-                _run(database, schema)
+                database.executescript(schema)
                 database.execute(f"PRAGMA user_version = {version}")
                 database.execute("PRAGMA journal_mode = WAL")
 
@@ -188,9 +189,3 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
 def primary_code(error: sqlite3.Error) -> int:
     """SQLite's primary result code; that of a general error where Python itself raised it."""
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-
-
-def _run(database: sqlite3.Connection, schema: str) -> None:
-    """Run statements one by one; `executescript` would end the transaction that they belong to."""
-    for statement in schema.split(";"):
-        database.execute(statement)

@@ -1,9 +1,9 @@
 """Commands whose modules are imported when the command runs, so that a list of commands costs no imports."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -15,6 +15,8 @@ class Command:
 
     where: str
     short: str
+    names: Callable[[], Iterable[str]] | None = None
+    """What the first argument may be, for a shell's completion; it should answer at once and import little."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Deferred(TyperCommand):
     def __init__(self, name: str, entry: Command) -> None:
         super().__init__(name, help=entry.short)
         self._where = entry.where
+        self.names = entry.names
 
     def load(self) -> TyperCommand | TyperGroup:
         """Import the command's module and make the whole command."""
@@ -46,14 +49,33 @@ class Deferred(TyperCommand):
         command.name = self.name
         return command  # type: ignore[no-any-return]
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Names for the first argument without the command's module; options and all else with it."""
+        if self.names is None or ctx.args or incomplete.startswith("-"):
+            return list(self.load().shell_complete(ctx, incomplete))
+        return list(_completed(self.names).shell_complete(ctx, incomplete))
+
 
 class DeferredGroup(TyperGroup):
     """A group that loads a command only when it was asked for by its name."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """The command that the arguments name, whole."""
+        """The command that the arguments name: whole, unless a shell asks for names that the table knows."""
         name, command, rest = super().resolve_command(ctx, args)
-        return name, command.load() if isinstance(command, Deferred) else command, rest
+        if isinstance(command, Deferred) and not (ctx.resilient_parsing and command.names):
+            return name, command.load(), rest
+        return name, command, rest
+
+
+def _completed(names: Callable[[], Iterable[str]]) -> Any:
+    """An argument that a shell completes by these names."""
+
+    def stub(name: Annotated[str, typer.Argument(autocompletion=lambda: list(names()))]) -> None:
+        """Never runs; Typer makes the argument from it."""
+
+    app = typer.Typer(add_completion=False)
+    app.command()(stub)
+    return typer.main.get_command(app).params[0]
 
 
 def commands_of(entries: Entries) -> dict[str, Any]:

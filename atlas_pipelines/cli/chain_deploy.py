@@ -73,8 +73,8 @@ def deploy(
     if json:
         print_json({"network": here.name, "chain_id": here.network.chain_id, "contract": address})
     else:
-        results_console().print(f"{here.name} ({here.network.chain_id}): contract {address}", soft_wrap=True)
-        results_console().print(_next_step(here), soft_wrap=True)
+        results_console().print(f"{here.name} ({here.network.chain_id}): contract {address}")
+        results_console().print(_next_step(here))
 
 
 def _refuse_second(here: Place) -> None:

@@ -44,7 +44,6 @@ def grant(
     results_console().print(
         f"Until {facts['expires']} {here.key.address} pays up to {most:,} {here.network.denom} of fees for each. "
         f"In the settings of each node set network.fee_granter: {here.key.address}",
-        soft_wrap=True,
     )
 
 

@@ -4,8 +4,8 @@ import os
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
+from atlas.terminal.tables import numbers, print_table, texts
 from atlas_pipelines.cli import chain_network as given
 from atlas_pipelines.cli.chain_network import Place, place
 from atlas_pipelines.cli.output import print_json, results_console
@@ -39,7 +39,7 @@ def balance(
     if json:
         print_json({"address": account, "amount": amount, "denom": here.network.denom})
     else:
-        results_console().print(f"{account}  {amount:,} {here.network.denom}", soft_wrap=True)
+        results_console().print(f"{account}  {amount:,} {here.network.denom}")
 
 
 def faucet(
@@ -62,8 +62,8 @@ def faucet(
         return
     console = results_console()
     if "page" in answer:
-        console.print(f"Programs cannot ask for coins of {here.name}. Open {answer['page']}", soft_wrap=True)
-    console.print(f"{account}  {held:,} {here.network.denom}", soft_wrap=True)
+        console.print(f"Programs cannot ask for coins of {here.name}. Open {answer['page']}")
+    console.print(f"{account}  {held:,} {here.network.denom}")
 
 
 def rewards(
@@ -78,15 +78,19 @@ def rewards(
     if json:
         print_json(rows)
         return
-    table = Table(box=None, pad_edge=False)
-    for name in ("nodes", "owner"):
-        table.add_column(name, overflow="fold")
-    for name in ("earned", "withdrawn", f"credit {here.network.denom}"):
-        table.add_column(name, justify="right")
-    for row in rows:
-        nodes = ", ".join(str(number) for number in row["nodes"])
-        table.add_row(nodes, row["owner"], f"{row['earned']:,}", f"{row['withdrawn']:,}", f"{row['credit']:,}")
-    results_console().print(table if rows else "No node was registered yet.")
+    if not rows:
+        results_console().print("No node was registered yet.")
+        return
+    columns = [*texts("nodes", "owner"), *numbers("earned", "withdrawn", f"credit {here.network.denom}")]
+    cells = [
+        [
+            ", ".join(str(number) for number in row["nodes"]),
+            row["owner"],
+            *(f"{row[name]:,}" for name in ("earned", "withdrawn", "credit")),
+        ]
+        for row in rows
+    ]
+    print_table(results_console(), columns, cells)
 
 
 def reward_rows(model: ReadModel, ledger: Ledger) -> list[dict[str, Any]]:
@@ -127,7 +131,7 @@ def withdraw(
     if json:
         print_json({"transaction": done.hash, "amount": amount, "denom": here.network.denom})
     else:
-        results_console().print(f"Withdrew {amount:,} {here.network.denom} in {done.hash}", soft_wrap=True)
+        results_console().print(f"Withdrew {amount:,} {here.network.denom} in {done.hash}")
 
 
 def _give(here: Place, account: str, amount: int) -> dict[str, str]:

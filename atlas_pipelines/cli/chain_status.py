@@ -5,8 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
+from atlas.terminal.tables import print_fields
 from atlas_pipelines.cli import chain_network as given
 from atlas_pipelines.cli.chain_network import Place, look_at_place
 from atlas_pipelines.cli.output import print_json, results_console
@@ -35,10 +34,7 @@ def status(
     if json:
         print_json(facts)
         return
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for name, value in facts.items():
-        table.add_row(name, _words(value))
-    results_console().print(table)
+    print_fields(results_console(), [(name, _words(value)) for name, value in facts.items()])
 
 
 def chain_facts(here: Place, now: float) -> dict[str, Any]:

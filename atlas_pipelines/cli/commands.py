@@ -4,6 +4,7 @@ The texts repeat the docstrings, so that a list imports no command; a test compa
 """
 
 from atlas.terminal.deferred import Command, Entries, Group
+from atlas_pipelines.cli.job_names import job_names
 
 _CLI = "atlas_pipelines.cli"
 
@@ -60,18 +61,24 @@ _CONTENT: Entries = {
 
 _JOB: Entries = {
     "ls": Command(f"{_CLI}.job:ls", "List the jobs by name."),
-    "show": Command(f"{_CLI}.job_show:show", "Show a job's rounds, tasks, nodes and newest checkpoint."),
+    "show": Command(f"{_CLI}.job_show:show", "Show a job's rounds, tasks, nodes and newest checkpoint.", job_names),
     "round": Command(
         f"{_CLI}.job_round:show_round",
         "Show a round's updates, accepted and refused, with their influence; all of it is computed from the content.",
+        job_names,
     ),
     "cancel": Command(
         f"{_CLI}.job_money:cancel",
         "End a job early: nothing new is assigned, what runs may end and be paid, the free escrow comes back.",
+        job_names,
     ),
-    "top-up": Command(f"{_CLI}.job_money:top_up", "Add to an open job's escrow from the operator's account."),
+    "top-up": Command(
+        f"{_CLI}.job_money:top_up", "Add to an open job's escrow from the operator's account.", job_names
+    ),
     "close": Command(
-        f"{_CLI}.job_money:close", "End a job that owes nothing more; the free rest of its escrow comes back."
+        f"{_CLI}.job_money:close",
+        "End a job that owes nothing more; the free rest of its escrow comes back.",
+        job_names,
     ),
 }
 

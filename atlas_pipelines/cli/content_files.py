@@ -44,7 +44,7 @@ def add(
         print_json(added)
         return
     for one in added:
-        results_console().print(f"added {one['cid']} {one['path']}", soft_wrap=True, markup=False)
+        results_console().print(f"added {one['cid']} {one['path']}")
 
 
 def get(
@@ -72,7 +72,7 @@ def get(
     if json:
         print_json({"cid": cid, "path": str(target)})
     else:
-        results_console().print(f"Wrote {target}", soft_wrap=True, markup=False)
+        results_console().print(f"Wrote {target}")
 
 
 def _refuse_existing(target: Path) -> None:

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.filesize import decimal
-from rich.table import Table
 
 from atlas.content.collect import Collected, collect, local_folder, peek
 from atlas.content.kubo_node import KuboNode
 from atlas.content.places import Content, IpfsPlaces
 from atlas.home import AtlasHome
+from atlas.terminal.tables import numbers, print_table, texts
 from atlas_pipelines.cli.content import Ipfs, open_content
 from atlas_pipelines.cli.network import using_network
 from atlas_pipelines.cli.output import print_json, results_console
@@ -77,7 +77,7 @@ def gc(
     if json:
         print_json(outcome.facts())
     else:
-        results_console().print(outcome.table())
+        print_table(results_console(), [*texts("content"), *numbers("count", "size")], outcome.lines())
         results_console().print(outcome.sentence())
 
 
@@ -115,23 +115,18 @@ class _Outcome:
             "blocks_on_node": self.blocks,
         }
 
-    def table(self) -> Table:
-        """One line per reason, and what goes."""
-        table = Table(box=None, pad_edge=False)
-        table.add_column("content", overflow="fold")
-        table.add_column("count", justify="right")
-        table.add_column("size", justify="right")
-        for because, count, size in self.reasons():
-            table.add_row(f"stays: {because}", str(count), decimal(size))
+    def lines(self) -> list[tuple[str, str, str]]:
+        """What stays and what goes: the reason, how many contents, and their size."""
+        found = [(f"stays: {because}", str(count), decimal(size)) for because, count, size in self.reasons()]
         if self.done.waiting:
-            table.add_row("stays: not needed, but pinned or used lately", str(self.done.waiting), "")
+            found.append(("stays: not needed, but pinned or used lately", str(self.done.waiting), ""))
         goes = "would go" if self.dry_run else "is gone"
         named = [one for one in self.done.removed if self.survey.uses(one.cid)]
         unknown = [one for one in self.done.removed if not self.survey.uses(one.cid)]
-        for what, found in (("no longer needed by its job", named), ("named by no job", unknown)):
-            if found:
-                table.add_row(f"{goes}: {what}", str(len(found)), decimal(sum(one.size for one in found)))
-        return table
+        for what, going in (("no longer needed by its job", named), ("named by no job", unknown)):
+            if going:
+                found.append((f"{goes}: {what}", str(len(going)), decimal(sum(one.size for one in going))))
+        return found
 
     def sentence(self) -> str:
         """The sum of it."""

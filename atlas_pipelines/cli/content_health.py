@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from atlas.content.cid import cid_of_path, parse_cid
 from atlas.content.local import LocalStore
@@ -13,6 +12,8 @@ from atlas.content.store import KeptStore
 from atlas.content.store import Replicas as Copies
 from atlas.errors import ContentError
 from atlas.home import AtlasHome
+from atlas.terminal.console import WordConsole
+from atlas.terminal.tables import Column, numbers, print_table, texts
 from atlas_pipelines.cli.content import Ipfs, Json, Replicas, open_content, open_own_copies
 from atlas_pipelines.cli.output import print_json, results_console
 from atlas_pipelines.cli.progress_bar import progress_bar
@@ -38,7 +39,7 @@ def verify(cids: Cids = None, json: Json = False) -> None:
     else:
         console = results_console()
         for reason in bad.values():
-            console.print(reason, soft_wrap=True, markup=False)
+            console.print(reason)
         console.print(f"{len(wanted) - len(bad)} of {len(wanted)} contents are whole.")
     if bad:
         raise typer.Exit(1)
@@ -54,7 +55,7 @@ def replicas(
     """Show which places hold a whole copy of each content; fails if any content has fewer copies than wanted."""
     store = open_content(AtlasHome.from_environment(), ipfs, copies)
     wanted = _wanted(cids, store)
-    found, notes = [], Console(stderr=True, highlight=False)
+    found, notes = [], WordConsole(stderr=True)
     with progress_bar("asking", len(wanted)) as advance:
         for cid in wanted:
             found.append(_copies(store, cid, repair, notes))
@@ -64,7 +65,12 @@ def replicas(
         print_json([{**asdict(one), "enough": one.enough} for one in found])
     else:
         console = results_console()
-        console.print(_table(found))
+        columns = [*texts("content"), *numbers("copies"), Column("where", prose=True), Column("no answer", prose=True)]
+        cells = [
+            [one.cid, f"{len(one.holders)} of {one.wanted}", ", ".join(one.holders), ", ".join(one.silent)]
+            for one in found
+        ]
+        print_table(console, columns, cells)
         console.print(f"{len(found) - len(short)} of {len(found)} contents have the copies that are wanted.")
     if short:
         raise typer.Exit(1)
@@ -94,17 +100,5 @@ def _copies(store: KeptStore, cid: str, repair: bool, notes: Console) -> Copies:
     try:
         return store.replicate(cid)
     except ContentError as error:
-        notes.print(f"No further copy of {cid}: {error}", soft_wrap=True, markup=False)
+        notes.print(f"No further copy of {cid}: {error}")
         return found
-
-
-def _table(found: list[Copies]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("content", overflow="fold")
-    table.add_column("copies", justify="right")
-    table.add_column("where", overflow="fold")
-    table.add_column("no answer", overflow="fold")
-    for one in found:
-        copies = f"{len(one.holders)} of {one.wanted}"
-        table.add_row(one.cid, copies, ", ".join(one.holders), ", ".join(one.silent))
-    return table

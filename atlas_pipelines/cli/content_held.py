@@ -7,9 +7,7 @@ from functools import partial
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Table
 
 from atlas.content.cid import parse_cid
 from atlas.content.collect import local_folder, peek
@@ -17,6 +15,8 @@ from atlas.content.local import LocalStore
 from atlas.content.store import PINNED, KeptStore
 from atlas.errors import ContentError, ContentNotFound
 from atlas.home import AtlasHome
+from atlas.terminal.console import WordConsole
+from atlas.terminal.tables import numbers, print_table, texts
 from atlas_pipelines.cli.content import Ipfs, Json, open_content
 from atlas_pipelines.cli.output import print_json, results_console
 from resources.content_survey import survey
@@ -40,17 +40,13 @@ def ls(
     if json:
         print_json([{**asdict(one), "is": uses(one.cid)} for one in held])
         return
-    table = Table(box=None, pad_edge=False)
-    table.add_column("content", overflow="fold")
-    table.add_column("size", justify="right")
-    table.add_column("last used")
-    table.add_column("pin sets", overflow="fold")
-    table.add_column("is", overflow="fold")
-    for one in held:
-        table.add_row(one.cid, decimal(one.size), _minute(one.used_at), ", ".join(one.pins), uses(one.cid))
-    results_console().print(
-        table if held else "There is no content here yet." if only is None else f"Nothing is in the pin set {only}."
-    )
+    if not held:
+        nothing = "There is no content here yet." if only is None else f"Nothing is in the pin set {only}."
+        results_console().print(nothing)
+        return
+    columns = [*texts("content"), *numbers("size"), *texts("last used", "pin sets", "is")]
+    cells = [[one.cid, decimal(one.size), _minute(one.used_at), ", ".join(one.pins), uses(one.cid)] for one in held]
+    print_table(results_console(), columns, cells)
 
 
 def pin(cids: Cids, into: Set = PINNED, ipfs: Ipfs = None, json: Json = False) -> None:
@@ -82,8 +78,8 @@ def _uses(store: KeptStore, home: AtlasHome) -> Callable[[str], str]:
     try:
         return survey(_LookedAt(folder), partial(peek, folder), JobRegistry(home.jobs_database), None).uses
     except ContentError as error:
-        notes = Console(stderr=True, highlight=False)
-        notes.print(f"What jobs name is not shown: {error}", soft_wrap=True, markup=False)
+        notes = WordConsole(stderr=True)
+        notes.print(f"What jobs name is not shown: {error}")
         return lambda cid: ""
 
 
@@ -102,7 +98,7 @@ def _told(done: str, cids: list[str], json: bool) -> None:
         print_json({done: cids})
         return
     for cid in cids:
-        results_console().print(f"{done} {cid}", soft_wrap=True)
+        results_console().print(f"{done} {cid}")
 
 
 def _minute(seconds: float) -> str:

@@ -20,7 +20,16 @@ from atlas_pipelines.doctor.state_files import check_databases, check_settings, 
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
-def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def doctor(
+    listen: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Seconds to wait for the nodes' heartbeats, to compare clocks; local nodes send one in 10 s.",
+        ),
+    ] = 0.0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
     """Check files, disk, packages, models, clocks, ports and the network, without a change to any of them.
 
     Prints one line per check, with what to do. Exits with 1 when a check failed.
@@ -28,12 +37,12 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     home = AtlasHome.from_environment()
     dagster = Path(os.environ.get("DAGSTER_HOME") or home.dagster).expanduser().absolute()
     findings = []
-    for finding in examine(home, dagster):
+    for finding in examine(home, dagster, listen):
         findings.append(finding)
         if not json:
             state = Text(f"{finding.state:8}", style=_STYLES[finding.state])
             line = Text.assemble(state, f"{finding.check:11} ", finding.text)
-            results_console().print(line, soft_wrap=True)
+            results_console().print(line)
     healthy = all(finding.state != "failed" for finding in findings)
     if json:
         print_json({"healthy": healthy, "checks": [asdict(finding) for finding in findings]})
@@ -41,13 +50,13 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
         raise typer.Exit(1)
 
 
-def examine(home: AtlasHome, dagster: Path) -> Iterator[Finding]:
-    """Every check, the quick ones first; `dagster` is Dagster's folder."""
+def examine(home: AtlasHome, dagster: Path, listen: float = 0.0) -> Iterator[Finding]:
+    """Every check, the quick ones first; `dagster` is Dagster's folder, `listen` as for `check_services`."""
     yield from check_folders(home, dagster)
     yield from check_settings(home)
     yield from check_databases(databases(home, dagster))
     yield from check_chain_file(home)
-    yield from check_services(home)
+    yield from check_services(home, listen)
     yield check_web_port(home)
     yield from check_packages()
     yield from check_models()

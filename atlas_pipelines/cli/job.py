@@ -3,12 +3,12 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from atlas.content.store import ContentStore, get_document
 from atlas.home import AtlasHome
 from atlas.manifests import DatasetManifest
 from atlas.spec import JobSpec, TaskSpec
+from atlas.terminal.tables import print_table, texts
 from atlas_pipelines.cli.content import open_content
 from atlas_pipelines.cli.output import print_json, results_console
 from resources.jobs import JobRegistry, JobRow, RoundRef
@@ -25,14 +25,11 @@ def ls(json: Json = False) -> None:
     if json:
         print_json(rows)
         return
-    table = Table(box=None, pad_edge=False)
-    for column in COLUMNS:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(str(row[column] or "") for column in COLUMNS))
-    results_console().print(
-        table if rows else "No job was opened here yet. Start with: atlas run examples/sentiment.yaml"
-    )
+    if rows:
+        cells = [[str(row[column] or "") for column in COLUMNS] for row in rows]
+        print_table(results_console(), texts(*COLUMNS), cells)
+    else:
+        results_console().print("No job was opened here yet. Start with: atlas run examples/sentiment.yaml")
 
 
 def _facts(row: JobRow, registry: JobRegistry, store: ContentStore) -> dict[str, str | int | None]:

@@ -80,5 +80,4 @@ def _show(row: JobRow, ledger: Ledger, tx: Tx, json: bool) -> None:
         f"Job {row.name} ({row.job_id}) is {job.state}: of {job.deposited} {denom} {job.paid} are paid, "
         f"{job.reserved} reserved, {job.refunded} refunded, {job.free} free. "
         f"The operator's credit is {credit} {denom}.",
-        soft_wrap=True,
     )

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from atlas.home import AtlasHome
+from atlas.terminal.tables import numbers, print_table, texts
 from atlas_pipelines.cli.content import open_content
 from atlas_pipelines.cli.output import print_json, results_console
 from atlas_pipelines.round_account import RoundAccount, account_for_round
@@ -32,13 +32,11 @@ def show_round(
 
 
 def _print(account: RoundAccount, console: Console) -> None:
-    console.print(_accepted(account))
+    _print_accepted(account, console)
     for one in account.refused:
         node = "" if one.node is None else f", node {one.node}"
         console.print(
             f"{one.shard}, attempt {one.attempt}{node}: refused by {one.gate}: {one.reason}",
-            soft_wrap=True,
-            markup=False,
         )
     found = account.diagnostics
     console.print(
@@ -47,18 +45,13 @@ def _print(account: RoundAccount, console: Console) -> None:
     if found.cosines is not None:
         low, middle, high = found.cosines.minimum, found.cosines.median, found.cosines.maximum
         console.print(f"cosines between updates from {low:.3f} to {high:.3f}, median {middle:.3f}")
-    console.print(f"manifest {account.manifest}", soft_wrap=True)
-    console.print(f"checkpoint {account.checkpoint}", soft_wrap=True)
+    console.print(f"manifest {account.manifest}")
+    console.print(f"checkpoint {account.checkpoint}")
 
 
-def _accepted(account: RoundAccount) -> Table:
-    title = f"job {account.job}, round {account.round}: {account.strategy}, {account.rule}"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    table.add_column("shard")
-    for name in ("node", "attempt", "rows", "coefficient", "influence", "norm", "cosine"):
-        table.add_column(name, justify="right")
-    for one in account.accepted:
-        table.add_row(
+def _print_accepted(account: RoundAccount, console: Console) -> None:
+    cells = [
+        [
             one.shard,
             "" if one.node is None else str(one.node),
             "" if one.attempt is None else str(one.attempt),
@@ -67,5 +60,10 @@ def _accepted(account: RoundAccount) -> Table:
             "" if one.share is None else f"{one.share:.1%}",
             f"{one.norm:.4g}",
             f"{one.cosine:.3f}",
-        )
-    return table
+        ]
+        for one in account.accepted
+    ]
+    columns = [*texts("shard"), *numbers("node", "attempt", "rows", "coefficient", "influence", "norm", "cosine")]
+    print_table(
+        console, columns, cells, f"job {account.job}, round {account.round}: {account.strategy}, {account.rule}"
+    )

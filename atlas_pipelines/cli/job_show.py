@@ -36,5 +36,5 @@ def show(
     else:
         console = results_console()
         for line in dataset_lines(job.dataset):
-            console.print(line, soft_wrap=True, markup=False)
+            console.print(line)
         print_summary(summary, addresses.network.denom, console)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from atlas.home import AtlasHome
+from atlas.terminal.tables import print_table, texts
 from atlas_pipelines.cli.output import print_json, results_console
 from resources.key_journal import KeyJournal
 from resources.keyring import KeyRing, KeyRings
@@ -23,15 +23,15 @@ def ls(json: Json = False) -> None:
     if json:
         print_json(found)
         return
-    table = Table(box=None, pad_edge=False)
-    for column in ("ring", "key", "created", "seals", "revoked"):
-        table.add_column(column, overflow="fold")
-    for ring in found:
-        for number, key in enumerate(ring["keys"]):
-            first = (ring["ring"], "\n".join(ring["revoked"])) if number == 0 else ("", "")
-            table.add_row(first[0], key["id"], key["created"], "yes" if key["seals"] else "", first[1])
-    nothing = "There is no key ring here. A job whose spec has dataset.keyring makes one."
-    results_console().print(table if found else nothing)
+    if not found:
+        results_console().print("There is no key ring here. A job whose spec has dataset.keyring makes one.")
+        return
+    cells = [
+        [ring["ring"], key["id"], key["created"], "yes" if key["seals"] else "", "\n".join(ring["revoked"])]
+        for ring in found
+        for key in ring["keys"]
+    ]
+    print_table(results_console(), texts("ring", "key", "created", "seals", "revoked"), cells)
 
 
 def released(name: Name, json: Json = False) -> None:
@@ -41,12 +41,14 @@ def released(name: Name, json: Json = False) -> None:
     if json:
         print_json([{"released": _time(at), **asdict(one)} for at, one in found])
         return
-    table = Table(box=None, pad_edge=False)
-    for column in ("released", "to", "job", "round", "data", "attempt", "file"):
-        table.add_column(column, overflow="fold")
-    for at, one in found:
-        table.add_row(_time(at), one.address, one.job, str(one.round), one.data, str(one.attempt), one.file)
-    results_console().print(table if found else f"No node was given a key of ring {name}.")
+    if not found:
+        results_console().print(f"No node was given a key of ring {name}.")
+        return
+    cells = [
+        [_time(at), one.address, one.job, str(one.round), one.data, str(one.attempt), one.file] for at, one in found
+    ]
+    columns = texts("released", "to", "job", "round", "data", "attempt", "file")
+    print_table(results_console(), columns, cells)
 
 
 def rotate(name: Name, json: Json = False) -> None:
@@ -81,7 +83,7 @@ def _show(ring: KeyRing, text: str, json: bool) -> None:
     if json:
         print_json(_facts(ring))
     else:
-        results_console().print(text, soft_wrap=True)
+        results_console().print(text)
 
 
 def _facts(ring: KeyRing) -> dict[str, Any]:

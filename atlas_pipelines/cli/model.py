@@ -58,7 +58,7 @@ def export(
     if json:
         print_json(found)
     else:
-        results_console().print(f"Wrote {'the merged model' if merged else 'the adapter'} to {folder}.", soft_wrap=True)
+        results_console().print(f"Wrote {'the merged model' if merged else 'the adapter'} to {folder}.")
 
 
 def push(
@@ -84,4 +84,4 @@ def push(
     if json:
         print_json({"checkpoint": checkpoint, "repository": repository, "url": url})
     else:
-        results_console().print(f"Uploaded to {url}", soft_wrap=True)
+        results_console().print(f"Uploaded to {url}")

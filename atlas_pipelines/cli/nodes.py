@@ -4,10 +4,11 @@ import time
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.console import Console
 
 from atlas.content.places import open_kept_store
 from atlas.home import AtlasHome
+from atlas.terminal.tables import Column, print_table
 from atlas_pipelines.cli.network import Chain, using_network
 from atlas_pipelines.cli.output import print_json, results_console
 from chain_bridge.ledger import Ledger
@@ -30,7 +31,7 @@ def nodes(
     if json:
         print_json([facts(node) for node in found])
     elif found:
-        results_console().print(table_of(found, time.time(), addresses.network.denom))
+        print_nodes(found, time.time(), addresses.network.denom, results_console())
     else:
         results_console().print("No node was found.")
 
@@ -52,20 +53,19 @@ def facts(node: FoundNode) -> dict[str, Any]:
     }
 
 
-def table_of(found: list[FoundNode], now: float, denomination: str) -> Table:
+def print_nodes(found: list[FoundNode], now: float, denomination: str, console: Console) -> None:
     """One line a node; `now` is in seconds since the epoch."""
-    table = Table(box=None, pad_edge=False)
-    for column in COLUMNS:
-        numbers = column in ("node", "price", "reputation")
-        title = f"{column} {denomination}" if column == "price" else column
-        table.add_column(title, justify="right" if numbers else "left", overflow="fold")
+    columns = [
+        Column(f"{name} {denomination}" if name == "price" else name, number=name in ("node", "price", "reputation"))
+        for name in COLUMNS
+    ]
+    cells = []
     for node in found:
         price, reputation = (f"{value:,}" if value is not None else "-" for value in (node.price, node.reputation))
         seen = ago(now - node.last_seen) if node.last_seen else "never"
-        table.add_row(
-            str(node.node_id), node.address, node.hardware or "-", price, reputation, node.status, seen, node.source
-        )
-    return table
+        hardware = node.hardware or "-"
+        cells.append([str(node.node_id), node.address, hardware, price, reputation, node.status, seen, node.source])
+    print_table(console, columns, cells)
 
 
 def ago(seconds: float) -> str:

@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
 
 from atlas.home import AtlasHome
 from atlas.terminal.commands import CommandGroup
+from atlas.terminal.console import WordConsole
 
 
-def notes_console() -> Console:
+def notes_console() -> WordConsole:
     """A console on stderr that goes on reaching the terminal while Dagster captures this process's output."""
-    return Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1), highlight=False)
+    return WordConsole(os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1))
 
 
-def results_console() -> Console:
+def results_console() -> WordConsole:
     """A console on stdout."""
-    return Console(highlight=False)
+    return WordConsole()
 
 
 def print_json(value: Any) -> None:

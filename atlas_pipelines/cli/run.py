@@ -3,7 +3,6 @@
 import os
 import time
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Annotated
 
 import dagster as dg
@@ -60,7 +59,7 @@ def run(
     order = config.order(None)
     home = AtlasHome.from_environment()
     console = notes_console()
-    watch = NetworkWatch(partial(console.print, soft_wrap=True, markup=False))
+    watch = NetworkWatch(console.print)
     network = using_network(home, agents, threads, chain, ipfs, replicas, nodes, watch)
     stop_on_signals()
     try:

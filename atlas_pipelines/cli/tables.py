@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from rich.console import Console
-from rich.table import Table
 
+from atlas.terminal.tables import numbers, print_table, texts
 from atlas_pipelines.summary import Metrics, Summary
 
 PLAIN_MEAN = "plain mean"
@@ -12,36 +12,33 @@ PLAIN_MEAN = "plain mean"
 
 def print_summary(summary: Summary, denomination: str, console: Console) -> None:
     """Print what the rounds brought, what the nodes got, and the newest checkpoint."""
-    console.print(rounds_table(summary))
+    print_rounds(summary, console)
     for text in notes_on_rounds(summary):
-        console.print(text, soft_wrap=True)
-    console.print(nodes_table(summary, denomination))
+        console.print(text)
+    print_nodes(summary, denomination, console)
     lost = [task for task in summary.tasks if task.state in ("lost", "refused")]
     for task in lost:
         console.print(
             f"round {task.round}, {task.shard or 'evaluation'}, node {task.node}: {task.state}: {task.reason}"
         )
-    console.print(f"checkpoint {summary.checkpoint or 'none yet'}", soft_wrap=True)
+    console.print(f"checkpoint {summary.checkpoint or 'none yet'}")
 
 
-def rounds_table(summary: Summary) -> Table:
+def print_rounds(summary: Summary, console: Console) -> None:
     """One line for the untrained model, one per round, and one for what plain averaging would have given."""
     names = sorted({name for one in summary.rounds for name in one.metrics} - {"rows"})
     state = "" if summary.state == "open" else f", {summary.state}"
-    table = Table(title=f"job {summary.job}{state}", title_justify="left", box=None, pad_edge=False)
-    table.add_column("round")
-    for name in names:
-        table.add_column(name, justify="right")
-    table.add_column("checkpoint")
     rows: list[tuple[str, Metrics, str]] = [("base", summary.base, "")]
     for one in summary.rounds:
         rows.append((f"{one.round}{', worse' if one.worse else ''}", one.metrics, one.checkpoint))
         if one.plain_mean is not None:
             rows.append((f"{one.round}, {PLAIN_MEAN}", one.plain_mean, ""))
-    for label, metrics, checkpoint in rows:
-        cells = [f"{metrics[name]:.4f}" if name in metrics else "" for name in names]
-        table.add_row(label, *cells, checkpoint[:20] + "…" if checkpoint else "")
-    return table
+    cells = [
+        [label, *(f"{metrics[name]:.4f}" if name in metrics else "" for name in names), checkpoint]
+        for label, metrics, checkpoint in rows
+    ]
+    columns = [*texts("round"), *numbers(*names), *texts("checkpoint")]
+    print_table(console, columns, cells, f"job {summary.job}{state}")
 
 
 def notes_on_rounds(summary: Summary) -> Iterator[str]:
@@ -56,12 +53,11 @@ def notes_on_rounds(summary: Summary) -> Iterator[str]:
             )
 
 
-def nodes_table(summary: Summary, denomination: str) -> Table:
+def print_nodes(summary: Summary, denomination: str, console: Console) -> None:
     """One line per node that was given work."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("node", "shards", "reputation", "credited", "unclaimed", f"balance {denomination}"):
-        table.add_column(name, justify="right")
-    for node in summary.nodes:
-        numbers = (node.node, node.shards, node.reputation, node.credited, node.unclaimed, node.balance)
-        table.add_row(*(f"{number:,}" for number in numbers))
-    return table
+    cells = [
+        [f"{number:,}" for number in (one.node, one.shards, one.reputation, one.credited, one.unclaimed, one.balance)]
+        for one in summary.nodes
+    ]
+    titles = ("node", "shards", "reputation", "credited", "unclaimed", f"balance {denomination}")
+    print_table(console, numbers(*titles), cells)

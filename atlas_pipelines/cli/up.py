@@ -5,7 +5,6 @@ import socket
 import sys
 import time
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -37,7 +36,7 @@ def up(
 ) -> None:
     """Keep chain, message server, agents and Dagster running until Ctrl-C. Runs that the UI launches use them."""
     home, console = AtlasHome.from_environment(), results_console()
-    watch = NetworkWatch(partial(console.print, soft_wrap=True, markup=False))
+    watch = NetworkWatch(console.print)
     network = using_network(home, agents, threads, chain, ipfs, replicas, nodes, watch)
     refuse_taken_port(port)
     stop_on_signals()
@@ -46,10 +45,10 @@ def up(
         with network as addresses, ExitStack() as running:
             children = [_start(running, home, *command) for command in _commands(port)]
             children[0].wait_for(lambda: _answers(port), START_SECONDS)
-            console.print(f"Dagster    http://127.0.0.1:{port}   (its folder is {dagster_home})", soft_wrap=True)
-            console.print(f"chain      {addresses.network.url}   contract {addresses.network.contract}", soft_wrap=True)
+            console.print(f"Dagster    http://127.0.0.1:{port}   (its folder is {dagster_home})")
+            console.print(f"chain      {addresses.network.url}   contract {addresses.network.contract}")
             console.print(f"messages   {addresses.bus}")
-            console.print(f"content    {describe_content(addresses, home.content)}", soft_wrap=True)
+            console.print(f"content    {describe_content(addresses, home.content)}")
             console.print("Ctrl-C stops all of them.")
             _watch(children, watch)
     except KeyboardInterrupt:

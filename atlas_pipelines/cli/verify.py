@@ -38,7 +38,7 @@ def verify(
     def show(found: VerifiedCheckpoint) -> None:
         shown.append(found)
         if not json:
-            console.print(f"round {found.round}: {found.cid} {_proof(found, rebuild_start)}", soft_wrap=True)
+            console.print(f"round {found.round}: {found.cid} {_proof(found, rebuild_start)}")
 
     home = AtlasHome.from_environment()
     store, addresses = open_content(home), explicit_network(os.environ) or running_network(home)
@@ -54,9 +54,9 @@ def verify(
         print_json({"verified": True, **parts})
         return
     for check in found.checks:
-        console.print(f"{check.check}: {check.result}. {check.text}", soft_wrap=True)
+        console.print(f"{check.check}: {check.result}. {check.text}")
     missing = ", ".join(found.unchecked)
-    console.print(f"Verified, but for what was not checked: {missing}." if missing else "Verified.", soft_wrap=True)
+    console.print(f"Verified, but for what was not checked: {missing}." if missing else "Verified.")
 
 
 def _proof(found: VerifiedCheckpoint, rebuilt: bool) -> str:

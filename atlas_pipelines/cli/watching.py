@@ -58,7 +58,7 @@ class Watching(Progress):
     def note(self, text: str) -> None:
         """Print one line."""
         self._passing, self._passed_at = "", None
-        self._console.print(Text(text), soft_wrap=True)
+        self._console.print(Text(text))
 
     def passing(self, text: str) -> None:
         """Show a line that the next one replaces; where that cannot be, print one now and then."""
@@ -70,7 +70,7 @@ class Watching(Progress):
             self._passed_at = now
         elif now - self._passed_at >= PASSING_SECONDS:
             self._passed_at = now
-            self._console.print(Text(text), soft_wrap=True)
+            self._console.print(Text(text))
 
     def task(self, update: TaskUpdate) -> None:
         """Move one line of the board, and say what a person wants to know of."""
@@ -79,7 +79,7 @@ class Watching(Progress):
         after = advance(before, update)
         if update.event in NOTABLE:
             self._lines[label] = after
-            self._console.print(Text(f"  {update.text}"), soft_wrap=True)
+            self._console.print(Text(f"  {update.text}"))
         else:
             self._show(before, after)
 
@@ -92,7 +92,7 @@ class Watching(Progress):
     def _show(self, before: Line, after: Line) -> None:
         self._lines[after.label] = after
         if self._live is None and is_worth_a_line(before, after):
-            self._console.print(Text(f"  {describe(after)}"), soft_wrap=True)
+            self._console.print(Text(f"  {describe(after)}"))
 
     def _draw(self) -> RenderableType:
         """Called by the thread that redraws the terminal, however many messages come in between."""

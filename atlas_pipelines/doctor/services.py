@@ -14,6 +14,7 @@ from atlas.errors import ContentError
 from atlas.home import AtlasHome
 from atlas_pipelines.doctor.coherence import check_jobs
 from atlas_pipelines.doctor.finding import Finding, failing
+from atlas_pipelines.doctor.heartbeats import listen_to_nodes
 from chain_bridge.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
 from chain_bridge.network import Network
@@ -24,8 +25,11 @@ CHAIN_SECONDS, BUS_SECONDS = 5.0, 2.0
 WEB_PORT = 3000
 
 
-def check_services(home: AtlasHome, clock: Callable[[], float] = time.time) -> list[Finding]:
-    """What the network in use says, if one runs; `clock` gives unix seconds."""
+def check_services(home: AtlasHome, listen: float = 0.0, clock: Callable[[], float] = time.time) -> list[Finding]:
+    """What the network in use says, if one runs; `clock` gives unix seconds.
+
+    With `listen`, in seconds, nodes' heartbeats are awaited for so long, to compare their clocks.
+    """
     findings: list[Finding] = []
     addresses: Addresses | None = None
     with failing("network", findings):
@@ -38,6 +42,8 @@ def check_services(home: AtlasHome, clock: Callable[[], float] = time.time) -> l
         addresses = local
     if addresses is not None:
         findings += [*check_chain(home, addresses.network, clock), check_bus(addresses.bus)]
+        if listen:
+            findings += listen_to_nodes(addresses.bus, listen, clock)
     return [*findings, check_content(addresses.content if addresses else home.content)]
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.aggregation import cost_tables, training_tables
+from benchmarks.aggregation import cost_tables, training_tables, worst_tables
 from benchmarks.aggregation.environments import REPOSITORY
 from benchmarks.aggregation.federated.attacks import ATTACKS
 from benchmarks.aggregation.federated_rows import SPLITS, STRATEGIES
@@ -103,6 +103,7 @@ TABLES: dict[str, Callable[[Entries], str]] = {
     "orders": cost_tables.orders_table,
     "attacks-mixed": partial(training_tables.attacks_table, split="mixed"),
     "attacks-ordered": partial(training_tables.attacks_table, split="ordered"),
+    "worst": worst_tables.worst_table,
     "compression": training_tables.compression_table,
     "strategies": training_tables.methods_table,
 }

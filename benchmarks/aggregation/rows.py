@@ -4,6 +4,7 @@ from typing import Any
 
 from benchmarks.aggregation.federated_rows import STRATEGIES, attack_points, compression_points, method_points
 from benchmarks.aggregation.points import Point, Side
+from benchmarks.aggregation.worst_rows import worst_points
 
 MODULES = {4: 15, 20: 76}
 """By megabytes of an update: how many 2048 x 2048 matrices with rank 16 it adapts."""
@@ -20,6 +21,7 @@ def all_points() -> list[Point]:
         *attack_points(),
         *compression_points(),
         *method_points(),
+        *worst_points(),
     ]
 
 

@@ -1,5 +1,6 @@
 """`atlas nodes` against a real chain: a table for people, JSON for programs."""
 
+import io
 import json
 import time
 
@@ -11,7 +12,8 @@ from typer.testing import CliRunner
 from atlas.content.local import LocalStore
 from atlas.content.store import put_document
 from atlas.home import AtlasHome
-from atlas_pipelines.cli.nodes import ago, facts, nodes, table_of
+from atlas.terminal.console import WordConsole
+from atlas_pipelines.cli.nodes import ago, facts, nodes, print_nodes
 from atlas_pipelines.cli.output import AtlasCommands
 from chain_bridge.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
@@ -91,7 +93,9 @@ def test_nodes_of_the_chain_are_listed_with_what_their_manifests_say(servers, at
 def test_what_only_a_direct_address_told_of_is_shown_without_the_chain():
     node = FoundNode(3, "atlas1n", "direct")
     assert facts(node)["status"] == "unknown"
-    assert table_of([node], 0.0, "uatl").row_count == 1
+    console = WordConsole(io.StringIO())
+    print_nodes([node], 0.0, "uatl", console)
+    assert console.file.getvalue().splitlines()[1].split()[:2] == ["3", "atlas1n"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from atlas.content.local import LocalStore
 from atlas.data.prepare import prepare_dataset
 from atlas.manifests import DatasetManifest, ModelManifest
 from atlas.model_files import model_manifest
+from atlas.order_forms import as_opened
 from atlas.spec import JobSpec
 
 LABELS = ["negative", "positive"]
@@ -47,8 +48,8 @@ class Task:
 
     @cached_property
     def spec(self) -> JobSpec:
-        """The order, for a fleet that nobody vouches for."""
-        return JobSpec.from_mapping(
+        """The order as a job is opened with it, for a fleet that nobody vouches for."""
+        order = JobSpec.from_mapping(
             {
                 "name": "benchmark",
                 "model": "minilm",
@@ -71,6 +72,7 @@ class Task:
                 "payment": {"budget": 10**7, "reward_per_task": 10**5},
             }
         )
+        return as_opened(order)
 
     @property
     def cache(self) -> Path:

@@ -57,16 +57,15 @@ class Round:
 def worst(rule: str, scene: Scene, seed: int, restarts: int = 4, steps: int = 100) -> Find:
     """The find with the lowest cosine after so many restarts and steps of each; the same for the same arguments."""
     game = Round(scene, seed)
-    finds = [_climb(game, rule, steps) for _ in range(restarts)]
-    return min((find for find in finds if find is not None), key=lambda find: find.cosine)
+    return min((_climb(game, rule, steps) for _ in range(restarts)), key=lambda find: find.cosine)
 
 
-def _climb(game: Round, rule: str, steps: int) -> Find | None:
-    plans = [game.liars.start() for _ in range(TRIES)]
-    tried = [(game.play(rule, plan), plan) for plan in plans]
-    passed = [(find, plan) for find, plan in tried if find is not None]
-    if not passed:
-        return None
+def _climb(game: Round, rule: str, steps: int) -> Find:
+    passed: list[tuple[Find, Plan]] = []
+    while not passed:
+        plans = [game.liars.start() for _ in range(TRIES)]
+        tried = [(game.play(rule, plan), plan) for plan in plans]
+        passed = [(find, plan) for find, plan in tried if find is not None]
     best, plan = min(passed, key=lambda pair: pair[0].cosine)
     reach = 0.25
     for _ in range(steps):

@@ -181,3 +181,13 @@ def test_errors_of_the_program_are_not_blamed_on_the_file(tmp_path):
     file.create("CREATE TABLE IF NOT EXISTS notes (text TEXT UNIQUE)")
     with pytest.raises(sqlite3.IntegrityError), file.transaction() as database:
         database.execute("INSERT INTO notes VALUES ('x'), ('x')")
+
+
+def test_opening_a_file_waits_for_nobody_who_writes(tmp_path):
+    file = notes(tmp_path / "notes.db")
+    file.create(SCHEMA)
+    with file.transaction() as database:
+        database.execute("INSERT INTO notes VALUES ('x')")
+        notes(tmp_path / "notes.db").create(SCHEMA)
+        with file.reading() as other:
+            assert other.execute("SELECT COUNT(*) FROM notes").fetchone() == (0,)

@@ -1,0 +1,55 @@
+"""The nodes' clocks, by the times that their signed heartbeats bear."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import nats
+import nats.errors
+from nats.aio.msg import Msg
+
+from atlas.clocks import MOST_SECONDS, describe_difference
+from atlas_pipelines.doctor.finding import Finding
+from node_agent import subjects
+from node_agent.envelope import open_envelope
+from node_agent.errors import RefusedMessage
+
+CONNECT_SECONDS = 3
+
+
+def listen_to_nodes(url: str, seconds: float, clock: Callable[[], float] = time.time) -> list[Finding]:
+    """Compare our clock with that of every node that sends a heartbeat within so many seconds."""
+    try:
+        heard = asyncio.run(_heartbeats(url, seconds, clock))
+    except (OSError, TimeoutError, nats.errors.Error):
+        return []  # that the message server does not answer is a finding of its own
+    wrong = [
+        Finding("clock", "failed", describe_difference(here, there, f"that of node {name}"))
+        for name, (here, there) in sorted(heard.items())
+        if abs(here - there) > MOST_SECONDS
+    ]
+    if not heard:
+        return [Finding("clock", "warning", f"No node sent a heartbeat within {seconds:g} s. Listen for longer.")]
+    right = len(heard) - len(wrong)
+    return [*wrong, Finding("clock", "ok", f"The clocks of {right} of {len(heard)} node(s) heard agree with this one.")]
+
+
+async def _heartbeats(url: str, seconds: float, clock: Callable[[], float]) -> dict[str, tuple[float, float]]:
+    """By number and address of the node: our time and the node's, of its last heartbeat."""
+    heard: dict[str, tuple[float, float]] = {}
+
+    async def on_message(message: Msg) -> None:
+        try:
+            envelope = open_envelope(message.data, message.subject)
+        except RefusedMessage:
+            return  # not a node's
+        number = message.subject.split(".")[2]
+        heard[f"{number} ({envelope.sender})"] = clock(), envelope.time
+
+    client = await nats.connect(url, connect_timeout=CONNECT_SECONDS, allow_reconnect=False)
+    try:
+        await client.subscribe(subjects.heartbeat("*"), cb=on_message)
+        await asyncio.sleep(seconds)
+    finally:
+        await client.close()
+    return heard
