@@ -2,9 +2,10 @@
 
     python benchmarks/data.py --megabytes 2000 --kinds csv jsonl parquet
 
-Each measurement is a process of its own, whose peak is the largest resident set that the kernel has seen (ru_maxrss),
-with the interpreter and its libraries in it; their import does not count as time. `load_dataset` converts the file to Arrow on disk; preparing
-also checks each row, draws the held-out rows by text, cuts shards and copies them into a content store by CID.
+Each measurement is a process of its own. Its peak is the largest resident set that the kernel has seen (ru_maxrss),
+with the interpreter and its libraries in it; their import does not count as time. `load_dataset` converts the file to
+Arrow on disk; preparing checks each row, draws the held-out rows by text, cuts shards and copies them into a content
+store by CID.
 """
 
 import argparse
