@@ -78,9 +78,10 @@ async def test_progress_is_told_and_not_journaled(workshop: Workshop, heard: asy
     await progress.close()
 
 
-async def test_a_loss_that_is_no_number_ends_nothing(workshop: Workshop) -> None:
+@pytest.mark.parametrize("loss", [float("nan"), None])
+async def test_a_loss_that_is_no_number_ends_nothing(loss: float | None, workshop: Workshop) -> None:
     progress = TaskProgress(workshop, workshop.journal.accept(HINT, PLAN))
-    progress.on_message(custom("progress", step=3, steps=9, loss=float("nan"), tokens_per_second=1.0))
+    progress.on_message(custom("progress", step=3, steps=9, loss=loss, tokens_per_second=1.0))
     await progress.settle()
     assert progress.entry.report().loss is None
     await progress.close()
