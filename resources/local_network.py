@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from resources.locks import exclusive, is_free, shared
 from resources.network_file import LocalNetwork, read_network
 from resources.network_watch import NetworkWatch
 from resources.node_file import NodeFile
+from resources.start_steps import StepReader
 
 log = logging.getLogger(__name__)
 START_SECONDS = 120.0
@@ -74,14 +75,14 @@ def ensure_local_network(
                     home, agents, threads, restart_agents, chain or EMBEDDED, ipfs, nodes and nodes.path
                 )
                 if network is None:
-                    network = _start(home, command)
+                    network = _start(home, command, watch.step)
                 else:
                     with suppress(psutil.NoSuchProcess):  # it died just now, which the watch notices
                         command = psutil.Process(network.pid).cmdline() or command
             _refuse_another(network, chain, ipfs, nodes)
             for name, reason in network.not_started.items():
                 watch.notice(f"{name} of the local network did not start, the others work without it: {reason}")
-            with watch.over(network, lambda: _revived(home, command)):
+            with watch.over(network, lambda: _revived(home, command, watch.step)):
                 yield network
         finally:
             with exclusive(change_lock(home)):
@@ -90,10 +91,10 @@ def ensure_local_network(
                     stop_local_network(home)
 
 
-def _revived(home: AtlasHome, command: list[str]) -> LocalNetwork:
+def _revived(home: AtlasHome, command: list[str], on_step: Callable[[str], None]) -> LocalNetwork:
     """The network that runs now; without one it is started by `command`. Raises `LocalNetworkError`."""
     with exclusive(change_lock(home)):
-        return running_network(home) or _start(home, command)
+        return running_network(home) or _start(home, command, on_step)
 
 
 def stop_local_network(home: AtlasHome) -> None:
@@ -157,7 +158,8 @@ def _described(ipfs: LocalIpfs | None) -> str:
     return "in a folder" if ipfs is None else f"{ipfs.replicas} times on {', '.join(ipfs.nodes)}"
 
 
-def _start(home: AtlasHome, command: list[str]) -> LocalNetwork:
+def _start(home: AtlasHome, command: list[str], on_step: Callable[[str], None]) -> LocalNetwork:
+    on_step("Starting the local network.")
     log_file = home.logs / "supervisor.log"
     with open_log(log_file) as output:
         offset = output.tell()
@@ -169,9 +171,12 @@ def _start(home: AtlasHome, command: list[str]) -> LocalNetwork:
             env=child_environment(),
             start_new_session=True,
         )
+    steps = StepReader(log_file, offset)
     deadline = time.monotonic() + START_SECONDS
     while supervisor.poll() is None and time.monotonic() < deadline:
         network = running_network(home)
+        for step in steps.new():
+            on_step(step)
         if network is not None and network.pid == supervisor.pid:
             return network
         time.sleep(POLL_SECONDS)

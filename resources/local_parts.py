@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
@@ -54,8 +54,13 @@ class LocalParts:
         ipfs: LocalIpfs | None = None,
         nodes: Sequence[Mapping[str, Any]] = (),
         before: Addresses | None = None,
+        on_step: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """`before` are addresses of a network that was killed: its ports are taken again if they are free."""
+        """`before` are addresses of a network that was killed: its ports are taken again if they are free.
+
+        `on_step` is called with what is started, before it is.
+        """
+        self._on_step = on_step
         self._home = home
         self._agents = agents
         self._threads = threads
@@ -79,6 +84,7 @@ class LocalParts:
         for url in self._ipfs.nodes if self._ipfs else []:
             KuboNode(url).identity()
         bus_port = _free_port(_port_of(self._before.bus) if self._before else 0)
+        self._on_step("Starting the message server.")
         bus = self._launch("nats-server", [_nats_server(), "-a", "127.0.0.1", "-p", str(bus_port)])
         network, operator = self._embedded_chain() if self._chain == EMBEDDED else self._chain_elsewhere()
         bus.wait_for(lambda: _greeting(bus_port), BUS_SECONDS)
@@ -103,9 +109,11 @@ class LocalParts:
         operator = load_or_create_key(self._home.operator_key, PREFIX)
         url = self._start_chain(operator.address)
         network = Network(chain_id=CHAIN_ID, url=url, denom=DENOM, prefix=PREFIX)
+        self._on_step("Making the contract ready.")
         return ensure_contract(self._home, network, operator), operator
 
     def _chain_elsewhere(self) -> tuple[Network, Key]:
+        self._on_step(f"Asking the chain of {self._chain}.")
         network = named_network(self._home, self._chain, os.environ)
         return network, load_or_create_key(self._home.operator_key, network.prefix)
 
@@ -113,6 +121,7 @@ class LocalParts:
         genesis = f"{operator}={OPERATOR_FUNDS}"
         command = [sys.executable, "-m", "chain_bridge.embedded", "--home", str(self._home.chain)]
         command += ["--chain-id", CHAIN_ID, "--prefix", PREFIX, "--denom", DENOM, "--genesis", genesis]
+        self._on_step("Starting the chain.")
         wanted = _free_port(_port_of(self._before.network.url)) if self._before else 0
         ready = self._launch("chain", [*command, "--port", str(wanted)]).wait_for_json(CHAIN_SECONDS)
         url = str(ready["url"])
@@ -132,6 +141,7 @@ class LocalParts:
             config = self._agent_config(number, addresses, heartbeat_seconds)
             write_file(folder / "config.yaml", yaml.safe_dump(config, sort_keys=True).encode())
             command = [sys.executable, "-m", "node_agent", "start", "--home", str(folder), "--json"]
+            self._on_step(f"Starting {folder.name}.")
             agent = self._launch(folder.name, command)
             if new:
                 self._await_agent(agent)

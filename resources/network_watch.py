@@ -22,10 +22,11 @@ class NetworkWatch:
     goes on. After `TRIES` starts that failed the watch ends with the last error in `failure`.
     """
 
-    def __init__(self, notice: Callable[[str], None] = log.warning) -> None:
-        """`notice` is called, from the thread, with sentences for a person."""
+    def __init__(self, notice: Callable[[str], None] = log.warning, step: Callable[[str], None] = log.info) -> None:
+        """`notice` is called, from the thread, with sentences for a person, `step` with what is started."""
         self.failure: LocalNetworkError | None = None
         self.notice = notice
+        self.step = step
         self._stop = threading.Event()
 
     @contextmanager

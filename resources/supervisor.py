@@ -24,6 +24,7 @@ from resources.locks import exclusive, is_free, try_exclusive
 from resources.network_file import LocalNetwork, last_network
 from resources.node_file import read_node_file
 from resources.restarts import Keeper
+from resources.start_steps import announce
 
 log = logging.getLogger("atlas.local_network")
 WATCH_SECONDS = 0.2
@@ -51,7 +52,7 @@ def _keep(home: AtlasHome, arguments: argparse.Namespace) -> None:
     nodes = read_node_file(arguments.nodes).settings if arguments.nodes else []
     agents = len(nodes) or arguments.agents
     before = last_network(home.network_file)
-    parts = LocalParts(home, agents, arguments.threads, arguments.chain, ipfs, nodes, before)
+    parts = LocalParts(home, agents, arguments.threads, arguments.chain, ipfs, nodes, before, announce)
     try:
         addresses = parts.start()
         started = psutil.Process().create_time()

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,11 @@ from atlas.terminal.console import WordConsole
 
 def notes_console() -> WordConsole:
     """A console on stderr that goes on reaching the terminal while Dagster captures this process's output."""
-    return WordConsole(os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1))
+    try:
+        descriptor = sys.stderr.fileno()
+    except UnsupportedOperation:  # a program that embeds the command has replaced stderr
+        return WordConsole(stderr=True)
+    return WordConsole(os.fdopen(os.dup(descriptor), "w", buffering=1))
 
 
 def results_console() -> WordConsole:

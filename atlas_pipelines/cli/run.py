@@ -22,6 +22,7 @@ from atlas_pipelines.cli.logs import log_to_file
 from atlas_pipelines.cli.network import Agents, Chain, Ipfs, Nodes, Replicas, using_network
 from atlas_pipelines.cli.output import notes_console, print_json, results_console
 from atlas_pipelines.cli.signals import stop_on_signals
+from atlas_pipelines.cli.steps import Steps
 from atlas_pipelines.cli.tables import print_summary
 from atlas_pipelines.cli.watching import Watching
 from atlas_pipelines.dagster_home import prepare_dagster_home
@@ -59,7 +60,7 @@ def run(
     order = config.order(None)
     home = AtlasHome.from_environment()
     console = notes_console()
-    watch = NetworkWatch(console.print)
+    watch = NetworkWatch(console.print, Steps(console))
     network = using_network(home, agents, threads, chain, ipfs, replicas, nodes, watch)
     stop_on_signals()
     try:

@@ -15,6 +15,7 @@ from atlas_pipelines.cli.content import describe_content
 from atlas_pipelines.cli.network import Agents, Chain, Ipfs, Nodes, Replicas, using_network
 from atlas_pipelines.cli.output import results_console
 from atlas_pipelines.cli.signals import stop_on_signals
+from atlas_pipelines.cli.steps import Steps
 from atlas_pipelines.dagster_home import prepare_dagster_home
 from resources.child import Child
 from resources.errors import LocalNetworkError
@@ -36,15 +37,18 @@ def up(
 ) -> None:
     """Keep chain, message server, agents and Dagster running until Ctrl-C. Runs that the UI launches use them."""
     home, console = AtlasHome.from_environment(), results_console()
-    watch = NetworkWatch(console.print)
+    step = Steps(console)
+    watch = NetworkWatch(console.print, step)
     network = using_network(home, agents, threads, chain, ipfs, replicas, nodes, watch)
     refuse_taken_port(port)
     stop_on_signals()
     dagster_home = prepare_dagster_home(home, os.environ)
     try:
         with network as addresses, ExitStack() as running:
+            step("Starting Dagster's web server and daemon.")
             children = [_start(running, home, *command) for command in _commands(port)]
             children[0].wait_for(lambda: _answers(port), START_SECONDS)
+            step("All of it runs.")
             console.print(f"Dagster    http://127.0.0.1:{port}   (its folder is {dagster_home})")
             console.print(f"chain      {addresses.network.url}   contract {addresses.network.contract}")
             console.print(f"messages   {addresses.bus}")
