@@ -13,7 +13,6 @@ from assets.progress import Progress
 from assets.recorded import unless_recorded
 from assets.running import run_tasks
 from assets.shard_adapter import adapter_event, adapter_partition, shard_adapter
-from atlas.aggregation.refusal import Refusal
 from atlas.manifests import RoundManifest
 from resources import events, rounds
 from resources.causes import Cause, causes_of, describe_causes
@@ -78,7 +77,7 @@ def round_manifest(
     except QuorumError as error:
         yield _quorum(job, 0, causes_of(job, number, outcomes, fleet.registry, nodes), str(error))
         raise
-    for text in _left_out(manifest, outcomes):
+    for text in events.left_out(manifest, outcomes):
         context.log.warning("%s", text)
         progress.note(f"  {text}")
     causes = causes_of(job, number, outcomes, fleet.registry, nodes)
@@ -91,14 +90,6 @@ def round_manifest(
     )
     if error is not None:
         raise error
-
-
-def _left_out(manifest: RoundManifest, outcomes: Sequence[TaskOutcome]) -> Iterator[str]:
-    """What to say of updates that passed on arrival and are refused now that all are compared."""
-    arrived = {(one.task.shard, one.task.attempt) for one in outcomes if isinstance(one, CompletedTask)}
-    for one in manifest.refused:
-        if (one.shard, one.attempt) in arrived:
-            yield events.left_out(one.shard, manifest.round, Refusal(one.gate, one.reason))
 
 
 def _quorum(job: OpenJob, updates: int, causes: Sequence[Cause], error: str | None) -> dg.AssetCheckResult:

@@ -27,13 +27,24 @@ class ShardRule(Value):
         return self
 
 
+TAB = {"tab": "\t", "\\t": "\t"}
+"""How people write a tab, which YAML and shells otherwise make hard."""
+
+
+def _tab(separator: object) -> object:
+    return TAB.get(separator, separator) if isinstance(separator, str) else separator
+
+
 class RowSettings(Value):
     """How rows are read from a source, on the coordinator as on a node."""
 
     text_column: str = "text"
     label_column: str | None = Field(default="label", description="null when there are no labels")
-    separator: Annotated[str | None, OMIT_DEFAULT] = Field(
-        default=None, min_length=1, max_length=1, description="between the cells of a CSV file; null: found by itself"
+    separator: Annotated[str | None, OMIT_DEFAULT, BeforeValidator(_tab)] = Field(
+        default=None,
+        min_length=1,
+        max_length=1,
+        description="between the cells of a CSV file, one character or tab; null: found by itself",
     )
     encoding: Annotated[str | None, OMIT_DEFAULT] = Field(
         default=None,

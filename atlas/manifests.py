@@ -130,7 +130,7 @@ class Environment(Value):
 
 
 class TrainingPoint(Value):
-    """One point of the loss curve."""
+    """One point of the loss curve, which has none for a step that was not taken: its rows had nothing to predict."""
 
     step: Positive
     loss: float

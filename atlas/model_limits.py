@@ -23,7 +23,15 @@ STRETCHED = {"linear", "dynamic", "yarn"}
 
 
 def check_max_length(spec: JobSpec, config: Mapping[str, Any]) -> None:
-    """Raise `SpecError` when `training.max_length` exceeds the positions of the model with this configuration."""
+    """Raise `SpecError` when `training.max_length` exceeds the positions of the model with this configuration.
+
+    Also when it leaves a language model nothing to predict.
+    """
+    if spec.model.task == "causal-lm" and spec.training.max_length < 2:
+        raise SpecError(
+            "training.max_length is 1, but a language model needs two tokens: it predicts each token from those before "
+            "it. Raise training.max_length."
+        )
     limit = positions(config)
     if limit is not None and spec.training.max_length > limit:
         raise SpecError(

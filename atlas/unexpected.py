@@ -5,6 +5,7 @@ import time
 import traceback
 from pathlib import Path
 
+from atlas.disk.files import disk_advice
 from atlas.errors import AtlasError
 
 LONGEST = 400
@@ -18,7 +19,10 @@ class UnexpectedError(AtlasError):
 
     def __init__(self, error: BaseException, log: Path | None) -> None:
         where = "The traceback could not be written to any log." if log is None else f"The traceback is in {log}."
-        super().__init__(f"Unexpected error: {end_sentence(describe_error(error))} {where}")
+        advice = disk_advice(error)
+        super().__init__(
+            " ".join(filter(None, (f"Unexpected error: {end_sentence(describe_error(error))}", advice, where)))
+        )
         self.__cause__ = error
         self.log = log
 

@@ -2,9 +2,10 @@
 
     python benchmarks/data.py --megabytes 2000 --kinds csv jsonl parquet
 
-Each measurement is a process of its own, whose peak is the largest resident set that the kernel has seen (ru_maxrss),
-less nothing: the interpreter and its libraries are in it. `load_dataset` converts the file to Arrow on disk; preparing
-also checks each row, draws the held-out rows by text, cuts shards and copies them into a content store by CID.
+Each measurement is a process of its own. Its peak is the largest resident set that the kernel has seen (ru_maxrss),
+with the interpreter and its libraries in it; their import does not count as time. `load_dataset` converts the file to
+Arrow on disk; preparing checks each row, draws the held-out rows by text, cuts shards and copies them into a content
+store by CID.
 """
 
 import argparse
@@ -16,23 +17,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 WORDS = 2_000
 WORDS_A_ROW = (50, 350)
+REVIEWS = 5_000
 ROWS_A_GROUP = 20_000
 
 
 def rows(megabytes: int) -> Iterator[dict[str, str]]:
-    """Rows of random words, so many megabytes of text; one in a hundred repeats an earlier text."""
+    """Rows of random words, about as long as a film review; one in a hundred repeats an earlier text."""
     draw = random.Random(17)
     words = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=draw.randint(2, 9))) for _ in range(WORDS)]
+    reviews = [" ".join(draw.choices(words, k=draw.randint(*WORDS_A_ROW))) for _ in range(REVIEWS)]
     left, number, kept = megabytes * 10**6, 0, "the first text"
     while left > 0:
-        text = " ".join(draw.choices(words, k=draw.randint(*WORDS_A_ROW))) + f" {number}"
+        text = f"{number} {reviews[number % REVIEWS]}"
         if number % 100 == 0:
             text, kept = kept, text
         yield {"text": text, "label": "good" if number % 3 else "bad", "site": f"site {number % 8}"}
@@ -76,21 +79,23 @@ def _write_parquet(path: Path, megabytes: int) -> int:
     return count
 
 
-def prepare(path: Path, folder: Path) -> None:
+def prepare(path: Path, folder: Path) -> Callable[[], object]:
+    import pyarrow.parquet  # noqa: F401 - else the reader would import it, and its time would count
+
     from atlas.content.local import LocalStore
     from atlas.data.prepare import prepare_dataset
     from atlas.dataset_spec import DatasetSpec, ShardRule
 
     spec = DatasetSpec(source=str(path), labels=["bad", "good"], shard_by=ShardRule(column="site"))
-    prepare_dataset(spec, LocalStore(folder / "store"), folder / "cache", seed=17)
+    return lambda: prepare_dataset(spec, LocalStore(folder / "store"), folder / "cache", seed=17)
 
 
-def load(path: Path, folder: Path) -> None:
+def load(path: Path, folder: Path) -> Callable[[], object]:
     import datasets
 
     datasets.disable_progress_bars()
     kind = {".jsonl": "json"}.get(path.suffix, path.suffix[1:])
-    datasets.load_dataset(kind, data_files=str(path), split="train", cache_dir=str(folder / "cache"))
+    return lambda: datasets.load_dataset(kind, data_files=str(path), split="train", cache_dir=str(folder / "cache"))
 
 
 def measure(what: str, path: Path, scratch: Path) -> dict[str, float]:
@@ -102,8 +107,9 @@ def measure(what: str, path: Path, scratch: Path) -> dict[str, float]:
 
 
 def only(what: str, path: Path, folder: Path) -> None:
+    run = {"prepare": prepare, "load": load}[what](path, folder)
     started = time.perf_counter()
-    {"prepare": prepare, "load": load}[what](path, folder)
+    run()
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"seconds": seconds, "peak": peak}))

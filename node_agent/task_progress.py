@@ -54,7 +54,7 @@ class TaskProgress:
             self.save_checkpoint(int(payload["step"]), Path(payload["path"]))
             return
         if kind == "progress":
-            loss = float(payload["loss"])
+            loss = math.nan if payload["loss"] is None else float(payload["loss"])
             self.entry = self.entry.model_copy(
                 update={
                     "step": int(payload["step"]),

@@ -113,8 +113,8 @@ class TaskRun:
             await self._progress.settle()
             if self._abandoned is not None:
                 raise TrainerFailed(self._abandoned)
-            if isinstance(end, TrainerExit) and end.code == 0:
-                continue
+            if isinstance(end, TrainerExit) and end.code == 0 and result_file.exists():
+                break
             if self._stopping or end is None:
                 return None
             if isinstance(end, TrainerExit):

@@ -79,6 +79,10 @@ class Reporter:
             }
         )
 
+    def warn(self, text: str) -> None:
+        """What a person should know of the data, in numbers."""
+        self._pipes.log.warning(text)
+
     def checkpoint(self, step: int, path: Path) -> None:
         """After each resumable checkpoint."""
         self._pipes.report_custom_message({"kind": "checkpoint", "step": step, "path": str(path)})
@@ -149,14 +153,14 @@ def _train(
         threads=order.threads,
     )
     try:
-        result = train(request, reporter.progress, reporter.checkpoint, lambda: switch.requested)
+        result = train(request, reporter.progress, reporter.checkpoint, lambda: switch.requested, warn=reporter.warn)
     except TrainingError as error:
         if request.resume is None or reporter.started:
             raise
         # Another node's checkpoint must not be able to spoil every later attempt.
         pipes.log.warning(f"starting afresh, since the checkpoint cannot be used: {error}")
         request = replace(request, resume=None)
-        result = train(request, reporter.progress, reporter.checkpoint, lambda: switch.requested)
+        result = train(request, reporter.progress, reporter.checkpoint, lambda: switch.requested, warn=reporter.warn)
     if not result.finished:
         return None
     finished = WorkResult(
@@ -210,6 +214,7 @@ def _evaluate(order: WorkOrder, reporter: Reporter) -> WorkResult:
             threads=order.threads,
         ),
         on_progress,
+        warn=reporter.warn,
     )
     last = steps[-1] if steps else None
     return WorkResult(

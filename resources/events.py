@@ -1,7 +1,11 @@
 """What a person reads when something happens to a task: one function per event, each a sentence in one line."""
 
+from collections.abc import Iterable
+
 from atlas.aggregation.refusal import Refusal
+from atlas.manifests import RoundManifest
 from atlas.spec import TaskSpec
+from resources.outcomes import CompletedTask, TaskOutcome
 
 LONGEST_REASON = 300
 
@@ -46,12 +50,15 @@ def refused(task: TaskSpec, node: int, refusal: Refusal) -> str:
     )
 
 
-def left_out(shard: str, round_: int, refusal: Refusal) -> str:
-    """An update that had been accepted is refused when all of its round are compared."""
-    return (
-        f"{shard}, round {round_}: its update is left out by the gate {refusal.gate} when all updates are compared: "
-        f"{one_line(refusal.reason)}"
-    )
+def left_out(manifest: RoundManifest, outcomes: Iterable[TaskOutcome]) -> list[str]:
+    """For each update that passed on arrival and is refused now that all of its round are compared: why."""
+    arrived = {(one.task.shard, one.task.attempt) for one in outcomes if isinstance(one, CompletedTask)}
+    return [
+        f"{one.shard}, round {manifest.round}: its update is left out by the gate {one.gate}, now that all updates are "
+        f"compared: {one_line(one.reason)}"
+        for one in manifest.refused
+        if (one.shard, one.attempt) in arrived
+    ]
 
 
 def waiting(task: TaskSpec, seconds: float, reason: str) -> str:

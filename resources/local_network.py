@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -71,13 +71,14 @@ def ensure_local_network(
         try:
             with exclusive(change_lock(home)):
                 network = running_network(home)
+                command = supervisor_command(
+                    home, agents, threads, restart_agents, chain or EMBEDDED, ipfs, nodes and nodes.path
+                )
                 if network is None:
-                    command = supervisor_command(
-                        home, agents, threads, restart_agents, chain or EMBEDDED, ipfs, nodes and nodes.path
-                    )
                     network = _start(home, command, watch.step)
                 else:
-                    command = psutil.Process(network.pid).cmdline()
+                    with suppress(psutil.NoSuchProcess):  # it died just now, which the watch notices
+                        command = psutil.Process(network.pid).cmdline() or command
             _refuse_another(network, chain, ipfs, nodes)
             for name, reason in network.not_started.items():
                 watch.notice(f"{name} of the local network did not start, the others work without it: {reason}")

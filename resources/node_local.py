@@ -44,15 +44,16 @@ def node_local_dataset(
     chosen = choose_offers(dataset, offers)
     from atlas.data.prepare import prepare_holdout  # numpy, which most of those who import this module do without
 
-    holdout, reference = prepare_holdout(dataset, store, cache, spec.training.seed, on_progress, reference_rows)
+    own = prepare_holdout(dataset, store, cache, spec.training.seed, on_progress, reference_rows)
     manifest = DatasetManifest(
         source=dataset.source,
         text_column=dataset.text_column,
         label_column=dataset.label_column,
         labels=dataset.labels,
         shards=[_shard(index, offer, claimed=not spec.fleet.trusted) for index, offer in enumerate(chosen)],
-        holdout=holdout,
-        reference=reference,
+        holdout=own.holdout,
+        reference=own.reference,
+        skipped_rows=own.skipped_rows,
     )
     put_document(store, manifest)
     return manifest

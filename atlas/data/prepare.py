@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, NamedTuple, Protocol
 
 from atlas.content.store import ContentStore, put_document
 from atlas.data.layout import FIRST_SHARD, HOLDOUT, REFERENCE, Layout, Piece, lay_out
@@ -26,6 +26,14 @@ class Seal(Protocol):
 
     def __call__(self, rows: IO[bytes], name: str, target: IO[bytes]) -> None:
         """Write `rows`, which may be read more than once, sealed to `target`; `name` is the shard's key."""
+
+
+class OwnRows(NamedTuple):
+    """The coordinator's own rows for a dataset that stays on its nodes."""
+
+    holdout: ShardManifest
+    reference: ShardManifest | None
+    skipped_rows: int
 
 
 def prepare_dataset(
@@ -77,7 +85,7 @@ def prepare_holdout(
     seed: int,
     on_progress: Callable[[int], None] | None = None,
     reference_rows: int = 0,
-) -> tuple[ShardManifest, ShardManifest | None]:
+) -> OwnRows:
     """Put the coordinator's own rows for a node-local dataset into the store: those held out, and the reference rows.
 
     They come from `spec.holdout_source`; a seeded hash decides which are held out, at most `spec.holdout_rows`, and
@@ -90,7 +98,11 @@ def prepare_holdout(
         held_out, reference = hold_out_all(source, spool, spec.holdout_rows, reference_rows)
         layout = lay_out(spool, held_out, reference, ShardRule(bytes=2**52))
         put = _Putter(layout, spool, store, cache, None)
-        return put("holdout", HOLDOUT), put("reference", REFERENCE) if len(reference) else None
+        return OwnRows(
+            holdout=put("holdout", HOLDOUT),
+            reference=put("reference", REFERENCE) if len(reference) else None,
+            skipped_rows=reader.bad.count,
+        )
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -90,9 +91,16 @@ def naming(path: Path, error: type[AtlasError] = DiskError) -> Iterator[None]:
 
 def describe_os_error(error: OSError) -> str:
     """What the system said, and what a person can do about it, as one or two sentences."""
-    reason = error.strerror or str(error)
-    if error.errno in _FULL:
-        return f"{reason}. Free some space on that file system, then try again."
-    if error.errno in _READ_ONLY:
-        return f"{reason}. Check the permissions of the folder, and that its file system is mounted for writing."
-    return f"{reason}. Check the path and its file system."
+    return f"{error.strerror or error}. {disk_advice(error) or 'Check the path and its file system.'}"
+
+
+def disk_advice(error: BaseException) -> str | None:
+    """What a person can do about a full or read-only disk, as a sentence; None for an error of another kind."""
+    # What wraps an error of the database driver keeps it as `orig` (SQLAlchemy, which Dagster uses).
+    cause = getattr(error, "orig", None) or error
+    full = getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    if full or (isinstance(cause, OSError) and cause.errno in _FULL):
+        return "Free some space on that file system, then try again."
+    if isinstance(cause, OSError) and cause.errno in _READ_ONLY:
+        return "Check the permissions of the folder, and that its file system is mounted for writing."
+    return None

@@ -7,7 +7,10 @@ import torch
 
 @dataclass(frozen=True)
 class Example:
-    """A tokenized row: its token ids, its class index (-1 without one), and how many predictions it is judged by."""
+    """A tokenized row: its token ids, its class index (-1 without one), and how many predictions it is judged by.
+
+    A row without any is left out of batches: it teaches and tells nothing.
+    """
 
     tokens: list[int]
     label: int

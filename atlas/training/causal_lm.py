@@ -8,7 +8,6 @@ import torch.nn.functional as functional
 from peft import LoraConfig, TaskType
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from atlas.errors import DataError
 from atlas.spec import JobSpec
 from atlas.training.batches import Batch, Example, RowScore
 from atlas.training.rows import Row
@@ -38,20 +37,12 @@ def adapter_config(model: PreTrainedModel, spec: JobSpec, rank: int) -> LoraConf
 
 
 def encode_rows(rows: list[Row], tokenizer: PreTrainedTokenizerBase, spec: JobSpec) -> list[Example]:
-    """Tokenize, end each text with the end-of-text token, cut at `max_length`.
-
-    Raises `DataError` when no row has a second token, so that there is nothing to predict.
-    """
+    """Tokenize, end each text with the end-of-text token, cut at `max_length`."""
     end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     examples = []
     for ids in token_ids(tokenizer, [row.text for row in rows]):
         tokens = (ids if ids[-1:] == end else ids + end)[: spec.training.max_length]
         examples.append(Example(tokens, label=-1, targets=max(0, len(tokens) - 1)))
-    if not any(example.targets for example in examples):
-        raise DataError(
-            f"No row has two tokens, so there is nothing to predict; max_length is {spec.training.max_length}. "
-            "Raise it, or give longer texts."
-        )
     return examples
 
 

@@ -36,7 +36,7 @@ class _Metadata(Document):
     step: int = Field(gt=0)
     cursor: int = Field(ge=0, description="rows taken from the training order")
     tokens_seen: int = Field(ge=0)
-    losses: list[float]
+    losses: list[float | None]
 
 
 @dataclass
@@ -46,7 +46,13 @@ class TrainingState:
     step: int = 0
     rows_seen: int = 0
     tokens_seen: int = 0
-    losses: list[float] = field(default_factory=list)
+    losses: list[float | None] = field(default_factory=list)
+    """Per step; None for one that was not taken, since its rows had nothing to predict."""
+
+    @property
+    def steps_taken(self) -> int:
+        """How often the optimizer has moved the parameters."""
+        return sum(loss is not None for loss in self.losses)
 
 
 def save_checkpoint(
@@ -57,7 +63,7 @@ def save_checkpoint(
     for name, parameter in adapter_parameters(model).items():
         tensors[f"adapter.{name}"] = parameter
         for moment in MOMENTS:
-            tensors[f"{moment}.{name}"] = optimizer.state[parameter][moment]
+            tensors[f"{moment}.{name}"] = optimizer.state[parameter].get(moment, torch.zeros_like(parameter))
     metadata = _Metadata(
         run=run,
         step=state.step,
@@ -86,16 +92,17 @@ def load_checkpoint(
     for moment in MOMENTS:
         check_tensors(groups.get(moment, {}), dict(parameters), f"training checkpoint {path} ({moment})")
     set_adapter(model, groups.get("adapter", {}), f"training checkpoint {path}")
+    state = TrainingState(metadata.step, metadata.cursor, metadata.tokens_seen, list(metadata.losses))
     for name, parameter in parameters.items():
         optimizer.state[parameter] = {
-            "step": torch.tensor(float(metadata.step)),
+            "step": torch.tensor(float(state.steps_taken)),
             **{moment: groups[moment][name].to(parameter.device) for moment in MOMENTS},
         }
     try:
         restore_random_states(groups.get("rng", {}), model.device)
     except (KeyError, RuntimeError, TypeError) as error:
         raise TrainingError(f"The training checkpoint {path} holds no valid generator state: {error}.") from error
-    return TrainingState(metadata.step, metadata.cursor, metadata.tokens_seen, list(metadata.losses))
+    return state
 
 
 def _read_metadata(path: Path, header: dict[str, str], run: RunIdentity, rows_per_step: int, steps: int) -> _Metadata:

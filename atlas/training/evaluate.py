@@ -18,6 +18,7 @@ from atlas.training.merged import MergedFactors
 from atlas.training.progress import Progress
 from atlas.training.rows import read_rows
 from atlas.training.runtime import autocast, environment, prepare_runtime
+from atlas.training.targets import require_targets
 
 RIVALS_FROM = 2
 """The place of the first rival among the adapters."""
@@ -66,9 +67,14 @@ class EvaluateResult:
 
 
 def evaluate(
-    request: EvaluateRequest, on_progress: Callable[[Progress], None], clock: Callable[[], float] = time.perf_counter
+    request: EvaluateRequest,
+    on_progress: Callable[[Progress], None],
+    clock: Callable[[], float] = time.perf_counter,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> EvaluateResult:
     """Measure each checkpoint; one batch counts as one step of progress, over all checkpoints.
+
+    Rows without anything to predict are left out and not counted; `warn` gets a sentence on them, if there are any.
 
     Raises `DataError`, `ModelError`, `CorruptContent`, or `TrainingError` for an adapter that does not fit the model
     or, unless it is a rival's, whose loss is not a number.
@@ -85,8 +91,12 @@ def evaluate(
     # Rows of like length share a batch, which saves padding; each row's score is its own, whatever its neighbours.
     activity.begin("tokenizing")
     examples = task.encode_rows(rows, adapted.tokenizer, spec)
-    by_length = sorted(range(len(examples)), key=lambda row: len(examples[row].tokens))
-    sample = set(spread(len(examples), request.sample_rows or len(examples)))
+    require_targets(examples, spec)
+    judged = [row for row, example in enumerate(examples) if example.targets]
+    if len(judged) < len(examples):
+        warn(f"{len(examples) - len(judged)} of {len(examples)} rows have nothing to predict and are not judged.")
+    by_length = sorted(judged, key=lambda row: len(examples[row].tokens))
+    sample = {judged[place] for place in spread(len(judged), request.sample_rows or len(judged))}
     sampled = [row for row in by_length if row in sample]
     plan = [
         (candidate, by_length if place < RIVALS_FROM else sampled) for place, candidate in enumerate(request.adapters)
@@ -114,7 +124,7 @@ def evaluate(
             scores += fresh
             tokens = sum(len(example.tokens) for example in batch_examples)
             step, rows_seen, tokens_seen = step + 1, rows_seen + len(fresh), tokens_seen + tokens
-            loss = math.fsum(score.loss for score in fresh) / max(1, sum(score.targets for score in fresh))
+            loss = math.fsum(score.loss for score in fresh) / sum(score.targets for score in fresh)
             speed = tokens / max(clock() - started, 1e-9)
             on_progress(Progress(step, steps, loss, rows_seen, tokens_seen, speed))
         if not all(math.isfinite(score.loss) for score in scores):

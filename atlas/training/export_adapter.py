@@ -21,7 +21,9 @@ TOLERANCE = 1e-4
 def export_adapter(
     spec: JobSpec, model: ModelManifest, adapter: Path, cache: Path, folder: Path, base_name: str | None = None
 ) -> None:
-    """Write an adapter, its peft configuration, the model's configuration with its labels, and the tokenizer.
+    """Write an adapter, its peft configuration and the tokenizer.
+
+    No `config.json`: transformers would look for the whole model's weights beside it.
 
     `base_name` is what `adapter_config.json` names as the base model; None for where its files lie on this machine.
     What was written is loaded again with peft alone and compared. Raises `TrainingError` when a file does not fit, and
@@ -38,7 +40,6 @@ def export_adapter(
     config.inference_mode = True
     config.target_modules = sorted(config.target_modules or [])  # peft holds a set, whose order is random
     config.save_pretrained(str(folder))
-    adapted.model.config.save_pretrained(folder)
     adapted.tokenizer.save_pretrained(folder)
     _refuse_another_model(adapted, spec, base, folder)
 

@@ -1,5 +1,6 @@
 """The model card of an exported checkpoint: what it is made of, how good it is, and how to check both."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,8 +87,8 @@ def _metadata(facts: ModelFacts, merged: bool) -> str:
 def _summary(facts: ModelFacts, merged: bool) -> str:
     what = "The whole model, with the adapter merged into its weights" if merged else "A LoRA adapter"
     return (
-        f"{what}: {facts.base_name}, fine-tuned for {facts.spec.model.task} in {facts.checkpoint.round} federated "
-        f"rounds by Atlas Pipelines. Licence of the base model: {facts.license or 'unknown'}."
+        f"{what}: {facts.base_name}, fine-tuned for {facts.spec.model.task} by Atlas Pipelines, in federated rounds: "
+        f"{facts.checkpoint.round}. Licence of the base model: {facts.license or 'unknown'}."
     )
 
 
@@ -99,14 +100,19 @@ def _usage(facts: ModelFacts, merged: bool) -> str:
             f'model = {loader}.from_pretrained("FOLDER")\n'
             'tokenizer = AutoTokenizer.from_pretrained("FOLDER")'
         )
-    config, keyword = "", ""
+    labels, arguments = "", '"BASE"'
     if facts.spec.model.task == "sequence-classification":
-        config = 'config = AutoConfig.from_pretrained("FOLDER")  # has the labels\n'
-        keyword = ", config=config, ignore_mismatched_sizes=True"
-    names = ["AutoConfig", loader, "AutoTokenizer"] if config else [loader, "AutoTokenizer"]
+        labels = f"labels = {json.dumps(facts.spec.dataset.labels, ensure_ascii=False)}\n"
+        keywords = (
+            '"BASE"',
+            "id2label=dict(enumerate(labels))",
+            "label2id={label: index for index, label in enumerate(labels)}",
+            "ignore_mismatched_sizes=True",
+        )
+        arguments = "\n" + "".join(f"    {one},\n" for one in keywords)
     return (
-        f"from peft import PeftModel\nfrom transformers import {', '.join(sorted(names))}\n\n"
-        f'{config}base = {loader}.from_pretrained("BASE"{keyword})  # {facts.base_name}\n'
+        f"from peft import PeftModel\nfrom transformers import {loader}, AutoTokenizer\n\n"
+        f"{labels}base = {loader}.from_pretrained({arguments})  # {facts.base_name}\n"
         'model = PeftModel.from_pretrained(base, "FOLDER")\n'
         'tokenizer = AutoTokenizer.from_pretrained("FOLDER")'
     )

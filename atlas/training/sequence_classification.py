@@ -56,7 +56,7 @@ def encode_rows(rows: list[Row], tokenizer: PreTrainedTokenizerBase, spec: JobSp
     texts = [row.text for row in rows]
     ids = token_ids(tokenizer, texts, truncation=True, max_length=spec.training.max_length)
     return [
-        Example(tokens, label=-1 if row.label is None else row.label, targets=1)
+        Example(tokens, label=-1 if row.label is None else row.label, targets=1 if tokens else 0)
         for row, tokens in zip(rows, ids, strict=True)
     ]
 

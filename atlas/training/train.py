@@ -31,6 +31,7 @@ from atlas.training.proximal import ProximalPull
 from atlas.training.rows import read_rows, row_order
 from atlas.training.runtime import autocast, environment, prepare_runtime
 from atlas.training.schedules import learning_rate
+from atlas.training.targets import idle_rows_warning, require_targets
 
 KEPT_CHECKPOINTS = 3
 ADVICE = "Lower training.learning_rate or raise training.warmup_steps."
@@ -78,8 +79,12 @@ def train(
     on_checkpoint: Callable[[int, Path], None],
     should_stop: Callable[[], bool],
     clock: Callable[[], float] = time.perf_counter,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> TrainResult:
     """Run the spec's steps over the shard, from `base_adapter` or from `resume`.
+
+    A step whose rows have nothing to predict is not taken: it moves nothing and has no loss. `warn` gets a sentence on
+    such rows, if there are any.
 
     `on_checkpoint` gets a file in `work` every `checkpoint_every` steps; the newest three of this run stay there.
     `should_stop` is asked after each step, so that every run moves on; on True an emergency checkpoint is written and
@@ -115,33 +120,42 @@ def train(
     needed = sorted(set(order))
     activity.begin("tokenizing")
     encoded = task.encode_rows([rows[index] for index in needed], adapted.tokenizer, spec)
-    examples = dict(zip(needed, encoded, strict=True))
+    require_targets(encoded, spec)
+    place_of = {row: place for place, row in enumerate(needed)}
+    order = [place_of[row] for row in order]
+    if warning := idle_rows_warning(encoded, order, rows_per_step, spec):
+        warn(warning)
 
     activity.begin("training")
     stopped, written = False, list[Path]()
     while state.step < training.steps and not stopped:
         started = clock()
-        step_examples = [examples[index] for index in order[state.rows_seen : state.rows_seen + rows_per_step]]
-        targets = max(1, sum(example.targets for example in step_examples))
+        step_examples = [encoded[place] for place in order[state.rows_seen : state.rows_seen + rows_per_step]]
+        targets = sum(example.targets for example in step_examples)
         rate = learning_rate(state.step, training)
 
-        step_loss = torch.zeros((), device=device)
-        for first in range(0, rows_per_step, training.batch_size):
-            batch = pad_batch(step_examples[first : first + training.batch_size], adapted.padding_id, device)
-            with autocast(device, training.precision):
-                logits = task.forward(model, batch)
-            loss = task.row_losses(logits, batch).sum() / targets
-            loss.backward()
-            activity.advance()
-            step_loss += loss.detach()
+        loss_value: float | None = None
+        if targets:
+            step_loss = torch.zeros((), device=device)
+            for first in range(0, rows_per_step, training.batch_size):
+                teaching = [one for one in step_examples[first : first + training.batch_size] if one.targets]
+                if not teaching:
+                    continue
+                batch = pad_batch(teaching, adapted.padding_id, device)
+                with autocast(device, training.precision):
+                    logits = task.forward(model, batch)
+                loss = task.row_losses(logits, batch).sum() / targets
+                loss.backward()
+                activity.advance()
+                step_loss += loss.detach()
 
-        pull.add_to_gradients()
-        norm = torch.nn.utils.clip_grad_norm_(parameters.values(), training.max_grad_norm)
-        loss_value = _finite(step_loss, norm, state.step + 1, rate)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        _step(optimizer, state.step + 1, rate)
-        optimizer.zero_grad(set_to_none=True)
+            pull.add_to_gradients()
+            norm = torch.nn.utils.clip_grad_norm_(parameters.values(), training.max_grad_norm)
+            loss_value = _finite(step_loss, norm, state.step + 1, rate)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            _step(optimizer, state.step + 1, rate)
+            optimizer.zero_grad(set_to_none=True)
 
         tokens = sum(len(example.tokens) for example in step_examples)
         state.step += 1
@@ -167,7 +181,7 @@ def train(
         finished=not stopped,
         adapter=adapter,
         step=state.step,
-        losses=[TrainingPoint(step=step, loss=loss) for step, loss in enumerate(state.losses, 1)],
+        losses=[TrainingPoint(step=step, loss=loss) for step, loss in enumerate(state.losses, 1) if loss is not None],
         rows_seen=state.rows_seen,
         tokens_seen=state.tokens_seen,
         environment=environment(device, training.precision),

@@ -16,10 +16,10 @@ def worst_points() -> list[Point]:
         sides = [Side("atlas", "atlas", "worst_case", arguments)]
         if scene in OF_ONE_ROUND:
             sides.append(Side("flwr", "flwr", "flwr_worst", {"false": SCENES[scene].false}))
-        minutes = 0.1 if quick else 0.6 * SCENES[scene].rounds
+        minutes = 0.1 if quick else 0.3 * SCENES[scene].rounds
         return Point("worst", name, tuple(sides), repeats=1, minutes=minutes, quick=quick)
 
     return [
         point("quick", "two", [1], 1, 5, quick=True),
-        *(point(name, name, [1, 2], 3, 60) for name in SCENES),
+        *(point(name, name, [1, 2], 2, 60) for name in SCENES),
     ]

@@ -18,20 +18,29 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-def outcome(error: BaseException | None, make=None):
-    """Materialize an asset whose function raises; the run as Dagster has it, and the failed step's event."""
+def outcome(error: BaseException | None, make=None, kind="asset"):
+    """Run an asset or a check whose function raises; the run's status, its failed steps, and what came out of it."""
 
-    @dg.asset
-    @plain_errors
-    def broken(context: dg.AssetExecutionContext):
+    def fail():
         if make is not None:
             make()
         raise error
 
+    @dg.asset
+    @plain_errors
+    def broken(context: dg.AssetExecutionContext):
+        fail()
+
+    @dg.asset_check(asset=broken)
+    @plain_errors
+    def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        fail()
+
+    chosen = [broken] if kind == "asset" else dg.AssetSelection.checks(check)
     with dg.DagsterInstance.ephemeral() as instance:
         interrupted = None
         try:
-            dg.materialize([broken], instance=instance, raise_on_error=False)
+            dg.materialize([broken, check], selection=chosen, instance=instance, raise_on_error=False)
         except BaseException as raised:
             interrupted = raised
         (run,) = instance.get_runs()
@@ -52,8 +61,9 @@ def outcome(error: BaseException | None, make=None):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_an_error_in_an_asset_is_the_failures_description(home, error, told):
-    status, (failure,), _ = outcome(error)
+@pytest.mark.parametrize("kind", ["asset", "check"])
+def test_an_error_in_a_step_is_the_failures_description(home, kind, error, told):
+    status, (failure, *_), _ = outcome(error, kind=kind)
     assert status == "FAILURE"
     description = failure.step_failure_data.user_failure_data.description
     assert description.startswith(told)

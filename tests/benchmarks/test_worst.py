@@ -5,7 +5,7 @@ from benchmarks.aggregation.worst.climb import cost, worst
 from benchmarks.aggregation.worst.rules import gates_pass
 from benchmarks.aggregation.worst.scenes import DIMENSION, SCENES, unlikeness
 
-ALIKE_ENOUGH = ["like", "own-1", "own-2", "two", "two-own", "near-share", "ten", "three", "four", "heavy"]
+ALIKE_ENOUGH = ["like", "own-2", "two", "near-share", "ten", "three", "four", "heavy"]
 """Scenes with an unlikeness of up to 1.2."""
 
 

@@ -1,6 +1,7 @@
 """What others hear of a running task, over a real bus, journal and store."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from atlas.content.cached import CachedStore
 from atlas.content.local import LocalStore
+from atlas.content.store import put_document
 from atlas.signing import KeySigner
 from atlas.spec import TaskSpec
 from chain_bridge.network import Network
@@ -20,7 +22,7 @@ from node_agent.journal import Journal
 from node_agent.messages import AssignHint, TaskReport
 from node_agent.residuals import Residuals
 from node_agent.task_progress import TaskProgress
-from node_agent.task_run import last_words
+from node_agent.task_run import TaskRun, last_words
 from node_agent.workshop import Workshop
 
 PLAN = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
@@ -78,9 +80,10 @@ async def test_progress_is_told_and_not_journaled(workshop: Workshop, heard: asy
     await progress.close()
 
 
-async def test_a_loss_that_is_no_number_ends_nothing(workshop: Workshop) -> None:
+@pytest.mark.parametrize("loss", [float("nan"), None])
+async def test_a_loss_that_is_no_number_ends_nothing(loss: float | None, workshop: Workshop) -> None:
     progress = TaskProgress(workshop, workshop.journal.accept(HINT, PLAN))
-    progress.on_message(custom("progress", step=3, steps=9, loss=float("nan"), tokens_per_second=1.0))
+    progress.on_message(custom("progress", step=3, steps=9, loss=loss, tokens_per_second=1.0))
     await progress.settle()
     assert progress.entry.report().loss is None
     await progress.close()
@@ -163,3 +166,21 @@ def test_last_words_stay_on_the_node_where_rows_are_private(form: Any, told: boo
     )
     assert ("Miller" in words) is told
     assert ("t-1.log" in words) is not told
+
+
+async def test_a_trainer_that_ends_in_good_order_without_a_result_fails_its_task(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cids = dict.fromkeys(("job", "model", "data", "base"), PLAN)
+    task = TaskSpec(kind="train", contract="c", job_id=1, round=1, slot=0, shard="s000", rows=1, attempt=1, **cids)
+    hint = HINT.model_copy(update={"task": put_document(workshop.store, task), "task_id": task.task_id})
+
+    async def without_inputs(run: TaskRun, task: TaskSpec) -> None:
+        """Nothing is fetched."""
+
+    monkeypatch.setattr(TaskRun, "_fetch", without_inputs)
+    monkeypatch.setattr("node_agent.task_run.worker_command", lambda folder: [sys.executable, "-c", "pass"])
+    run = TaskRun(workshop, workshop.journal.accept(hint, PLAN), None)
+    ended = await asyncio.wait_for(run.run(), 120)
+    assert ended.state == "failed"
+    assert "exit code 0" in (ended.error or "")

@@ -5,14 +5,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.aggregation.refusal import Refusal
+from atlas.manifests import AcceptedUpdate, Environment, Receipt, RefusedUpdate, RoundManifest, SignedReceipt
 from atlas.spec import TaskSpec
 from resources import events
+from resources.outcomes import CompletedTask, LostTask
 
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 TASK = TaskSpec(
     kind="train", contract="atlas1c", job_id=1, job=CID, model=CID, round=3, slot=0, shard="s002",
     data=CID, rows=10, base=CID, attempt=2,
 )  # fmt: skip
+
+
+def completed(of: TaskSpec) -> CompletedTask:
+    environment = Environment(device="cpu", torch="0", transformers="0", peft="0", platform="x", precision="fp32")
+    receipt = Receipt(
+        task=of.cid, task_id=of.task_id, attempt=of.attempt, node="atlas1n", data=CID, base=CID, adapter=CID,
+        environment=environment, started_at=0, finished_at=1,
+    )  # fmt: skip
+    return CompletedTask(of, of.cid, 1, SignedReceipt(receipt=receipt, public_key="", signature=""), CID)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +55,17 @@ TASK = TaskSpec(
 )
 def test_each_event_is_a_sentence(text, expected):
     assert text == expected
+
+
+def test_an_update_that_passed_on_arrival_and_is_refused_later_is_said_to_be_left_out():
+    accepted = AcceptedUpdate(shard="s001", data=CID, adapter=CID, weight=1)
+    late = RefusedUpdate(shard="s002", attempt=2, adapter=CID, gate="norm", reason="is far too long")
+    early = late.model_copy(update={"attempt": 1})
+    manifest = RoundManifest(job=CID, round=3, base=CID, strategy="fedavg", updates=[accepted], refused=[early, late])
+    outcomes = [completed(TASK), LostTask(TASK.model_copy(update={"attempt": 1}), "lost")]
+    assert events.left_out(manifest, outcomes) == [
+        "s002, round 3: its update is left out by the gate norm, now that all updates are compared: is far too long"
+    ]
 
 
 def test_of_a_traceback_the_error_is_kept():

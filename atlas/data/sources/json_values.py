@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Iterable
+from decimal import Decimal
 
 from atlas.data.bad_rows import BadRow
 from atlas.data.names import nfc
 from atlas.data.sources.source_row import Place, SourceRow, Wanted
+
+MOST_DIGITS = 1000
 
 
 class _Object(dict[str, object]):
@@ -23,7 +26,12 @@ def _collect(pairs: Iterable[tuple[str, object]]) -> _Object:
     return found
 
 
-decoder = json.JSONDecoder(object_pairs_hook=_collect)
+def _whole(digits: str) -> int | Decimal:
+    """A number of more digits than `int` takes from a text is a `Decimal`, so that it harms no other column."""
+    return int(digits) if len(digits) <= MOST_DIGITS else Decimal(digits)
+
+
+decoder = json.JSONDecoder(object_pairs_hook=_collect, parse_int=_whole)
 
 
 def row_of(value: object, number: int, place: Place, wanted: Wanted) -> SourceRow:

@@ -156,16 +156,24 @@ def holdout_spec(source, **changes):
     )
 
 
+def test_bad_rows_of_the_coordinator_are_counted_where_they_are_skipped(store, write_rows, tmp_path):
+    source = write_rows([*ROWS, {"text": "", "label": "no"}])
+    own = prepare_holdout(holdout_spec(source, bad_rows="skip"), store, tmp_path, 1)
+    assert (own.holdout.rows, own.skipped_rows) == (40, 1)
+    with pytest.raises(DataError, match="line 41: the text column 'text' is empty"):
+        prepare_holdout(holdout_spec(source), store, tmp_path, 1)
+
+
 def test_held_out_and_reference_rows_share_no_text(store, write_rows, tmp_path):
     spec = holdout_spec(write_rows(ROWS + ROWS + ROWS), holdout_rows=30)
-    held, reference = prepare_holdout(spec, store, tmp_path, 1, reference_rows=12)
+    held, reference, _ = prepare_holdout(spec, store, tmp_path, 1, reference_rows=12)
     assert (held.rows, reference.rows) == (30, 12)
     assert not {*store.read(held.cid).splitlines()} & {*store.read(reference.cid).splitlines()}
 
 
 def test_sites_and_coordinator_can_share_a_source_without_sharing_a_row(store, write_rows, tmp_path):
     source = write_rows(ROWS + ROWS)  # doublets fall on the same side
-    held, _ = prepare_holdout(holdout_spec(source, holdout_keep={"first": 0, "last": 1, "of": 5}), store, tmp_path, 1)
+    held, *_ = prepare_holdout(holdout_spec(source, holdout_keep={"first": 0, "last": 1, "of": 5}), store, tmp_path, 1)
     kept = texts(LocalSource(source=source, keep=RowPart(first=2, last=4, of=5)), tmp_path)
     evaluated = [json.loads(line)["text"] for line in store.read(held.cid).splitlines()]
     assert not set(kept) & set(evaluated)
@@ -175,7 +183,7 @@ def test_sites_and_coordinator_can_share_a_source_without_sharing_a_row(store, w
 @pytest.mark.parametrize(("most", "reference_rows"), [(10, 0), (10, 5), (1000, 5), (1000, 39)])
 def test_all_rows_from_elsewhere_are_held_out_up_to_the_limit(store, write_rows, tmp_path, most, reference_rows):
     spec = holdout_spec(write_rows(ROWS), holdout_rows=most)
-    held, reference = prepare_holdout(spec, store, tmp_path, 1, reference_rows=reference_rows)
+    held, reference, _ = prepare_holdout(spec, store, tmp_path, 1, reference_rows=reference_rows)
     evaluated = store.read(held.cid).splitlines()
     trained = store.read(reference.cid).splitlines() if reference else []
     assert (len(evaluated), len(trained)) == (min(most, len(ROWS) - reference_rows), reference_rows)

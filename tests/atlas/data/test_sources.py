@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atlas.data.names import name_of
 from atlas.data.sources.read import read_source
 from atlas.data.sources.source_row import Wanted
 from atlas.errors import DataError
@@ -198,13 +199,20 @@ GOOD = '{"text":"a","label":"b"}'
         ('{"text":"a","label":"b","text":"c"}', "has the key 'text' more than once"),
         ('{"text":"a"}', "has no column 'label'; found the columns 'text'"),
         ('{"text":"a","label":"b","x":' + DEEP + "}", "is nested too deeply"),
-        ('{"text":"a","label":"b","x":' + "9" * 5000 + "}", "is not JSON: Exceeds the limit"),
     ],
 )
 def test_a_malformed_line_of_jsonl_is_bad_and_the_next_is_read(read, tmp_path, line, problem):
     bad, good = read(write(tmp_path / "rows.jsonl", f"{line}\n\n{GOOD}\n"))
     assert bad.startswith(f"line 1: {problem}")
     assert good == {"text": "a", "label": "b"}
+
+
+def test_a_number_of_any_size_does_no_harm(read, tmp_path):
+    huge = "9" * 5000
+    line = f'{{"text":"a","label":"b","x":{huge}}}'
+    assert read(write(tmp_path / "rows.jsonl", line)) == [{"text": "a", "label": "b"}]
+    (row,) = read(write(tmp_path / "rows.jsonl", f'{{"text":"a","label":{huge}}}'))
+    assert name_of(row["label"]) is None, "which no row can have as its label"
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """Files that are written whole, on disks that are full, read-only or in the way."""
 
+import errno
+import sqlite3
 import subprocess
+from contextlib import closing
 
 import pytest
 
-from atlas.disk.files import new_file, write_file
+from atlas.disk.files import disk_advice, new_file, write_file
 from atlas.errors import DiskError, TrainingError
 
 
@@ -56,3 +59,17 @@ def test_a_block_that_raises_leaves_nothing_and_its_own_error(tmp_path):
         path.write_bytes(b"half")
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_a_disk_that_takes_no_writes_gets_its_advice():
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(sqlite3.OperationalError) as full:
+            database.execute("CREATE TABLE a (b)")
+    wrapped = RuntimeError("as SQLAlchemy has it")
+    wrapped.orig = full.value
+    for error in (OSError(errno.ENOSPC, "No space left on device"), full.value, wrapped):
+        assert disk_advice(error) == "Free some space on that file system, then try again."
+    assert "mounted for writing" in disk_advice(OSError(errno.EROFS, "Read-only file system"))
+    for error in (OSError(errno.ENOENT, "No such file"), ValueError("x"), sqlite3.OperationalError("by Python")):
+        assert disk_advice(error) is None

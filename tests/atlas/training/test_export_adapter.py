@@ -9,7 +9,6 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -50,15 +49,13 @@ def test_plain_peft_loads_the_folder_with_the_same_logits(
     export_adapter(spec, manifest_of[task], adapter, cache, folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     inputs = tokenizer(["a good film", "b b bad"], return_tensors="pt", padding=True)
-    config = AutoConfig.from_pretrained(folder)
-    if task == "causal-lm":
-        base = AutoModelForCausalLM.from_pretrained(folder_of[task])
-    else:
-        base = AutoModelForSequenceClassification.from_pretrained(folder_of[task], config=config)
-        assert config.id2label == {0: "bad", 1: "good"}
+    auto = AutoModelForCausalLM if task == "causal-lm" else AutoModelForSequenceClassification
+    by_peft = PeftModel.from_pretrained(auto.from_pretrained(folder_of[task]), folder)
+    by_transformers = auto.from_pretrained(folder)
     with torch.no_grad():
-        found = PeftModel.from_pretrained(base, folder).eval()(**inputs).logits
-        torch.testing.assert_close(found, model(**inputs).logits, rtol=1e-4, atol=1e-4)
+        for loaded in (by_peft, by_transformers):
+            found = loaded.eval()(**inputs).logits
+            torch.testing.assert_close(found, model(**inputs).logits, rtol=1e-4, atol=1e-4)
     described = json.loads((folder / "adapter_config.json").read_text())
     assert described["target_modules"] == sorted(described["target_modules"])
     assert Path(described["base_model_name_or_path"]).is_dir()

@@ -37,6 +37,8 @@ def test_a_length_beyond_the_positions_of_the_loaded_model_is_refused(
 ) -> None:
     with pytest.raises(SpecError, match=r"max_length is 65, but path:.* has positions for 64 tokens"):
         initialize(spec_of("causal-lm", max_length=65), manifest_of["causal-lm"], cache, tmp_path / "a", threads=1)
+    with pytest.raises(SpecError, match=r"max_length is 1, but a language model needs two tokens"):
+        initialize(spec_of("causal-lm", max_length=1), manifest_of["causal-lm"], cache, tmp_path / "a", threads=1)
     assert not (tmp_path / "a").exists()
 
 

@@ -344,9 +344,14 @@ def test_lora_targets_that_the_model_lacks_are_refused_with_those_it_has(make_re
         run(dataclasses.replace(request, spec=request.spec.model_copy(update={"lora": lora})))
 
 
+def _with_length_one(request: TrainRequest) -> TrainRequest:
+    training = request.spec.training.model_copy(update={"max_length": 1})
+    return dataclasses.replace(request, spec=request.spec.model_copy(update={"training": training}))
+
+
 def test_rows_without_a_second_token_are_refused_for_a_language_model(make_request: MakeRequest) -> None:
-    with pytest.raises(DataError, match="nothing to predict"):
-        run(make_request("causal-lm", max_length=1))
+    with pytest.raises(DataError, match=r"None of 10 rows has anything to predict.*max_length is 1\."):
+        run(_with_length_one(make_request("causal-lm")))
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "toaster"])
