@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from atlas.errors import AtlasError
+from atlas.terminal.console import WordConsole, wrap_words
 from atlas.terminal.deferred import DeferredGroup
 from atlas.unexpected import UnexpectedError, printable, record_unexpected, traceback_text
 
@@ -67,8 +69,9 @@ def report(error: BaseException, log: Path, *, verbose: bool, as_json: bool) -> 
         typer.echo(printable(traceback_text(error)), err=True)
     told = error if isinstance(error, AtlasError) else record_unexpected(error, log)
     sentence = printable(str(told))
-    prefix = "" if isinstance(told, Stopped) else typer.style("Error: ", fg=typer.colors.RED, bold=True)
+    label = "" if isinstance(told, Stopped) else "Error: "
+    shown = wrap_words(Text(label + sentence), WordConsole(stderr=True).width).plain.removeprefix(label)
     if as_json:
         found = told.log if isinstance(told, UnexpectedError) else None
         typer.echo(json.dumps({**told.facts, "error": sentence, "log": None if found is None else str(found)}))
-    typer.echo(f"{prefix}{sentence}", err=True)
+    typer.echo((typer.style(label, fg=typer.colors.RED, bold=True) if label else "") + shown, err=True)
