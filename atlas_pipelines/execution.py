@@ -5,6 +5,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 
 from assets import partitions
 from assets.launch_config import LaunchConfig
@@ -15,9 +16,22 @@ from atlas.unexpected import record_unexpected
 from atlas_pipelines.dead_runs import fail_dead_runs, refuse_second_run
 from atlas_pipelines.definitions import defs
 
+UNCAPTURED = {
+    "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+}
+
 
 class RoundFailed(AtlasError):
     """A round ended without its settlement, for a reason that no part of Atlas has told by an error of its own."""
+
+
+def open_instance(home: Path) -> dg.DagsterInstance:
+    """The Dagster instance in a folder, for rounds that run in this process and have its terminal.
+
+    What the process prints is not captured. Dagster captures it through four child processes, which Ctrl-C reaches as
+    well, and which then print their own tracebacks among the command's output.
+    """
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=UNCAPTURED))
 
 
 def execute_round(

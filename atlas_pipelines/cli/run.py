@@ -26,7 +26,7 @@ from atlas_pipelines.cli.steps import Steps
 from atlas_pipelines.cli.tables import print_summary
 from atlas_pipelines.cli.watching import Watching
 from atlas_pipelines.dagster_home import prepare_dagster_home
-from atlas_pipelines.execution import execute_round
+from atlas_pipelines.execution import execute_round, open_instance
 from atlas_pipelines.summary import Summary, summarize
 from chain_bridge.ledger import Ledger
 from resources.jobs import JobRegistry
@@ -81,11 +81,11 @@ def train(
     registry = JobRegistry(home.jobs_database)
     if (taken := registry.job(order.name)) is not None:
         refuse_other_order(taken, order, open_content(home))
-    prepare_dagster_home(home, os.environ)
+    dagster_home = prepare_dagster_home(home, os.environ)
     log_to_file(home.log)
     with (
         network as addresses,
-        dg.DagsterInstance.get() as instance,
+        open_instance(dagster_home) as instance,
         Watching(console) as watching,
     ):
         ledger = Ledger(addresses.network)

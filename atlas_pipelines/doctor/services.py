@@ -89,7 +89,7 @@ def check_chain(home: AtlasHome, network: Network, clock: Callable[[], float]) -
             )
             findings.append(Finding("nodes", "warning", text))
         else:
-            findings.append(Finding("nodes", "ok", f"{len(active)} active node(s), all heard of."))
+            findings.append(Finding("nodes", "ok", f"{len(active)} active node(s), each with a fresh heartbeat."))
         if home.operator_key.exists() and network.contract is not None:
             operator = load_or_create_key(home.operator_key, network.prefix).address
             ours = {job.id for job in ledger.jobs() if job.owner == operator}

@@ -4,6 +4,7 @@ import os
 import signal
 
 import dagster as dg
+import psutil
 import pytest
 
 from assets import partitions
@@ -12,7 +13,7 @@ from assets.plain_errors import plain_errors
 from assets.progress import Progress
 from atlas.errors import DataError, SpecError
 from atlas.unexpected import UnexpectedError, traceback_text
-from atlas_pipelines.execution import RoundFailed, execute_round
+from atlas_pipelines.execution import RoundFailed, execute_round, open_instance
 from atlas_pipelines.log_file import file_logger
 
 KEY = "tiny-r0001"
@@ -23,7 +24,7 @@ def fails(tmp_path, monkeypatch):
     """Execute a round whose only step, or its resource, does what it is given; the error, and the run's status."""
     monkeypatch.setenv("ATLAS_HOME", str(tmp_path))
 
-    def run(step=lambda: None, resource=lambda: None, guard=plain_errors):
+    def run(step=lambda: None, resource=lambda: None, guard=plain_errors, opened=dg.DagsterInstance.ephemeral):
         @dg.asset(partitions_def=partitions.rounds)
         @guard
         def base_checkpoint(context: dg.AssetExecutionContext, config: LaunchConfig, fleet: dg.ResourceParam[object]):
@@ -40,7 +41,7 @@ def fails(tmp_path, monkeypatch):
             loggers={"file": file_logger},
         )
         monkeypatch.setattr("atlas_pipelines.execution.defs", definitions)
-        with dg.DagsterInstance.ephemeral() as instance:
+        with opened() as instance:
             with pytest.raises(BaseException) as raised:
                 execute_round(instance, KEY, LaunchConfig(), Progress(), tmp_path / "logs" / f"{KEY}.log")
             (record,) = instance.get_runs()
@@ -105,3 +106,17 @@ def test_an_interrupt_within_a_step_or_before_it_leaves_a_canceled_run(fails):
         raised, status = fails(**place)
         assert isinstance(raised, KeyboardInterrupt)
         assert status == "CANCELED"
+
+
+def test_ctrl_c_in_a_terminal_reaches_no_child_of_dagster(fails, tmp_path):
+    children = []
+
+    def step():
+        children.extend(psutil.Process().children(recursive=True))
+        raise DataError("enough")
+
+    (tmp_path / "dagster").mkdir()
+    (tmp_path / "dagster" / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    raised, status = fails(step, opened=lambda: open_instance(tmp_path / "dagster"))
+    assert (str(raised), status) == ("enough", "FAILURE")
+    assert children == []

@@ -24,7 +24,7 @@ def test_a_round_that_ended_worse_than_it_started_is_marked_and_said():
     text = told(good, bad)
     assert "2, worse" in text
     assert "1, worse" not in text
-    assert "round 2 is worse than the checkpoint that it started from: loss 0.3000 -> 0.5000\n" in text
+    assert "round 2 is worse than the checkpoint that it started from: loss 0.3000 -> 0.5000" in " ".join(text.split())
 
 
 def test_plain_averaging_has_a_row_where_it_was_judged():
@@ -33,5 +33,5 @@ def test_plain_averaging_has_a_row_where_it_was_judged():
     text = told(one)
     row = next(line for line in text.splitlines() if line.startswith("1, plain mean "))
     assert row.split()[3:] == ["0.5000", "0.6000"]
-    assert "on 20 held-out rows; there round 1 has loss 0.3100" in text
+    assert "on 20 held-out rows; there round 1 has loss 0.3100" in " ".join(text.split())
     assert "plain mean" not in told(RoundSummary(round=1, checkpoint="bafyone", metrics={"loss": 0.3}))
