@@ -14,7 +14,6 @@ from atlas.errors import ContentError
 from atlas.home import AtlasHome
 from atlas_pipelines.doctor.coherence import check_jobs
 from atlas_pipelines.doctor.finding import Finding, failing
-from atlas_pipelines.doctor.heartbeats import listen_to_nodes
 from chain_bridge.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
 from chain_bridge.network import Network
@@ -43,6 +42,8 @@ def check_services(home: AtlasHome, listen: float = 0.0, clock: Callable[[], flo
     if addresses is not None:
         findings += [*check_chain(home, addresses.network, clock), check_bus(addresses.bus)]
         if listen:
+            from atlas_pipelines.doctor.heartbeats import listen_to_nodes  # the NATS client, which only this needs
+
             findings += listen_to_nodes(addresses.bus, listen, clock)
     return [*findings, check_content(addresses.content if addresses else home.content)]
 
