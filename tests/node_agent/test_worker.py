@@ -40,6 +40,7 @@ def untrained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
             "model": {"source": f"path:{tiny_model}", "task": "sequence-classification"},
             "dataset": {"source": "rows.csv", "labels": ["negative", "positive"], "shard_by": {"rows": 1}},
             "lora": {"rank": 4, "alpha": 8, "target_modules": ["query", "value"]},
+            "training": {"max_length": 16},
             "payment": {"budget": 10, "reward_per_task": 1},
         }
     )
