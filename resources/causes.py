@@ -12,7 +12,7 @@ from resources.opening import OpenJob
 from resources.outcomes import CompletedTask, TaskOutcome
 
 LISTED = 3
-"""Kinds of causes that are told; the others are counted."""
+"""Kinds of causes that are quoted; the others are counted."""
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def open_job(
     make_adapter: MakeAdapter = make_untrained_adapter,
     on_reading: Callable[[str], None] = lambda text: None,
 ) -> OpenJob:
-    """Open a job, or take up the one of this name and order; `on_progress` is told each step in a sentence.
+    """Open a job, or take up the one of this name and order; `on_progress` gets each step as a sentence.
 
     `on_reading` is called often, with the number of rows read so far in a sentence.
 

@@ -1,4 +1,4 @@
-"""A job's name stands for one order: what another order under the same name is told."""
+"""A job's name stands for one order: how another order under the same name is refused."""
 
 import json
 from collections.abc import Iterator

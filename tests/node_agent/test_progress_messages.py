@@ -1,4 +1,4 @@
-"""What of a trainer's messages counts as progress, and how often stages are told."""
+"""Which of a trainer's messages count as progress, and how often stages are reported."""
 
 import importlib
 import sys

@@ -1,4 +1,4 @@
-"""What is told of a child process that does not start."""
+"""The error of a child process that does not start."""
 
 import os
 import sys
