@@ -168,11 +168,11 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise SpecError(f"{path} is not text in UTF-8: {error}.") from error
     except OSError as error:
-        raise SpecError(f"Cannot read the job spec {path}: {error.strerror}. Give the path of a YAML file.") from error
+        raise SpecError(f"Cannot read {path}: {error.strerror}. Give the path of a YAML file.") from error
     except yaml.YAMLError as error:
         raise SpecError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(raw, dict):
-        raise SpecError(f"{path} must hold a mapping of job fields, found {type(raw).__name__}.")
+        raise SpecError(f"{path} must hold a mapping of fields, found {type(raw).__name__}.")
     return raw
 
 

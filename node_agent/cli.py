@@ -7,6 +7,7 @@ import typer
 
 from atlas.terminal.commands import CommandGroup, Verbose
 from atlas.terminal.deferred import Command, Entries, Group, commands_of
+from atlas.terminal.signals import stop_on_signals
 from atlas.terminal.version import print_version
 
 # The texts repeat the docstrings, so that a list of commands imports none; a test compares them.
@@ -97,3 +98,4 @@ def atlas_node(
     verbose: Verbose = False,
 ) -> None:
     """Run a node on this machine, and see its tasks and its money."""
+    stop_on_signals()

@@ -17,7 +17,7 @@ def only_local(config: NodeConfig) -> list[str]:
 
 
 def _urls(config: NodeConfig) -> Iterator[tuple[str, str]]:
-    yield "network.url", config.network.url.removeprefix("grpc+")
+    yield "network.url", config.network.url
     yield "bus", config.bus
     if isinstance(config.content, Path):
         return
@@ -30,7 +30,8 @@ def _urls(config: NodeConfig) -> Iterator[tuple[str, str]]:
 
 def _is_reachable(address: str) -> bool:
     """Whether a URL or a multiaddress names a host that has an address of its own on a network."""
-    host = address.split("/")[2] if address.startswith("/") else urlsplit(address).hostname or ""
+    url = address.removeprefix("grpc+")
+    host = url.split("/")[2] if url.startswith("/") else urlsplit(url).hostname or ""
     try:
         ip = ipaddress.ip_address(host)
     except ValueError:

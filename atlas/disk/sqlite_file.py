@@ -121,7 +121,7 @@ class SqliteFile:
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 return f"{what} has been in use by another process for {BUSY_SECONDS:g} s. End that one, or wait."
             case _:
-                return f"{what} is damaged: {error}. {self.remedy}"
+                return f"{what} is damaged: {' '.join(str(error).split())}. {self.remedy}"
 
     def _refuse_stray_log(self) -> None:
         """SQLite would replay the log of a lost file into a new one."""
@@ -149,7 +149,7 @@ def has_log(path: Path) -> bool:
     """Whether a database has a log with something in it."""
     try:
         return log_of(path).stat().st_size > 0
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

@@ -1,7 +1,7 @@
 """`atlas content verify | replicas`: whether the copies are whole, and whether there are enough of them."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -23,6 +23,18 @@ Cids = Annotated[
 ]
 
 
+class NotWhole(ContentError):
+    """Copies on this machine are corrupt or missing."""
+
+    def __init__(self, bad: int, wanted: int, facts: dict[str, Any]) -> None:
+        super().__init__(
+            f"{bad} of {wanted} contents are corrupt or missing. Remove a corrupt file; then "
+            "`atlas content get CID PATH` brings a whole copy from where there is one, or `atlas content add` puts it "
+            "again."
+        )
+        self.facts = facts
+
+
 def verify(cids: Cids = None, json: Json = False) -> None:
     """Recompute the CIDs of the copies on this machine and tell which are corrupt or missing; fails if any is."""
     store = open_own_copies(AtlasHome.from_environment())
@@ -34,15 +46,16 @@ def verify(cids: Cids = None, json: Json = False) -> None:
             if reason is not None:
                 bad[cid] = reason
             advance(1)
-    if json:
-        print_json({"verified": len(wanted) - len(bad), "bad": bad})
-    else:
+    facts = {"verified": len(wanted) - len(bad), "bad": bad}
+    if not json:
         console = results_console()
         for reason in bad.values():
             console.print(reason)
         console.print(f"{len(wanted) - len(bad)} of {len(wanted)} contents are whole.")
+    elif not bad:
+        print_json(facts)
     if bad:
-        raise typer.Exit(1)
+        raise NotWhole(len(bad), len(wanted), facts)
 
 
 def replicas(
@@ -72,8 +85,13 @@ def replicas(
         ]
         print_table(console, columns, cells)
         console.print(f"{len(found) - len(short)} of {len(found)} contents have the copies that are wanted.")
-    if short:
+    if short and json:
         raise typer.Exit(1)
+    if short:
+        raise ContentError(
+            f"{len(short)} of {len(found)} contents have fewer copies than wanted. `atlas content replicas --repair` "
+            "copies them to more nodes."
+        )
 
 
 def _wanted(cids: list[str] | None, store: KeptStore) -> list[str]:

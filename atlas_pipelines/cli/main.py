@@ -6,6 +6,7 @@ import typer
 
 from atlas.terminal.commands import Verbose
 from atlas.terminal.deferred import commands_of
+from atlas.terminal.signals import stop_on_signals
 from atlas.terminal.version import print_version
 from atlas_pipelines.cli.commands import COMMANDS
 from atlas_pipelines.cli.output import AtlasCommands
@@ -29,6 +30,7 @@ def atlas(
     verbose: Verbose = False,
 ) -> None:
     """Fine-tune models with LoRA on machines that you do not own, and prove every step."""
+    stop_on_signals()
     # Here, since a list of commands needs no retries.
     from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
 

@@ -10,6 +10,7 @@ import typer
 
 from assets.order import find_spec
 from atlas.home import AtlasHome
+from atlas.terminal.console import WordConsole
 from resources.errors import CoordinatorError
 from resources.local_ipfs import local_ipfs
 from resources.local_network import ensure_local_network
@@ -63,7 +64,7 @@ def using_network(
     With `chain`, the name of a network, `ipfs`, addresses of Kubo nodes, or `nodes`, a file of agents' settings, it is
     the local one and must be so; raises `CoordinatorError` when the variable names a network, too. `SpecError` names
     what is wrong with a value. Nothing is started before the network is entered. `watch` follows the local
-    network meanwhile.
+    network meanwhile; without one, what is started is printed on stderr.
     """
     explicit = explicit_network(os.environ)
     asked = [name for name, value in (("--chain", chain), ("--ipfs", ipfs), ("--nodes", nodes)) if value]
@@ -82,4 +83,6 @@ def using_network(
             "Leave --agents out."
         )
     count = len(given.settings) if given else agents or AGENTS
+    say = WordConsole(stderr=True).print
+    watch = watch or NetworkWatch(say, say)
     return ensure_local_network(home, count, threads, chain=chain, ipfs=places, nodes=given, watch=watch)

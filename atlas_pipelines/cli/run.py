@@ -21,7 +21,6 @@ from atlas_pipelines.cli.content import open_content
 from atlas_pipelines.cli.logs import log_to_file
 from atlas_pipelines.cli.network import Agents, Chain, Ipfs, Nodes, Replicas, using_network
 from atlas_pipelines.cli.output import notes_console, print_json, results_console
-from atlas_pipelines.cli.signals import stop_on_signals
 from atlas_pipelines.cli.steps import Steps
 from atlas_pipelines.cli.tables import print_summary
 from atlas_pipelines.cli.watching import Watching
@@ -62,7 +61,6 @@ def run(
     console = notes_console()
     watch = NetworkWatch(console.print, Steps(console))
     network = using_network(home, agents, threads, chain, ipfs, replicas, nodes, watch)
-    stop_on_signals()
     try:
         summary, denomination = train(order, config, home, network, console)
     except KeyboardInterrupt:

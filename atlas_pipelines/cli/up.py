@@ -14,7 +14,6 @@ from atlas.home import AtlasHome
 from atlas_pipelines.cli.content import describe_content
 from atlas_pipelines.cli.network import Agents, Chain, Ipfs, Nodes, Replicas, using_network
 from atlas_pipelines.cli.output import results_console
-from atlas_pipelines.cli.signals import stop_on_signals
 from atlas_pipelines.cli.steps import Steps
 from atlas_pipelines.dagster_home import prepare_dagster_home
 from resources.child import Child
@@ -41,7 +40,6 @@ def up(
     watch = NetworkWatch(console.print, step)
     network = using_network(home, agents, threads, chain, ipfs, replicas, nodes, watch)
     refuse_taken_port(port)
-    stop_on_signals()
     dagster_home = prepare_dagster_home(home, os.environ)
     try:
         with network as addresses, ExitStack() as running:

@@ -293,8 +293,8 @@ def test_every_valid_job_has_an_identity_that_survives(budget, rate, name):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "must hold a mapping of job fields, found NoneType"),
-        (b"- a\n", "must hold a mapping of job fields, found list"),
+        (b"", "must hold a mapping of fields, found NoneType"),
+        (b"- a\n", "must hold a mapping of fields, found list"),
         (b"name: [\n", r"is not valid YAML: (?s:.*)line 2"),
         (b"name: \x00\n", "is not valid YAML"),
         (b"\xff\xfe\n", "is not text in UTF-8"),
@@ -310,7 +310,7 @@ def test_a_malformed_file_is_named(tmp_path, data, message):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(SpecError, match=r"Cannot read the job spec .*absent.yaml: No such file"):
+    with pytest.raises(SpecError, match=r"Cannot read .*absent.yaml: No such file"):
         JobSpec.load(tmp_path / "absent.yaml")
 
 

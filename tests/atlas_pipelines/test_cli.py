@@ -1,5 +1,8 @@
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from small_round import small_round
@@ -168,3 +171,26 @@ def test_every_command_has_help(atlas):
     text = atlas("--help").stdout
     commands = re.findall(r"│ (run|up|verify|content|job|model) +(\S.*?) +│", text)
     assert {name for name, _ in commands} == {"run", "up", "verify", "content", "job", "model"}
+
+
+def test_sigterm_ends_any_command_as_ctrl_c_does(tmp_path):
+    code = """
+import signal
+from atlas_pipelines.cli.main import app
+from resources.jobs import JobRegistry
+JobRegistry.jobs = lambda self: signal.raise_signal(signal.SIGTERM)
+app(["job", "ls"])
+"""
+    environment = {**os.environ, "ATLAS_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Stopped.\n")
+
+
+def test_a_home_that_is_a_file_is_named(atlas, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.write_text("not a folder")
+    monkeypatch.setenv("ATLAS_HOME", str(home))
+    done = atlas("job", "ls")
+    assert done.exit_code == 1
+    assert str(home) in done.stderr
+    assert "Unexpected" not in done.stderr

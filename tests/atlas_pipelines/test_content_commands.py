@@ -150,12 +150,15 @@ def test_every_corrupt_copy_is_found(atlas, folder):
     assert "4 of 4 contents are whole" in atlas("verify").stdout
     for cid in bad:
         corrupt(atlas.store, cid)
-    told = atlas("verify", expect=1).stdout
+    done = atlas("verify", expect=1)
+    assert done.stderr.startswith("Error: 2 of 4 contents are corrupt or missing.")
+    told = done.stdout
     assert all(f"expected {cid}" in told for cid in bad)
     assert good not in told
     assert "2 of 4" in told
     found = json.loads(atlas("verify", "--json", good, bad[0], ABSENT, expect=1).stdout)
     assert (found["verified"], sorted(found["bad"])) == (1, sorted([bad[0], ABSENT]))
+    assert found["error"].startswith("2 of 3 contents")
     assert json.loads(atlas("verify", "--json", tree).stdout) == {"verified": 1, "bad": {}}
 
 
