@@ -65,7 +65,7 @@ def atlas_node(home: NodeHome, *arguments: str) -> Any:
 def refusal(home: NodeHome, *arguments: str) -> str:
     done = CliRunner().invoke(app, [*arguments, "--home", str(home.root), "--json"])
     assert done.exit_code == 1, done.output
-    assert done.stdout == ""
+    assert done.stderr == f"Error: {json.loads(done.stdout)['error']}\n"
     return str(done.stderr)
 
 
