@@ -189,7 +189,7 @@ def test_a_part_that_dies_is_started_again_at_the_same_address(home):
             dead.kill()
             psutil.wait_procs([dead], timeout=10)
             eventually(lambda word=word, dead=dead: child_or_none(network, word, dead.pid))
-        before = ledger.node(1).last_seen
+        before = eventually(lambda: ledger.node(1).last_seen)
         eventually(lambda: ledger.node(1).last_seen > before)
 
 
@@ -276,7 +276,7 @@ def test_it_runs_on_a_chain_elsewhere_whose_fees_the_operator_pays(home, own_cha
             assert len(children(used)) == 2, "a message server and an agent"
             [node] = ledger.nodes()
             assert node.stake == 700
-            before = ledger.node(1).last_seen
+            before = eventually(lambda: ledger.node(1).last_seen)
             eventually(lambda ledger=ledger, before=before: ledger.node(1).last_seen > before)
             assert ledger.balance(node.owner) == 0
             owners.append(node.owner)
