@@ -115,7 +115,8 @@ def test_what_was_acknowledged_survives_kill_9(chain_home, key):
         with running(chain_home, key, contract) as (process, network):
             with Ledger(network, key, timeout_seconds=5, inclusion_seconds=0.2) as ledger:
                 check(ledger, acknowledged)
-                # A different moment of the transaction's life each time.
+                acknowledged.append(create_job(ledger, f"{life}-{len(acknowledged)}"))
+                # A different moment of a later transaction's life each time.
                 executioner = threading.Timer(0.3 + life * 0.0371, process.kill)
                 executioner.start()
                 deadline = time.monotonic() + 60
@@ -128,7 +129,7 @@ def test_what_was_acknowledged_survives_kill_9(chain_home, key):
             assert process.wait(timeout=30) == -signal.SIGKILL
     with running(chain_home, key, contract) as (_, network), Ledger(network, key) as ledger:
         check(ledger, acknowledged)
-        assert len(acknowledged) > 6
+        assert len(acknowledged) >= 6
         create_job(ledger, "after")
 
 
