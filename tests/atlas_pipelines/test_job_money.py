@@ -77,7 +77,7 @@ def test_a_top_up_is_paid_once_under_its_key(atlas, open_job):
     again = facts(atlas("top-up", "topped", "50", "--key", "k1", "--json"))
     assert (again["deposited"], again["transaction"]) == (250, first["transaction"])
     assert facts(atlas("top-up", "topped", "50", "--json"))["deposited"] == 300
-    assert "k1" in refusal(atlas("top-up", "topped", "51", "--key", "k1", "--json"))
+    assert "k1" in refusal(atlas("top-up", "topped", "51", "--key", "k1"))
 
 
 def test_a_cancelled_job_gives_its_free_escrow_back_and_is_closed(atlas, open_job):

@@ -9,6 +9,8 @@ import signal
 import sys
 from pathlib import Path
 
+from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
+
 from chain_bridge.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Share
@@ -30,6 +32,7 @@ class Steps:
 
 
 def main() -> None:
+    set_on_retry_hooks([LoggingOnRetryHook])  # by itself stamina would print retries to stdout, beside the number
     network, key, outbox, *numbers, manner, last = sys.argv[1:]
     job, round_, *nodes = map(int, numbers)
     steps = Steps(int(last))
