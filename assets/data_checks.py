@@ -7,6 +7,7 @@ from assets.dataset import dataset
 from assets.plain_errors import plain_errors
 from assets.recorded import recorded_version
 from atlas.content.store import get_document
+from atlas.counts import counted
 from atlas.data.promise import count_leaked_rows
 from atlas.data.warnings import dataset_warnings
 from atlas.errors import AtlasError
@@ -48,7 +49,7 @@ def held_out_apart(context: dg.AssetCheckExecutionContext, content: ContentResou
         else:
             leaked[job] = counts or {}
     lines = [
-        f"{job}: {rows} rows of {piece} have a text that is trained on, too."
+        f"{job}: {counted(rows, 'row')} of {piece} with a text that is trained on, too."
         for job, counts in leaked.items()
         for piece, rows in counts.items()
         if rows

@@ -5,6 +5,7 @@ import dagster as dg
 from assets import partitions
 from assets.launch_config import LaunchConfig
 from atlas.content.store import get_document
+from atlas.counts import counted
 from atlas.errors import SpecError
 from atlas.spec import JobSpec
 from resources.content import ContentResource
@@ -34,7 +35,7 @@ def find_round(key: str, fleet: FleetResource, content: ContentResource, ledger:
 def check_round_exists(spec: JobSpec, number: int) -> None:
     """Raise `SpecError` when a job has fewer rounds."""
     if number > spec.rounds:
-        raise SpecError(f"Job {spec.name!r} has {spec.rounds} rounds, so there is no round {number}.")
+        raise SpecError(f"Job {spec.name!r} has {counted(spec.rounds, 'round')}, so there is no round {number}.")
 
 
 def register_partitions(instance: dg.DagsterInstance, job: OpenJob) -> None:

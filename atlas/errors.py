@@ -51,8 +51,16 @@ class ModelError(AtlasError):
     """A base model is unknown, incomplete or not the one that the job names."""
 
 
+class NothingToPredict(DataError):
+    """No row has anything to predict, so a model can neither learn nor be judged."""
+
+
 class TrainingError(AtlasError):
     """Training or evaluation cannot go on."""
+
+
+class DivergedError(TrainingError):
+    """A loss, a gradient or a step is not a finite number: the settings drive the adapter away."""
 
 
 class AggregationError(AtlasError):

@@ -9,6 +9,7 @@ from typing import Any
 import stamina
 from cosmpy.protos.cosmos.base.abci.v1beta1.abci_pb2 import TxResponse
 
+from atlas.counts import counted
 from chain_bridge import fees
 from chain_bridge.blocks import in_blocks, is_on_chain, latest_place
 from chain_bridge.errors import (
@@ -87,8 +88,9 @@ class Delivery:
         count = self.outbox.set_aside_other_contracts(contract)
         if count:
             raise ChainReset(
-                f"{count} message(s) in {self.outbox.path} wait for another contract than {contract}. "
-                "They are set aside as orphaned and not sent. Do again what is still wanted."
+                f"Set aside as orphaned and not sent: {counted(count, 'message')} in {self.outbox.path} "
+                f"for another contract "
+                f"than {contract}. Do again what is still wanted."
             )
         self.outbox.step("reconciled")
 
@@ -111,7 +113,8 @@ class Delivery:
         log.warning("%s", text)
         if count:
             raise ChainReset(
-                f"{text} {count} message(s) that had not landed are set aside as orphaned and not sent. Restore the "
+                f"{text} Set aside as orphaned and not sent: {counted(count, 'message')} that had not "
+                f"landed. Restore the "
                 "chain if it should have them, or do again what is still wanted."
             )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import stamina
 
+from atlas.counts import counted
 from atlas.errors import AtlasError
 from chain_bridge.errors import ChainError, ChainUnreachable, InsufficientFunds
 from chain_bridge.ledger import Ledger
@@ -87,7 +88,9 @@ class Agent:
         if self._stopping:
             raise TaskRefused(f"Node {node_id} is stopping.", lease_is_ours=True)
         if self._is_full:
-            raise TaskRefused(f"Node {node_id} has {self._capacity} tasks already, as many as it takes.", True)
+            raise TaskRefused(
+                f"Node {node_id} has {counted(self._capacity, 'task')} already, as many as it takes.", True
+            )
         return lease
 
     @property

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from atlas.counts import counted
 from atlas.terminal.tables import print_table, texts
 from node_agent.chain import node_key
 from node_agent.cli_shared import (
@@ -48,5 +49,5 @@ def check(
         print_json({"cid": found.cid, **found.model_dump(mode="json")})
         return
     columns = ", ".join(f"{column} ({kind})" for column, kind in sorted(found.columns.items()))
-    console.print(f"{found.name}: {found.rows} rows, columns {columns}")
+    console.print(f"{found.name}: {counted(found.rows, 'row')}, columns {columns}")
     console.print(f"commitment {found.root}, document {found.cid}")

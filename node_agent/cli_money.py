@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from atlas.counts import counted
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Node, Tx
 from node_agent.cli_shared import (
@@ -110,7 +111,7 @@ def _show(ledger: Ledger, before: Node, tx: Tx, as_json: bool) -> None:
 
 
 def _describe(one: RoundEarning, denom: str) -> str:
-    what = f"job {one.job}, round {one.round}: {one.tasks} tasks, "
+    what = f"job {one.job}, round {one.round}: {counted(one.tasks, 'task')}, "
     if one.state == "open":
         return what + "not submitted yet"
     if one.state == "credited":

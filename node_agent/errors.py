@@ -1,6 +1,11 @@
 """The errors of the node agent and of the bus."""
 
+from typing import TYPE_CHECKING
+
 from atlas.errors import AtlasError
+
+if TYPE_CHECKING:
+    from node_agent.messages import FailureKind
 
 
 class NodeError(AtlasError):
@@ -27,7 +32,14 @@ class TaskRefused(NodeError):
 
 
 class TrainerFailed(NodeError):
-    """The trainer process ended without a result; the text ends with its last words."""
+    """The trainer process ended without a result; the text ends with its last words.
+
+    `kind` says which failure that another machine would repeat, if it is one.
+    """
+
+    def __init__(self, message: str, kind: "FailureKind | None" = None) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class NoProgress(NodeError):

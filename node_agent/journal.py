@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from atlas.disk.sqlite_file import SqliteFile
 from atlas.manifests import SavedCheckpoint
 from node_agent.errors import NodeError
-from node_agent.messages import ENDED, AssignHint, TaskReport, TaskState
+from node_agent.messages import ENDED, AssignHint, FailureKind, TaskReport, TaskState
 
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -37,6 +37,7 @@ class Entry(BaseModel):
     adapter: str | None = None
     receipt: str | None = None
     error: str | None = None
+    failure: FailureKind | None = None
     started_at: float | None = None
     crashes: int = 0
     """Times that its trainer died without a word."""
@@ -65,6 +66,7 @@ class Entry(BaseModel):
             adapter=self.adapter,
             receipt=self.receipt,
             error=self.error,
+            failure=self.failure,
         )
 
 

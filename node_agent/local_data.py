@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from atlas import activity
 from atlas.content.store import get_document
+from atlas.counts import counted
 from atlas.data.local_data import LocalData, LocalSource, commit_rows, read_local_rows
 from atlas.data.names import spellings
 from atlas.data.rows import EncodedRow
@@ -65,7 +66,8 @@ def local_rows(task: TaskSpec, shop: Workshop, folder: Path) -> Path:
 def _check_unchanged(registered: LocalData, found: LocalData) -> None:
     if found != registered:
         raise LocalDataError(
-            f"The data set {registered.name!r} of this node is not what was registered: {registered.rows} rows then, "
+            f"The data set {registered.name!r} of this node is not what was registered: "
+            f"{counted(registered.rows, 'row')} then, "
             f"{found.rows} now, or others. Restart the agent, so that it registers the data anew, and open a new job."
         )
 

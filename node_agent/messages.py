@@ -8,6 +8,8 @@ from atlas.documents import Positive
 from atlas.manifests import Cid, SavedCheckpoint
 
 TaskState = Literal["pending", "in_progress", "completed", "failed", "paused"]
+FailureKind = Literal["diverged", "spec", "targets"]
+"""Failures that another node would repeat: the loss diverges, the spec contradicts itself, no row has a target."""
 ENDED: frozenset[TaskState] = frozenset({"completed", "failed", "paused"})
 TaskId = Field(pattern=r"^[0-9a-f]{16}$", description="`TaskSpec.task_id`, equal for every attempt")
 PIPES_VARIABLES = frozenset({"DAGSTER_PIPES_CONTEXT", "DAGSTER_PIPES_MESSAGES"})
@@ -70,6 +72,12 @@ class TaskReport(Body):
     adapter: Cid | None = None
     receipt: Cid | None = Field(default=None, description="CID of the SignedReceipt")
     error: str | None = None
+    failure: FailureKind | None = Field(default=None, description="what kind of failure `error` is, if a known one")
+
+    def to_body(self) -> dict[str, Any]:
+        """As in `Body`; `failure` is left out where there is none, since older coordinators do not know it."""
+        body = super().to_body()
+        return {name: value for name, value in body.items() if name != "failure" or value is not None}
 
 
 class KeyRequest(Body):

@@ -2,12 +2,13 @@
 
 from datetime import UTC, datetime
 
+from atlas.counts import counted
 from chain_bridge.messages import Node
 
 
 def describe_standing(node: Node, now: float) -> str:
     """Id, status, reputation and load in one line; `now` in unix seconds."""
-    load = f"{node.used} of {node.capacity} tasks"
+    load = f"{node.used} of {counted(node.capacity, 'task')}"
     return f"node {node.id}, {_status(node, now)}, reputation {node.reputation}, {load}"
 
 

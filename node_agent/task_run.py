@@ -24,7 +24,7 @@ from node_agent.journal import Entry
 from node_agent.standstill import unless_still
 from node_agent.task_data import open_data
 from node_agent.task_progress import TaskProgress
-from node_agent.work_order import EXIT_FAILED, EXIT_STOPPED, WorkResult, failure_reason
+from node_agent.work_order import EXIT_FAILED, EXIT_STOPPED, WorkResult, failure_kind, failure_reason
 from node_agent.workshop import Workshop
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,8 @@ class TaskRun:
                 found = await hand_over(self._shop, self.entry, task, result, started_at)
                 self._progress.update(state="completed", step=result.steps, **found)
         except AtlasError as error:
-            self._progress.update(state="failed", error=str(error))
+            kind = error.kind if isinstance(error, TrainerFailed) else None
+            self._progress.update(state="failed", error=str(error), failure=kind)
         except Exception as error:
             # The edge of a task: whatever is wrong with one must not end the node's other tasks.
             log.exception("task %s failed", self.entry.hint.task_id)
@@ -186,9 +187,8 @@ class TaskRun:
             how = f"was killed by signal {-end.code}" if end.killed else f"ended with exit code {end.code}"
             self._count_crash(how, f"Check this machine's memory. {words}")
         else:
-            raise TrainerFailed(
-                words if end.code == EXIT_FAILED else f"The trainer ended with exit code {end.code}: {words}"
-            )
+            told = words if end.code == EXIT_FAILED else f"The trainer ended with exit code {end.code}: {words}"
+            raise TrainerFailed(told, failure_kind(self._folder))
 
     def _count_crash(self, how: str, advice: str) -> None:
         """Note that the trainer starts again; raises `TrainerFailed` when it has done so often enough."""

@@ -8,9 +8,11 @@ from pydantic import BaseModel, ConfigDict
 from atlas.aggregation.compression.settings import CompressionSpec
 from atlas.aggregation.strategies.strategy import Factor
 from atlas.disk.files import write_file
+from atlas.errors import AtlasError, DivergedError, NothingToPredict, SpecError
 from atlas.manifests import Environment, ModelManifest, TrainingPoint
 from atlas.spec import JobSpec
-from atlas.unexpected import one_line
+from atlas.unexpected import describe_error, one_line
+from node_agent.messages import FailureKind
 
 EXIT_STOPPED = 75
 """EX_TEMPFAIL of sysexits.h: asked to stop, and stopped in good order."""
@@ -84,6 +86,20 @@ class WorkOrder(WorkFile):
     """How many of the rows the adapters after the second are judged on."""
 
 
+KINDS: dict[type[AtlasError], FailureKind] = {
+    DivergedError: "diverged",
+    NothingToPredict: "targets",
+    SpecError: "spec",
+}
+"""What does not depend on the machine. A model that is not installed, a lost file or a full disk does."""
+
+
+def failure_kind(folder: Path) -> FailureKind | None:
+    """What kind of failure the trainer of a work folder wrote, if it is a known one."""
+    written = folder / FAILURE
+    return WorkFailure.read(written).kind if written.exists() else None
+
+
 def failure_reason(folder: Path, printed: str) -> str:
     """Why the trainer of a work folder failed, on one line: what it wrote, or else the end of what it printed."""
     written = folder / FAILURE
@@ -95,6 +111,13 @@ class WorkFailure(WorkFile):
 
     reason: str
     """One line; the trainer's log has the traceback."""
+    kind: FailureKind | None = None
+
+    @classmethod
+    def of(cls, error: BaseException) -> Self:
+        """What an error says, and whether another machine would run into it, too."""
+        kinds = [kind for known, kind in KINDS.items() if isinstance(error, known)]
+        return cls(reason=describe_error(error), kind=kinds[0] if kinds else None)
 
 
 class WorkResult(WorkFile):

@@ -20,7 +20,7 @@ from dagster_pipes import PipesContext, PipesMappingParamsLoader, open_dagster_p
 from atlas import activity
 from atlas.content.cid import cid_of_file
 from atlas.errors import AtlasError, TrainingError
-from atlas.unexpected import describe_error, traceback_text
+from atlas.unexpected import traceback_text
 from node_agent.errors import NodeError
 from node_agent.imports import report_imports
 from node_agent.lifeline import die_with
@@ -108,7 +108,7 @@ def main() -> None:
     except (Stopped, Exception, SystemExit) as error:  # SystemExit: a library that ends the process has no result
         if switch.raised:  # also where a library has turned `Stopped` into an error of its own
             sys.exit(EXIT_STOPPED)
-        WorkFailure(reason=describe_error(error)).write(folder / FAILURE)
+        WorkFailure.of(error).write(folder / FAILURE)
         sys.exit(f"{type(error).__name__}: {error}" if isinstance(error, AtlasError) else traceback_text(error))
     sys.exit(EXIT_STOPPED if result is None else 0)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from atlas.counts import counted
 from atlas.unexpected import one_line
 from resources.errors import TaskLost
 from resources.jobs import Attempt, JobRegistry
@@ -81,7 +82,7 @@ def describe_causes(causes: Sequence[Cause], shards: int) -> str:
     told = [_told(group) for group in ordered[:LISTED]]
     if rest := sum(len(group) for group in ordered[LISTED:]):
         told.append(f"{rest} for other reasons; see `atlas job show`")
-    return f"{len(causes)} of {shards} shards failed: {'; '.join(told)}."
+    return f"{len(causes)} of {counted(shards, 'shard')} failed: {'; '.join(told)}."
 
 
 def _told(group: list[Cause]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from atlas.counts import counted
 from atlas.errors import VerificationError
 from atlas.home import AtlasHome
 from chain_bridge.errors import ChainError
@@ -61,7 +62,7 @@ def _find(spec: str, checkpoint: str, row: JobRow | None, ledger: Ledger) -> OnC
     meant = [one for one in named if checkpoint in one.rounds.values()]
     if len(meant) == 1:
         return meant[0]
-    return Unasked(f"{len(meant)} of the {len(named)} jobs on chain with this spec have this checkpoint")
+    return Unasked(f"this checkpoint is that of {len(meant)} of {counted(len(named), 'job')} on chain with this spec")
 
 
 def _record_of(job: Job, ledger: Ledger) -> OnChain:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 import resources
+from atlas.counts import counted
 from atlas.home import AtlasHome
 from chain_bridge.networks import EMBEDDED
 from resources.child import open_log, tail
@@ -155,7 +156,7 @@ def _refuse_another(network: LocalNetwork, chain: str | None, ipfs: LocalIpfs | 
 
 
 def _described(ipfs: LocalIpfs | None) -> str:
-    return "in a folder" if ipfs is None else f"{ipfs.replicas} times on {', '.join(ipfs.nodes)}"
+    return "in a folder" if ipfs is None else f"{counted(ipfs.replicas, 'time')} on {', '.join(ipfs.nodes)}"
 
 
 def _start(home: AtlasHome, command: list[str], on_step: Callable[[str], None]) -> LocalNetwork:

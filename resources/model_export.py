@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from atlas.content.store import ContentStore
+from atlas.counts import counted
 from atlas.errors import TrainingError
 from atlas.home import AtlasHome
 from resources.model_facts import model_facts
@@ -27,7 +28,7 @@ def export_model(
     if found.merged and not merged:
         raise TrainingError(
             f"Checkpoint {cid} is more than its adapter: the strategy {facts.spec.aggregation.strategy} has changed "
-            f"the base weights, too ({len(found.merged)} files of merged factors). Export it with --merged."
+            f"the base weights, too ({counted(len(found.merged), 'file')} of merged factors). Export it with --merged."
         )
     with new_folder(folder) as partial:
         adapter = store.fetch(found.adapter)

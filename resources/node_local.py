@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from atlas.content.store import ContentStore, DocumentType, get_document, put_document
+from atlas.counts import counted
 from atlas.data.local_data import LocalData
 from atlas.dataset_spec import DatasetSpec
 from atlas.errors import ContentError, DataError, SpecError
@@ -86,7 +87,8 @@ def choose_offers(dataset: DatasetSpec, offers: list[Offer]) -> list[Offer]:
     unlabelled = sorted(named.keys() - {offer.data.address for offer in chosen})
     others = sorted({offer.data.name for offer in offers} - {name})
     raise DataError(
-        f"{dataset.source}: shard_by.nodes asks for {wanted} nodes, but {len(chosen)} offer it ({_listed(chosen)})."
+        f"{dataset.source}: shard_by.nodes asks for {counted(wanted, 'node')}, and it is offered by "
+        f"{len(chosen)} ({_listed(chosen)})."
         + (f" It has no labels on {', '.join(unlabelled)}, and the job needs some." if unlabelled else "")
         + (f" Other data on offer: {', '.join(others)}." if others else "")
         + " Wait for more nodes, have their owners add it to `datasets` in their settings and restart them, or lower "

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from atlas.aggregation.robust.registry import RULES
 from atlas.content.store import ContentStore, get_document, put_document
+from atlas.counts import counted
 from atlas.data.warnings import dataset_warnings
 from atlas.errors import SpecError
 from atlas.home import AtlasHome
 from atlas.manifests import DatasetManifest
-from atlas.model_files import locate_model, model_manifest
-from atlas.model_limits import check_max_length, read_config
+from atlas.model_files import model_manifest
 from atlas.order_forms import recorded_forms
 from atlas.spec import JobSpec
 from chain_bridge.errors import ContractRefused, InsufficientFunds
@@ -19,7 +18,7 @@ from chain_bridge.messages import Job
 from resources.errors import ChainReset, JobEnded, JobNotFound
 from resources.jobs import JobRegistry, JobRow, RoundRef
 from resources.node_local import node_local_dataset
-from resources.order_checks import check_budget, check_shard_ranks
+from resources.order_checks import check_budget, check_model_limits, check_shard_ranks, reference_rows
 from resources.own_work import MakeAdapter, make_untrained_adapter
 from resources.sealed_rows import sealer_for
 from resources.taken_names import refuse_other_order
@@ -88,9 +87,9 @@ def open_job(
     spec = _form_on_chain(spec, ledger)
     on_progress(f"Checking the files of {spec.model.source}.")
     model = model_manifest(spec.model.source, spec.model.revision, home.root / "cache")
-    check_max_length(spec, read_config(locate_model(spec.model.source, model.revision, home.root / "cache")))
+    check_model_limits(spec, model.revision, home)
     dataset = read_dataset(spec, home, store, ledger, on_progress, on_reading)
-    check_shard_ranks(spec, dataset)
+    check_shard_ranks(spec, [shard.key for shard in dataset.shards])
     check_budget(spec, len(dataset.shards))
     adapter = untrained_adapter(spec, model, home, store, registry, on_progress, make_adapter)
     row = JobRow(
@@ -121,12 +120,10 @@ def read_dataset(
     key: so once such a job is on chain, its dataset is what it was then.
     """
     source, cache, seed = spec.dataset.source, home.root / "cache", spec.training.seed
-    robust = spec.aggregation.robust
-    rule = RULES.get(robust.rule)
-    reference_rows = robust.reference_rows if rule is not None and rule.needs_reference else 0
+    kept_back = reference_rows(spec)
 
     def told(rows: int) -> None:
-        on_reading(f"{rows:,} rows of {spec.dataset.holdout_source or source} are read.")
+        on_reading(f"Read {counted(rows, 'row')} of {spec.dataset.holdout_source or source}.")
 
     changing = spec.dataset.node_local is not None or spec.dataset.keyring is not None
     opened = ledger.job_of(ledger.address, _key(_form_on_chain(spec, ledger))) if changing else None
@@ -137,11 +134,13 @@ def read_dataset(
         seal = sealer_for(spec.dataset, home)
         from atlas.data.prepare import prepare_dataset
 
-        manifest = prepare_dataset(spec.dataset, store, cache, seed, told, reference_rows, seal)
+        manifest = prepare_dataset(spec.dataset, store, cache, seed, told, kept_back, seal)
     else:
-        manifest = node_local_dataset(spec, store, cache, ledger, reference_rows, told)
+        manifest = node_local_dataset(spec, store, cache, ledger, kept_back, told)
     rows, held_out = sum(shard.rows for shard in manifest.shards), manifest.holdout.rows
-    on_progress(f"{source} has {rows:,} rows in {len(manifest.shards)} shards; {held_out:,} more are held out.")
+    on_progress(
+        f"{source} has {counted(rows, 'row')} in {counted(len(manifest.shards), 'shard')}, and {held_out:,} held out."
+    )
     for warning in dataset_warnings(manifest):
         on_progress(f"Warning: {warning}")
     return manifest

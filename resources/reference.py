@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from atlas.content.store import ContentStore, is_kept
+from atlas.counts import counted
 from atlas.home import AtlasHome
 from resources.jobs import JobRegistry
 from resources.opening import OpenJob
@@ -35,7 +36,7 @@ def reference_update(
     known = registry.own_work(name)
     if known is not None and is_kept(store, known):
         return known
-    on_progress(f"Training the reference update of round {number} on {rows.rows} rows.")
+    on_progress(f"Training the reference update of round {number} on {counted(rows.rows, 'row')}.")
     with tempfile.TemporaryDirectory() as opened, tempfile.TemporaryDirectory() as folder:
         data = open_rows(rows, job.spec.dataset, home, store, Path(opened))
         update = store.put(train(task, data, store, home.root / "cache", Path(folder)))

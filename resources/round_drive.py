@@ -166,8 +166,8 @@ class RoundDrive:
         previous: dict[int, Lease | None] = {}
         for work, lease in leased:
             await self._mourn(work, lease)
-            if work.begun >= self._job.spec.fleet.max_attempts:
-                self._end(work, LostTask(work.draft, f"given up after {work.begun} attempts: {work.reason}"), ended)
+            if reason := work.given_up(self._job.spec.fleet.max_attempts):
+                self._end(work, LostTask(work.draft, reason), ended)
             else:
                 previous[work.slot] = lease
         if not previous:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from atlas.content.store import ContentStore, put_document
+from atlas.counts import counted
 from atlas.manifests import AcceptedUpdate, RefusedUpdate, RoundManifest, ShardManifest
 from atlas.spec import TaskSpec
 from atlas.verification.contribution import FEWEST_ROWS, rows_to_sample
@@ -180,7 +181,8 @@ def quorum_error(job: OpenJob, number: int, updates: int, causes: Sequence[Cause
     shards = len(job.dataset.shards)
     needed = max(1, math.ceil(job.spec.aggregation.quorum * shards))
     return QuorumError(
-        f"Round {number} of job {job.name!r} has {updates} of the {needed} updates that its quorum asks for. "
+        f"Round {number} of job {job.name!r} has {updates} of the {counted(needed, 'update')} that its "
+        f"quorum asks for. "
         f"{describe_causes(causes, shards)} Remove the cause and run the job again, which keeps what is finished; "
         "with other settings in its spec, give it another name."
     )

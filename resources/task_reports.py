@@ -9,7 +9,7 @@ from atlas.aggregation.refusal import Refusal
 from atlas.unexpected import one_line
 from node_agent import subjects
 from node_agent.errors import BusError
-from node_agent.messages import AssignHint, TaskReport
+from node_agent.messages import AssignHint, FailureKind, TaskReport
 from node_agent.progress_messages import is_sign as is_sign_message
 from node_agent.progress_messages import payload_of
 from resources import events
@@ -79,7 +79,7 @@ class TaskReports:
         if report.state == "completed":
             await self._judge(work, held, report)
         elif report.state in ("failed", "paused"):
-            self._conclude(work, held, failed=_reason(report))
+            self._conclude(work, held, failed=_reason(report), kind=report.failure)
         elif report != work.seen:
             work.seen = report
             share = f"step {report.step} of {report.steps}" if report.steps else report.state
@@ -133,9 +133,16 @@ class TaskReports:
         else:
             registry.record_completed(*place, found.receipt_cid, found.result)
 
-    def _conclude(self, work: Work, held: Held, failed: str, refusal: Refusal | None = None) -> None:
+    def _conclude(
+        self,
+        work: Work,
+        held: Held,
+        failed: str,
+        refusal: Refusal | None = None,
+        kind: FailureKind | None = None,
+    ) -> None:
         if work.held is held:  # it may have been taken away while its result was read
-            work.failed, work.refusal = failed, refusal
+            work.failed, work.refusal, work.kind = failed, refusal, kind
             self._news.set()
 
     def _tell(self, held: Held, event: Any, text: str, report: TaskReport) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Literal
 
 from atlas.content.store import ContentStore, get_document
+from atlas.counts import counted
 from atlas.errors import VerificationError
 from atlas.home import AtlasHome
 from atlas.manifests import Checkpoint, DatasetManifest
@@ -95,7 +96,9 @@ def _checks(
         "files of refused updates decide nothing and were not read.",
     )
     if rounds:
-        yield Check("rounds", "passed", f"{len(rounds)} rounds follow from their manifests, back to round 0.")
+        yield Check(
+            "rounds", "passed", f"{counted(len(rounds), 'round')}, back to round 0: each follows from its manifest."
+        )
         yield _dataset_check(record)
         yield _rows_check(rounds)
     yield _start_check(record, rebuilt)

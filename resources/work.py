@@ -1,16 +1,21 @@
 """What a run knows of one task, and the pure decision what to do about it next."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from atlas.aggregation.refusal import Refusal
+from atlas.counts import counted
 from atlas.spec import TaskSpec
 from chain_bridge.messages import Lease
-from node_agent.messages import TaskReport
+from node_agent.messages import FailureKind, TaskReport
 from node_agent.standstill import Standstill
 from resources.outcomes import CompletedTask
 from resources.plans import LeasedTask
+
+ALIKE = 2
+"""So many failures of one kind that no machine mends: what two nodes report, a third will, too."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class Work:
     """Why the held attempt gives no result, though its lease may still be live."""
     refusal: Refusal | None = None
     """The gate's, if that is why."""
+    kind: FailureKind | None = None
+    """What kind of failure that is, if it is one that another node would repeat."""
     judging: bool = False
     begun: int = 0
     """Attempts handed out or taken over in this run."""
@@ -59,6 +66,8 @@ class Work:
     standstill: Standstill = field(default_factory=lambda: Standstill(math.inf))
     reason: str = ""
     """Why the newest attempt came to nothing."""
+    kinds: Counter[FailureKind] = field(default_factory=Counter)
+    """Of the attempts of this run that came to nothing."""
 
     @property
     def slot(self) -> int:
@@ -72,7 +81,8 @@ class Work:
 
     def begin(self, held: Held) -> None:
         """An attempt is in a node's hands."""
-        self.held, self.result, self.failed, self.refusal, self.seen = held, None, None, None, None
+        self.held, self.result, self.seen = held, None, None
+        self.failed, self.refusal, self.kind = None, None, None
         self.reports_stages, self.standstill = False, Standstill(self.patience, self.signs)
         self.begun += 1
         self.waiting_since = None
@@ -80,10 +90,24 @@ class Work:
 
     def mourn(self, lease: Lease, reason: str) -> None:
         """The lease's attempt came to nothing."""
-        self.held, self.result, self.failed, self.refusal = None, None, None, None
+        if self.kind is not None:
+            self.kinds[self.kind] += 1
+        self.held, self.result, self.failed, self.refusal, self.kind = None, None, None, None, None
         self.mourned = lease.attempt
         self.shunned.add(lease.node)
         self.reason = reason
+
+    def given_up(self, most: int) -> str | None:
+        """Why no further attempt is handed out, of `most` in a run; None when one may be.
+
+        A second attempt goes to another node, unless there is none: so two failures of one kind are the word of two
+        nodes, or of the only one there is.
+        """
+        for kind, alike in self.kinds.items():
+            if alike >= ALIKE:
+                attempts = counted(self.begun, "attempt")
+                return f"given up, since {alike} of {attempts} failed alike ({kind}): {self.reason}"
+        return f"given up after {counted(self.begun, 'attempt')}: {self.reason}" if self.begun >= most else None
 
     def take_sign(self) -> None:
         """Its node has shown that the work advances."""

@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from atlas.aggregation.refusal import Refusal
+from atlas.counts import counted
 
 FEWEST = 3
 """Of fewer lengths the median may be the liar's."""
@@ -41,7 +42,7 @@ def norm_refusal(norm: float, known: Sequence[float], largest: float, expected: 
         return None
     return Refusal(
         "norm",
-        f"changes its base by {norm:.6g}, {norm / median:.3g} times the median of {len(known)} updates "
+        f"changes its base by {norm:.6g}, {norm / median:.3g} times the median of {counted(len(known), 'update')} "
         f"({median:.6g}); expected at most {largest:g} times",
     )
 

@@ -1,5 +1,6 @@
 """Rows that cannot be used: refused all at once, with the places of the first ten, or skipped and counted."""
 
+from atlas.counts import counted
 from atlas.errors import DataError
 
 MOST_SHOWN = 10
@@ -39,7 +40,7 @@ class BadRows:
     def refuse(self, more: str = "") -> None:
         """Raise `DataError` that lists the first ten bad rows, if there are any and they are not to be skipped."""
         if self.refused:
-            many = "1 row" if self.count == 1 else f"{self.count:,}{more} rows"
+            many = f"{self.count:,}{more} rows" if more else counted(self.count, "row")
             settings = [self._prefix + row.setting for _, row in self._shown if row.setting]
             helps = [*dict.fromkeys(settings), f"{self._prefix}bad_rows: skip, which leaves such rows out"]
             raise DataError(

@@ -17,6 +17,8 @@ from atlas.dataset_spec import DatasetSpec, ShardRule
 from atlas.errors import DataError
 from atlas.manifests import DatasetManifest, ShardManifest
 
+FIRST_ROWS = 20_000
+"""So many rows are read for a first look: a second or less."""
 MOST_LABELS = 10_000
 """Different labels, where the settings list none: more are no classes, and each takes memory."""
 
@@ -58,9 +60,7 @@ def prepare_dataset(
     reader = RowReader(spec.source, spec)
     with _spooled(spec.source, cache, seed) as spool:
         _read(reader, cache, spool, spec.shard_by, on_progress)
-        held_out = hold_out(spec, spool)
-        reference = keep_back(spec, spool, held_out, seed, reference_rows)
-        layout = lay_out(spool, held_out, reference, spec.shard_by)
+        layout = _cut(spec, spool, seed, reference_rows)
         values: list[str | None] = [None] * layout.shards if spec.shard_by.column is None else [*sorted(spool.strata)]
         put = _Putter(layout, spool, store, cache, seal)
         manifest = DatasetManifest(
@@ -68,9 +68,9 @@ def prepare_dataset(
             text_column=spec.text_column,
             label_column=spec.label_column,
             labels=spec.labels,
-            shards=[put(f"s{index:03d}", FIRST_SHARD + index, value) for index, value in enumerate(values)],
+            shards=[put(shard_key(index), FIRST_SHARD + index, value) for index, value in enumerate(values)],
             holdout=put("holdout", HOLDOUT),
-            reference=put("reference", REFERENCE) if len(reference) else None,
+            reference=put("reference", REFERENCE) if layout.rows_of(REFERENCE) else None,
             skipped_rows=reader.bad.count,
             repeated_rows=0 if seal else len(spool) - count_texts(lambda: keys_of(spool), len(spool)),
         )
@@ -105,6 +105,39 @@ def prepare_holdout(
         )
 
 
+def check_first_rows(
+    spec: DatasetSpec, cache: Path, seed: int, reference_rows: int = 0, most: int = FIRST_ROWS
+) -> list[str] | None:
+    """Check the first `most` rows of a source, or all if there are fewer; nothing is put into any store.
+
+    Of a dataset that stays on its nodes those are the coordinator's own rows. Gives the keys of the shards where the
+    source has no more rows and is cut here, else None. Raises the `DataError` that `prepare_dataset` or
+    `prepare_holdout` would raise for these rows.
+    """
+    own = spec.node_local is not None
+    source = (spec.holdout_source if own else None) or spec.source
+    reader = RowReader(source, spec, keep=spec.holdout_keep if own else None)
+    with _spooled(source, cache, seed) as spool:
+        _read(reader, cache, spool, spec.shard_by, None, most)
+        if reader.cut:
+            return None
+        if own:
+            hold_out_all(source, spool, spec.holdout_rows, reference_rows)
+            return None
+        return [shard_key(index) for index in range(_cut(spec, spool, seed, reference_rows).shards)]
+
+
+def shard_key(index: int) -> str:
+    """The key of a dataset's shard by its number, from 0."""
+    return f"s{index:03d}"
+
+
+def _cut(spec: DatasetSpec, spool: RowSpool, seed: int, reference_rows: int) -> Layout:
+    held_out = hold_out(spec, spool)
+    reference = keep_back(spec, spool, held_out, seed, reference_rows)
+    return lay_out(spool, held_out, reference, spec.shard_by)
+
+
 @contextmanager
 def _spooled(source: str, cache: Path, seed: int) -> Iterator[RowSpool]:
     try:
@@ -119,10 +152,15 @@ def _spooled(source: str, cache: Path, seed: int) -> Iterator[RowSpool]:
 
 
 def _read(
-    reader: RowReader, cache: Path, spool: RowSpool, rule: ShardRule, on_progress: Callable[[int], None] | None
+    reader: RowReader,
+    cache: Path,
+    spool: RowSpool,
+    rule: ShardRule,
+    on_progress: Callable[[int], None] | None,
+    most: int | None = None,
 ) -> None:
     report = on_progress or (lambda rows: None)
-    for row in reader.rows(cache, report):
+    for row in reader.rows(cache, report, most):
         spool.append(row)
         if len(spool.sizes) > MOST_SHARDS:
             check_shard_count(rule, len(spool.sizes), or_more=True)

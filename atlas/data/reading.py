@@ -1,6 +1,7 @@
 """From a source to encoded rows: the wanted columns are read, checked row by row, and the bad ones gathered."""
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 from atlas.data.bad_rows import BadRow, BadRows
@@ -28,6 +29,8 @@ class RowReader:
         spec = settings if isinstance(settings, DatasetSpec) else None
         shard_column = spec.shard_by.column if spec else None
         self.bad = BadRows(source, settings.bad_rows == "skip", prefix)
+        self.cut = False
+        """Whether `rows` has left off before the end of the source."""
         self._source, self._keep, self._text_column = source, keep, settings.text_column
         self._where = {column: name_of(value) for column, value in (where or {}).items()}
         self._encoder = RowEncoder(
@@ -41,13 +44,16 @@ class RowReader:
             {**dict.fromkeys(self._where, "where"), **columns}, settings.separator, settings.encoding, prefix
         )
 
-    def rows(self, cache: Path, on_progress: Callable[[int], None] = lambda rows: None) -> Iterator[EncodedRow]:
+    def rows(
+        self, cache: Path, on_progress: Callable[[int], None] = lambda rows: None, most: int | None = None
+    ) -> Iterator[EncodedRow]:
         """The rows in the source's order; `on_progress` is given the number of rows read, every thousand.
 
-        Raises `DataError` that names the setting, or at the end the first ten bad rows unless they are to be skipped.
+        After `most` rows of the source the others are not read, and `cut` is True. Raises `DataError` that names the
+        setting, or at the end the first ten bad rows unless they are to be skipped.
         """
         read = 0
-        for read, row in enumerate(read_source(self._source, cache, self._wanted), 1):
+        for read, row in enumerate(islice(read_source(self._source, cache, self._wanted), most), 1):
             try:
                 if row.problem is not None:
                     raise row.problem
@@ -59,7 +65,8 @@ class RowReader:
                 self.bad.add(row.place.of(row.number), problem)
             if read % ROWS_PER_REPORT == 0:
                 on_progress(read)
-        self.bad.refuse()
+        self.cut = read == most
+        self.bad.refuse(" or more" if self.cut else "")
 
     def _text(self, values: Mapping[str, object]) -> str:
         return str(values[self._text_column])

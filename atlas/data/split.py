@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from atlas.counts import counted
 from atlas.data.holdout import allot_holdout, holdout_rank
 from atlas.data.scratch import Records, Scratch
 from atlas.data.spool import RowSpool
@@ -24,7 +25,8 @@ def hold_out(spec: DatasetSpec, spool: RowSpool) -> Keys:
     each = f", one for each value of the column {column!r}" if column and len(spool) else ""
     if len(spool) == len(spool.strata):
         raise DataError(
-            f"{spec.source} has {len(spool)} rows that can be used{each}; at least two are needed, one for training "
+            f"{spec.source} has {counted(len(spool), 'row')} that can be used{each}; at least two are "
+            f"needed, one for training "
             "and one to hold out. Give more rows or another dataset."
         )
     wanted = max(1, min(spec.holdout_rows, round(spec.holdout_fraction * len(spool))))
@@ -32,7 +34,8 @@ def hold_out(spec: DatasetSpec, spool: RowSpool) -> Keys:
     if not len(found):
         texts = count_texts(lambda: keys_of(spool), len(spool))
         raise DataError(
-            f"{spec.source} has {len(spool)} rows, but only {texts} different texts. Equal texts stay "
+            f"{spec.source} has {counted(len(spool), 'row')}, but only "
+            f"{counted(texts, 'different text')}. Equal texts stay "
             "together, and of each shard value a row must be left to train on, so none can be held out. Give more "
             "different texts."
         )
@@ -55,7 +58,8 @@ def keep_back(spec: DatasetSpec, spool: RowSpool, held_out: Keys, seed: int, wan
         found = draw_texts(lambda: _ranked(spool, held_out, ranks), _quotas(spool, left, wanted), limits)
     if not len(found):
         raise DataError(
-            f"{spec.source} can spare {max(0, spare)} rows beside the held-out ones and one for each shard, but "
+            f"{spec.source} can spare {counted(max(0, spare), 'row')} beside the held-out ones and one "
+            f"for each shard, but "
             f"aggregation.robust.reference_rows asks for {wanted}, and equal texts stay together. Lower it, give more "
             "rows, or choose a robust rule that needs no reference."
         )
@@ -77,7 +81,7 @@ def hold_out_all(source: str, spool: RowSpool, holdout_rows: int, reference_rows
         if len(held_out) and len(reference):
             return held_out, reference
     raise DataError(
-        f"dataset.holdout_source {source} has {len(spool)} rows to evaluate on and as a reference; "
+        f"dataset.holdout_source {source} has {counted(len(spool), 'row')} to evaluate on and as a reference; "
         f"{1 + reference_rows} or more of different texts are needed. Give more rows"
         + (", or lower aggregation.robust.reference_rows." if reference_rows else ".")
     )

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from atlas.counts import counted
 from atlas.manifests import DatasetManifest
 
 FEW_ROWS = 100
@@ -33,16 +34,20 @@ def warnings_of(
     """
     found = []
     if rows < FEW_ROWS:
-        found.append(f"There are {rows} rows to train on; a model learns little from fewer than {FEW_ROWS}.")
+        found.append(
+            f"The data leaves {counted(rows, 'row')} to train on; a model learns little from fewer than {FEW_ROWS}."
+        )
     if held_out < FEW_HELD_OUT:
-        found.append(f"Only {held_out} rows are held out; metrics on fewer than {FEW_HELD_OUT} say little.")
+        found.append(f"It holds out only {counted(held_out, 'row')}; metrics on fewer than {FEW_HELD_OUT} say little.")
     if 2 * repeated >= rows + held_out:
         found.append(f"{repeated} of {rows + held_out} rows repeat the text of another row.")
     if skipped:
-        found.append(f"{skipped} rows could not be used and were skipped (bad_rows: skip).")
+        found.append(f"Skipped {counted(skipped, 'row')} that could not be used (bad_rows: skip).")
     if len(labels) == 1 and expected:
         found.append(
-            f"All {sum(labels.values())} rows have the label {next(iter(labels))!r}: nothing can be told apart."
+            f"Every one of {counted(sum(labels.values()), 'row')} has the label {next(iter(labels))!r}: "
+            f"nothing can be told "
+            "apart."
         )
     elif missing := [label for label in expected if label not in labels]:
         found.append(f"No row has the label {', '.join(map(repr, missing))}." if labels else "")

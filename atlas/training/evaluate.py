@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from atlas import activity
-from atlas.errors import TrainingError
+from atlas.counts import counted
+from atlas.errors import DivergedError
 from atlas.manifests import Environment, ModelManifest
 from atlas.spec import JobSpec
 from atlas.training.adapters import TASKS, build_adapted_model, load_adapter
@@ -77,7 +78,7 @@ def evaluate(
     Rows without anything to predict are left out and not counted; `warn` gets a sentence on them, if there are any.
 
     Raises `DataError`, `ModelError`, `CorruptContent`, or `TrainingError` for an adapter that does not fit the model
-    or, unless it is a rival's, whose loss is not a number.
+    or, unless it is a rival's, `DivergedError` for one whose loss is not a number.
     """
     spec, precision = request.spec, request.spec.training.precision
     device = prepare_runtime(request.device, request.threads)
@@ -94,7 +95,7 @@ def evaluate(
     require_targets(examples, spec)
     judged = [row for row, example in enumerate(examples) if example.targets]
     if len(judged) < len(examples):
-        warn(f"{len(examples) - len(judged)} of {len(examples)} rows have nothing to predict and are not judged.")
+        warn(f"Nothing to predict, so not judged: {len(examples) - len(judged)} of {counted(len(examples), 'row')}.")
     by_length = sorted(judged, key=lambda row: len(examples[row].tokens))
     sample = {judged[place] for place in spread(len(judged), request.sample_rows or len(judged))}
     sampled = [row for row in by_length if row in sample]
@@ -128,7 +129,7 @@ def evaluate(
             speed = tokens / max(clock() - started, 1e-9)
             on_progress(Progress(step, steps, loss, rows_seen, tokens_seen, speed))
         if not all(math.isfinite(score.loss) for score in scores):
-            raise TrainingError(f"The checkpoint {name} gives a loss that is not a number; its adapter has diverged.")
+            raise DivergedError(f"The checkpoint {name} gives a loss that is not a number; its adapter has diverged.")
         metrics[name] = {**task.metrics(scores), "rows": float(len(scores))}
         if place == RIVALS_FROM - 1:
             reference = dict(zip(order, scores, strict=True))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from atlas.counts import counted
 from atlas.manifests import Checkpoint, DatasetManifest, ModelManifest
 from atlas.models import known_model
 from atlas.spec import JobSpec, TaskType
@@ -140,8 +141,9 @@ def _data(facts: ModelFacts) -> str:
     shards = facts.dataset.shards
     held = {"rows": "", "sealed": ", sealed: only the job's nodes could read them", "node-local": ", on their nodes"}
     return (
-        f"Source: {name}, {sum(shard.rows for shard in shards)} rows in {len(shards)} shards{held[shards[0].form]}; "
-        f"{facts.dataset.holdout.rows} rows held out."
+        f"Source: {name}, {counted(sum(shard.rows for shard in shards), 'row')} in "
+        f"{counted(len(shards), 'shard')}{held[shards[0].form]}; "
+        f"{counted(facts.dataset.holdout.rows, 'row')} held out."
         + (f" Labels: {', '.join(facts.spec.dataset.labels)}." if facts.spec.dataset.labels else "")
     )
 
@@ -149,7 +151,8 @@ def _data(facts: ModelFacts) -> str:
 def _training(facts: ModelFacts) -> str:
     spec = facts.spec
     return (
-        f"{facts.checkpoint.round} of {spec.rounds} rounds; each shard {spec.training.steps} steps a round, batch "
+        f"{facts.checkpoint.round} of {counted(spec.rounds, 'round')}; each shard "
+        f"{counted(spec.training.steps, 'step')} a round, batch "
         f"{spec.training.batch_size} x {spec.training.gradient_accumulation}, learning rate "
         f"{spec.training.learning_rate:g}, {spec.training.precision}. LoRA rank {spec.lora.rank}, alpha "
         f"{spec.lora.alpha}, on {', '.join(spec.lora.target_modules)}. Updates joined by {spec.aggregation.strategy}, "

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 
-from atlas.errors import DataError
+from atlas.counts import counted
+from atlas.errors import NothingToPredict
 from atlas.spec import JobSpec
 from atlas.training.batches import Example
 
 
 def require_targets(examples: Sequence[Example], spec: JobSpec) -> None:
-    """Raise `DataError` when no row has anything to predict."""
+    """Raise `NothingToPredict` when no row has anything to predict."""
     if not any(example.targets for example in examples):
-        raise DataError(
-            f"None of {len(examples)} rows has anything to predict: {_needed(spec)}; training.max_length is "
+        raise NothingToPredict(
+            f"None of {counted(len(examples), 'row')} has anything to predict: {_needed(spec)}; training.max_length is "
             f"{spec.training.max_length}. Give longer texts, or raise it."
         )
 
@@ -28,8 +29,9 @@ def idle_rows_warning(examples: Sequence[Example], order: Sequence[int], rows_pe
     steps = [order[first : first + rows_per_step] for first in range(0, len(order), rows_per_step)]
     skipped = sum(not any(examples[place].targets for place in step) for step in steps)
     return (
-        f"{idle} of {len(seen)} rows have nothing to predict and are left out ({_needed(spec)}); {skipped} of "
-        f"{len(steps)} steps have no other rows and are not taken."
+        f"Nothing to predict, so left out: {idle} of {counted(len(seen), 'row')} ({_needed(spec)}). "
+        f"Without other rows, so "
+        f"not taken: {skipped} of {counted(len(steps), 'step')}."
     )
 
 

@@ -11,7 +11,7 @@ import torch
 from atlas import activity
 from atlas.aggregation.strategies.strategy import Factor
 from atlas.content.cid import cid_of_file
-from atlas.errors import TrainingError
+from atlas.errors import DivergedError
 from atlas.manifests import Environment, ModelManifest, TrainingPoint
 from atlas.spec import JobSpec
 from atlas.training.adapters import (
@@ -34,7 +34,7 @@ from atlas.training.schedules import learning_rate
 from atlas.training.targets import idle_rows_warning, require_targets
 
 KEPT_CHECKPOINTS = 3
-ADVICE = "Lower training.learning_rate or raise training.warmup_steps."
+ADVICE = "Lower training.learning_rate first; more training.warmup_steps help only a rate that is nearly right."
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ def train(
     `on_checkpoint` gets a file in `work` every `checkpoint_every` steps; the newest three of this run stay there.
     `should_stop` is asked after each step, so that every run moves on; on True an emergency checkpoint is written and
     the run ends.
-    Raises `DataError`, `ModelError`, `CorruptContent` or `TrainingError` for an input that does not fit.
+    Raises `DataError`, `ModelError`, `CorruptContent` or `TrainingError` for an input that does not fit, and
+    `DivergedError` for settings that drive the adapter away.
     """
     spec, training = request.spec, request.spec.training
     device = prepare_runtime(request.device, request.threads)
@@ -210,19 +211,21 @@ def _identity(request: TrainRequest) -> RunIdentity:
 
 
 def _step(optimizer: torch.optim.Optimizer, step: int, rate: float) -> None:
-    """One step; raises `TrainingError` for a learning rate that the parameters' type cannot hold."""
+    """One step; raises `DivergedError` for a learning rate that the parameters' type cannot hold."""
     try:
         optimizer.step()
     except RuntimeError as error:
         if "overflow" not in str(error):
             raise
-        raise TrainingError(f"Step {step} cannot be taken at learning rate {rate}: {error}. {ADVICE}") from error
+        raise DivergedError(
+            f"Step {step} cannot be taken at learning rate {rate}: {error}. Lower training.learning_rate."
+        ) from error
 
 
 def _finite(loss: torch.Tensor, norm: torch.Tensor, step: int, rate: float) -> float:
     value, length = loss.item(), norm.item()
     if not (math.isfinite(value) and math.isfinite(length)):
-        raise TrainingError(
+        raise DivergedError(
             f"Training diverged at step {step}: loss {value}, gradient norm {length}, learning rate {rate}. {ADVICE}"
         )
     return float(value)

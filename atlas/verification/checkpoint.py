@@ -8,6 +8,7 @@ from atlas.aggregation.aggregate import genesis, recompute
 from atlas.aggregation.strategies.registry import STRATEGIES
 from atlas.content.cid import cid_of_file
 from atlas.content.store import ContentStore, get_document
+from atlas.counts import counted
 from atlas.data.local_data import LocalData
 from atlas.errors import VerificationError
 from atlas.manifests import AcceptedUpdate, Checkpoint, RoundManifest
@@ -150,7 +151,7 @@ def _verify_weight(update: AcceptedUpdate, spec: JobSpec, store: ContentStore, c
     path = store.fetch(data)
     rows = count_sealed(data, spec) if spec.dataset.keyring is not None else _count_rows(path)
     if rows is not None and rows != weight:
-        raise VerificationError(f"Shard {data} has {rows} rows, but its update was weighted with {weight}.")
+        raise VerificationError(f"Shard {data} has {counted(rows, 'row')}, but its update was weighted with {weight}.")
     return rows is not None
 
 

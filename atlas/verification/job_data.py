@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from atlas.counts import counted
 from atlas.errors import VerificationError
 from atlas.manifests import AcceptedUpdate, DatasetManifest, RoundManifest, ShardManifest
 from atlas.spec import JobSpec
@@ -28,7 +29,7 @@ def check_round_data(manifest: RoundManifest, spec: JobSpec, dataset: DatasetMan
     the data set's, two updates of one shard, and fewer updates than the quorum.
     """
     if manifest.round > spec.rounds:
-        raise VerificationError(f"Round {manifest.round}: the job {manifest.job} has {spec.rounds} rounds.")
+        raise VerificationError(f"Round {manifest.round}: the job {manifest.job} has {counted(spec.rounds, 'round')}.")
     shards = {shard.key: shard for shard in dataset.shards}
     used: set[str] = set()
     for update in manifest.updates:
@@ -38,7 +39,8 @@ def check_round_data(manifest: RoundManifest, spec: JobSpec, dataset: DatasetMan
         used.add(update.shard)
     if not reaches_quorum(spec, len(used), len(shards)):
         raise VerificationError(
-            f"Round {manifest.round}: {len(used)} of {len(shards)} shards have an update; the job's quorum is "
+            f"Round {manifest.round}: an update came of {len(used)} of {counted(len(shards), 'shard')}; "
+            f"the job's quorum is "
             f"{spec.aggregation.quorum:g} of the shards."
         )
 

@@ -13,6 +13,7 @@ from rich.filesize import decimal
 from atlas.content.collect import Collected, collect, local_folder, peek
 from atlas.content.kubo_node import KuboNode
 from atlas.content.places import Content, IpfsPlaces
+from atlas.counts import counted
 from atlas.home import AtlasHome
 from atlas.terminal.tables import numbers, print_table, texts
 from atlas_pipelines.cli.content import Ipfs, open_content
@@ -131,7 +132,7 @@ class _Outcome:
     def sentence(self) -> str:
         """The sum of it."""
         verb = "would be freed; nothing was removed" if self.dry_run else "are freed"
-        node = "" if self.blocks is None else f" Our IPFS node removed {self.blocks} blocks."
+        node = "" if self.blocks is None else f" Our IPFS node removed {counted(self.blocks, 'block')}."
         return f"{decimal(self.done.bytes)} {verb}.{node}"
 
 
@@ -146,7 +147,7 @@ def _settings(
 
 def _agreed(done: Collected, yes: bool, json: bool) -> bool:
     """Whether a person, or an option, says that it may go."""
-    question = f"Remove {len(done.removed)} contents, {decimal(done.bytes)}?"
+    question = f"Remove {counted(len(done.removed), 'content')}, {decimal(done.bytes)}?"
     return yes or (not json and typer.confirm(question, err=True))
 
 

@@ -10,6 +10,7 @@ from atlas.content.cid import cid_of_path, parse_cid
 from atlas.content.local import LocalStore
 from atlas.content.store import KeptStore
 from atlas.content.store import Replicas as Copies
+from atlas.counts import counted
 from atlas.errors import ContentError
 from atlas.home import AtlasHome
 from atlas.terminal.console import WordConsole
@@ -28,7 +29,7 @@ class NotWhole(ContentError):
 
     def __init__(self, bad: int, wanted: int, facts: dict[str, Any]) -> None:
         super().__init__(
-            f"{bad} of {wanted} contents are corrupt or missing. Remove a corrupt file; then "
+            f"Corrupt or missing: {bad} of {counted(wanted, 'content')}. Remove a corrupt file; then "
             "`atlas content get CID PATH` brings a whole copy from where there is one, or `atlas content add` puts it "
             "again."
         )
@@ -51,7 +52,7 @@ def verify(cids: Cids = None, json: Json = False) -> None:
         console = results_console()
         for reason in bad.values():
             console.print(reason)
-        console.print(f"{len(wanted) - len(bad)} of {len(wanted)} contents are whole.")
+        console.print(f"Whole: {len(wanted) - len(bad)} of {counted(len(wanted), 'content')}.")
     elif not bad:
         print_json(facts)
     if bad:
@@ -84,12 +85,15 @@ def replicas(
             for one in found
         ]
         print_table(console, columns, cells)
-        console.print(f"{len(found) - len(short)} of {len(found)} contents have the copies that are wanted.")
+        console.print(
+            f"With the copies that are wanted: {len(found) - len(short)} of {counted(len(found), 'content')}."
+        )
     if short and json:
         raise typer.Exit(1)
     if short:
         raise ContentError(
-            f"{len(short)} of {len(found)} contents have fewer copies than wanted. `atlas content replicas --repair` "
+            f"With fewer copies than wanted: {len(short)} of {counted(len(found), 'content')}. `atlas "
+            f"content replicas --repair` "
             "copies them to more nodes."
         )
 

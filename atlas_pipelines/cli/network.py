@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from assets.order import find_spec
+from atlas.counts import counted
 from atlas.home import AtlasHome
 from atlas.terminal.console import WordConsole
 from resources.errors import CoordinatorError
@@ -79,7 +80,7 @@ def using_network(
     given = read_node_file(find_spec(str(nodes))) if nodes else None
     if given is not None and agents not in (None, len(given.settings)):
         raise CoordinatorError(
-            f"{given.path} has settings of {len(given.settings)} agents, and --agents asks for {agents}. "
+            f"{given.path} has settings of {counted(len(given.settings), 'agent')}, and --agents asks for {agents}. "
             "Leave --agents out."
         )
     count = len(given.settings) if given else agents or AGENTS

@@ -31,6 +31,7 @@ from chain_bridge.ledger import Ledger
 from resources.jobs import JobRegistry
 from resources.network_watch import NetworkWatch
 from resources.opening import load_job, refuse_other_contract
+from resources.order_checks import check_order
 from resources.settings import Addresses
 from resources.taken_names import refuse_other_order
 
@@ -74,11 +75,16 @@ def run(
 def train(
     order: JobSpec, config: LaunchConfig, home: AtlasHome, network: AbstractContextManager[Addresses], console: Console
 ) -> tuple[Summary, str]:
-    """Run every round that is not settled yet; the job's state, and the denomination that it is paid in."""
+    """Run every round that is not settled yet; the job's state, and the denomination that it is paid in.
+
+    An order that its own files refuse is refused before the network is entered.
+    """
     started = time.monotonic()
     registry = JobRegistry(home.jobs_database)
     if (taken := registry.job(order.name)) is not None:
         refuse_other_order(taken, order, open_content(home))
+    else:
+        check_order(order, home, Steps(console))
     dagster_home = prepare_dagster_home(home, os.environ)
     log_to_file(home.log)
     with (

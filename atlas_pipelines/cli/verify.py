@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from atlas.content.cid import parse_cid
+from atlas.counts import counted
 from atlas.errors import ContentError, VerificationError
 from atlas.home import AtlasHome
 from atlas.verification.checkpoint import VerifiedCheckpoint
@@ -61,6 +62,6 @@ def verify(
 
 def _proof(found: VerifiedCheckpoint, rebuilt: bool) -> str:
     if found.round:
-        text = f"follows from {found.updates} updates"
+        text = f"follows from {counted(found.updates, 'update')}"
         return text if found.weights_checked else text + "; their weights are not checked, since the rows are sealed"
     return "follows from the seed" if rebuilt else "is the untrained adapter"

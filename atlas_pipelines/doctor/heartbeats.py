@@ -9,6 +9,7 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from atlas.clocks import MOST_SECONDS, describe_difference
+from atlas.counts import counted
 from atlas_pipelines.doctor.finding import Finding
 from node_agent import subjects
 from node_agent.envelope import open_envelope
@@ -31,7 +32,10 @@ def listen_to_nodes(url: str, seconds: float, clock: Callable[[], float] = time.
     if not heard:
         return [Finding("clock", "warning", f"No node sent a heartbeat within {seconds:g} s. Listen for longer.")]
     right = len(heard) - len(wrong)
-    return [*wrong, Finding("clock", "ok", f"The clocks of {right} of {len(heard)} node(s) heard agree with this one.")]
+    return [
+        *wrong,
+        Finding("clock", "ok", f"In agreement with this clock: {right} of {counted(len(heard), 'node')} heard."),
+    ]
 
 
 async def _heartbeats(url: str, seconds: float, clock: Callable[[], float]) -> dict[str, tuple[float, float]]:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from atlas.clocks import MOST_SECONDS, describe_difference
 from atlas.content.kubo_node import KuboNode
 from atlas.content.places import Content
+from atlas.counts import counted
 from atlas.errors import ContentError
 from atlas.home import AtlasHome
 from atlas_pipelines.doctor.coherence import check_jobs
@@ -89,7 +90,9 @@ def check_chain(home: AtlasHome, network: Network, clock: Callable[[], float]) -
             )
             findings.append(Finding("nodes", "warning", text))
         else:
-            findings.append(Finding("nodes", "ok", f"{len(active)} active node(s), each with a fresh heartbeat."))
+            findings.append(
+                Finding("nodes", "ok", f"{counted(len(active), 'active node')}, each with a fresh heartbeat.")
+            )
         if home.operator_key.exists() and network.contract is not None:
             operator = load_or_create_key(home.operator_key, network.prefix).address
             ours = {job.id for job in ledger.jobs() if job.owner == operator}
@@ -141,7 +144,7 @@ def check_content(content: Content) -> Finding:
             silent.append(str(error))
     if silent:
         return Finding("content", "failed", " ".join(silent))
-    return Finding("content", "ok", f"{len(content.nodes)} IPFS node(s) answer.")
+    return Finding("content", "ok", f"An answer came from {counted(len(content.nodes), 'IPFS node')}.")
 
 
 def check_web_port(home: AtlasHome, port: int = WEB_PORT) -> Finding:

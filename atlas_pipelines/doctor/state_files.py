@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from atlas.content.health import places_file
+from atlas.counts import counted
 from atlas.disk.sqlite_check import find_damage
 from atlas.disk.sqlite_file import SqliteFile, has_log
 from atlas.home import AtlasHome
@@ -49,7 +50,9 @@ def check_databases(files: list[SqliteFile]) -> list[Finding]:
     findings = [Finding("database", "failed", damage) for damage in damages]
     sound = len(files) - len(damages)
     if sound or not files:
-        findings.append(Finding("database", "ok", f"{sound} SQLite file(s) are sound." if files else "None is there."))
+        findings.append(
+            Finding("database", "ok", f"Sound: {counted(sound, 'SQLite file')}." if files else "None is there.")
+        )
     return findings
 
 
@@ -72,4 +75,6 @@ def check_settings(home: AtlasHome) -> list[Finding]:
         if (folder / "config.yaml").exists():
             with failing("settings", findings):
                 load_config(NodeHome(folder))
-    return findings or [Finding("settings", "ok", f"{sum(path.exists() for path in keys)} key(s) and all settings.")]
+    return findings or [
+        Finding("settings", "ok", f"{counted(sum(path.exists() for path in keys), 'key')} and all settings.")
+    ]

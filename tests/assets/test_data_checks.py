@@ -48,7 +48,7 @@ def evaluate(which, manifest, store):
 def test_data_of_one_label_are_warned_about(manifest, store):
     found = evaluate(dataset_teaches, manifest, store)
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert found.description == "tiny: All 300 rows have the label 'yes': nothing can be told apart."
+    assert found.description == "tiny: Every one of 300 rows has the label 'yes': nothing can be told apart."
     assert "All 300 rows" in dataset_metadata(manifest, dg.MetadataValue.text)["warnings"].value
 
 

@@ -147,11 +147,11 @@ def test_nothing_is_overwritten_and_nothing_half_written(atlas, tmp_path):
 def test_every_corrupt_copy_is_found(atlas, folder):
     good, *bad = (atlas.store.put(text) for text in (b"good", b"one", b"two"))
     tree = atlas.store.put(folder)
-    assert "4 of 4 contents are whole" in atlas("verify").stdout
+    assert "Whole: 4 of 4 contents." in atlas("verify").stdout
     for cid in bad:
         corrupt(atlas.store, cid)
     done = atlas("verify", expect=1)
-    assert done.stderr.startswith("Error: 2 of 4 contents are corrupt or missing.")
+    assert done.stderr.startswith("Error: Corrupt or missing: 2 of 4 contents.")
     told = done.stdout
     assert all(f"expected {cid}" in told for cid in bad)
     assert good not in told
@@ -174,7 +174,7 @@ def test_a_folder_is_one_copy(atlas):
     found = json.loads(atlas("replicas", "--json").stdout)
     here = str(atlas.store.root)
     assert found == [{"cid": cid, "wanted": 1, "holders": [here], "silent": [], "enough": True}]
-    assert "1 of 1 contents have the copies" in atlas("replicas", cid).stdout
+    assert "With the copies that are wanted: 1 of 1 content." in atlas("replicas", cid).stdout
     assert "0 of 1" in atlas("replicas", ABSENT, expect=1).stdout
 
 

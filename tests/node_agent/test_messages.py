@@ -41,6 +41,15 @@ def test_a_report_with_a_loss_that_is_no_number_is_refused() -> None:
         Message("s", "sender", report).read(TaskReport)
 
 
+def test_a_report_without_a_kind_of_failure_is_as_coordinators_of_old_know_it() -> None:
+    report = TaskReport(task_id="0" * 16, task=CID, attempt=1, state="failed", error="out of memory")
+    assert "failure" not in report.to_body()
+    diverged = report.model_copy(update={"failure": "diverged"})
+    assert Message("s", "sender", diverged.to_body()).read(TaskReport) == diverged
+    with pytest.raises(RefusedMessage, match="failure"):
+        Message("s", "sender", {**report.to_body(), "failure": "whim"}).read(TaskReport)
+
+
 def test_subjects() -> None:
     assert subjects.assign(7) == "atlas.tasks.assign.7"
     assert subjects.pipes("0" * 16) == "atlas.tasks.0000000000000000.pipes"

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from atlas.errors import DataError
+from atlas.errors import DataError, DivergedError, ModelError, NothingToPredict, SpecError
 from atlas.manifests import ModelManifest
 from atlas.spec import JobSpec
 from node_agent import worker
-from node_agent.work_order import FAILURE, WorkFailure, WorkOrder, failure_reason
+from node_agent.work_order import FAILURE, WorkFailure, WorkOrder, failure_kind, failure_reason
 
 ANY = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 
@@ -70,6 +70,30 @@ def test_the_reason_is_one_line_whatever_is_raised(fails: Any, error: BaseExcept
     assert written.isprintable()
     assert len(written) < 500
     assert ("Traceback" in str(code)) is not isinstance(error, DataError), "what is printed last, into the log"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (DivergedError("loss nan"), "diverged"),
+        (NothingToPredict("no row"), "targets"),
+        (SpecError("rank"), "spec"),
+        (DataError("the file is gone"), None),
+        (ModelError("not installed"), None),
+        (OSError(28, "No space left on device"), None),
+        (MemoryError(), None),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_failures_that_another_machine_would_repeat_are_told_from_those_of_this_one(
+    fails: Any, tmp_path: Path, error: BaseException, kind: str | None
+) -> None:
+    fails(error)
+    assert failure_kind(tmp_path) == kind
+
+
+def test_a_trainer_that_wrote_nothing_has_no_kind_of_failure(tmp_path: Path) -> None:
+    assert failure_kind(tmp_path) is None
 
 
 def test_what_was_printed_stands_in_for_a_reason_that_was_not_written(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_task_that_no_node_took_has_no_node_and_no_log(place, job):
 def test_an_evaluation_that_is_lost_names_its_node(place, job, tmp_path):
     task = evaluation_task(job, 1, job.genesis, job.genesis)
     place.registry.record_assigned(job.round(1), attempt(task, 1, "KeyError: 'x'", node=7))
-    outcome = LostTask(task, "given up after 1 attempts: KeyError: 'x'")
+    outcome = LostTask(task, "given up after 1 attempt: KeyError: 'x'")
     error = task_lost(job, 1, "The checkpoint was not evaluated", outcome, place.registry, tmp_path)
     assert isinstance(error, AtlasError)
     assert str(error).startswith("The checkpoint was not evaluated: KeyError: 'x' (evaluation on node 7; log logs/")

@@ -115,6 +115,36 @@ async def test_a_task_that_always_fails_costs_itself_alone(place, job, add_node,
     assert [one.attempt for one in place.registry.attempts(job.round(1)) if one.slot == 2] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("nodes", [1, 3])
+async def test_what_two_nodes_cannot_do_for_the_same_reason_no_third_one_tries(place, job, add_node, bus, nodes):
+    async def slot_2_diverges(node, task, hint, count):
+        if task.slot != 2:
+            return await completes(node, task, hint, count)
+        return node.report(task, "failed", error="Training diverged at step 1.", failure="diverged")
+
+    for _ in range(nodes):
+        await add_node(slot_2_diverges)
+    outcomes = await collect((await place.dispatcher(bus)).run(job, 1, training_tasks(job, 1, job.genesis)))
+    (lost,) = [one for one in outcomes if isinstance(one, LostTask)]
+    assert lost.reason == "given up, since 2 of 2 attempts failed alike (diverged): Training diverged at step 1."
+    tried = [one for one in place.registry.attempts(job.round(1)) if one.slot == 2]
+    assert len(tried) == 2
+    assert len({one.node_id for one in tried}) == min(nodes, 2)
+    assert sorted(one.task.slot for one in outcomes if isinstance(one, CompletedTask)) == [0, 1, 3]
+
+
+async def test_failures_of_different_kinds_are_no_word_of_two_nodes(place, job, add_node, bus):
+    kinds = ["diverged", None, "targets"]
+
+    async def always_fails(node, task, hint, count):
+        return node.report(task, "failed", error="no", failure=kinds[task.attempt - 1])
+
+    await add_node(always_fails)
+    tasks = training_tasks(job, 1, job.genesis, shards=["s000"])
+    (lost,) = await collect((await place.dispatcher(bus)).run(job, 1, tasks))
+    assert lost.reason == "given up after 3 attempts: no"
+
+
 async def test_a_result_that_the_gate_refuses_is_not_paid_and_trained_elsewhere(place, job, add_node, bus):
     async def breaks(node, task, hint, count):
         return node.completed(task, adapter_bytes(task.slot, broken=True))

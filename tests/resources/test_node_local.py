@@ -108,10 +108,10 @@ async def test_a_job_keeps_the_data_that_it_was_opened_with(place, notes, sites,
 
 
 async def test_too_few_nodes_are_counted_and_named(place, notes, sites):
-    with pytest.raises(DataError, match="asks for 3 nodes, but 2 offer it") as caught:
+    with pytest.raises(DataError, match="asks for 3 nodes, and it is offered by 2") as caught:
         place.open(notes(dataset={"shard_by": {"nodes": 3}}))
     assert all(node.key.address in str(caught.value) for node in sites)
-    with pytest.raises(DataError, match=r"but 0 offer it \(none\)\. Other data on offer: notes\."):
+    with pytest.raises(DataError, match=r"and it is offered by 0 \(none\)\. Other data on offer: notes\."):
         place.open(notes(dataset={"source": "node-local:scans"}))
     assert place.ledger.jobs() == []
 

@@ -1,4 +1,4 @@
-"""Bad input is refused before anything is written, with an error that names it and says what to do."""
+"""Bad input is refused before anything is started or written, with an error that names it and says what to do."""
 
 import pytest
 
@@ -15,6 +15,8 @@ CASES = [
     ({"payment": {"budget": 100_000}}, ["100000", "1000000"]),
     ({"aggregation": {"strategy": "alchemy"}}, ["aggregation.strategy", "fedavg"]),
     ({"training": {"stepz": 3}}, ["training.stepz"]),
+    ({"training": {"max_length": 100_000}}, ["training.max_length is 100000", "positions for"]),
+    ({"lora": {"shard_ranks": {"s009": 2}}, "aggregation": {"strategy": "stack"}}, ["shard_ranks names s009"]),
 ]
 
 
@@ -25,7 +27,25 @@ def test_a_bad_spec_is_refused_by_name(workplace, tiny_spec, change, words):
     for word in words:
         assert word in done.stderr
     assert "Traceback" not in done.stderr
+    assert_nothing_began(place)
+
+
+def test_bad_rows_are_refused(workplace, tiny_spec, tmp_path):
+    rows = tmp_path / "rows.csv"
+    rows.write_text("text,label\nfine,positive\n,negative\nfine,neutral\n")
+    place = workplace()
+    done = place.run("run", tiny_spec(dataset={"source": str(rows), "shard_by": {"rows": 2}}), expect=1)
+    assert "2 rows of" in done.stderr
+    assert "line 3: the text column 'text' is empty" in done.stderr
+    assert "line 4: has the label 'neutral'" in done.stderr
+    assert_nothing_began(place)
+
+
+def assert_nothing_began(place):
+    """No job, and no process that was to keep a network: it would have left its log."""
     assert JobRegistry(place.home / "coordinator.db").job("tiny") is None
+    assert not (place.home / "logs" / "supervisor.log").exists()
+    assert not place.processes("resources.supervisor")
 
 
 def test_an_unreachable_chain_is_named(workplace, tiny_spec, tmp_path):

@@ -6,6 +6,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
 
+from atlas.counts import counted
 from atlas.data.bad_rows import BadRow
 from atlas.data.names import nfc
 from atlas.data.sources.source_row import SourceRow, Wanted
@@ -95,7 +96,8 @@ def _records(reader: "_Reader", path: Path) -> Iterator[tuple[int, list[str], Ba
         except csv.Error as error:
             if reader.line_num > line or "unexpected end" in str(error):
                 raise DataError(
-                    f"Line {line} of {path} opens a quote that is not closed in the {reader.line_num - line + 1} lines "
+                    f"Line {line} of {path} opens a quote that is not closed in the "
+                    f"{counted(reader.line_num - line + 1, 'line')} "
                     f"from there ({error}). Close it, or write a quote inside a text twice."
                 ) from error
             yield line, [], BadRow(f"is no CSV: {error}", "separator")
@@ -111,5 +113,6 @@ def _header(cells: list[str], problem: BadRow | None, path: Path) -> list[str]:
 
 
 def _uneven(cells: int, columns: Sequence[str]) -> BadRow:
-    many = "1 cell" if cells == 1 else f"{cells} cells"
-    return BadRow(f"has {many}, expected {len(columns)}: {', '.join(columns):.200}; check quotes", "separator")
+    return BadRow(
+        f"has {counted(cells, 'cell')}, expected {len(columns)}: {', '.join(columns):.200}; check quotes", "separator"
+    )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from atlas.counts import counted
 from atlas.errors import DataError
 
 KINDS = ("csv", "tsv", "json", "jsonl", "parquet")
@@ -68,7 +69,8 @@ def _of_one_kind(said: str | None, paths: list[Path], source: str) -> Files:
     chosen = [path for path in paths if kind_of(path) == kind] or ([*paths] if said else [])
     if kind is None or not chosen:
         raise DataError(
-            f"The dataset source {source!r} has no files that can be read: found {len(paths)} files, none of them "
+            f"The dataset source {source!r} has no files that can be read: found "
+            f"{counted(len(paths), 'file')}, none of them "
             f"{', '.join(f'.{one}' for one in KINDS)}, plain or with .gz."
         )
     return Files(kind, chosen)

@@ -292,8 +292,8 @@ def test_without_labels(store, write_rows, tmp_path):
     ("rows", "changes", "message"),
     [
         ([], {}, "has 0 rows that can be used; at least two are needed"),
-        (sample_rows(1), {}, "has 1 rows that can be used, one for each value of the column 'place'; at least two"),
-        (sample_rows(1), {"shard_by": ShardRule(rows=1)}, "has 1 rows that can be used; at least two are needed"),
+        (sample_rows(1), {}, "has 1 row that can be used, one for each value of the column 'place'; at least two"),
+        (sample_rows(1), {"shard_by": ShardRule(rows=1)}, "has 1 row that can be used; at least two are needed"),
         (sample_rows(5)[::3], {}, "has 2 rows that can be used, one for each value of the column 'place'"),
         ([*sample_rows(), {"text": "", "label": "no", "place": "a"}], {}, "line 61: the text column 'text' is empty"),
         ([*sample_rows(), {"text": "x", "label": "?", "place": "a"}], {}, "line 61: has the label '?'; allowed are"),
@@ -337,7 +337,7 @@ def test_texts_that_look_equal_are_on_one_side(store, write_rows, tmp_path):
 
 def test_one_text_cannot_be_split(store, write_rows, tmp_path):
     rows = [{"text": "the same", "label": "no"}] * 30
-    with pytest.raises(DataError, match=r"has 30 rows, but only 1 different texts"):
+    with pytest.raises(DataError, match=r"has 30 rows, but only 1 different text\."):
         prepare_dataset(spec(write_rows(rows), shard_by=ShardRule(rows=10)), store, tmp_path, SEED)
 
 

@@ -23,12 +23,12 @@ def test_fine_data_are_not_warned_about():
 @pytest.mark.parametrize(
     ("changes", "warning"),
     [
-        ({"labels": {"yes": 1000}}, "All 1000 rows have the label 'yes': nothing can be told apart."),
+        ({"labels": {"yes": 1000}}, "Every one of 1,000 rows has the label 'yes': nothing can be told apart."),
         ({"labels": {"yes": 600, "no": 400}, "expected": ("no", "yes", "maybe")}, "No row has the label 'maybe'."),
-        ({"rows": 1, "held_out": 10}, "There are 1 rows to train on; a model learns little from fewer than 100."),
-        ({"held_out": 1}, "Only 1 rows are held out; metrics on fewer than 10 say little."),
+        ({"rows": 1, "held_out": 10}, "The data leaves 1 row to train on; a model learns little from fewer than 100."),
+        ({"held_out": 1}, "It holds out only 1 row; metrics on fewer than 10 say little."),
         ({"repeated": 980}, "980 of 1000 rows repeat the text of another row."),
-        ({"skipped": 3}, "3 rows could not be used and were skipped (bad_rows: skip)."),
+        ({"skipped": 3}, "Skipped 3 rows that could not be used (bad_rows: skip)."),
     ],
 )
 def test_each_warning_names_its_numbers(changes, warning):
@@ -43,7 +43,7 @@ def prepare(rows, store, write_rows, tmp_path, **changes):
 def test_the_manifest_has_the_numbers(store, write_rows, tmp_path):
     rows = [{"text": f"text {number % 40}", "label": "yes"} for number in range(200)]
     found = dataset_warnings(prepare([*rows, {"text": ""}], store, write_rows, tmp_path, bad_rows="skip"))
-    assert [warning.split()[0] for warning in found] == ["160", "1", "All"]
+    assert [warning.split()[0] for warning in found] == ["160", "Skipped", "Every"]
 
 
 def test_the_promise_is_checked_on_the_rows(store, write_rows, tmp_path):

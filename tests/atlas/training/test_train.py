@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from atlas.errors import CorruptContent, DataError, ModelError, TrainingError
+from atlas.errors import CorruptContent, DataError, DivergedError, ModelError, TrainingError
 from atlas.manifests import ModelManifest
 from atlas.spec import JobSpec
 from atlas.training.progress import Progress
@@ -326,7 +326,13 @@ def test_a_damaged_checkpoint_is_refused(make_request: MakeRequest, tmp_path: Pa
 
 def test_divergence_is_an_error_that_names_the_step(make_request: MakeRequest) -> None:
     request = make_request("causal-lm", learning_rate=1e30, schedule="constant", warmup_steps=0)
-    with pytest.raises(TrainingError, match=r"diverged at step \d"):
+    with pytest.raises(DivergedError, match=r"diverged at step \d.* Lower training.learning_rate first"):
+        run(request)
+
+
+def test_a_learning_rate_that_no_step_can_be_taken_at_is_divergence_too(make_request: MakeRequest) -> None:
+    request = make_request("causal-lm", learning_rate=1e38, schedule="constant", warmup_steps=0)
+    with pytest.raises(DivergedError, match=r"learning rate 1e\+38.* Lower training.learning_rate"):
         run(request)
 
 
