@@ -1,6 +1,7 @@
-"""How far training can move an adapter: a bound that no run of the spec's steps exceeds, whatever its rows."""
+"""How far training moves an adapter: at most, a bound that no run of the spec's steps exceeds, and usually."""
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 from atlas.spec import TrainingSpec
@@ -26,23 +27,39 @@ def farthest(training: TrainingSpec, numbers: int, base: float) -> float:
     bound for constant gradients. Gradients enter nowhere, and so neither do the rows, the model, clipping, the proximal
     pull or the precision. The result may be infinite.
     """
+    return _length(training, _farthest_per_number(training), numbers, base)
+
+
+def usual_reach(training: TrainingSpec, numbers: int, base: float) -> float:
+    """The ‖δ‖ that gradients give which neither grow nor turn; real ones turn, and move an adapter by a part of it.
+
+    Kingma and Ba (1412.6980, section 2.1): a step then moves each number by its rate. Only gradients that grow from
+    step to step move it by more, up to `farthest`.
+    """
+    return _length(training, _rates(training), numbers, base)
+
+
+def _length(training: TrainingSpec, per_step: Sequence[float], numbers: int, base: float) -> float:
     moved = 0.0
-    per_step = _per_number(training)
     root = math.sqrt(numbers)
-    for rate, most in per_step:
+    for rate, most in zip(_rates(training), per_step, strict=True):
         reached = base + moved
         moved += root * most + rate * training.weight_decay * reached + ROUNDING * reached
     return SLACK * moved
 
 
 @lru_cache(maxsize=8)
-def _per_number(training: TrainingSpec) -> list[tuple[float, float]]:
-    """For each step its rate and the most that it moves one number."""
+def _rates(training: TrainingSpec) -> list[float]:
+    return [learning_rate(step, training) for step in range(training.steps)]
+
+
+@lru_cache(maxsize=8)
+def _farthest_per_number(training: TrainingSpec) -> list[float]:
+    """For each step the most that it moves one number."""
     found = []
     ratio = FIRST_DECAY**2 / SECOND_DECAY
-    for step in range(training.steps):
-        rate, count = learning_rate(step, training), step + 1
+    for count, rate in enumerate(_rates(training), start=1):
         first = (1 - FIRST_DECAY) / (1 - FIRST_DECAY**count)
         second = math.sqrt((1 - SECOND_DECAY**count) / (1 - SECOND_DECAY))
-        found.append((rate, rate * first * second * math.sqrt((1 - ratio**count) / (1 - ratio))))
+        found.append(rate * first * second * math.sqrt((1 - ratio**count) / (1 - ratio)))
     return found
