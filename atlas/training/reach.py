@@ -9,6 +9,8 @@ from atlas.training.schedules import learning_rate
 
 FIRST_DECAY, SECOND_DECAY = 0.9, 0.999
 """AdamW's β₁ and β₂, as torch has them by default and the trainer leaves them."""
+GROWTH = 2.0
+"""How much farther than steps of their rate the `usual_reach` is: √3, and a bit to spare."""
 ROUNDING = 2.0**-23
 """Relative error of one float32 operation, with a bit to spare."""
 SLACK = 1.01
@@ -27,16 +29,18 @@ def farthest(training: TrainingSpec, numbers: int, base: float) -> float:
     bound for constant gradients. Gradients enter nowhere, and so neither do the rows, the model, clipping, the proximal
     pull or the precision. The result may be infinite.
     """
-    return _length(training, _farthest_per_number(training), numbers, base)
+    return _length(training, _per_number(training), numbers, base)
 
 
 def usual_reach(training: TrainingSpec, numbers: int, base: float) -> float:
-    """The ‖δ‖ that gradients give which neither grow nor turn; real ones turn, and move an adapter by a part of it.
+    """The ‖δ‖ that honest training does not exceed unless its gradients keep growing fast; never above `farthest`.
 
-    Kingma and Ba (1412.6980, section 2.1): a step then moves each number by its rate. Only gradients that grow from
-    step to step move it by more, up to `farthest`.
+    Gradients of one size and direction move each number by its rate in each step (Kingma and Ba 1412.6980, section
+    2.1); real ones turn, and get a part of that. Gradients that grow in proportion to the steps, as those of a LoRA
+    factor do while the other one leaves zero, get √3 of it at most.
     """
-    return _length(training, _rates(training), numbers, base)
+    most = [min(GROWTH * rate, most) for rate, most in zip(_rates(training), _per_number(training), strict=True)]
+    return _length(training, most, numbers, base)
 
 
 def _length(training: TrainingSpec, per_step: Sequence[float], numbers: int, base: float) -> float:
@@ -54,7 +58,7 @@ def _rates(training: TrainingSpec) -> list[float]:
 
 
 @lru_cache(maxsize=8)
-def _farthest_per_number(training: TrainingSpec) -> list[float]:
+def _per_number(training: TrainingSpec) -> list[float]:
     """For each step the most that it moves one number."""
     found = []
     ratio = FIRST_DECAY**2 / SECOND_DECAY
