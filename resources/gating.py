@@ -1,7 +1,7 @@
 """The gates of a round: what may be said against an update when it arrives, and once more when all are in."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from threading import Lock
 
@@ -10,11 +10,13 @@ import numpy as np
 from atlas.aggregation.adapter_files import AdapterFile
 from atlas.aggregation.compression.registry import CODECS
 from atlas.aggregation.gates import (
+    FEWEST,
     Delivery,
     Inspected,
     Refusal,
     check_round,
     copy_refusal,
+    growth_refusal,
     inspect_update,
     norm_refusal,
     reach_refusal,
@@ -23,7 +25,7 @@ from atlas.content.store import ContentStore, get_document
 from atlas.errors import ContentError
 from atlas.manifests import Checkpoint, Receipt, RoundManifest
 from atlas.spec import TaskSpec
-from atlas.training.reach import farthest
+from atlas.training.reach import farthest, usual_reach
 from resources.jobs import Attempt, JobRegistry
 from resources.opening import OpenJob
 from resources.outcomes import CompletedTask
@@ -45,7 +47,6 @@ class RoundGate:
         self._lock = Lock()
         self._known: dict[int, Delivery] = {}
         """The accepted updates of the round, by slot."""
-        self._before: list[float] | None = None
 
     def __call__(self, task: TaskSpec, receipt: Receipt) -> Refusal | None:
         """Judge an update that has arrived. What passes is what later ones are compared with."""
@@ -62,17 +63,22 @@ class RoundGate:
     def check_all(self, completed: Iterable[CompletedTask]) -> dict[int, Refusal]:
         """Judge a round's results together, whether or not they were judged one by one; the refused, by slot."""
         refused: dict[int, Refusal] = {}
-        lengths: dict[str, float] = {}
-        slots: dict[str, int] = {}
+        passed: dict[int, Inspected] = {}
         for one in completed:
             found = self._inspect(one.task.slot, one.result)
             if isinstance(found, Refusal):
                 refused[one.task.slot] = found
             else:
-                shard = self._shard(one.task.slot)
-                lengths[shard], slots[shard] = self._length(found), one.task.slot
-        excess = check_round(lengths, self._settings.largest_norm)
-        return refused | {slots[shard]: refusal for shard, refusal in excess.items()}
+                passed[one.task.slot] = found
+        return refused | self._too_long(passed)
+
+    def _too_long(self, passed: Mapping[int, Inspected]) -> dict[int, Refusal]:
+        if len(passed) < FEWEST:
+            verdicts = {slot: self._growth_refusal(found) for slot, found in passed.items()}
+            return {slot: verdict for slot, verdict in verdicts.items() if verdict is not None}
+        slots = {self._shard(slot): slot for slot in passed}
+        lengths = {shard: self._length(passed[slot]) for shard, slot in slots.items()}
+        return {slots[shard]: verdict for shard, verdict in check_round(lengths, self._settings.largest_norm).items()}
 
     def _delivery(self, slot: int, receipt: Receipt) -> Delivery | Refusal:
         adapter = receipt.adapter or ""
@@ -88,18 +94,19 @@ class RoundGate:
         found = inspect_update(self._store.fetch(adapter), self._base_adapter, frozen, rank, self._base)
         if isinstance(found, Refusal):
             return found
-        return reach_refusal(found.norm, self._farthest(found.size)) or found
+        most = self._codec_factor * farthest(spec.training, found.size, self._base_length)
+        return reach_refusal(found.norm, most) or found
 
-    def _farthest(self, numbers: int) -> float:
-        """The longest change of so many numbers that honest training can send in this round.
+    @property
+    def _codec_factor(self) -> int:
+        """How many times farther than training the job's codec can move an adapter.
 
         Rounding to a codec's steps at most doubles a number. What error feedback adds was left over from earlier
         rounds, each of which moved as far at most.
         """
-        spec = self._job.spec
-        codec = CODECS.get(spec.aggregation.compression.codec)
+        codec = CODECS.get(self._job.spec.aggregation.compression.codec)
         rounds = self._number if codec is not None and codec.error_feedback else 1
-        return farthest(spec.training, numbers, self._base_length) * rounds * (2 if codec is not None else 1)
+        return rounds * (2 if codec is not None else 1)
 
     @cached_property
     def _base_length(self) -> float:
@@ -107,14 +114,18 @@ class RoundGate:
         return math.sqrt(sum(float(np.square(base.read(name), dtype=np.float64).sum()) for name in base.tensors))
 
     def _norm_refusal(self, late: Delivery, slot: int) -> Refusal | None:
-        if self._before is None:
-            self._before = self._lengths_before()
+        shards = len(self._job.dataset.shards)
+        if shards < FEWEST:
+            return self._growth_refusal(late.inspected)
         known = [self._length(one.inspected) for place, one in sorted(self._known.items()) if place != slot]
         return norm_refusal(
-            self._length(late.inspected),
-            [*self._before, *known],
-            self._settings.largest_norm,
-            expected=len(self._job.dataset.shards),
+            self._length(late.inspected), [*self._before, *known], self._settings.largest_norm, expected=shards
+        )
+
+    def _growth_refusal(self, found: Inspected) -> Refusal | None:
+        usual = self._codec_factor * usual_reach(self._job.spec.training, found.size, self._base_length)
+        return growth_refusal(
+            self._length(found), self._before, self._settings.largest_norm, self._comparable(usual, found.size)
         )
 
     def _copy_refusal(self, late: Delivery, slot: int) -> Refusal | None:
@@ -137,7 +148,8 @@ class RoundGate:
         if not isinstance(found, Refusal):
             self._known[attempt.slot] = found
 
-    def _lengths_before(self) -> list[float]:
+    @cached_property
+    def _before(self) -> list[float]:
         """The lengths of the changes of the round before, if it trained the same factors."""
         method = self._job.spec.aggregation.method
         manifest = self._checkpoint.manifest
@@ -149,9 +161,12 @@ class RoundGate:
         found = [gate._inspect(slots[update.shard], update.adapter) for update in before.updates]
         return [self._length(one) for one in found if isinstance(one, Inspected)]
 
-    def _length(self, inspected: Inspected) -> float:
-        """Lengths of one kind: of changes of several ranks, the length per number."""
-        return inspected.root_mean_square if self._job.spec.lora.shard_ranks else inspected.norm
+    def _length(self, found: Inspected) -> float:
+        return self._comparable(found.norm, found.size)
+
+    def _comparable(self, norm: float, numbers: int) -> float:
+        """A length of so many numbers as it is compared: where ranks are mixed, per number."""
+        return norm / math.sqrt(numbers) if self._job.spec.lora.shard_ranks else norm
 
     def _shard(self, slot: int) -> str:
         return self._job.dataset.shards[slot].key

@@ -28,11 +28,6 @@ class Inspected:
     sketch: NDArray[np.float32]
     """The direction of δ's count sketch; comparable between updates of one round and one rank."""
 
-    @property
-    def root_mean_square(self) -> float:
-        """‖δ‖ per number: what is comparable between ranks."""
-        return self.norm / math.sqrt(self.size)
-
 
 def inspect_update(update: Path, base: Path, frozen: Factor | None, rank: int, seed: str) -> Refusal | Inspected:
     """Read an update once and pass it through the gates `readable`, `schema` and `finite`.

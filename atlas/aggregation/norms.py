@@ -27,10 +27,10 @@ def reach_refusal(norm: float, farthest: float) -> Refusal | None:
 def norm_refusal(norm: float, known: Sequence[float], largest: float, expected: int = 0) -> Refusal | None:
     """Refuse a change that is more than `largest` times as long as the median of the known ones.
 
-    `norm` and `known` are lengths of one kind: `Inspected.norm`, or `Inspected.root_mean_square` where ranks are
-    mixed. Nothing is refused while fewer than three are known, or fewer than two thirds of the `expected` updates of
-    the round: those who lie may have been the quickest, and their median would shut the honest ones out. Neither is
-    anything refused where the median is zero.
+    `norm` and `known` are lengths of one kind: of whole changes, or per number where ranks are mixed. Nothing is
+    refused while fewer than three are known, or fewer than two thirds of the `expected` updates of the round: those
+    who lie may have been the quickest, and their median would shut the honest ones out. Neither is anything refused
+    where the median is zero.
 
     To the node's owner: the update was scaled, or training with another learning rate, more steps or from another
     base has carried it too far.
@@ -44,6 +44,25 @@ def norm_refusal(norm: float, known: Sequence[float], largest: float, expected: 
         "norm",
         f"changes its base by {norm:.6g}, {norm / median:.3g} times the median of {counted(len(known), 'update')} "
         f"({median:.6g}); expected at most {largest:g} times",
+    )
+
+
+def growth_refusal(norm: float, before: Sequence[float], largest: float, usual: float) -> Refusal | None:
+    """Refuse a change in a round of fewer than three updates that is more than `largest` times as long as before.
+
+    `before` are the lengths of the updates that were accepted in the round before, of the same kind as `norm`, and
+    the shortest of them counts: who has sent a long one then shall not have it as a measure now. Since that one may
+    itself be a lie, nothing is refused up to `usual`, the length that the job's steps and learning rate usually reach
+    at most. Without a round before nothing is refused.
+
+    To the node's owner: as for `norm_refusal`.
+    """
+    if not before or norm <= max(usual, largest * min(before)):
+        return None
+    return Refusal(
+        "norm",
+        f"changes its base by {norm:.6g}; the shortest change of the round before was {min(before):.6g}, and a round "
+        f"of fewer than {FEWEST} updates takes at most {largest:g} times that, or {usual:.6g} where that is more",
     )
 
 

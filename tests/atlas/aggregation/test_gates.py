@@ -14,6 +14,7 @@ from atlas.aggregation.gates import (
     check_round,
     copy_refusal,
     expected_schema,
+    growth_refusal,
     inspect_update,
     norm_refusal,
     schema_of,
@@ -208,6 +209,24 @@ def test_a_scaled_update_is_refused_and_honest_ones_are_not():
 def test_two_lengths_and_a_median_of_zero_prove_nothing():
     assert norm_refusal(100.0, [1.0, 1.0], 5.0) is None
     assert norm_refusal(100.0, [0.0, 0.0, 0.0, 1.0], 5.0) is None
+
+
+def test_where_nothing_else_can_be_compared_the_shortest_change_of_the_round_before_is_the_measure():
+    assert growth_refusal(4.9, [1.0, 9.0], 5.0, usual=2.0) is None
+    refusal = growth_refusal(6.0, [9.0, 1.0], 5.0, usual=2.0)
+    assert refusal is not None
+    assert refusal.gate == "norm"
+    assert "by 6; the shortest change of the round before was 1, and a round of fewer than 3" in refusal.reason
+    assert "at most 5 times that, or 2 where that is more" in refusal.reason
+
+
+@pytest.mark.parametrize("before", [[], [0.0], [1e-9, 1.0]], ids=["none", "nothing", "tiny"])
+def test_what_steps_usually_reach_is_never_refused(before):
+    assert growth_refusal(1.0, before, 5.0, usual=1.0) is None
+
+
+def test_in_a_first_round_nothing_is_compared():
+    assert growth_refusal(1e9, [], 5.0, usual=1.0) is None
 
 
 def test_liars_who_come_first_do_not_shut_out_the_honest():

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from atlas.manifests import ModelManifest
 from atlas.spec import JobSpec, TrainingSpec
-from atlas.training.reach import farthest
+from atlas.training.reach import farthest, usual_reach
 from atlas.training.train import TrainRequest, train
 
 ODD = [
@@ -27,6 +27,19 @@ ODD = [
 
 def length(tensors: dict[str, np.ndarray]) -> float:
     return float(np.sqrt(sum(np.square(values, dtype=np.float64).sum() for values in tensors.values())))
+
+
+def trained_change(
+    spec: JobSpec, model: ModelManifest, shard: Path, base: Path, work: Path, cache: Path
+) -> dict[str, np.ndarray]:
+    """What real training changes of a base, by tensor."""
+    request = TrainRequest(
+        spec=spec, model=model, shard=shard, base_adapter=base, seed=7, work=work, cache=cache, device="cpu"
+    )
+    result = train(request, lambda progress: None, lambda step, path: None, lambda: False)
+    assert result.adapter is not None
+    before, after = load_file(base), load_file(result.adapter)
+    return {name: values.astype(np.float64) - before[name] for name, values in after.items()}
 
 
 @pytest.mark.parametrize("task", ["sequence-classification", "causal-lm"])
@@ -47,24 +60,36 @@ def test_real_training_stays_within_reach(
     before = {name: (scale * values).astype(np.float32) for name, values in load_file(untrained(spec)).items()}
     base = tmp_path / "base.safetensors"
     save_file(before, base)
-    request = TrainRequest(
-        spec=spec,
-        model=manifest_of[task],
-        shard=shard,
-        base_adapter=base,
-        seed=7,
-        work=tmp_path,
-        cache=cache,
-        device="cpu",
-    )
-    result = train(request, lambda progress: None, lambda step, path: None, lambda: False)
-    assert result.adapter is not None
-    change = {name: values.astype(np.float64) - before[name] for name, values in load_file(result.adapter).items()}
+    change = trained_change(spec, manifest_of[task], shard, base, tmp_path, cache)
     numbers = sum(values.size for values in change.values())
     reach = farthest(spec.training, numbers, length(before))
     assert length(change) <= reach
     noise = 1e6 * np.random.default_rng(1).normal(size=numbers)
     assert np.linalg.norm(noise) > reach
+
+
+@pytest.mark.parametrize("task", ["sequence-classification", "causal-lm"])
+def test_real_training_of_many_steps_stays_within_the_usual_reach_in_each_round(
+    task: str,
+    tmp_path: Path,
+    cache: Path,
+    shard: Path,
+    spec_of: Callable[..., JobSpec],
+    manifest_of: dict[str, ModelManifest],
+    untrained: Callable[[JobSpec], Path],
+) -> None:
+    """Ten rows without dropout: gradients that agree for as long as there is something to learn."""
+    spec = spec_of(task, dropout=0.0, steps=400, batch_size=10, gradient_accumulation=1, learning_rate=1e-3)
+    base = untrained(spec)
+    for number in (1, 2, 3):
+        tensors = load_file(base)
+        change = trained_change(spec, manifest_of[task], shard, base, tmp_path / str(number), cache)
+        numbers = sum(values.size for values in change.values())
+        usual = usual_reach(spec.training, numbers, length(tensors))
+        assert 0 < length(change) <= usual
+        assert 1.4 * usual < farthest(spec.training, numbers, length(tensors))
+        base = tmp_path / f"{number}.safetensors"
+        save_file({name: (values + change[name]).astype(np.float32) for name, values in tensors.items()}, base)
 
 
 @settings(max_examples=60, deadline=None)
@@ -94,4 +119,6 @@ def test_the_optimizer_itself_stays_within_reach_whatever_the_gradients_are(seed
 @given(steps=st.integers(1, 3000), rate=st.floats(1e-6, 1))
 def test_the_bound_is_a_few_times_what_constant_gradients_move(steps, rate):
     constant = rate * steps * 4  # each of 16 numbers moves by the rate in every step
-    assert constant <= farthest(TrainingSpec(steps=steps, learning_rate=rate), 16, 0.0) <= 7.4 * constant
+    training = TrainingSpec(steps=steps, learning_rate=rate)
+    assert constant <= farthest(training, 16, 0.0) <= 7.4 * constant
+    assert constant <= usual_reach(training, 16, 0.0) <= min(2.03 * constant, farthest(training, 16, 0.0))
