@@ -88,9 +88,8 @@ class Delivery:
         count = self.outbox.set_aside_other_contracts(contract)
         if count:
             raise ChainReset(
-                f"Set aside as orphaned and not sent: {counted(count, 'message')} in {self.outbox.path} "
-                f"for another contract "
-                f"than {contract}. Do again what is still wanted."
+                f"Set aside as orphaned and not sent: {counted(count, 'message')} in {self.outbox.path} for another "
+                f"contract than {contract}. Do again what is still wanted."
             )
         self.outbox.step("reconciled")
 
@@ -113,9 +112,8 @@ class Delivery:
         log.warning("%s", text)
         if count:
             raise ChainReset(
-                f"{text} Set aside as orphaned and not sent: {counted(count, 'message')} that had not "
-                f"landed. Restore the "
-                "chain if it should have them, or do again what is still wanted."
+                f"{text} Set aside as orphaned and not sent: {counted(count, 'message')} that had not landed. Restore "
+                "the chain if it should have them, or do again what is still wanted."
             )
 
     # The transaction under way

@@ -1,11 +1,11 @@
 """The errors of the node agent and of the bus."""
 
-from typing import TYPE_CHECKING
+from typing import Literal
 
 from atlas.errors import AtlasError
 
-if TYPE_CHECKING:
-    from node_agent.messages import FailureKind
+FailureKind = Literal["diverged", "spec", "targets"]
+"""Failures that another node would repeat: the loss diverges, the spec contradicts itself, no row has a target."""
 
 
 class NodeError(AtlasError):
@@ -37,7 +37,7 @@ class TrainerFailed(NodeError):
     `kind` says which failure that another machine would repeat, if it is one.
     """
 
-    def __init__(self, message: str, kind: "FailureKind | None" = None) -> None:
+    def __init__(self, message: str, kind: FailureKind | None = None) -> None:
         super().__init__(message)
         self.kind = kind
 

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict
 
 from atlas.disk.sqlite_file import SqliteFile
 from atlas.manifests import SavedCheckpoint
-from node_agent.errors import NodeError
-from node_agent.messages import ENDED, AssignHint, FailureKind, TaskReport, TaskState
+from node_agent.errors import FailureKind, NodeError
+from node_agent.messages import ENDED, AssignHint, TaskReport, TaskState
 
 SCHEMA_VERSION = 1
 SCHEMA = """

@@ -6,10 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from atlas.documents import Positive
 from atlas.manifests import Cid, SavedCheckpoint
+from node_agent.errors import FailureKind
 
 TaskState = Literal["pending", "in_progress", "completed", "failed", "paused"]
-FailureKind = Literal["diverged", "spec", "targets"]
-"""Failures that another node would repeat: the loss diverges, the spec contradicts itself, no row has a target."""
 ENDED: frozenset[TaskState] = frozenset({"completed", "failed", "paused"})
 TaskId = Field(pattern=r"^[0-9a-f]{16}$", description="`TaskSpec.task_id`, equal for every attempt")
 PIPES_VARIABLES = frozenset({"DAGSTER_PIPES_CONTEXT", "DAGSTER_PIPES_MESSAGES"})

@@ -12,7 +12,7 @@ from atlas.errors import AtlasError, DivergedError, NothingToPredict, SpecError
 from atlas.manifests import Environment, ModelManifest, TrainingPoint
 from atlas.spec import JobSpec
 from atlas.unexpected import describe_error, one_line
-from node_agent.messages import FailureKind
+from node_agent.errors import FailureKind
 
 EXIT_STOPPED = 75
 """EX_TEMPFAIL of sysexits.h: asked to stop, and stopped in good order."""

@@ -8,8 +8,8 @@ from typing import Any
 from atlas.aggregation.refusal import Refusal
 from atlas.unexpected import one_line
 from node_agent import subjects
-from node_agent.errors import BusError
-from node_agent.messages import AssignHint, FailureKind, TaskReport
+from node_agent.errors import BusError, FailureKind
+from node_agent.messages import AssignHint, TaskReport
 from node_agent.progress_messages import is_sign as is_sign_message
 from node_agent.progress_messages import payload_of
 from resources import events

@@ -9,7 +9,8 @@ from atlas.aggregation.refusal import Refusal
 from atlas.counts import counted
 from atlas.spec import TaskSpec
 from chain_bridge.messages import Lease
-from node_agent.messages import FailureKind, TaskReport
+from node_agent.errors import FailureKind
+from node_agent.messages import TaskReport
 from node_agent.standstill import Standstill
 from resources.outcomes import CompletedTask
 from resources.plans import LeasedTask

@@ -32,10 +32,7 @@ def listen_to_nodes(url: str, seconds: float, clock: Callable[[], float] = time.
     if not heard:
         return [Finding("clock", "warning", f"No node sent a heartbeat within {seconds:g} s. Listen for longer.")]
     right = len(heard) - len(wrong)
-    return [
-        *wrong,
-        Finding("clock", "ok", f"In agreement with this clock: {right} of {counted(len(heard), 'node')} heard."),
-    ]
+    return [*wrong, Finding("clock", "ok", f"{right} of {counted(len(heard), 'node clock')} agree with this clock.")]
 
 
 async def _heartbeats(url: str, seconds: float, clock: Callable[[], float]) -> dict[str, tuple[float, float]]:

@@ -144,7 +144,7 @@ def check_content(content: Content) -> Finding:
             silent.append(str(error))
     if silent:
         return Finding("content", "failed", " ".join(silent))
-    return Finding("content", "ok", f"An answer came from {counted(len(content.nodes), 'IPFS node')}.")
+    return Finding("content", "ok", f"Every IPFS node answers ({len(content.nodes)}).")
 
 
 def check_web_port(home: AtlasHome, port: int = WEB_PORT) -> Finding:

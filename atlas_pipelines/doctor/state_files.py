@@ -51,7 +51,7 @@ def check_databases(files: list[SqliteFile]) -> list[Finding]:
     sound = len(files) - len(damages)
     if sound or not files:
         findings.append(
-            Finding("database", "ok", f"Sound: {counted(sound, 'SQLite file')}." if files else "None is there.")
+            Finding("database", "ok", f"No damage in {counted(sound, 'SQLite file')}." if files else "None is there.")
         )
     return findings
 

@@ -24,7 +24,7 @@ async def test_nodes_with_a_wrong_clock_are_told_by_their_heartbeats(addresses, 
     assert [finding.state for finding in findings] == ["failed", "ok"]
     assert f"that of node 1 ({wrong.address})" in findings[0].text
     assert "s apart" in findings[0].text
-    assert "1 of 2 nodes" in findings[1].text
+    assert "1 of 2 node clocks" in findings[1].text
 
 
 def test_a_message_server_that_does_not_answer_is_left_to_its_own_check():
