@@ -224,6 +224,49 @@ def test_an_empty_home_is_healthy_and_stays_empty(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def file(tmp_path) -> Path:
+    (tmp_path / "file").write_text("a file")
+    return tmp_path / "file"
+
+
+def test_a_home_where_nothing_can_be_made_is_told_with_the_reason_and_no_full_disk(home):
+    findings = [one for one in examine(AtlasHome(Path("/proc/atlas")), home.dagster) if one.state == "failed"]
+    assert [one.check for one in findings] == ["folder"]
+    for part in ("/proc/atlas cannot be made", "/proc ", "no room for files", "Set ATLAS_HOME"):
+        assert part in findings[0].text
+
+
+@pytest.mark.parametrize("below", ["", "atlas", "a/b"])
+def test_a_home_that_is_or_lies_under_a_file_is_told_with_the_file(file, tmp_path, below):
+    home = AtlasHome(file / below)
+    [found] = failures(AtlasHome(file / below))
+    for part in (f"{home.root} cannot be made", f"{file} is a file", "ATLAS_HOME"):
+        assert part in found
+
+
+def test_a_home_that_is_a_link_to_nothing_is_told(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    [found] = failures(AtlasHome(tmp_path / "link"))
+    assert f"{tmp_path / 'link'} is a link to nothing" in found
+
+
+def test_a_folder_for_dagster_that_cannot_be_made_is_told_with_its_own_variable(home, file):
+    findings = [one.text for one in examine(home, file / "dagster") if one.state == "failed"]
+    assert len(findings) == 1
+    assert f"{file / 'dagster'} cannot be made" in findings[0]
+    assert "DAGSTER_HOME" in findings[0]
+
+
+def test_a_file_system_that_does_not_tell_its_size_is_not_called_full(home, monkeypatch):
+    real = os.statvfs(home.root)
+    unknown = os.statvfs_result((*real[:2], 0, 0, 0, 0, 0, 0, *real[8:]))
+    monkeypatch.setattr(machine.os, "statvfs", lambda path: unknown)
+    told = [one for one in machine.check_folders(home, home.dagster) if one.check == "disk"]
+    assert {one.state for one in told} == {"warning"}
+    assert f"The file system of {home.dagster} does not tell how much space is free" in told[0].text
+
+
 def test_a_read_only_home_is_named(home):
     if subprocess.run(["mount", "--bind", home.root, home.root], capture_output=True, check=False).returncode:
         pytest.skip("mounting takes more rights than this user has")
