@@ -5,10 +5,11 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil
@@ -31,7 +32,8 @@ from chain_bridge.sender import Signed
 from node_agent.journal import Journal
 from resources.jobs import JobRegistry, JobRow
 from resources.local_contract import record_embedded_contract
-from resources.network_file import LocalNetwork
+from resources.local_network import running_network, stop_local_network
+from resources.network_file import last_network
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -278,23 +280,37 @@ def test_a_read_only_home_is_named(home):
     assert any(f"{home.root} is on a file system that is mounted read-only" in text for text in found)
 
 
-def test_a_supervisor_that_died_is_told_with_the_remedy(home):
-    process = subprocess.Popen(["sleep", "600"])
-    chain = {"chain_id": "c", "url": "grpc+http://127.0.0.1:1", "denom": "u", "prefix": "atlas"}
-    network = LocalNetwork(
-        network=chain,
-        bus="nats://127.0.0.1:1",
-        content=Path("/content"),
-        pid=process.pid,
-        started=psutil.Process(process.pid).create_time(),
-        not_started={"node-2": "its journal is damaged."},
-    )
-    home.network_file.write_text(network.model_dump_json())
-    findings, found = check_supervisor(home)
-    assert found == network
-    assert [(one.state, one.check) for one in findings] == [("ok", "supervisor"), ("warning", "nodes")]
-    process.kill()
-    process.wait()
+@pytest.fixture
+def network_of():
+    """Writes the record of a local network into a home; the process that it names runs for the block."""
+
+    @contextmanager
+    def record(folder, **changes):
+        with subprocess.Popen(["sleep", "600"]) as process:
+            network = {
+                "network": {"chain_id": "c", "url": "grpc+http://127.0.0.1:1", "denom": "u", "prefix": "atlas"},
+                "bus": "nats://127.0.0.1:1",
+                "content": "/content",
+                "pid": process.pid,
+                "started": psutil.Process(process.pid).create_time(),
+                "home": str(folder.root),
+                "host": socket.gethostname(),
+                "not_started": {"node-2": "its journal is damaged."},
+            }
+            folder.network_file.write_text(json.dumps({**network, **changes}))
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    return record
+
+
+def test_a_supervisor_that_died_is_told_with_the_remedy(home, network_of):
+    with network_of(home) as process:
+        findings, found = check_supervisor(home)
+        assert found.pid == process.pid
+        assert [(one.state, one.check) for one in findings] == [("ok", "supervisor"), ("warning", "nodes")]
     [finding], found = check_supervisor(home)
     assert found is None
     assert finding.state == "failed"
@@ -303,6 +319,41 @@ def test_a_supervisor_that_died_is_told_with_the_remedy(home):
     home.network_file.write_text("{")
     [finding], found = check_supervisor(home)
     assert finding.state == "warning"
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_the_record_of_another_folders_network_is_no_network_of_a_copied_home(home, tmp_path, network_of, running):
+    with network_of(home) as process:
+        shutil.copytree(home.root, tmp_path / "copy")
+        copy = AtlasHome(tmp_path / "copy")
+        if not running:
+            process.kill()
+            process.wait()
+        [finding], found = check_supervisor(copy)
+        assert found is None
+        assert finding.state == "ok"
+        for part in ("No local network runs", f"copy of {home.root}", f"process {process.pid}"):
+            assert part in finding.text
+        assert running_network(copy) is None
+        assert last_network(copy.network_file) is None
+        stop_local_network(copy)
+        assert (process.poll() is None) is running
+        assert (running_network(home) is not None) is running
+
+
+def test_the_record_of_another_machines_network_is_told_with_its_name(home, network_of):
+    with network_of(home, host="elsewhere"):
+        assert running_network(home) is not None, "the machine was given another name"
+    [finding], found = check_supervisor(home)
+    assert found is None
+    assert finding.state == "warning"
+    for part in ("the machine elsewhere", f"{home.network_file}"):
+        assert part in finding.text
+
+
+def test_a_record_that_names_neither_folder_nor_machine_is_of_this_home(home, network_of):
+    with network_of(home, host=None, home=None):
+        assert running_network(home) is not None
 
 
 def test_a_clock_that_is_75_seconds_off_is_told_with_both_clocks_and_the_difference():
