@@ -47,14 +47,14 @@ def made_home(tmp_path_factory) -> Path:
     chain.fund(operator.address, 10)
     chain.close()
     record_embedded_contract(home, "atlas1contract")
-    JobRegistry(home.jobs_database)
+    JobRegistry(home.jobs_database).record_own_work("name", "cid")
     Outbox(home.outbox("atlas-local", operator.address))
     with ReadModel(home.root / "follower" / "atlas-local.atlas1contract.db"):
         pass
     for number in (1, 2):
         folder = home.nodes / f"node-{number}"
         node = load_or_create_key(folder / "node.key", "atlas")
-        Journal(folder / "journal.db")
+        Journal(folder / "journal.db").forget_before(0)
         Outbox(folder / "outbox" / f"atlas-local-{node.address}.db")
     for kind, name in ((Health, "health"), (Copies, "copies")):
         kind(home.content / "places" / f"{name}.sqlite")._file._database.close()
@@ -168,9 +168,9 @@ import os, signal, sys
 from pathlib import Path
 from resources.jobs import JobRegistry
 registry = JobRegistry(Path(sys.argv[1]))
-with registry._file.transaction() as database:
+with registry._tables.writing() as database:
     database.execute("INSERT INTO own_work VALUES ('a', 'b')")
-kept = registry._file.connect()
+kept = registry._tables.file.connect()
 kept.execute("INSERT INTO own_work VALUES ('c', 'd')")
 print("written", flush=True)
 sys.stdin.read()
