@@ -95,9 +95,9 @@ def test_a_trainer_that_starts_again_sets_its_line_back_to_its_checkpoint():
 
 
 def test_a_lost_task_ends_with_one_line_whatever_its_reason():
-    reason = "the trainer failed:\nTraceback (most recent call last):\n  File x\nDataError: Row 1 is bad.\n  ^^^^\n"
+    reason = "the trainer failed:\n\x1b[31mDataError: Row 1 is bad.\n\n"
     line = conclude(Line("s000", node=1), LostTask(task(), reason))
-    assert describe(line) == "s000, node 1: lost: DataError: Row 1 is bad."
+    assert describe(line) == "s000, node 1: lost: the trainer failed: [31mDataError: Row 1 is bad."
 
 
 JSON = st.recursive(
