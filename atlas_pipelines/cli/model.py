@@ -79,7 +79,7 @@ def push(
     home.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.root, prefix="push-") as room:
         folder = Path(room) / "model"
-        export_model(parse_cid(checkpoint), folder, merged, open_content(home), home, published=True)
+        export_model(parse_cid(checkpoint), folder, merged, open_content(home), home)
         url = push_folder(folder, repository, private=not public)
     if json:
         print_json({"checkpoint": checkpoint, "repository": repository, "url": url})
