@@ -15,6 +15,15 @@ class AtlasError(Exception):
     """What a command prints beside the text with `--json`, by name."""
 
 
+class Compared(AtlasError):
+    """Something was expected and something else found, which the text says, and the attributes repeat for programs."""
+
+    def __init__(self, text: str = "", *, expected: str | None = None, found: str | None = None) -> None:
+        super().__init__(text)
+        self.expected = expected
+        self.found = found
+
+
 class DiskError(AtlasError):
     """A file of this machine cannot be read, written or understood; the text names it and says what to do."""
 
@@ -23,7 +32,7 @@ class SpecError(AtlasError):
     """A specification is malformed or contradicts itself; nothing was written."""
 
 
-class ContentError(AtlasError):
+class ContentError(Compared):
     """Content is missing, unreadable or does not match its CID."""
 
 
@@ -67,5 +76,12 @@ class AggregationError(AtlasError):
     """Updates cannot be aggregated."""
 
 
-class VerificationError(AtlasError):
+class VerificationError(Compared):
     """A signature, receipt or recomputed result does not hold."""
+
+    def __init__(
+        self, text: str, check: str | None = None, *, expected: str | None = None, found: str | None = None
+    ) -> None:
+        """`check` is the part of `atlas verify` that failed."""
+        super().__init__(text, expected=expected, found=found)
+        self.check = check

@@ -1,12 +1,14 @@
 """Where a chain stands, and which transactions are in its blocks."""
 
 import hashlib
+from pathlib import Path
 
 from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2 import GetBlockByHeightRequest, GetLatestBlockRequest
 from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import GetBlockWithTxsRequest
 
 from chain_bridge.connection import Connection
 from chain_bridge.errors import ChainUnreachable, TransactionFailed
+from chain_bridge.network import Network
 from chain_bridge.signed import Place
 
 
@@ -41,3 +43,12 @@ def _hashes(connection: Connection, height: int) -> set[str]:
     request = GetBlockWithTxsRequest(height=height)
     block = connection.ask(lambda chain: chain.transactions.GetBlockWithTxs(request).block)
     return {hashlib.sha256(data).hexdigest().upper() for data in block.data.txs}
+
+
+def describe_reset(network: Network, outbox: Path, known: int, height: int) -> str:
+    """What is said of a chain at `height` that lacks the block `known`, which an outbox has seen."""
+    return (
+        f"The chain {network.chain_id} at {network.url} is not the one that {outbox} was used with: it was reset, or "
+        f"its newest blocks were lost, as in a copy of chain.db without chain.db-wal (it is at block {height}, the "
+        f"outbox knows block {known})."
+    )

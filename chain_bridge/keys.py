@@ -59,6 +59,11 @@ def load_or_create_key(path: Path, prefix: str) -> Key:
     return Key(_read(path), prefix)
 
 
+def read_key(path: Path, prefix: str) -> Key | None:
+    """The key at `path`, None where there is no file; raises as `load_or_create_key` does."""
+    return Key(_read(path), prefix) if path.exists() else None
+
+
 def check_key_file(path: Path) -> None:
     """Raise `KeyFileError` when the key at `path` could not be used; `OSError` when it cannot be read."""
     _read(path)

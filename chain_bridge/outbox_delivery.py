@@ -11,7 +11,7 @@ from cosmpy.protos.cosmos.base.abci.v1beta1.abci_pb2 import TxResponse
 
 from atlas.counts import counted
 from chain_bridge import fees
-from chain_bridge.blocks import in_blocks, is_on_chain, latest_place
+from chain_bridge.blocks import describe_reset, in_blocks, is_on_chain, latest_place
 from chain_bridge.errors import (
     ChainError,
     ChainReset,
@@ -104,11 +104,7 @@ class Delivery:
         network = self._sender.network
         reason = f"the chain {network.chain_id} was reset"
         count = self.outbox.start_over(reason)
-        text = (
-            f"The chain {network.chain_id} at {network.url} is not the one that {self.outbox.path} was used with: it "
-            f"was reset, or its newest blocks were lost, as in a copy of chain.db without chain.db-wal (it is at block "
-            f"{height}, the outbox knows block {known})."
-        )
+        text = describe_reset(network, self.outbox.path, known, height)
         log.warning("%s", text)
         if count:
             raise ChainReset(

@@ -3,7 +3,7 @@
 import logging
 
 from chain_bridge.errors import ChainError, ChainReset, InsufficientFunds
-from chain_bridge.keys import Key, load_or_create_key
+from chain_bridge.keys import Key, load_or_create_key, read_key
 from chain_bridge.ledger import Ledger
 from chain_bridge.network import Network
 from chain_bridge.outbox import Outbox
@@ -16,6 +16,14 @@ log = logging.getLogger(__name__)
 def node_key(home: NodeHome, config: NodeConfig) -> Key:
     """The node's key, made on first use; raises `KeyFileError`."""
     return load_or_create_key(home.key, config.network.prefix)
+
+
+def need_key(home: NodeHome, config: NodeConfig) -> Key:
+    """The node's key, for a command that only reads; raises `NodeError` where there is none, and `KeyFileError`."""
+    key = read_key(home.key, config.network.prefix)
+    if key is None:
+        raise NodeError(f"There is no key at {home.key} yet. `atlas-node register` or `start` makes it.")
+    return key
 
 
 def open_ledger(home: NodeHome, config: NodeConfig, key: Key) -> Ledger:

@@ -41,7 +41,10 @@ def check(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Read a data set as a task would, and show all that others learn of it once the agent is restarted."""
+    """Read a data set as a task would, and show all that others learn of it once the agent is restarted.
+
+    The node's key and salt are made if need be: what is shown depends on both.
+    """
     folder = node_home(home)
     config = load_config(folder)
     found = commit_to(name, folder, config, node_key(folder, config).address)

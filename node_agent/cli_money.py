@@ -66,7 +66,7 @@ def deregister(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> 
 
 def rewards(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Show what the node can withdraw, and what its newest rounds bring."""
-    with registered_node(home) as (ledger, node):
+    with registered_node(home, reading=True) as (ledger, node):
         found = earnings(ledger, node.id, Journal(node_home(home).journal).recent(1000))
     if as_json:
         print_json(found.model_dump(mode="json"))

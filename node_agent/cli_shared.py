@@ -12,7 +12,7 @@ from atlas.terminal.console import WordConsole
 from chain_bridge.errors import InsufficientFunds
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Node
-from node_agent.chain import explain_poverty, node_key, open_ledger
+from node_agent.chain import explain_poverty, need_key, open_ledger
 from node_agent.config import HOME_VARIABLE, NodeHome, load_config
 from node_agent.errors import NodeError
 
@@ -53,11 +53,15 @@ def print_json(value: dict[str, Any]) -> None:
 
 
 @contextmanager
-def registered_node(home: Path) -> Iterator[tuple[Ledger, Node]]:
-    """The contract by the node's key, and the node; raises `NodeError` where none is registered."""
+def registered_node(home: Path, reading: bool = False) -> Iterator[tuple[Ledger, Node]]:
+    """The contract by the node's key, and the node; raises `NodeError` where none is registered.
+
+    A command that is only `reading` needs no outbox.
+    """
     folder = node_home(home)
     config = load_config(folder)
-    with open_ledger(folder, config, node_key(folder, config)) as ledger:
+    key = need_key(folder, config)
+    with Ledger(config.network, key) if reading else open_ledger(folder, config, key) as ledger:
         node = ledger.node_of(ledger.address)
         if node is None:
             raise NodeError(

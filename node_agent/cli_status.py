@@ -34,7 +34,7 @@ def status(
 
 
 def _show_status(found: NodeStatus) -> None:
-    console.print(f"Agent: {'running' if found.running else 'not running'}   Address: {found.address}")
+    console.print(f"Agent: {'running' if found.running else 'not running'}   Address: {found.address or 'none yet'}")
     if found.chain_error is not None:
         console.print(f"Chain: {found.chain_error}")
     elif found.node is None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from atlas.disk.sqlite_file import SqliteFile
+from atlas.disk.sqlite_tables import SqliteTables
 from atlas.manifests import SavedCheckpoint
 from node_agent.errors import FailureKind, NodeError
 from node_agent.messages import ENDED, AssignHint, TaskReport, TaskState
@@ -74,14 +75,13 @@ class Journal:
     """The node's tasks, by the CID of their TaskSpec, in the order in which they were accepted."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create; raises `NodeError` for a file that is damaged or of another version."""
-        self._file = journal_file(path)
-        self._file.create(SCHEMA, SCHEMA_VERSION)
+        """The file is made at the first write; raises `NodeError` when it is damaged or of another version."""
+        self._tables = SqliteTables(journal_file(path), SCHEMA, SCHEMA_VERSION)
 
     def accept(self, hint: AssignHint, plan: str) -> Entry:
         """Take a task on, once: a second call gives the entry as it is by now. `plan` is the one of its lease."""
         entry = Entry(hint=hint, plan=plan)
-        with self._file.transaction() as database:
+        with self._tables.writing() as database:
             database.execute(
                 "INSERT INTO tasks (task, entry) VALUES (?, ?) ON CONFLICT (task) DO NOTHING",
                 (hint.task, entry.model_dump_json()),
@@ -90,7 +90,7 @@ class Journal:
 
     def get(self, task: str) -> Entry | None:
         """The entry of a task, if it was ever accepted."""
-        with self._file.transaction() as database:
+        with self._tables.reading() as database:
             row = database.execute("SELECT entry FROM tasks WHERE task = ?", (task,)).fetchone()
         return None if row is None else Entry.model_validate_json(row[0])
 
@@ -103,7 +103,7 @@ class Journal:
 
     def save(self, entry: Entry, now: float) -> None:
         """Replace a task's entry, durably; one that has ended is never changed again."""
-        with self._file.transaction() as database:
+        with self._tables.writing() as database:
             changed = database.execute(
                 "UPDATE tasks SET entry = ?, ended_at = ? WHERE task = ? AND ended_at IS NULL",
                 (entry.model_dump_json(), now if entry.ended else None, entry.task),
@@ -113,13 +113,13 @@ class Journal:
 
     def unfinished(self) -> list[Entry]:
         """Tasks that have not ended, in the order in which they were accepted."""
-        with self._file.transaction() as database:
+        with self._tables.reading() as database:
             rows = database.execute("SELECT entry FROM tasks WHERE ended_at IS NULL ORDER BY number").fetchall()
         return [Entry.model_validate_json(row[0]) for row in rows]
 
     def counts(self) -> Mapping[str, int]:
         """How many tasks are in each state."""
-        with self._file.transaction() as database:
+        with self._tables.reading() as database:
             rows = database.execute(
                 "SELECT json_extract(entry, '$.state') AS state, COUNT(*) FROM tasks GROUP BY state ORDER BY state"
             ).fetchall()
@@ -127,13 +127,13 @@ class Journal:
 
     def recent(self, limit: int) -> list[Entry]:
         """The tasks that were accepted last, newest first."""
-        with self._file.transaction() as database:
+        with self._tables.reading() as database:
             rows = database.execute("SELECT entry FROM tasks ORDER BY number DESC LIMIT ?", (limit,)).fetchall()
         return [Entry.model_validate_json(row[0]) for row in rows]
 
     def forget_before(self, time: float) -> list[Entry]:
         """Remove and return tasks that ended before `time`."""
-        with self._file.transaction() as database:
+        with self._tables.writing() as database:
             rows = database.execute("DELETE FROM tasks WHERE ended_at < ? RETURNING entry", (time,)).fetchall()
         return [Entry.model_validate_json(row[0]) for row in rows]
 

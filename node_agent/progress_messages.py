@@ -30,6 +30,15 @@ def payload_of(message: Mapping[str, Any]) -> Message:
     return payload if isinstance(payload, dict) and isinstance(payload.get("kind"), str) else {}
 
 
+def warning_of(message: Mapping[str, Any]) -> str | None:
+    """The text of a warning that a trainer logged; None for any other message. A node has written it."""
+    params = message.get("params")
+    if message.get("method") != "log" or not isinstance(params, dict) or params.get("level") != "WARNING":
+        return None
+    text = params.get("message")
+    return text if isinstance(text, str) else None
+
+
 def is_sign(message: Mapping[str, Any]) -> bool:
     """Whether a message shows that work advances: that the trainer is up, a step, a checkpoint, a stage or a part."""
     return message.get("method") == "opened" or payload_of(message).get("kind") in SIGNS

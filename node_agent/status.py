@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from chain_bridge.errors import ChainError
-from chain_bridge.keys import load_or_create_key
+from chain_bridge.keys import read_key
 from chain_bridge.ledger import Ledger
 from chain_bridge.messages import Node
 from node_agent.config import NodeConfig, NodeHome
@@ -18,7 +18,8 @@ class NodeStatus(BaseModel):
     """What `atlas-node status` shows; amounts are in micro-units of `denom`."""
 
     running: bool
-    address: str
+    address: str | None
+    """None before the node's first start, which makes its key."""
     denom: str
     chain_error: str | None = None
     node: Node | None = None
@@ -30,7 +31,8 @@ class NodeStatus(BaseModel):
 
 def node_status(home: NodeHome, config: NodeConfig, limit: int) -> NodeStatus:
     """Read journal and chain; a chain that does not answer is part of the status, not an error."""
-    address = load_or_create_key(home.key, config.network.prefix).address
+    key = read_key(home.key, config.network.prefix)
+    address = None if key is None else key.address
     journal = Journal(home.journal)
     return NodeStatus(
         running=is_running(home),
@@ -38,7 +40,7 @@ def node_status(home: NodeHome, config: NodeConfig, limit: int) -> NodeStatus:
         denom=config.network.denom,
         counts=dict(journal.counts()),
         tasks=[entry.report() for entry in journal.recent(limit)],
-        **_on_chain(config, address),
+        **(_on_chain(config, address) if address else {}),
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from atlas.disk.files import write_file
+from atlas.disk.files import read_if_there, write_file
 from atlas.documents import describe_validation
 from atlas.home import AtlasHome
 from chain_bridge.errors import WrongContract
@@ -40,10 +40,10 @@ def networks_file(home: AtlasHome) -> Path:
 def deployments(home: AtlasHome) -> dict[str, Deployment]:
     """What was deployed, by the network's name; raises `NetworksFileError` when the file is damaged."""
     path = _path(home)
-    try:
-        return _ALL.validate_json(path.read_bytes())
-    except FileNotFoundError:
+    if (found := read_if_there(path)) is None:
         return {}
+    try:
+        return _ALL.validate_json(found)
     except ValidationError as error:
         raise NetworksFileError(
             f"{path} is damaged:\n{describe_validation(error)}\nCorrect it, or remove it and deploy again."

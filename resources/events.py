@@ -5,9 +5,8 @@ from collections.abc import Iterable
 from atlas.aggregation.refusal import Refusal
 from atlas.manifests import RoundManifest
 from atlas.spec import TaskSpec
+from atlas.unexpected import one_line
 from resources.outcomes import CompletedTask, TaskOutcome
-
-LONGEST_REASON = 300
 
 
 def assigned(task: TaskSpec, node: int) -> str:
@@ -69,13 +68,3 @@ def waiting(task: TaskSpec, seconds: float, reason: str) -> str:
 def name_of(task: TaskSpec) -> str:
     """What a task is called: its shard, or `evaluation`, and its round."""
     return f"{task.shard or 'evaluation'}, round {task.round}"
-
-
-def one_line(text: str) -> str:
-    """The last line of a text that says something, which of a traceback is the error itself.
-
-    A node may have written it: only printable characters are kept, and not too many.
-    """
-    lines = [line.strip() for line in text.splitlines() if any(map(str.isalnum, line))]
-    last = "".join(filter(str.isprintable, lines[-1] if lines else ""))
-    return last if len(last) <= LONGEST_REASON else f"{last[: LONGEST_REASON - 1]}…"

@@ -76,5 +76,10 @@ def agreed_dataset(records: Sequence[tuple[str, str]]) -> str | None:
     """
     for who, cid in records[1:]:
         if cid != records[0][1]:
-            raise VerificationError(f"The job's data set is {records[0][1]} by {records[0][0]}, but {cid} by {who}.")
+            raise VerificationError(
+                f"The job's data set is {records[0][1]} by {records[0][0]}, but {cid} by {who}.",
+                "data set",
+                expected=records[0][1],
+                found=cid,
+            )
     return records[0][1] if records else None

@@ -7,6 +7,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
+from atlas.disk.sqlite_tables import SqliteTables
 from atlas.errors import SpecError
 from atlas.manifests import Gate, SavedCheckpoint
 from resources.coordinator_file import coordinator_file
@@ -70,32 +71,31 @@ class Attempt:
 
 
 class JobRegistry:
-    """The jobs, attempts and checkpoints in one SQLite file, which is created on first use."""
+    """The jobs, attempts and checkpoints in one SQLite file, which is made at the first write."""
 
     def __init__(self, path: Path) -> None:
-        self._file = coordinator_file(path)
-        self._file.create(SCHEMA)
+        self._tables = SqliteTables(coordinator_file(path), SCHEMA)
 
     def job(self, name: str) -> JobRow | None:
         """The job of this name, or None when none was opened."""
-        with self._file.transaction() as db:
+        with self._tables.reading() as db:
             row = db.execute("SELECT * FROM jobs WHERE name = ?", (name,)).fetchone()
         return JobRow(*row) if row else None
 
     def jobs(self) -> list[JobRow]:
         """Every job, by name."""
-        with self._file.transaction() as db:
+        with self._tables.reading() as db:
             return [JobRow(*row) for row in db.execute("SELECT * FROM jobs ORDER BY name")]
 
     def save_job(self, job: JobRow) -> None:
         """Record a job once; raises `SpecError` when its name stands for something else."""
-        with self._file.transaction() as db:
+        with self._tables.writing() as db:
             db.execute("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", astuple(job))
             found = JobRow(*db.execute("SELECT * FROM jobs WHERE name = ?", (job.name,)).fetchone())
         refuse_other_spec(found, job.spec_cid)
         if found != job:
             raise SpecError(
-                f"Job {job.name!r} is recorded in {self._file.path} as {found}, but was opened as {job}. "
+                f"Job {job.name!r} is recorded in {self._tables.file.path} as {found}, but was opened as {job}. "
                 "Choose another name for it."
             )
 
@@ -104,7 +104,7 @@ class JobRegistry:
         columns = ", ".join(("contract", "job_id", "round", *(field.name for field in fields(Attempt))))
         values = (*astuple(ref), *astuple(attempt))
         marks = ", ".join("?" * len(values))
-        with self._file.transaction() as db:
+        with self._tables.writing() as db:
             db.execute(f"INSERT INTO attempts ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING", values)  # noqa: S608 - names of our own fields
 
     def record_completed(self, ref: RoundRef, slot: int, attempt: int, receipt: str, result: str) -> None:
@@ -136,12 +136,12 @@ class JobRegistry:
             f"SELECT {columns} FROM attempts WHERE contract = ? AND job_id = ? AND round = ? "  # noqa: S608 - names of our own fields
             "ORDER BY slot, attempt"
         )
-        with self._file.transaction() as db:
+        with self._tables.reading() as db:
             return [Attempt(*row) for row in db.execute(query, astuple(ref))]
 
     def record_checkpoint(self, task_id: str, checkpoint: SavedCheckpoint) -> bool:
         """Remember a training checkpoint if it is newer than the one known; True if it was."""
-        with self._file.transaction() as db:
+        with self._tables.writing() as db:
             changed = db.execute(
                 "INSERT INTO checkpoints VALUES (?, ?, ?) ON CONFLICT (task_id) DO UPDATE "
                 "SET step = excluded.step, cid = excluded.cid WHERE excluded.step > step",
@@ -151,25 +151,25 @@ class JobRegistry:
 
     def newest_checkpoint(self, task_id: str) -> SavedCheckpoint | None:
         """Where work on a task can go on from."""
-        with self._file.transaction() as db:
+        with self._tables.reading() as db:
             row = db.execute("SELECT step, cid FROM checkpoints WHERE task_id = ?", (task_id,)).fetchone()
         return SavedCheckpoint(step=row[0], cid=row[1]) if row else None
 
     def record_own_work(self, name: str, cid: str) -> None:
         """Remember what the coordinator has computed itself, by a name that says from what."""
-        with self._file.transaction() as db:
+        with self._tables.writing() as db:
             db.execute("INSERT OR REPLACE INTO own_work VALUES (?, ?)", (name, cid))
 
     def own_work(self, name: str) -> str | None:
         """CID of what the coordinator has computed under this name."""
-        with self._file.transaction() as db:
+        with self._tables.reading() as db:
             row = db.execute("SELECT cid FROM own_work WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
 
     def _update(self, ref: RoundRef, slot: int, attempt: int, **values: str | None) -> None:
         """Change an attempt, if it is known; what was refused stays so, with the first reason."""
         columns = ", ".join(f"{name} = ?" for name in values)
-        with self._file.transaction() as db:
+        with self._tables.writing() as db:
             db.execute(
                 f"UPDATE attempts SET {columns} "  # noqa: S608 - names of our own fields
                 "WHERE contract = ? AND job_id = ? AND round = ? AND slot = ? AND attempt = ? AND state != 'refused'",

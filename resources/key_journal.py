@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from atlas.disk.sqlite_tables import SqliteTables
 from resources.coordinator_file import coordinator_file
 
 _SCHEMA = """
@@ -37,13 +38,12 @@ class KeyJournal:
     """The keys that were released, in the coordinator's SQLite file; `clock` gives unix seconds. Thread-safe."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
-        self._file = coordinator_file(path)
+        self._tables = SqliteTables(coordinator_file(path), _SCHEMA)
         self._clock = clock
-        self._file.create(_SCHEMA)
 
     def note(self, recipient: KeyRecipient) -> None:
         """Record a release; a key that is given again counts once. Raises `CoordinatorError` when it cannot."""
-        with self._file.transaction() as db:
+        with self._tables.writing() as db:
             db.execute(
                 "INSERT INTO released_keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (*astuple(recipient), self._clock()),
@@ -51,6 +51,6 @@ class KeyJournal:
 
     def released(self, ring: str) -> list[tuple[float, KeyRecipient]]:
         """The first release of each key of a ring to each recipient, oldest first: unix seconds, and to whom."""
-        with self._file.transaction() as db:
+        with self._tables.reading() as db:
             rows = db.execute("SELECT * FROM released_keys WHERE ring = ? ORDER BY released, address, data", (ring,))
             return [(released, KeyRecipient(*recipient)) for *recipient, released in rows]

@@ -5,7 +5,7 @@ import logging
 import os
 from pathlib import Path
 
-from atlas.disk.files import write_file
+from atlas.disk.files import read_if_there, write_file
 from atlas.home import AtlasHome
 from chain_bridge.contract_version import contract_version
 from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
@@ -65,9 +65,8 @@ def _is_older(network: Network, address: str) -> bool:
 
 def _recorded(record: Path) -> str | None:
     try:
-        return str(json.loads(record.read_bytes())["contract"])
-    except FileNotFoundError:
-        return None
+        found = read_if_there(record)
+        return None if found is None else str(json.loads(found)["contract"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LocalNetworkError(
             f"{record} (the address of the local chain's contract) is damaged: {error!r}. Restore it from a backup, or "

@@ -9,12 +9,10 @@ from atlas.home import AtlasHome
 from resources.model_facts import model_facts
 
 
-def export_model(
-    cid: str, folder: Path, merged: bool, store: ContentStore, home: AtlasHome, published: bool = False
-) -> None:
+def export_model(cid: str, folder: Path, merged: bool, store: ContentStore, home: AtlasHome) -> None:
     """Write a checkpoint's adapter, or with `merged` the whole model, and its model card to `folder`.
 
-    `published` folders name the base model as others know it, and no path of this machine. Raises `TrainingError` for
+    The folder names the base model as others know it, and no path of this machine. Raises `TrainingError` for
     a folder that is not empty, and for an adapter that is not the whole of what was trained; else as `model_facts`,
     `export_adapter` and `export_merged` do. Loads torch.
     """
@@ -36,6 +34,5 @@ def export_model(
             factors = [store.fetch(one) for one in found.merged]
             export_merged(facts.spec, facts.model, adapter, factors, cache, partial)
         else:
-            local = not (published or facts.model.source.startswith("hub:"))
-            export_adapter(facts.spec, facts.model, adapter, cache, partial, None if local else facts.base_name)
+            export_adapter(facts.spec, facts.model, adapter, cache, partial, facts.base_name)
         (partial / "README.md").write_text(model_card(facts, merged), encoding="utf-8")

@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -62,6 +63,8 @@ def _keep(home: AtlasHome, arguments: argparse.Namespace) -> None:
             ipfs=ipfs,
             nodes=nodes,
             pid=os.getpid(),
+            home=home.root,
+            host=socket.gethostname(),
             started=started,
             not_started=parts.not_started,
         )

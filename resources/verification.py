@@ -7,7 +7,7 @@ from typing import Literal
 
 from atlas.content.store import ContentStore, get_document
 from atlas.counts import counted
-from atlas.errors import VerificationError
+from atlas.errors import AggregationError, AtlasError, Compared, VerificationError
 from atlas.home import AtlasHome
 from atlas.manifests import Checkpoint, DatasetManifest
 from atlas.spec import JobSpec
@@ -24,9 +24,13 @@ from resources.sealed_rows import count_sealed_rows
 class Check:
     """One thing that was looked at, or could not be."""
 
-    check: Literal["files", "rounds", "data set", "rows", "start", "chain"]
-    result: Literal["passed", "not checked"]
+    check: str
+    """`files`, `rounds`, `data set`, `rows`, `start` or `chain`."""
+    result: Literal["passed", "not checked", "failed"]
     text: str
+    expected: str | None = None
+    """Of a check that failed, where that can be told in a word, such as a CID; so is `found`."""
+    found: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,14 @@ def verify_with_records(
     rebuild = partial(rebuilt_untrained_adapter, cache=home.root / "cache") if rebuild_start else None
     found = verify_checkpoint(cid, store, on_checkpoint, rebuild, count_sealed, record)
     return Verification(found, list(_checks(found, record, chain, rebuild_start)))
+
+
+def failed_check(error: AtlasError) -> Check:
+    """The check that ended a verification with this error."""
+    if isinstance(error, Compared):
+        named = isinstance(error, VerificationError) and error.check
+        return Check(named or "files", "failed", str(error), error.expected, error.found)
+    return Check("rounds" if isinstance(error, AggregationError) else "files", "failed", str(error))
 
 
 def _record(
@@ -143,7 +155,12 @@ def _chain_check(rounds: Sequence[VerifiedCheckpoint], chain: OnChain | Unasked)
     for one in rounds:
         expected = chain.rounds.get(one.round, one.cid)
         if expected != one.cid:
-            raise VerificationError(f"Round {one.round}: the chain has checkpoint {expected}, found {one.cid}.")
+            raise VerificationError(
+                f"Round {one.round}: the chain has checkpoint {expected}, found {one.cid}.",
+                "chain",
+                expected=expected,
+                found=one.cid,
+            )
     missing = sorted(one.round for one in rounds if one.round not in chain.rounds)
     if missing:
         text = f"Not on chain yet: round {', '.join(map(str, missing))}. The other rounds are as on chain."

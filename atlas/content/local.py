@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from atlas.content.cid import cid_of_bytes, cids_of_path, parse_cid
-from atlas.content.local_errors import check_cid, reading, removing, writing
+from atlas.content.local_errors import check_cid, how_to_bring, reading, removing, writing
 from atlas.content.local_files import bytes_in, copy_path, freeze, identity, make_folder, move, remove_path
 from atlas.content.local_lock import locked, remove_unlocked, sweep, workspace
 from atlas.content.local_names import changed_names, relative_to, write_names
@@ -88,7 +88,7 @@ class LocalStore:
             try:
                 found = cids_of_path(path)
             except ContentError as error:
-                raise CorruptContent(f"{path} is corrupt: {error} Remove it and put the content again.") from error
+                raise CorruptContent(f"{path} is corrupt: {error} {how_to_bring(cid)}", expected=cid) from error
             check_cid(cid, found[path], path, changed_names(self._names(cid), relative_to(path, found)))
         return path
 

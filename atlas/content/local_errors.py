@@ -14,9 +14,7 @@ def reading(cid: str, root: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise ContentNotFound(
-            f"{cid} is not in {root}. Put the content there, or fetch it from a store that holds it."
-        ) from error
+        raise ContentNotFound(f"{cid} is not in {root}. {how_to_bring(cid)}", expected=cid) from error
     except OSError as error:
         raise ContentError(f"Cannot read {cid} in {root}: {error.strerror or error}.") from error
 
@@ -51,5 +49,15 @@ def check_cid(expected: str, found: str, path: Path, changed: Sequence[str] = ()
         files = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
         within = f" (other than it was stored: {files})" if changed else ""
         raise CorruptContent(
-            f"{path} is corrupt{within}: expected {expected}, found {found}. Remove it and put the content again."
+            f"{path} is corrupt{within}: expected {expected}, found {found}. {how_to_bring(expected)}",
+            expected=expected,
+            found=found,
         )
+
+
+def how_to_bring(cid: str) -> str:
+    """The commands that put a whole copy where a content is missing or corrupt."""
+    return (
+        "Put the original again with `atlas content add FILE`, which also replaces a corrupt copy; or, where an IPFS "
+        f"node holds it, fetch it with `atlas content get {cid} --ipfs RPC_ADDRESS`."
+    )

@@ -64,6 +64,14 @@ def write_file(
             file.write(data)
 
 
+def read_if_there(path: Path) -> bytes | None:
+    """The bytes of a file; None where there is none, also since what should be a folder on the way is a file."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def sync(path: Path) -> None:
     """Make a file's bytes, or the names in a folder, durable."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -19,13 +19,13 @@ TOLERANCE = 1e-4
 
 
 def export_adapter(
-    spec: JobSpec, model: ModelManifest, adapter: Path, cache: Path, folder: Path, base_name: str | None = None
+    spec: JobSpec, model: ModelManifest, adapter: Path, cache: Path, folder: Path, base_name: str
 ) -> None:
     """Write an adapter, its peft configuration and the tokenizer.
 
     No `config.json`: transformers would look for the whole model's weights beside it.
 
-    `base_name` is what `adapter_config.json` names as the base model; None for where its files lie on this machine.
+    `base_name` is what `adapter_config.json` names as the base model, such as its name on the hub.
     What was written is loaded again with peft alone and compared. Raises `TrainingError` when a file does not fit, and
     when the base has weights that its files lack, so that the adapter alone does not say what the model is.
     """
@@ -35,8 +35,8 @@ def export_adapter(
     base = base_model_folder(model, cache)
     save_adapter(adapted.model, folder / "adapter_model.safetensors")
     config = cast(LoraConfig, adapted.model.peft_config["default"])
-    config.base_model_name_or_path = base_name or str(base.resolve())
-    config.revision = model.revision if base_name and model.source.startswith("hub:") else None
+    config.base_model_name_or_path = base_name
+    config.revision = model.revision if model.source.startswith("hub:") else None
     config.inference_mode = True
     config.target_modules = sorted(config.target_modules or [])  # peft holds a set, whose order is random
     config.save_pretrained(str(folder))

@@ -132,7 +132,22 @@ def _base(facts: ModelFacts) -> str:
     source = facts.model.source if not facts.model.source.startswith("path:") else f"a folder, {facts.base_name}"
     revision = f", revision {facts.model.revision}" if facts.model.revision else ""
     files = _table(["file", "CID"], [[name, f"`{cid}`"] for name, cid in sorted(facts.model.files.items())])
-    return f"Source: {source}{revision}. Licence: {facts.license or 'unknown'}.\n\n{files}"
+    where = "" if facts.on_hub else f" {_where(facts)}"
+    return f"Source: {source}{revision}. Licence: {facts.license or 'unknown'}.{where}\n\n{files}"
+
+
+def _where(facts: ModelFacts) -> str:
+    """What somebody else does for a base that the hub does not have."""
+    known = known_model(facts.model.source)
+    if known is None:
+        return (
+            "The base model is a folder that only its owner has: ask for it, or take your own copy of these files, and "
+            "give its path as `BASE`."
+        )
+    return (
+        f"The base model is in the Python package `{known.package}`, not on the hub under this name: install it, and "
+        "give the folder with its files as `BASE`."
+    )
 
 
 def _data(facts: ModelFacts) -> str:

@@ -76,9 +76,19 @@ def _verify_start(
     record: JobRecord | None,
 ) -> VerifiedCheckpoint:
     if checkpoint != genesis(checkpoint.job, checkpoint.adapter):
-        raise VerificationError(f"Checkpoint {cid} has no manifest, yet is not round 0 of {checkpoint.job}.")
+        raise VerificationError(
+            f"Checkpoint {cid} has no manifest, yet is not round 0 of {checkpoint.job}.",
+            "start",
+            expected="round 0",
+            found=f"round {checkpoint.round}",
+        )
     if record is not None and record.start not in (None, cid):
-        raise VerificationError(f"Round 0: job {checkpoint.job} was opened with {record.start}, found {cid}.")
+        raise VerificationError(
+            f"Round 0: job {checkpoint.job} was opened with {record.start}, found {cid}.",
+            "start",
+            expected=record.start,
+            found=cid,
+        )
     _read_files(checkpoint, store)
     if rebuild is not None:
         rebuilt = rebuild(get_document(store, checkpoint.job, JobSpec))
@@ -86,7 +96,10 @@ def _verify_start(
             raise VerificationError(
                 f"Round 0: the seed of job {checkpoint.job} gives the untrained adapter {rebuilt} here, but checkpoint "
                 f"{cid} has {checkpoint.adapter}. Compare the versions of torch, transformers and peft before you "
-                "reject it: another one may draw other numbers."
+                "reject it: another one may draw other numbers.",
+                "start",
+                expected=rebuilt,
+                found=checkpoint.adapter,
             )
     return VerifiedCheckpoint(cid, 0, checkpoint.adapter, 0)
 
@@ -117,7 +130,10 @@ def _verify_round(
         )
         raise VerificationError(
             f"Round {checkpoint.round}: manifest {manifest.cid} gives checkpoint {recomputed.cid}, found {cid}. "
-            f"{_differences(recomputed, checkpoint)}.{lapack}"
+            f"{_differences(recomputed, checkpoint)}.{lapack}",
+            "rounds",
+            expected=recomputed.cid,
+            found=cid,
         )
     _read_files(checkpoint, store)
     return VerifiedCheckpoint(
@@ -151,7 +167,12 @@ def _verify_weight(update: AcceptedUpdate, spec: JobSpec, store: ContentStore, c
     path = store.fetch(data)
     rows = count_sealed(data, spec) if spec.dataset.keyring is not None else _count_rows(path)
     if rows is not None and rows != weight:
-        raise VerificationError(f"Shard {data} has {counted(rows, 'row')}, but its update was weighted with {weight}.")
+        raise VerificationError(
+            f"Shard {data} has {counted(rows, 'row')}, but its update was weighted with {weight}.",
+            "rows",
+            expected=str(rows),
+            found=str(weight),
+        )
     return rows is not None
 
 
@@ -167,6 +188,9 @@ def _verify_local_weight(update: AcceptedUpdate, spec: JobSpec, store: ContentSt
     if update.weight != expected:
         raise VerificationError(
             f"The data set {registered.name!r} of {registered.address} counts as {expected} in a job whose nodes are "
-            f"{'' if spec.fleet.trusted else 'not '}trusted, but its update was weighted with {update.weight}."
+            f"{'' if spec.fleet.trusted else 'not '}trusted, but its update was weighted with {update.weight}.",
+            "rows",
+            expected=str(expected),
+            found=str(update.weight),
         )
     return True

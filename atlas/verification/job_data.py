@@ -7,6 +7,9 @@ from atlas.errors import VerificationError
 from atlas.manifests import AcceptedUpdate, DatasetManifest, RoundManifest, ShardManifest
 from atlas.spec import JobSpec
 
+CHECK = "data set"
+"""What `atlas verify` calls this."""
+
 
 @dataclass(frozen=True)
 class JobRecord:
@@ -29,33 +32,56 @@ def check_round_data(manifest: RoundManifest, spec: JobSpec, dataset: DatasetMan
     the data set's, two updates of one shard, and fewer updates than the quorum.
     """
     if manifest.round > spec.rounds:
-        raise VerificationError(f"Round {manifest.round}: the job {manifest.job} has {counted(spec.rounds, 'round')}.")
+        raise VerificationError(
+            f"Round {manifest.round}: the job {manifest.job} has {counted(spec.rounds, 'round')}.",
+            CHECK,
+            expected=f"at most {spec.rounds}",
+            found=str(manifest.round),
+        )
     shards = {shard.key: shard for shard in dataset.shards}
     used: set[str] = set()
     for update in manifest.updates:
         _check_update(manifest.round, update, shards.get(update.shard), dataset)
         if update.shard in used:
-            raise VerificationError(f"Round {manifest.round}: two updates are of shard {update.shard}.")
+            raise VerificationError(
+                f"Round {manifest.round}: two updates are of shard {update.shard}.",
+                CHECK,
+                expected="one update of each shard",
+                found=f"two of {update.shard}",
+            )
         used.add(update.shard)
     if not reaches_quorum(spec, len(used), len(shards)):
         raise VerificationError(
-            f"Round {manifest.round}: an update came of {len(used)} of {counted(len(shards), 'shard')}; "
-            f"the job's quorum is "
-            f"{spec.aggregation.quorum:g} of the shards."
+            f"Round {manifest.round}: updates came of {len(used)} of {counted(len(shards), 'shard')}; the job's quorum is "
+            f"{spec.aggregation.quorum:g} of the shards.",
+            CHECK,
+            expected=f"{spec.aggregation.quorum:g} of {len(shards)} shards",
+            found=f"{len(used)} of {len(shards)} shards",
         )
 
 
 def _check_update(number: int, update: AcceptedUpdate, shard: ShardManifest | None, dataset: DatasetManifest) -> None:
     where = f"Round {number}, {update.shard}"
     if shard is None:
-        raise VerificationError(f"{where}: the job's data set {dataset.cid} has no such shard.")
+        raise VerificationError(
+            f"{where}: the job's data set {dataset.cid} has no such shard.",
+            CHECK,
+            expected=f"a shard of {dataset.cid}",
+            found=update.shard,
+        )
     if update.data != shard.cid:
         raise VerificationError(
             f"{where}: the rows in the job's data set {dataset.cid} are {shard.cid}, but this update was made from "
-            f"{update.data}."
+            f"{update.data}.",
+            CHECK,
+            expected=shard.cid,
+            found=update.data,
         )
     if update.weight != shard.weight:
         raise VerificationError(
             f"{where}: the weight by the job's data set {dataset.cid} is {shard.weight}, but this update has "
-            f"{update.weight}."
+            f"{update.weight}.",
+            CHECK,
+            expected=str(shard.weight),
+            found=str(update.weight),
         )

@@ -7,8 +7,8 @@ from typing import Any
 from rich.table import Table
 
 from atlas.spec import TaskSpec
+from atlas.unexpected import one_line
 from node_agent.progress_messages import payload_of
-from resources.events import one_line
 from resources.outcomes import CompletedTask, TaskOutcome, TaskUpdate
 
 STATES = {

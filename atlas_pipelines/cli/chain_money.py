@@ -33,8 +33,10 @@ def balance(
     json: given.Json = False,
 ) -> None:
     """Show what an account holds."""
-    with place(network, url, key, deployed=False) as here, Ledger(here.network) as ledger:
-        account = address or here.key.address
+    with place(network, url, key, deployed=False, reading=True) as here, Ledger(here.network) as ledger:
+        account = address or here.address
+        if account is None:
+            raise CoordinatorError(f"There is no key at {here.key_file} yet. Give an ADDRESS.")
         amount = ledger.balance(account)
     if json:
         print_json({"address": account, "amount": amount, "denom": here.network.denom})
@@ -70,7 +72,7 @@ def rewards(
     network: given.Name = None, url: given.Url = None, key: given.KeyFile = None, json: given.Json = False
 ) -> None:
     """Show what each node's owner has earned, withdrawn, and may withdraw."""
-    with place(network, url, key) as here, here.read_model() as model:
+    with place(network, url, key, reading=True) as here, here.read_model() as model:
         with Follower(here.network, model) as follower:
             follower.catch_up()
         with Ledger(here.network) as ledger:

@@ -39,9 +39,10 @@ def status(
 
 def chain_facts(here: Place, now: float) -> dict[str, Any]:
     """What `status` tells, after what waits was sent; `now` is in unix seconds."""
-    path = here.home.outbox(here.network.chain_id, here.key.address)
+    address = here.address
+    path = here.home.outbox(here.network.chain_id, address) if address else None
     has_contract = here.network.contract is not None
-    unsent = _send(here, now) if here.running and has_contract and path.exists() else ""
+    unsent = _send(here, now) if here.running and has_contract and path and path.exists() else ""
     problem, live = _ask(here) if here.running else (_STOPPED, {})
     facts: dict[str, Any] = {
         "network": here.name,
@@ -49,13 +50,13 @@ def chain_facts(here: Place, now: float) -> dict[str, Any]:
         "url": here.network.url if here.running else None,
         "problem": problem or None,
         "contract": here.network.contract,
-        "operator": here.key.address,
+        "operator": address,
         **live,
     }
     if has_contract:
         with here.read_model() as model:
             facts |= _follow(here, model, up=not problem)
-    return {**facts, "outbox": _outbox(path, unsent, now) if path.exists() else None}
+    return {**facts, "outbox": _outbox(path, unsent, now) if path and path.exists() else None}
 
 
 def _send(here: Place, now: float) -> str:
@@ -75,7 +76,8 @@ def _ask(here: Place) -> tuple[str, dict[str, Any]]:
     try:
         with Ledger(here.network) as ledger:
             live["height"] = ledger.height()
-            live["balance"] = ledger.balance(here.key.address)
+            if (address := here.address) is not None:
+                live["balance"] = ledger.balance(address)
             if here.network.contract is None:
                 return "", live
             live["version"] = contract_version(here.network).version

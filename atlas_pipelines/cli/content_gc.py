@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -12,18 +13,19 @@ from rich.filesize import decimal
 
 from atlas.content.collect import Collected, collect, local_folder, peek
 from atlas.content.kubo_node import KuboNode
-from atlas.content.places import Content, IpfsPlaces
+from atlas.content.places import IpfsPlaces
 from atlas.counts import counted
 from atlas.home import AtlasHome
 from atlas.terminal.tables import numbers, print_table, texts
 from atlas_pipelines.cli.content import Ipfs, open_content
-from atlas_pipelines.cli.network import using_network
+from atlas_pipelines.cli.network import has_network, using_network
 from atlas_pipelines.cli.output import print_json, results_console
 from chain_bridge.ledger import Ledger
-from resources.content_survey import ask_chain, survey
+from resources.content_survey import ChainFacts, ask_chain, survey
 from resources.errors import CoordinatorError
 from resources.jobs import JobRegistry
 from resources.retention import Reason, RetentionSettings, Survey, read_retention
+from resources.settings import Addresses
 
 HOUR = 3600.0
 
@@ -63,9 +65,9 @@ def gc(
     """
     home = AtlasHome.from_environment()
     settings = _settings(read_retention(home.root / "retention.yaml"), keep_rounds, drop_updates, unused_hours)
-    with using_network(home) as addresses, Ledger(addresses.network) as ledger:
+    with using_network(home) if has_network(home) else nullcontext() as addresses:
         store, registry, now = open_content(home, ipfs), JobRegistry(home.jobs_database), time.time()
-        found = survey(store, partial(peek, local_folder(store)), registry, ask_chain(ledger, registry))
+        found = survey(store, partial(peek, local_folder(store)), registry, _on_chain(addresses, registry))
         needed = found.needed(settings)
         sizes = {one.cid: one.size for one in store.held()}
         removable = partial(collect, store, needed, now - settings.unused_hours * HOUR)
@@ -73,7 +75,7 @@ def gc(
         dry_run = dry_run or not ((done.removed or nodes_too) and _agreed(done, yes, json))
         if not dry_run:
             done = removable()
-            blocks = _collect_on_node(ipfs or _nodes(addresses.content)) if nodes_too else None
+            blocks = _collect_on_node(ipfs or _nodes(addresses)) if nodes_too else None
     outcome = _Outcome(done, needed, found, sizes, dry_run, blocks)
     if json:
         print_json(outcome.facts())
@@ -151,8 +153,16 @@ def _agreed(done: Collected, yes: bool, json: bool) -> bool:
     return yes or (not json and typer.confirm(question, err=True))
 
 
-def _nodes(content: Content) -> list[str]:
-    return content.nodes if isinstance(content, IpfsPlaces) else []
+def _on_chain(addresses: Addresses | None, registry: JobRegistry) -> ChainFacts | None:
+    """What the chain says of jobs; None where none was ever started, or it does not answer."""
+    if addresses is None:
+        return None
+    with Ledger(addresses.network) as ledger:
+        return ask_chain(ledger, registry)
+
+
+def _nodes(addresses: Addresses | None) -> list[str]:
+    return addresses.content.nodes if addresses and isinstance(addresses.content, IpfsPlaces) else []
 
 
 def _collect_on_node(nodes: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ from atlas.home import AtlasHome
 from atlas_pipelines.cli.output import print_json, results_console
 from atlas_pipelines.doctor.coherence import check_chain_file
 from atlas_pipelines.doctor.finding import Finding
-from atlas_pipelines.doctor.machine import check_folders, check_models, check_packages
+from atlas_pipelines.doctor.machine import check_folders, check_models, check_packages, hindrance
 from atlas_pipelines.doctor.services import check_services, check_web_port
 from atlas_pipelines.doctor.state_files import check_databases, check_settings, databases
 
@@ -53,10 +53,11 @@ def doctor(
 def examine(home: AtlasHome, dagster: Path, listen: float = 0.0) -> Iterator[Finding]:
     """Every check, the quick ones first; `dagster` is Dagster's folder, `listen` as for `check_services`."""
     yield from check_folders(home, dagster)
-    yield from check_settings(home)
-    yield from check_databases(databases(home, dagster))
-    yield from check_chain_file(home)
-    yield from check_services(home, listen)
+    if not hindrance(home.root):  # else nothing is in it, nor can be
+        yield from check_settings(home)
+        yield from check_databases(databases(home, dagster))
+        yield from check_chain_file(home)
+        yield from check_services(home, listen)
     yield check_web_port(home)
     yield from check_packages()
     yield from check_models()

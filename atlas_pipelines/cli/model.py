@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from atlas.content.cid import parse_cid
+from atlas.errors import ContentError
 from atlas.home import AtlasHome
 from atlas_pipelines.cli.content import open_content
 from atlas_pipelines.cli.output import print_json, results_console
@@ -23,20 +24,36 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 class ExportCommand(TyperCommand):
-    """Also takes `--merged=FOLDER`, the form of earlier versions."""
+    """Also takes `--merged FOLDER` and `--merged=FOLDER`, the forms of earlier versions."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Turn the earlier form into today's, with a hint."""
-        now: list[str] = []
-        for one in args:
-            name, equals, folder = one.partition("=")
-            if name == "--merged" and equals:
-                cid = next((arg for arg in args if not arg.startswith("-")), "CID")
-                click.echo(f"Hint: write it as `atlas model export {cid} {folder} --merged`.", err=True)
-                now += [folder, "--merged"]
-            else:
-                now.append(one)
-        return super().parse_args(ctx, now)
+        """Turn an earlier form into today's, with a hint."""
+        others, folder = _take_merged_folder(args)
+        if folder is None:
+            return super().parse_args(ctx, args)
+        named = [one for one in others if not one.startswith("-")]
+        if len(named) == 1:  # else too few or too many, which the parser tells
+            click.echo(f"Hint: write it as `atlas model export {named[0]} {folder} --merged`.", err=True)
+        return super().parse_args(ctx, [*others, folder, "--merged"])
+
+
+def _take_merged_folder(args: list[str]) -> tuple[list[str], str | None]:
+    """What else was given, and the folder that `--merged` names in the earlier form; None without one."""
+    for at, one in enumerate(args):
+        name, equals, folder = one.partition("=")
+        if name == "--merged" and equals:
+            return [*args[:at], *args[at + 1 :]], folder
+        if one == "--merged" and args[at + 1 :] and not args[at + 1].startswith("-") and not _is_cid(args[at + 1]):
+            return [*args[:at], *args[at + 2 :]], args[at + 1]
+    return args, None
+
+
+def _is_cid(text: str) -> bool:
+    try:
+        parse_cid(text)
+    except ContentError:
+        return False
+    return True
 
 
 @export_app.command("export", cls=ExportCommand)
@@ -79,7 +96,7 @@ def push(
     home.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.root, prefix="push-") as room:
         folder = Path(room) / "model"
-        export_model(parse_cid(checkpoint), folder, merged, open_content(home), home, published=True)
+        export_model(parse_cid(checkpoint), folder, merged, open_content(home), home)
         url = push_folder(folder, repository, private=not public)
     if json:
         print_json({"checkpoint": checkpoint, "repository": repository, "url": url})

@@ -14,7 +14,7 @@ from atlas.home import AtlasHome
 from atlas.terminal.console import WordConsole
 from resources.errors import CoordinatorError
 from resources.local_ipfs import local_ipfs
-from resources.local_network import ensure_local_network
+from resources.local_network import ensure_local_network, running_network
 from resources.network_watch import NetworkWatch
 from resources.node_file import read_node_file
 from resources.settings import NETWORK_VARIABLE, Addresses, explicit_network
@@ -48,6 +48,24 @@ Nodes = Annotated[
     Path | None,
     typer.Option(help="YAML list with one mapping of node settings per local agent.", show_default=False),
 ]
+
+
+def need_a_network(home: AtlasHome) -> None:
+    """Raise `CoordinatorError` where nobody ever started a network: a command that only reads does not make one."""
+    if not has_network(home):
+        raise CoordinatorError(
+            f"No network was started in {home.root} yet, so there is nothing to show. `atlas up` or `atlas run` starts "
+            "one."
+        )
+
+
+def has_network(home: AtlasHome) -> bool:
+    """Whether there is a network to ask: the one of `$ATLAS_NETWORK`, one that runs, or one whose chain is on disk."""
+    return (
+        explicit_network(os.environ) is not None
+        or running_network(home) is not None
+        or (home.chain / "chain.db").exists()
+    )
 
 
 def using_network(

@@ -9,7 +9,7 @@ from rich.console import Console
 from atlas.content.places import open_kept_store
 from atlas.home import AtlasHome
 from atlas.terminal.tables import Column, print_table
-from atlas_pipelines.cli.network import Chain, using_network
+from atlas_pipelines.cli.network import Chain, need_a_network, using_network
 from atlas_pipelines.cli.output import print_json, results_console
 from chain_bridge.ledger import Ledger
 from resources.discovery import directory_of, discover, peers_of
@@ -24,6 +24,8 @@ def nodes(
 ) -> None:
     """List the network's nodes: from the DHT, then from the chain, then from the addresses in `content.peers`."""
     home = AtlasHome.from_environment()
+    if chain is None:
+        need_a_network(home)
     with using_network(home, chain=chain) as addresses, Ledger(addresses.network) as ledger:
         content = addresses.content
         store = open_kept_store(content, home.content)

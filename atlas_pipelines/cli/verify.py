@@ -8,14 +8,14 @@ import typer
 
 from atlas.content.cid import parse_cid
 from atlas.counts import counted
-from atlas.errors import ContentError, VerificationError
+from atlas.errors import AggregationError, ContentError, SpecError, VerificationError
 from atlas.home import AtlasHome
 from atlas.verification.checkpoint import VerifiedCheckpoint
 from atlas_pipelines.cli.content import open_content
 from atlas_pipelines.cli.output import print_json, results_console
 from resources.local_network import running_network
 from resources.settings import explicit_network
-from resources.verification import verify_with_records
+from resources.verification import failed_check, verify_with_records
 
 
 def verify(
@@ -47,8 +47,9 @@ def verify(
     network = addresses.network if addresses else None
     try:
         found = verify_with_records(cids[0], store, home, network, cids[1], rebuild_start, show)
-    except (VerificationError, ContentError) as error:
-        error.facts = {"verified": False, "checks": [], "checkpoints": [asdict(one) for one in shown]}
+    except (VerificationError, ContentError, SpecError, AggregationError) as error:
+        failed = asdict(failed_check(error))
+        error.facts = {"verified": False, "checks": [failed], "checkpoints": [asdict(one) for one in shown]}
         raise
     if json:
         parts = {name: [asdict(one) for one in getattr(found, name)] for name in ("checks", "checkpoints")}

@@ -9,10 +9,16 @@ from rich.live import Live
 from rich.text import Text
 
 from assets.progress import Progress
+from atlas.spec import TaskSpec
+from atlas.unexpected import one_line
 from atlas_pipelines.cli.board import Line, advance, conclude, describe, draw, label_of
+from node_agent.progress_messages import warning_of
+from resources.events import name_of
 from resources.outcomes import NOTABLE, TaskOutcome, TaskUpdate
 
 REFRESHES_PER_SECOND = 4.0
+WARNINGS = 5
+"""Of one task in one round; its log on the node has all."""
 PASSING_SECONDS = 30.0
 """Between two lines about the same thing where no line can be replaced."""
 
@@ -27,6 +33,7 @@ class Watching(Progress):
         self._passed_at: float | None = None
         self._title = ""
         self._lines: dict[str, Line] = {}
+        self._warned: dict[str, set[str]] = {}
         self._live = (
             Live(console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True, get_renderable=self._draw)
             if console.is_terminal
@@ -51,6 +58,7 @@ class Watching(Progress):
     def end(self) -> None:
         """Print the board as it stands and clear it."""
         ended, self._lines = self._lines, {}
+        self._warned = {}
         if self._live is not None and ended:
             self._live.refresh()
             self._console.print(draw("", ended))
@@ -82,6 +90,16 @@ class Watching(Progress):
             self._console.print(Text(f"  {update.text}"))
         else:
             self._show(before, after)
+        if update.message is not None and (text := warning_of(update.message)) is not None:
+            self._warn(update.task, text)
+
+    def _warn(self, task: TaskSpec, text: str) -> None:
+        """Say what a trainer warns of once, and not without end."""
+        said = self._warned.setdefault(label_of(task), set())
+        line = f"{name_of(task)}: Warning: {one_line(text)}"
+        if line not in said and len(said) < WARNINGS:
+            said.add(line)
+            self._console.print(Text(f"  {line}"))
 
     def ended(self, outcome: TaskOutcome) -> None:
         """Finish one line of the board."""

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution, requires, version
 from pathlib import Path
@@ -21,13 +20,36 @@ LEAST_BYTES, FEW_BYTES = 200 * 10**6, 2 * 10**9
 
 def check_folders(home: AtlasHome, dagster: Path) -> list[Finding]:
     """Whether state can be written, and how much of it."""
+    if reason := hindrance(home.root):
+        return [_unmakeable(home.root, reason, "ATLAS_HOME")]
+    if reason := hindrance(dagster):
+        return [_unmakeable(dagster, reason, "DAGSTER_HOME")]
     folders = [home.root, home.chain, home.content, home.nodes, home.logs, home.root / "outbox", dagster]
     findings = [finding for folder in folders if folder.exists() and (finding := _writable(folder))]
     places = {_existing(folder).stat().st_dev: _existing(folder) for folder in (home.root, home.content, dagster)}
-    if not home.root.exists() and (finding := _writable(_existing(home.root))):
-        findings.append(finding)
-    findings += [_space(place) for place in places.values()]
-    return findings
+    return [*findings, *(_space(place) for place in places.values())]
+
+
+def hindrance(folder: Path) -> str | None:
+    """Why nothing can be written below a folder, also after `mkdir --parents`; None where the folder is there."""
+    try:
+        place = _existing(folder)
+        if not place.is_dir():
+            return f"{place} is a link to nothing" if place.is_symlink() else f"{place} is a file"
+        if place == folder:
+            return None
+        if not (state := os.statvfs(place)).f_blocks:
+            return f"{place} is on a file system that has no room for files, such as the kernel's /proc"
+        if state.f_flag & os.ST_RDONLY:
+            return f"{place} is on a file system that is mounted read-only"
+        return None if os.access(place, os.W_OK | os.X_OK) else f"this user may not write to {place}"
+    except OSError as error:  # a folder on the way that may not be searched, a name that is too long
+        return f"{error.strerror or error}"
+
+
+def _unmakeable(folder: Path, reason: str, variable: str) -> Finding:
+    text = f"{folder} cannot be made: {reason}. Set {variable} to a folder that you may write to."
+    return Finding("folder", "failed", text)
 
 
 def _writable(folder: Path) -> Finding | None:
@@ -43,9 +65,12 @@ def _writable(folder: Path) -> Finding | None:
 
 
 def _space(place: Path) -> Finding:
-    free, files = shutil.disk_usage(place).free, os.statvfs(place)
+    state = os.statvfs(place)
+    if not state.f_blocks:  # as some network file systems answer
+        return Finding("disk", "warning", f"The file system of {place} does not tell how much space is free.")
+    free = state.f_bavail * state.f_frsize
     text = f"{free / 1e9:.1f} GB are free at {place}."
-    if free < LEAST_BYTES or (files.f_files and not files.f_favail):
+    if free < LEAST_BYTES or (state.f_files and not state.f_favail):
         return Finding("disk", "failed", f"{text} Free some space; `atlas content gc` removes what no job needs.")
     if free < FEW_BYTES:
         return Finding("disk", "warning", f"{text} Free some space before a job with a large model.")
@@ -53,7 +78,7 @@ def _space(place: Path) -> Finding:
 
 
 def _existing(path: Path) -> Path:
-    while not path.exists():
+    while not os.path.lexists(path):
         path = path.parent
     return path
 

@@ -18,7 +18,7 @@ from atlas_pipelines.doctor.finding import Finding, failing
 from chain_bridge.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
 from chain_bridge.network import Network
-from resources.network_file import LocalNetwork, last_network
+from resources.network_file import LocalNetwork, is_copied, read_network, recorded_network
 from resources.settings import NETWORK_VARIABLE, Addresses, explicit_network
 
 CHAIN_SECONDS, BUS_SECONDS = 5.0, 2.0
@@ -52,12 +52,24 @@ def check_services(home: AtlasHome, listen: float = 0.0, clock: Callable[[], flo
 def check_supervisor(home: AtlasHome) -> tuple[list[Finding], LocalNetwork | None]:
     """Whether the local network runs, and the network if it does."""
     path = home.network_file
-    network = last_network(path)
+    network = recorded_network(path)
     if network is None and path.exists():
         text = f"{path} is not readable by this version. Stop what uses the local network and remove the file."
         return [Finding("supervisor", "warning", text)], None
     if network is None:
         return [Finding("supervisor", "ok", "No local network runs; `atlas up` or `atlas run` starts it.")], None
+    if is_copied(network, path):
+        text = (
+            f"No local network runs in this home; it is a copy of {network.home}, whose network (process "
+            f"{network.pid}) {path} names. `atlas up` or `atlas run` starts one of its own and replaces that record."
+        )
+        return [Finding("supervisor", "ok", text)], None
+    if not network.alive and network.host not in (None, socket.gethostname()):
+        text = (
+            f"{path} names a network on the machine {network.host} (process {network.pid}), which this one cannot see. "
+            "If it still runs there, use it there, or stop it first. If not, `atlas up` or `atlas run` starts one here."
+        )
+        return [Finding("supervisor", "warning", text)], None
     if not network.alive:
         text = (
             f"The supervisor of the local network (process {network.pid} of {path}) died, and with it chain, message "
@@ -153,8 +165,7 @@ def check_web_port(home: AtlasHome, port: int = WEB_PORT) -> Finding:
         taken = probe.connect_ex(("127.0.0.1", port)) == 0
     if not taken:
         return Finding("port", "ok", f"Port {port} is free for the pages of `atlas up`.")
-    network = last_network(home.network_file)
-    if network is not None and network.alive:
+    if read_network(home.network_file) is not None:
         return Finding("port", "ok", f"Port {port} is in use, as it is while `atlas up` runs.")
     text = f"Port {port} is taken by another program. Start with another one: atlas up --port {port + 1}"
     return Finding("port", "warning", text)

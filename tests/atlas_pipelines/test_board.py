@@ -10,7 +10,7 @@ from rich.console import Console
 from atlas.content.cid import cid_of_bytes
 from atlas.spec import TaskSpec
 from atlas_pipelines.cli.board import Line, advance, conclude, describe, draw
-from atlas_pipelines.cli.watching import Watching
+from atlas_pipelines.cli.watching import WARNINGS, Watching
 from node_agent.messages import TaskReport
 from node_agent.progress_messages import custom
 from resources.outcomes import LostTask, TaskUpdate
@@ -95,9 +95,9 @@ def test_a_trainer_that_starts_again_sets_its_line_back_to_its_checkpoint():
 
 
 def test_a_lost_task_ends_with_one_line_whatever_its_reason():
-    reason = "the trainer failed:\nTraceback (most recent call last):\n  File x\nDataError: Row 1 is bad.\n  ^^^^\n"
+    reason = "the trainer failed:\n\x1b[31mDataError: Row 1 is bad.\n\n"
     line = conclude(Line("s000", node=1), LostTask(task(), reason))
-    assert describe(line) == "s000, node 1: lost: DataError: Row 1 is bad."
+    assert describe(line) == "s000, node 1: lost: the trainer failed: [31mDataError: Row 1 is bad."
 
 
 JSON = st.recursive(
@@ -168,6 +168,39 @@ def test_what_happens_to_a_task_is_said_once_in_a_line_that_stays(event, termina
     with Watching(console) as watching:
         watching.task(TaskUpdate(task(attempt=2), event, text, 2, step=20))
     assert console.file.getvalue().count(text) == 1
+
+
+def logged(text, level="WARNING") -> dict:
+    return {"method": "log", "params": {"message": text, "level": level}}
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_a_trainer_warns_of_is_said_once_in_a_line_that_stays(terminal):
+    console = Console(file=io.StringIO(), width=120, force_terminal=terminal)
+    with Watching(console) as watching:
+        watching.begin("sentiment-r0001")
+        for _ in range(2):
+            watching.task(update("message", node=1, message=logged("3 of 9 rows have nothing\x1b[2J to predict")))
+        watching.task(update("message", node=1, message=logged("loading", "INFO")))
+    shown = console.file.getvalue()
+    assert shown.count("  s000, round 1: Warning: 3 of 9 rows have nothing[2J to predict") == 1
+    assert "loading" not in shown
+
+
+def test_a_trainer_that_warns_without_end_gets_few_lines():
+    console = Console(file=io.StringIO(), width=120)
+    with Watching(console) as watching:
+        for round_ in ("sentiment-r0001", "sentiment-r0002"):
+            watching.begin(round_)
+            for number in range(100):
+                watching.task(update("message", node=1, message=logged(f"row {number}")))
+    assert console.file.getvalue().count("Warning") == 2 * WARNINGS
+
+
+@given(MESSAGES)
+def test_whatever_a_node_logs_ends_no_round(message):
+    with Watching(Console(file=io.StringIO())) as watching:
+        watching.task(update("message", node=1, message={**message, "method": "log"}))
 
 
 def test_rows_that_are_read_are_few_lines_of_a_log_however_many_there_are():

@@ -151,6 +151,38 @@ def test_a_checkpoint_of_a_job_that_was_opened_here_is_compared_with_its_data_se
     told = json.loads(atlas("verify", checkpoint, "--json").stdout)
     assert told["verified"] is False
     assert manifest.updates[0].data in told["error"]
+    [failed] = told["checks"]
+    assert (failed["check"], failed["result"], failed["text"]) == ("files", "failed", told["error"])
+    assert (failed["expected"], failed["found"]) == (manifest.updates[0].data, None)
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_a_file_that_is_not_whole_fails_its_check_with_the_commands_that_bring_it_back(atlas, damage):
+    store = LocalStore(atlas.home.content)
+    adapter = store.put(b"adapter")
+    cid, path = put_document(store, genesis(ANY, adapter)), store.fetch(adapter)
+    path.unlink()
+    if damage == "changed":
+        path.write_bytes(b"other")
+    refused = atlas("verify", cid, "--json")
+    assert refused.exit_code == 1
+    told = json.loads(refused.stdout)
+    found = cid_of_bytes(b"other") if damage == "changed" else None
+    assert told["checks"] == [
+        {"check": "files", "result": "failed", "text": told["error"], "expected": adapter, "found": found}
+    ]
+    assert f"`atlas content get {adapter} --ipfs" in told["error"]
+    original = atlas.home.root / "original"
+    original.write_bytes(b"adapter")
+    assert "`atlas content add FILE`" in told["error"]
+    assert atlas("content", "add", str(original)).exit_code == 0
+    assert atlas("verify", cid).exit_code == 0
+
+
+def test_a_text_that_is_no_checkpoint_fails_the_check_of_files(atlas):
+    cid = LocalStore(atlas.home.content).put(b"no document")
+    [failed] = json.loads(atlas("verify", cid, "--json").stdout)["checks"]
+    assert (failed["check"], failed["result"]) == ("files", "failed")
 
 
 @pytest.mark.slow

@@ -5,10 +5,11 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil
@@ -31,7 +32,8 @@ from chain_bridge.sender import Signed
 from node_agent.journal import Journal
 from resources.jobs import JobRegistry, JobRow
 from resources.local_contract import record_embedded_contract
-from resources.network_file import LocalNetwork
+from resources.local_network import running_network, stop_local_network
+from resources.network_file import last_network
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -45,14 +47,14 @@ def made_home(tmp_path_factory) -> Path:
     chain.fund(operator.address, 10)
     chain.close()
     record_embedded_contract(home, "atlas1contract")
-    JobRegistry(home.jobs_database)
+    JobRegistry(home.jobs_database).record_own_work("name", "cid")
     Outbox(home.outbox("atlas-local", operator.address))
     with ReadModel(home.root / "follower" / "atlas-local.atlas1contract.db"):
         pass
     for number in (1, 2):
         folder = home.nodes / f"node-{number}"
         node = load_or_create_key(folder / "node.key", "atlas")
-        Journal(folder / "journal.db")
+        Journal(folder / "journal.db").forget_before(0)
         Outbox(folder / "outbox" / f"atlas-local-{node.address}.db")
     for kind, name in ((Health, "health"), (Copies, "copies")):
         kind(home.content / "places" / f"{name}.sqlite")._file._database.close()
@@ -166,9 +168,9 @@ import os, signal, sys
 from pathlib import Path
 from resources.jobs import JobRegistry
 registry = JobRegistry(Path(sys.argv[1]))
-with registry._file.transaction() as database:
+with registry._tables.writing() as database:
     database.execute("INSERT INTO own_work VALUES ('a', 'b')")
-kept = registry._file.connect()
+kept = registry._tables.file.connect()
 kept.execute("INSERT INTO own_work VALUES ('c', 'd')")
 print("written", flush=True)
 sys.stdin.read()
@@ -224,6 +226,49 @@ def test_an_empty_home_is_healthy_and_stays_empty(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def file(tmp_path) -> Path:
+    (tmp_path / "file").write_text("a file")
+    return tmp_path / "file"
+
+
+def test_a_home_where_nothing_can_be_made_is_told_with_the_reason_and_no_full_disk(home):
+    findings = [one for one in examine(AtlasHome(Path("/proc/atlas")), home.dagster) if one.state == "failed"]
+    assert [one.check for one in findings] == ["folder"]
+    for part in ("/proc/atlas cannot be made", "/proc ", "no room for files", "Set ATLAS_HOME"):
+        assert part in findings[0].text
+
+
+@pytest.mark.parametrize("below", ["", "atlas", "a/b"])
+def test_a_home_that_is_or_lies_under_a_file_is_told_with_the_file(file, tmp_path, below):
+    home = AtlasHome(file / below)
+    [found] = failures(AtlasHome(file / below))
+    for part in (f"{home.root} cannot be made", f"{file} is a file", "ATLAS_HOME"):
+        assert part in found
+
+
+def test_a_home_that_is_a_link_to_nothing_is_told(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    [found] = failures(AtlasHome(tmp_path / "link"))
+    assert f"{tmp_path / 'link'} is a link to nothing" in found
+
+
+def test_a_folder_for_dagster_that_cannot_be_made_is_told_with_its_own_variable(home, file):
+    findings = [one.text for one in examine(home, file / "dagster") if one.state == "failed"]
+    assert len(findings) == 1
+    assert f"{file / 'dagster'} cannot be made" in findings[0]
+    assert "DAGSTER_HOME" in findings[0]
+
+
+def test_a_file_system_that_does_not_tell_its_size_is_not_called_full(home, monkeypatch):
+    real = os.statvfs(home.root)
+    unknown = os.statvfs_result((*real[:2], 0, 0, 0, 0, 0, 0, *real[8:]))
+    monkeypatch.setattr(machine.os, "statvfs", lambda path: unknown)
+    told = [one for one in machine.check_folders(home, home.dagster) if one.check == "disk"]
+    assert {one.state for one in told} == {"warning"}
+    assert f"The file system of {home.dagster} does not tell how much space is free" in told[0].text
+
+
 def test_a_read_only_home_is_named(home):
     if subprocess.run(["mount", "--bind", home.root, home.root], capture_output=True, check=False).returncode:
         pytest.skip("mounting takes more rights than this user has")
@@ -235,23 +280,37 @@ def test_a_read_only_home_is_named(home):
     assert any(f"{home.root} is on a file system that is mounted read-only" in text for text in found)
 
 
-def test_a_supervisor_that_died_is_told_with_the_remedy(home):
-    process = subprocess.Popen(["sleep", "600"])
-    chain = {"chain_id": "c", "url": "grpc+http://127.0.0.1:1", "denom": "u", "prefix": "atlas"}
-    network = LocalNetwork(
-        network=chain,
-        bus="nats://127.0.0.1:1",
-        content=Path("/content"),
-        pid=process.pid,
-        started=psutil.Process(process.pid).create_time(),
-        not_started={"node-2": "its journal is damaged."},
-    )
-    home.network_file.write_text(network.model_dump_json())
-    findings, found = check_supervisor(home)
-    assert found == network
-    assert [(one.state, one.check) for one in findings] == [("ok", "supervisor"), ("warning", "nodes")]
-    process.kill()
-    process.wait()
+@pytest.fixture
+def network_of():
+    """Writes the record of a local network into a home; the process that it names runs for the block."""
+
+    @contextmanager
+    def record(folder, **changes):
+        with subprocess.Popen(["sleep", "600"]) as process:
+            network = {
+                "network": {"chain_id": "c", "url": "grpc+http://127.0.0.1:1", "denom": "u", "prefix": "atlas"},
+                "bus": "nats://127.0.0.1:1",
+                "content": "/content",
+                "pid": process.pid,
+                "started": psutil.Process(process.pid).create_time(),
+                "home": str(folder.root),
+                "host": socket.gethostname(),
+                "not_started": {"node-2": "its journal is damaged."},
+            }
+            folder.network_file.write_text(json.dumps({**network, **changes}))
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    return record
+
+
+def test_a_supervisor_that_died_is_told_with_the_remedy(home, network_of):
+    with network_of(home) as process:
+        findings, found = check_supervisor(home)
+        assert found.pid == process.pid
+        assert [(one.state, one.check) for one in findings] == [("ok", "supervisor"), ("warning", "nodes")]
     [finding], found = check_supervisor(home)
     assert found is None
     assert finding.state == "failed"
@@ -260,6 +319,41 @@ def test_a_supervisor_that_died_is_told_with_the_remedy(home):
     home.network_file.write_text("{")
     [finding], found = check_supervisor(home)
     assert finding.state == "warning"
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_the_record_of_another_folders_network_is_no_network_of_a_copied_home(home, tmp_path, network_of, running):
+    with network_of(home) as process:
+        shutil.copytree(home.root, tmp_path / "copy")
+        copy = AtlasHome(tmp_path / "copy")
+        if not running:
+            process.kill()
+            process.wait()
+        [finding], found = check_supervisor(copy)
+        assert found is None
+        assert finding.state == "ok"
+        for part in ("No local network runs", f"copy of {home.root}", f"process {process.pid}"):
+            assert part in finding.text
+        assert running_network(copy) is None
+        assert last_network(copy.network_file) is None
+        stop_local_network(copy)
+        assert (process.poll() is None) is running
+        assert (running_network(home) is not None) is running
+
+
+def test_the_record_of_another_machines_network_is_told_with_its_name(home, network_of):
+    with network_of(home, host="elsewhere"):
+        assert running_network(home) is not None, "the machine was given another name"
+    [finding], found = check_supervisor(home)
+    assert found is None
+    assert finding.state == "warning"
+    for part in ("the machine elsewhere", f"{home.network_file}"):
+        assert part in finding.text
+
+
+def test_a_record_that_names_neither_folder_nor_machine_is_of_this_home(home, network_of):
+    with network_of(home, host=None, home=None):
+        assert running_network(home) is not None
 
 
 def test_a_clock_that_is_75_seconds_off_is_told_with_both_clocks_and_the_difference():

@@ -20,19 +20,35 @@ def atlas(tmp_path, monkeypatch):
     return run
 
 
+HINT = f"Hint: write it as `atlas model export {ANY} out --merged`.\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (["out"], ""),
-        (["out", "--merged"], ""),
-        (["--merged", "out"], ""),
-        (["--merged=out"], f"Hint: write it as `atlas model export {ANY} out --merged`.\n"),
+        ([ANY, "out"], ""),
+        ([ANY, "out", "--merged"], ""),
+        (["--merged", ANY, "out"], ""),
+        ([ANY, "--merged", "--json", "out"], ""),
+        ([ANY, "--merged", "out"], HINT),
+        ([ANY, "--merged", "out", "--json"], HINT),
+        (["--merged", "out", ANY], HINT),
+        ([ANY, "--merged=out"], HINT),
+        (["--merged=out", ANY], HINT),
     ],
 )
-def test_the_form_of_earlier_versions_is_understood(atlas, arguments, hint):
-    result = atlas("export", ANY, *arguments)
+def test_the_forms_of_earlier_versions_are_understood(atlas, arguments, hint):
+    result = atlas("export", *arguments)
     assert result.exit_code == 1
     assert result.stderr.startswith(f"{hint}Error: {ANY} is not in ")
+
+
+@pytest.mark.parametrize("arguments", [[ANY, "one", "--merged", "two"], [ANY, "one", "--merged=two"]])
+def test_two_folders_are_refused(atlas, arguments):
+    result = atlas("export", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "unexpected extra argument(s) (two)" in result.stderr
+    assert "Hint" not in result.stderr
 
 
 def test_an_export_needs_a_folder(atlas):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from atlas.aggregation.refusal import Refusal
 from atlas.manifests import AcceptedUpdate, Environment, Receipt, RefusedUpdate, RoundManifest, SignedReceipt
 from atlas.spec import TaskSpec
+from atlas.unexpected import LONGEST
 from resources import events
 from resources.outcomes import CompletedTask, LostTask
 
@@ -42,7 +43,7 @@ def completed(of: TaskSpec) -> CompletedTask:
             events.restarted(TASK, 1, "its agent was started again", 0),
             "s002, round 3: its agent was started again on node 1; it begins anew",
         ),
-        (events.lost(TASK, 1, "out of\nmemory"), "s002, round 3: attempt 2 on node 1 is lost: memory"),
+        (events.lost(TASK, 1, "out of\nmemory"), "s002, round 3: attempt 2 on node 1 is lost: out of memory"),
         (
             events.refused(TASK, 1, Refusal("finite", "head.weight holds NaN")),
             "s002, round 3: the update of attempt 2 on node 1 is refused by the gate finite: head.weight holds NaN",
@@ -68,12 +69,8 @@ def test_an_update_that_passed_on_arrival_and_is_refused_later_is_said_to_be_lef
     ]
 
 
-def test_of_a_traceback_the_error_is_kept():
-    traceback = "Traceback (most recent call last):\n  File 'x'\n    ~~~^^\nDataError: Row 3 has no text.\n    ^^^\n\n"
-    assert events.one_line(traceback) == "DataError: Row 3 has no text."
-
-
 @given(st.text())
 def test_whatever_a_node_writes_is_one_printable_line(text):
-    line = events.one_line(text)
-    assert line == "" or (line.isprintable() and len(line) <= events.LONGEST_REASON)
+    line = events.lost(TASK, 1, text)
+    assert line.isprintable()
+    assert len(line) < 2 * LONGEST

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -90,7 +91,7 @@ def usage_of(card: str) -> str:
 def test_what_the_card_says_to_use_gives_the_model_in_a_process_without_atlas(finished, tmp_path, merged):
     folder = tmp_path / "export"
     export_model(finished.cid, folder, merged, finished.store, finished.home)
-    base = "" if merged else json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
+    base = "" if merged else finished.spec.model.source.removeprefix("path:")
     usage = usage_of((folder / "README.md").read_text()).replace("FOLDER", str(folder)).replace("BASE", base)
     hidden = 'sys.modules["peft"] = None\n' if merged else ""
     program = PROGRAM.format(usage=hidden + usage, texts=TEXTS)
@@ -102,7 +103,7 @@ def test_what_the_card_says_to_use_gives_the_model_in_a_process_without_atlas(fi
 
 
 def test_the_card_says_what_the_model_is_made_of_and_how_to_check_it(finished, tmp_path):
-    export_model(finished.cid, tmp_path / "export", False, finished.store, finished.home, published=True)
+    export_model(finished.cid, tmp_path / "export", False, finished.store, finished.home)
     card = (tmp_path / "export" / "README.md").read_text()
     for told in (
         "library_name: peft",
@@ -114,8 +115,11 @@ def test_the_card_says_what_the_model_is_made_of_and_how_to_check_it(finished, t
         "Licence of the base model: unknown.",
         f"atlas verify {finished.cid} --dataset {finished.dataset.cid}",
         finished.checkpoint.adapter,
+        "The base model is a folder that only its owner has",
     ):
         assert told in card
+    described = json.loads((tmp_path / "export" / "adapter_config.json").read_text())
+    assert described["base_model_name_or_path"] == Path(finished.spec.model.source).name
     for path in (tmp_path / "export").rglob("*"):
         assert path.suffix == ".safetensors" or str(tmp_path.parent) not in path.read_text(), path
 

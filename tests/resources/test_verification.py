@@ -9,7 +9,7 @@ from atlas.errors import VerificationError
 from atlas.home import AtlasHome
 from atlas.manifests import Checkpoint, RoundManifest
 from resources.settlement import settle_round
-from resources.verification import verify_with_records
+from resources.verification import failed_check, verify_with_records
 
 
 @pytest.fixture
@@ -69,8 +69,11 @@ async def test_forged_rounds_are_refused_with_a_record_of_the_job(place, ended, 
     }
     stranger = AtlasHome(tmp_path / "stranger")
     for told, forged in forgeries.items():
-        with pytest.raises(VerificationError, match=told):
+        with pytest.raises(VerificationError, match=told) as refused:
             verify_with_records(forged, place.store, place.home, place.addresses.network)
+        failed = failed_check(refused.value)
+        assert failed.check == ("chain" if told.startswith("the chain") else "data set")
+        assert None not in (failed.expected, failed.found)
         assert verify_with_records(forged, place.store, stranger, None).unchecked == ["data set", "start", "chain"]
 
 

@@ -46,7 +46,7 @@ def test_plain_peft_loads_the_folder_with_the_same_logits(
     spec, adapter, folder = spec_of(task), tmp_path / "adapter.safetensors", tmp_path / "export"
     model = trained(spec, manifest_of[task], cache, adapter)
     folder.mkdir()
-    export_adapter(spec, manifest_of[task], adapter, cache, folder)
+    export_adapter(spec, manifest_of[task], adapter, cache, folder, str(folder_of[task]))
     tokenizer = AutoTokenizer.from_pretrained(folder)
     inputs = tokenizer(["a good film", "b b bad"], return_tensors="pt", padding=True)
     auto = AutoModelForCausalLM if task == "causal-lm" else AutoModelForSequenceClassification
@@ -58,10 +58,10 @@ def test_plain_peft_loads_the_folder_with_the_same_logits(
             torch.testing.assert_close(found, model(**inputs).logits, rtol=1e-4, atol=1e-4)
     described = json.loads((folder / "adapter_config.json").read_text())
     assert described["target_modules"] == sorted(described["target_modules"])
-    assert Path(described["base_model_name_or_path"]).is_dir()
+    assert described["base_model_name_or_path"] == str(folder_of[task])
 
 
-def test_the_base_is_named_as_others_know_it_where_that_is_asked_for(
+def test_the_base_has_the_name_that_is_given_and_nothing_has_a_path_of_this_machine(
     spec_of: Callable[..., JobSpec], manifest_of: dict[str, ModelManifest], cache: Path, tmp_path: Path
 ) -> None:
     spec, adapter = spec_of("causal-lm"), tmp_path / "adapter.safetensors"
@@ -87,4 +87,4 @@ def test_an_adapter_on_weights_that_the_base_s_files_lack_is_refused(
     trained(spec, manifest, cache, tmp_path / "adapter.safetensors")
     (tmp_path / "export").mkdir()
     with pytest.raises(TrainingError, match="base has weights that its files lack"):
-        export_adapter(spec, manifest, tmp_path / "adapter.safetensors", cache, tmp_path / "export")
+        export_adapter(spec, manifest, tmp_path / "adapter.safetensors", cache, tmp_path / "export", "lab/base")

@@ -1,0 +1,47 @@
+"""The tables of a SQLite file that whoever only reads does not make."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from atlas.disk.sqlite_file import SqliteFile, has_log
+
+
+class SqliteTables:
+    """Tables in a file that is made at the first write; until then it reads as an empty one. Thread-safe."""
+
+    def __init__(self, file: SqliteFile, schema: str, version: int = 0) -> None:
+        """`schema` and `version` as for `SqliteFile.create`, which also checks the file if it is there."""
+        self.file = file
+        self._schema = schema
+        self._version = version
+        self._made = False
+        if self._is_there():
+            self._make()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection for a block that only reads; raises the file's `error`."""
+        if self._made or self._is_there():
+            with self.writing() as database:
+                yield database
+            return
+        with closing(sqlite3.connect(":memory:")) as empty:
+            empty.executescript(self._schema)
+            yield empty
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """As `SqliteFile.transaction`, in a file that is made if need be."""
+        self._make()
+        with self.file.transaction() as database:
+            yield database
+
+    def _is_there(self) -> bool:
+        return os.path.lexists(self.file.path) or has_log(self.file.path)
+
+    def _make(self) -> None:
+        if not self._made:  # else a file that was lost meanwhile would be made anew, without a word
+            self.file.create(self._schema, self._version)
+            self._made = True
