@@ -52,8 +52,8 @@ def check_round_data(manifest: RoundManifest, spec: JobSpec, dataset: DatasetMan
         used.add(update.shard)
     if not reaches_quorum(spec, len(used), len(shards)):
         raise VerificationError(
-            f"Round {manifest.round} has updates of {len(used)} of {counted(len(shards), 'shard')}; the job's quorum "
-            f"is {spec.aggregation.quorum:g} of the shards.",
+            f"Round {manifest.round}: {len(used)} of {len(shards)} shards have an update; the job's quorum is "
+            f"{spec.aggregation.quorum:g} of the shards.",
             CHECK,
             expected=f"{spec.aggregation.quorum:g} of {len(shards)} shards",
             found=f"{len(used)} of {len(shards)} shards",

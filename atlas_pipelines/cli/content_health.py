@@ -30,7 +30,8 @@ class NotWhole(ContentError):
     def __init__(self, bad: int, wanted: int, facts: dict[str, Any]) -> None:
         super().__init__(
             f"Corrupt or missing: {bad} of {counted(wanted, 'content')}. `atlas content add FILE` puts an original "
-            "again and replaces a corrupt copy; `atlas content get CID --ipfs RPC_ADDRESS` fetches one from an IPFS node."
+            "again and replaces a corrupt copy; `atlas content get CID --ipfs RPC_ADDRESS` fetches one from an IPFS "
+            "node."
         )
         self.facts = facts
 
