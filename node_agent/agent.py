@@ -8,6 +8,7 @@ from typing import Any
 import stamina
 
 from atlas.counts import counted
+from atlas.disk.files import is_disk_full
 from atlas.errors import AtlasError
 from chain_bridge.errors import ChainError, ChainUnreachable, InsufficientFunds
 from chain_bridge.ledger import Ledger
@@ -16,7 +17,7 @@ from node_agent import subjects
 from node_agent.assignment import check_assignment, unheard_hint
 from node_agent.bus import Message
 from node_agent.chain import explain_poverty
-from node_agent.errors import BusUnreachable, TaskRefused
+from node_agent.errors import BusUnreachable, NodeError, TaskRefused
 from node_agent.heartbeat import persist, repeat
 from node_agent.journal import Entry
 from node_agent.leases import UnheardLeases, held, place_of, release
@@ -43,6 +44,7 @@ class Agent:
         self._unheard = UnheardLeases()
         self._to_release: list[Place] = []
         self._stopping = False
+        self._told_full = False
 
     async def serve(self, chain_seconds: float, on_ready: Callable[[], None]) -> None:
         """Work until cancelled; then pause what runs and give its leases back. Raises what ends it before that."""
@@ -52,7 +54,7 @@ class Agent:
             await persist(self._listen, BusUnreachable, self._shop.config.heartbeat_seconds)
             on_ready()
             async with asyncio.TaskGroup() as loops:
-                loops.create_task(repeat(self._beat_on_chain, chain_seconds, ChainError))
+                loops.create_task(repeat(self._look, chain_seconds, ChainError))
                 loops.create_task(repeat(self._beat_on_bus, self._shop.config.heartbeat_seconds, AtlasError))
         finally:
             await self._let_go()
@@ -67,7 +69,7 @@ class Agent:
             return known.report().to_body()
         try:
             lease = await self._check(hint, message.sender)
-            entry = self._bench.accept(hint, lease.plan)
+            entry = self._accept(hint, lease.plan)
         except TaskRefused as error:
             log.warning("task %s is refused: %s", hint.task_id, error)
             refused = Entry(hint=hint, state="failed", error=str(error))
@@ -96,6 +98,19 @@ class Agent:
     @property
     def _is_full(self) -> bool:
         return len(self._shop.journal.unfinished()) >= self._capacity
+
+    async def _look(self) -> None:
+        """Beat on the chain. A full disk is waited for, and told once."""
+        try:
+            await self._beat_on_chain()
+        except NodeError as error:
+            if not is_disk_full(error):
+                raise
+            if not self._told_full:
+                log.error("%s The node goes on once there is some.", error)
+            self._told_full = True
+        else:
+            self._told_full = False
 
     async def _beat_on_chain(self) -> None:
         """Say that we are there, look after our leases, and collect what was earned."""
@@ -126,13 +141,19 @@ class Agent:
                 hint = await asyncio.to_thread(
                     unheard_hint, lease, config.contract, self._ledger, self._shop.store, config.price
                 )
+                if self._bench.entry(hint.task) is None and not self._is_full and not self._stopping:
+                    log.info("task %s is taken up from the chain; no hint came", hint.task_id)
+                    self._accept(hint, lease.plan)
             except TaskRefused as error:
                 log.warning("a lease is given back: %s", error)
                 await self._give_back([place_of(lease)])
-                continue
-            if self._bench.entry(hint.task) is None and not self._is_full and not self._stopping:
-                log.info("task %s is taken up from the chain; no hint came", hint.task_id)
-                self._bench.accept(hint, lease.plan)
+
+    def _accept(self, hint: AssignHint, plan: str) -> Entry:
+        """Take a task on; raises `TaskRefused` when it cannot even be noted, so that another node gets it."""
+        try:
+            return self._bench.accept(hint, plan)
+        except NodeError as error:
+            raise TaskRefused(f"The task cannot be noted: {error}", lease_is_ours=True) from error
 
     def _withdraw_credit(self) -> None:
         if self._ledger.credit(self._heartbeat.address) > 0:

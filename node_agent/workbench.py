@@ -6,11 +6,14 @@ import shutil
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
+from atlas.errors import AtlasError
+from atlas.unexpected import describe_error
 from node_agent import subjects
-from node_agent.errors import BusError
+from node_agent.errors import BusError, NodeError
 from node_agent.journal import Entry
 from node_agent.messages import AssignHint, TaskState
 from node_agent.plan import LOOKS, Drop, Observed, plan
+from node_agent.rests import Rests
 from node_agent.task_run import TaskRun, log_file, work_folder
 from node_agent.workshop import Workshop
 
@@ -33,6 +36,7 @@ class Workbench:
         self._runs: dict[str, tuple[int, TaskRun]] = {}
         self._work: set[asyncio.Task[None]] = set()
         self._misses: dict[str, int] = {}
+        self._rests = Rests(workshop.clock)
         self._stopping = False
 
     @property
@@ -67,7 +71,7 @@ class Workbench:
         unfinished = {entry.task: entry for entry in self._shop.journal.unfinished()}
         self._misses = {task: count for task, count in self._misses.items() if task in unfinished}
         observed = Observed(
-            unfinished=list(unfinished),
+            unfinished=[task for task in unfinished if not self._rests.rests(task)],
             running={task: slot for task, (slot, _) in self._runs.items()},
             misses=self._misses,
             slots=len(self._slot_gpus),
@@ -121,8 +125,14 @@ class Workbench:
     def _drop(self, entry: Entry) -> None:
         if entry.task in self._runs:
             self._runs[entry.task][1].abandon(LOST)
+            return
+        try:
+            ended = self._end(entry, state="failed", error=LOST)
+        except NodeError as error:
+            self._interrupted(entry, error)
         else:
-            self._keep(self._farewell(self._end(entry, state="failed", error=LOST)))
+            self._rests.forget(entry.task)
+            self._keep(self._farewell(ended))
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         """Hold a reference to work in the background until it ends."""
@@ -133,17 +143,30 @@ class Workbench:
     async def _work_on(self, task: str, run: TaskRun) -> None:
         try:
             entry = await run.run()
-        except Exception:
-            # Not even its end could be written down. It stays unfinished, and the next look at the chain restarts it.
-            log.exception("task %s is interrupted", run.entry.hint.task_id)
+        except Exception as error:
+            self._interrupted(run.entry, error)
             return
         finally:
             del self._runs[task]
+        self._rests.forget(task)
         log.info("task %s %s%s", entry.hint.task_id, entry.state, f": {entry.error}" if entry.error else "")
         if entry.state == "failed" and entry.error != LOST:
             await self._give_back(entry)
         await self._clean(entry)
         self.step()
+
+    def _interrupted(self, entry: Entry, error: Exception) -> None:
+        """Not even a task's end could be written down. It stays unfinished, and is taken up again after a rest."""
+        seconds = self._rests.interrupted(entry.task, describe_error(error))
+        if seconds is not None:
+            trace = None if isinstance(error, AtlasError) else error
+            log.error(
+                "task %s is interrupted, and tried again from %.0f s on until its lease is over: %s",
+                entry.hint.task_id,
+                seconds,
+                error,
+                exc_info=trace,
+            )
 
     def _end(self, entry: Entry, state: TaskState, error: str | None = None) -> Entry:
         """The end of a task that has no trainer."""

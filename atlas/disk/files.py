@@ -102,12 +102,30 @@ def describe_os_error(error: OSError) -> str:
     return f"{error.strerror or error}. {disk_advice(error) or 'Check the path and its file system.'}"
 
 
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or one that it was raised from, says that there is no space."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if says_full(error):
+            return True
+        seen.add(id(error))
+        error = error.__cause__
+    return False
+
+
+def says_full(error: BaseException) -> bool:
+    """Whether the system or SQLite says with this error that there is no space."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    # The second: no room for the memory that readers of a WAL share, which each first reader makes as a file.
+    full = code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE
+    return full or (isinstance(error, OSError) and error.errno in _FULL)
+
+
 def disk_advice(error: BaseException) -> str | None:
     """What a person can do about a full or read-only disk, as a sentence; None for an error of another kind."""
     # What wraps an error of the database driver keeps it as `orig` (SQLAlchemy, which Dagster uses).
     cause = getattr(error, "orig", None) or error
-    full = getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-    if full or (isinstance(cause, OSError) and cause.errno in _FULL):
+    if says_full(cause):
         return "Free some space on that file system, then try again."
     if isinstance(cause, OSError) and cause.errno in _READ_ONLY:
         return "Check the permissions of the folder, and that its file system is mounted for writing."

@@ -12,6 +12,7 @@ import pytest
 
 from atlas.content.health import Copies, Health
 from atlas.disk.sqlite_file import SqliteFile
+from atlas.disk.sqlite_tables import SqliteTables
 from atlas.errors import AtlasError, DiskError
 from chain_bridge.embedded.database import Database
 from chain_bridge.outbox import Outbox
@@ -35,6 +36,9 @@ OPENERS = {
 def make(path: Path) -> None:
     """A file of the kind that its name says, closed."""
     opened = OPENERS[path.name](path)
+    if isinstance(tables := getattr(opened, "_tables", None), SqliteTables):
+        with tables.writing():
+            pass
     for connection in (getattr(opened, "_database", None), getattr(opened, "_connection", None)):
         if isinstance(connection, sqlite3.Connection):
             connection.close()
