@@ -2,21 +2,23 @@
 
 import dagster as dg
 
-from assets import partitions, tables
+from assets import partitions
 from assets.base_checkpoint import base_checkpoint
 from assets.plain_errors import plain_errors
 from assets.recorded import recorded_cid
-from assets.round_diagnostics import diagnostics_metadata
 from assets.round_manifest import round_manifest
-from atlas.content.store import ContentStore, get_document, put_document
-from atlas.manifests import Checkpoint, DatasetManifest, RoundManifest
-from atlas.round_diagnostics import RoundDiagnostics
-from resources import rounds
+from assets.shown import tables
+from assets.shown.diagnostics import diagnostics_metadata
+from atlas.content.store import ContentStore
+from atlas.documents.manifests import Checkpoint, DatasetManifest, RoundManifest
+from atlas.documents.round_diagnostics import RoundDiagnostics
+from atlas.documents.stored import get_document, put_document
 from resources.content import ContentResource
 from resources.errors import JobNotFound
 from resources.fleet import FleetResource
-from resources.jobs import JobRegistry
-from resources.round_evidence import receipt_of
+from resources.jobs.registry import JobRegistry
+from resources.rounds import steps as rounds
+from resources.rounds.evidence import receipt_of
 
 
 @dg.asset(
@@ -30,7 +32,7 @@ def aggregated_checkpoint(
     context: dg.AssetExecutionContext, fleet: FleetResource, content: ContentResource
 ) -> dg.MaterializeResult:
     """The checkpoint that a round ends with; anyone can recompute its bytes from the round's manifest."""
-    from atlas.aggregation.diagnostics import diagnose_round  # numpy, which the code location does without
+    from atlas.rounds.diagnose import diagnose_round  # numpy, which the code location does without
 
     manifest = get_document(content.store, recorded_cid(context, "round_manifest"), RoundManifest)
     cid = rounds.aggregate(manifest, content.store)

@@ -7,18 +7,18 @@ import yaml
 
 from assets import partitions
 from assets.dataset import dataset_event, shard_events
-from assets.launch_config import LaunchConfig
-from assets.opening import check_round_exists, find_order, register_partitions
+from assets.fleet_run.progress import Progress
+from assets.fleet_run.run_process import PROCESS_TAG, process_tag
+from assets.launch.find_job import check_round_exists, find_order, register_partitions
+from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
-from assets.progress import Progress
 from assets.recorded import newest_record, unless_recorded
-from assets.run_process import PROCESS_TAG, process_tag
 from assets.source_version import source_facts, source_version
-from resources import rounds
 from resources.content import ContentResource
 from resources.fleet import FleetResource
+from resources.jobs.open_job import OpenJob, open_job, refuse_ended_job
 from resources.ledger import LedgerResource
-from resources.opening import OpenJob, open_job, refuse_ended_job
+from resources.rounds import steps as rounds
 
 
 @dg.asset(partitions_def=partitions.rounds, group_name="federated", kinds={"safetensors"})

@@ -6,17 +6,19 @@ from typing import TypeVar
 
 import dagster as dg
 
-from assets import partitions, tables
+from assets import partitions
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.dataset import dataset
 from assets.plain_errors import plain_errors
 from assets.recorded import recorded_version
+from assets.shown import tables
 from assets.source_version import RecordedSource, recorded_source
-from atlas.content.store import KeptStore, Replicas, get_document
+from atlas.content.store import KeptStore, Replicas
 from atlas.data.fingerprint import source_fingerprint
-from atlas.documents import Document
+from atlas.documents.document import Document
+from atlas.documents.manifests import Checkpoint, DatasetManifest
+from atlas.documents.stored import get_document
 from atlas.errors import ContentError, DataError, SpecError
-from atlas.manifests import Checkpoint, DatasetManifest
 from resources.content import ContentResource
 from resources.fleet import FleetResource
 

@@ -6,12 +6,12 @@ from assets import partitions
 from assets.dataset import dataset
 from assets.plain_errors import plain_errors
 from assets.recorded import recorded_version
-from atlas.content.store import get_document
 from atlas.counts import counted
 from atlas.data.promise import count_leaked_rows
 from atlas.data.warnings import dataset_warnings
+from atlas.documents.manifests import DatasetManifest
+from atlas.documents.stored import get_document
 from atlas.errors import AtlasError
-from atlas.manifests import DatasetManifest
 from resources.content import ContentResource
 
 WARN = dg.AssetCheckSeverity.WARN

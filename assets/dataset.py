@@ -4,19 +4,20 @@ from collections.abc import Callable, Iterator, Mapping
 
 import dagster as dg
 
-from assets import partitions, tables
-from assets.launch_config import LaunchConfig
-from assets.opening import find_order
+from assets import partitions
+from assets.fleet_run.progress import Progress
+from assets.launch.find_job import find_order
+from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
-from assets.progress import Progress
 from assets.recorded import DATA_VERSION
+from assets.shown import tables
 from assets.source_version import source_facts, source_version
 from atlas.data.warnings import dataset_warnings
-from atlas.manifests import DatasetManifest
+from atlas.documents.manifests import DatasetManifest
 from resources.content import ContentResource
 from resources.fleet import FleetResource
+from resources.jobs.open_job import read_dataset
 from resources.ledger import LedgerResource
-from resources.opening import read_dataset
 
 Link = Callable[[str], dg.MetadataValue]
 """Where a person finds a content, by its CID."""

@@ -4,21 +4,22 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from assets import partitions, tables
+from assets import partitions
 from assets.aggregated_checkpoint import aggregated_checkpoint
-from assets.opening import find_round
+from assets.fleet_run.progress import Progress
+from assets.fleet_run.running import run_tasks
+from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
-from assets.progress import Progress
 from assets.recorded import recorded_cid
-from assets.running import run_tasks
-from resources import rounds
-from resources.causes import task_lost
+from assets.shown import tables
 from resources.content import ContentResource
-from resources.evaluating import plain_mean_of, plan_evaluation
+from resources.dispatch.outcomes import CompletedTask
 from resources.fleet import FleetResource
 from resources.ledger import LedgerResource
-from resources.outcomes import CompletedTask
-from resources.scoring import checkpoints_without
+from resources.rounds import steps as rounds
+from resources.rounds.causes import task_lost
+from resources.rounds.evaluating import plain_mean_of, plan_evaluation
+from resources.rounds.scoring import checkpoints_without
 
 NO_WORSE = dg.AssetCheckSpec(
     "no_worse_than_base",

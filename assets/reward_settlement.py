@@ -2,16 +2,17 @@
 
 import dagster as dg
 
-from assets import partitions, tables
+from assets import partitions
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.evaluation import evaluation
-from assets.opening import find_round
+from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
 from assets.recorded import recorded_cid
+from assets.shown import tables
 from resources.content import ContentResource
 from resources.fleet import FleetResource
 from resources.ledger import LedgerResource
-from resources.settlement import Settlement, publish_model, settle_round
+from resources.rounds.settle import Settlement, publish_model, settle_round
 
 
 @dg.asset(

@@ -5,25 +5,27 @@ from dataclasses import asdict
 
 import dagster as dg
 
-from assets import partitions, plots, tables
+from assets import partitions
 from assets.base_checkpoint import base_checkpoint
-from assets.opening import find_round
+from assets.fleet_run.progress import Progress
+from assets.fleet_run.running import run_tasks
+from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
-from assets.progress import Progress
 from assets.recorded import unless_recorded
-from assets.running import run_tasks
 from assets.shard_adapter import adapter_event, adapter_partition, shard_adapter
-from atlas.manifests import RoundManifest
-from resources import events, rounds
-from resources.causes import Cause, causes_of, describe_causes
+from assets.shown import plots, tables
+from atlas.documents.manifests import RoundManifest
 from resources.content import ContentResource
+from resources.dispatch import events
+from resources.dispatch.outcomes import CompletedTask, TaskOutcome
 from resources.errors import QuorumError
 from resources.fleet import FleetResource
-from resources.jobs import JobRegistry
+from resources.jobs.open_job import OpenJob
+from resources.jobs.registry import JobRegistry
 from resources.ledger import LedgerResource
-from resources.opening import OpenJob
-from resources.outcomes import CompletedTask, TaskOutcome
-from resources.reference import reference_update
+from resources.rounds import steps as rounds
+from resources.rounds.causes import Cause, causes_of, describe_causes
+from resources.rounds.reference_update import reference_update
 
 QUORUM = dg.AssetCheckSpec(
     "quorum",
@@ -49,7 +51,7 @@ def round_manifest(
     progress: dg.ResourceParam[Progress],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckResult | dg.MaterializeResult]:
     """The updates that made it into a round. Trains whatever is missing; what earlier runs finished is adopted."""
-    from resources.gating import RoundGate  # numpy, which the code location does without
+    from resources.rounds.round_gate import RoundGate  # numpy, which the code location does without
 
     job, number = find_round(context.partition_key, fleet, content, ledger)
     base = rounds.base_checkpoint(job, number, ledger.client)

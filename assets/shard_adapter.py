@@ -4,22 +4,23 @@ from collections.abc import Callable
 
 import dagster as dg
 
-from assets import partitions, plots
+from assets import partitions
 from assets.base_checkpoint import base_checkpoint
 from assets.dataset import Link, dataset_shard
-from assets.opening import find_round
+from assets.fleet_run.progress import Progress
+from assets.fleet_run.running import run_tasks
+from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
-from assets.progress import Progress
 from assets.recorded import DATA_VERSION
-from assets.running import run_tasks
+from assets.shown import plots
 from atlas.errors import SpecError
-from atlas.spec import TaskSpec
-from resources import rounds
-from resources.causes import task_lost
+from atlas.spec.job import TaskSpec
 from resources.content import ContentResource
+from resources.dispatch.outcomes import CompletedTask
 from resources.fleet import FleetResource
 from resources.ledger import LedgerResource
-from resources.outcomes import CompletedTask
+from resources.rounds import steps as rounds
+from resources.rounds.causes import task_lost
 
 
 @dg.asset(
@@ -38,7 +39,7 @@ def shard_adapter(
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult:
     """A LoRA adapter that one node trained on one shard; round_manifest trains a whole round of them at once."""
-    from resources.gating import RoundGate  # numpy, which the code location does without
+    from resources.rounds.round_gate import RoundGate  # numpy, which the code location does without
 
     key = context.partition_key.keys_by_dimension
     job, number = find_round(key["round"], fleet, content, ledger)

@@ -8,8 +8,8 @@ import dagster as dg
 from assets import partitions
 from assets.recorded import DATA_VERSION, newest_record
 from atlas.data.fingerprint import source_fingerprint
-from atlas.dataset_spec import DatasetSpec
 from atlas.errors import DataError
+from atlas.spec.dataset import DatasetSpec
 
 SETTINGS, VERSION = "settings", "source_version"
 MOST_RECORDS = 100

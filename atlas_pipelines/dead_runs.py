@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.run_process import PROCESS_TAG, has_died
+from assets.fleet_run.run_process import PROCESS_TAG, has_died
 from atlas.errors import AtlasError
 from atlas_pipelines.jobs import JOB_TAG
 

@@ -8,9 +8,9 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
 from assets import partitions
-from assets.launch_config import LaunchConfig
+from assets.fleet_run.progress import Progress
+from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import INTERRUPTED, INTERRUPTS, Interrupted
-from assets.progress import Progress
 from atlas.errors import AtlasError
 from atlas.unexpected import record_unexpected
 from atlas_pipelines.dead_runs import fail_dead_runs, refuse_second_run

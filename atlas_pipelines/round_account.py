@@ -2,13 +2,14 @@
 
 from pydantic import BaseModel, Field
 
-from atlas.aggregation.diagnostics import diagnose_round
-from atlas.content.store import ContentStore, get_document
-from atlas.manifests import Checkpoint, DatasetManifest, RoundManifest
-from atlas.round_diagnostics import RoundDiagnostics
-from atlas.spec import JobSpec, TaskSpec
+from atlas.content.store import ContentStore
+from atlas.documents.manifests import Checkpoint, DatasetManifest, RoundManifest
+from atlas.documents.round_diagnostics import RoundDiagnostics
+from atlas.documents.stored import get_document
+from atlas.rounds.diagnose import diagnose_round
+from atlas.spec.job import JobSpec, TaskSpec
 from resources.errors import JobNotFound, RoundOrderError
-from resources.jobs import Attempt, JobRegistry, JobRow
+from resources.jobs.registry import Attempt, JobRegistry, JobRow
 
 
 class AcceptedLine(BaseModel):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets import partitions
-from assets.launch_config import LaunchConfig
+from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
 from atlas_pipelines.campaign import finished_jobs, retraining_name
 from atlas_pipelines.jobs import federated_round, round_tags

@@ -5,7 +5,7 @@ import json
 import dagster as dg
 
 from assets import partitions
-from assets.launch_config import LaunchConfig
+from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
 from assets.source_version import opened_source
 from atlas.data.fingerprint import short_version, source_fingerprint

@@ -2,16 +2,17 @@
 
 from pydantic import BaseModel, Field
 
-from atlas.content.store import ContentStore, get_document
-from atlas.manifests import Receipt, SignedReceipt
-from atlas.spec import TaskSpec
+from atlas.content.store import ContentStore
+from atlas.documents.manifests import Receipt, SignedReceipt
+from atlas.documents.stored import get_document
+from atlas.spec.job import TaskSpec
+from chain_bridge.client.messages import Round
 from chain_bridge.ledger import Ledger
-from chain_bridge.messages import Round
 from chain_bridge.settlement import amounts
-from resources.evaluating import plain_mean_of
-from resources.jobs import JobRegistry
-from resources.opening import OpenJob
-from resources.verdict import compare
+from resources.jobs.open_job import OpenJob
+from resources.jobs.registry import JobRegistry
+from resources.rounds.evaluating import plain_mean_of
+from resources.rounds.verdict import compare
 
 Metrics = dict[str, float]
 

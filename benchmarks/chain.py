@@ -28,15 +28,15 @@ from rich.table import Table
 REPOSITORY = Path(__file__).parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from chain_bridge.connection import Connection
-from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
+from chain_bridge.client.connection import Connection
+from chain_bridge.client.keys import Key, load_or_create_key
+from chain_bridge.client.messages import Assignment, Share, SlotAttempt, Tx
+from chain_bridge.client.network import Network
+from chain_bridge.client.sender import Sender
 from chain_bridge.errors import ContractRefused
-from chain_bridge.keys import Key, load_or_create_key
 from chain_bridge.ledger import Ledger
-from chain_bridge.messages import Assignment, Share, SlotAttempt, Tx
-from chain_bridge.network import Network
-from chain_bridge.outbox import Outbox
-from chain_bridge.sender import Sender
+from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract
+from chain_bridge.outbox.outbox import Outbox
 
 NODES, SHARDS, BATCH = 50, 1000, 200
 PER_NODE = SHARDS // NODES

@@ -27,11 +27,11 @@ from rich.table import Table
 REPOSITORY = Path(__file__).parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from atlas.content.cached import CachedStore
-from atlas.content.kubo import KuboStore
-from atlas.content.kubo_node import KuboNode
-from atlas.content.local import LocalStore
-from atlas.content.local_files import remove_path
+from atlas.content.kubo.node import KuboNode
+from atlas.content.local.cached import CachedStore
+from atlas.content.local.files import remove_path
+from atlas.content.local.store import LocalStore
+from atlas.content.places.kubo_store import KuboStore
 from atlas.content.store import ContentStore
 
 TARGET_SHARE, TARGET_MEGABYTES = 0.7, 100

@@ -82,9 +82,9 @@ def _write_parquet(path: Path, megabytes: int) -> int:
 def prepare(path: Path, folder: Path) -> Callable[[], object]:
     import pyarrow.parquet  # noqa: F401 - else the reader would import it, and its time would count
 
-    from atlas.content.local import LocalStore
+    from atlas.content.local.store import LocalStore
     from atlas.data.prepare import prepare_dataset
-    from atlas.dataset_spec import DatasetSpec, ShardRule
+    from atlas.spec.dataset import DatasetSpec, ShardRule
 
     spec = DatasetSpec(source=str(path), labels=["bad", "good"], shard_by=ShardRule(column="site"))
     return lambda: prepare_dataset(spec, LocalStore(folder / "store"), folder / "cache", seed=17)

@@ -20,11 +20,11 @@ from rich.table import Table
 REPOSITORY = Path(__file__).parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from atlas.content.local import LocalStore
-from atlas.content.store import get_document
-from atlas.manifests import DatasetManifest, SignedReceipt
-from atlas.model_files import locate_model
-from resources.jobs import JobRegistry
+from atlas.content.local.store import LocalStore
+from atlas.documents.manifests import DatasetManifest, SignedReceipt
+from atlas.documents.stored import get_document
+from atlas.models.files import locate_model
+from resources.jobs.registry import JobRegistry
 
 
 def run(command: list[str], environment: dict[str, str]) -> str:

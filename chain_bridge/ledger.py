@@ -3,20 +3,20 @@
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from chain_bridge.connection import Connection
+from chain_bridge.client.connection import Connection
+from chain_bridge.client.keys import Key
+from chain_bridge.client.messages import NodeKind, Tx
+from chain_bridge.client.network import Network
+from chain_bridge.client.queries import Queries
+from chain_bridge.client.writes import AllWrites
+from chain_bridge.client.writes.base import optional_binary
 from chain_bridge.errors import ChainError
-from chain_bridge.keys import Key
-from chain_bridge.messages import NodeKind, Tx
-from chain_bridge.network import Network
-from chain_bridge.outbox import Outbox
-from chain_bridge.outbox_rows import Backlog, Entry, content_key, one_time_key
-from chain_bridge.queries import Queries
-from chain_bridge.writes import AllWrites
-from chain_bridge.writes.base import optional_binary
+from chain_bridge.outbox.outbox import Outbox
+from chain_bridge.outbox.rows import Backlog, Entry, content_key, one_time_key
 
 if TYPE_CHECKING:
-    from chain_bridge.outbox_delivery import Delivery
-    from chain_bridge.sender import Sender
+    from chain_bridge.client.sender import Sender
+    from chain_bridge.outbox.delivery import Delivery
 
 
 class Ledger(Queries, AllWrites[Tx]):
@@ -66,7 +66,7 @@ class Ledger(Queries, AllWrites[Tx]):
 
     def find(self, transaction_hash: str) -> Tx | None:
         """What became of a transaction; None while it is in no block. Raises what its failure means if it failed."""
-        from chain_bridge.sender import find_transaction, outcome_of
+        from chain_bridge.client.sender import find_transaction, outcome_of
 
         found = find_transaction(self._connection, transaction_hash)
         return None if found is None else outcome_of(found)
@@ -137,8 +137,8 @@ class Ledger(Queries, AllWrites[Tx]):
 
     def _open_for_writing(self, key: Key, inclusion_seconds: float, outbox: Outbox | None) -> None:
         # Here and below, as in `Connection`: most programs that have a ledger do not send by it at once.
-        from chain_bridge.outbox_delivery import Delivery
-        from chain_bridge.sender import Sender
+        from chain_bridge.client.sender import Sender
+        from chain_bridge.outbox.delivery import Delivery
 
         self._sender = Sender(self._connection, key, inclusion_seconds)
         if outbox is not None:
@@ -146,7 +146,7 @@ class Ledger(Queries, AllWrites[Tx]):
             self._delivery = Delivery(outbox, self._sender, lambda: self.contract)
 
     def _write(self, name: str, body: Any, funds: int = 0) -> Tx:
-        from chain_bridge.sender import contract_message, outcome_of
+        from chain_bridge.client.sender import contract_message, outcome_of
 
         sender = self._need_sender()
         if self._delivery is None:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from chain_bridge.client.messages import Share
 from chain_bridge.errors import ChainError
-from chain_bridge.messages import Share
 
 WHOLE_BPS = 10_000
 

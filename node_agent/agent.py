@@ -10,19 +10,19 @@ import stamina
 from atlas.counts import counted
 from atlas.disk.files import is_disk_full
 from atlas.errors import AtlasError
+from chain_bridge.client.messages import Lease
 from chain_bridge.errors import ChainError, ChainUnreachable, InsufficientFunds
 from chain_bridge.ledger import Ledger
-from chain_bridge.messages import Lease
-from node_agent import subjects
-from node_agent.assignment import check_assignment, unheard_hint
-from node_agent.bus import Message
-from node_agent.chain import explain_poverty
+from node_agent.chain.assignment import check_assignment, unheard_hint
+from node_agent.chain.chain import explain_poverty
+from node_agent.chain.heartbeat import persist, repeat
 from node_agent.errors import BusUnreachable, NodeError, TaskRefused
-from node_agent.heartbeat import persist, repeat
-from node_agent.journal import Entry
-from node_agent.leases import UnheardLeases, held, place_of, release
-from node_agent.messages import AssignHint, Heartbeat, Place
-from node_agent.workbench import Workbench
+from node_agent.home.journal import Entry
+from node_agent.tasks.leases import UnheardLeases, held, place_of, release
+from node_agent.tasks.workbench import Workbench
+from node_agent.wire import subjects
+from node_agent.wire.bus import Message
+from node_agent.wire.messages import AssignHint, Heartbeat, Place
 from node_agent.workshop import Workshop
 
 log = logging.getLogger(__name__)

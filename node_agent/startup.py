@@ -10,23 +10,23 @@ from contextlib import suppress
 from atlas.clocks import MOST_SECONDS, describe_difference
 from atlas.disk.files import naming
 from atlas.errors import ContentError
+from chain_bridge.client.messages import Node
 from chain_bridge.errors import ChainUnreachable
-from chain_bridge.messages import Node
 from node_agent.agent import Agent
-from node_agent.announcing import announcing, open_announcer
-from node_agent.bus import Bus
-from node_agent.chain import node_key, open_ledger, reconcile
-from node_agent.config import NodeConfig, NodeHome, load_config
+from node_agent.chain.chain import node_key, open_ledger, reconcile
+from node_agent.chain.heartbeat import chain_interval, persist
+from node_agent.chain.standing import jail_advice
+from node_agent.data.local_data import commit_to_data
 from node_agent.errors import BusUnreachable, NodeError
-from node_agent.heartbeat import chain_interval, persist
-from node_agent.journal import Journal
-from node_agent.local_data import commit_to_data
-from node_agent.lock import only_agent
-from node_agent.machine import own_version, probe_machine
-from node_agent.messages import Heartbeat
-from node_agent.registration import ensure_registered, open_store
-from node_agent.residuals import Residuals
-from node_agent.standing import jail_advice
+from node_agent.home.config import NodeConfig, NodeHome, load_config
+from node_agent.home.journal import Journal
+from node_agent.home.lock import only_agent
+from node_agent.home.residuals import Residuals
+from node_agent.presence.announcing import announcing, open_announcer
+from node_agent.presence.machine import own_version, probe_machine
+from node_agent.presence.registration import ensure_registered, open_store
+from node_agent.wire.bus import Bus
+from node_agent.wire.messages import Heartbeat
 from node_agent.workshop import Workshop
 
 log = logging.getLogger(__name__)

@@ -18,14 +18,14 @@ import dagster_pipes
 from dagster_pipes import PipesContext, PipesMappingParamsLoader, open_dagster_pipes
 
 from atlas import activity
-from atlas.content.cid import cid_of_file
+from atlas.content.format.cid import cid_of_file
 from atlas.errors import AtlasError, TrainingError
 from atlas.unexpected import traceback_text
 from node_agent.errors import NodeError
 from node_agent.imports import report_imports
-from node_agent.lifeline import die_with
-from node_agent.progress_messages import StageReports
-from node_agent.work_order import EXIT_STOPPED, FAILURE, RESULT, WorkFailure, WorkOrder, WorkResult
+from node_agent.tasks.lifeline import die_with
+from node_agent.tasks.progress_messages import StageReports
+from node_agent.tasks.work_order import EXIT_STOPPED, FAILURE, RESULT, WorkFailure, WorkOrder, WorkResult
 
 if TYPE_CHECKING:
     from atlas.training.progress import Progress
@@ -124,7 +124,7 @@ def run(order: WorkOrder, folder: Path, pipes: PipesContext, switch: StopSwitch)
 
 
 def _initialize(order: WorkOrder, folder: Path) -> WorkResult:
-    from atlas.training.initialize import initialize
+    from atlas.training.models.initialize import initialize
 
     adapter = folder / "adapter.safetensors"
     return WorkResult(

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from atlas.content.store import ContentStore
 from atlas.signing import KeyHolder
-from node_agent.bus import Bus
-from node_agent.config import NodeConfig, NodeHome
-from node_agent.journal import Journal
-from node_agent.residuals import Residuals
+from node_agent.home.config import NodeConfig, NodeHome
+from node_agent.home.journal import Journal
+from node_agent.home.residuals import Residuals
+from node_agent.wire.bus import Bus
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import dagster as dg
 from pydantic import PrivateAttr
 
-from atlas.content.places import IpfsPlaces, open_kept_store
+from atlas.content.places.open import IpfsPlaces, open_kept_store
 from atlas.content.store import KeptStore
 from resources.fleet import FleetResource
 

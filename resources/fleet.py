@@ -10,12 +10,12 @@ from pydantic import Field, PrivateAttr
 
 from atlas.content.store import ContentStore
 from atlas.home import AtlasHome
-from chain_bridge.keys import Key, load_or_create_key
+from chain_bridge.client.keys import Key, load_or_create_key
 from chain_bridge.ledger import Ledger
-from resources.content_peers import connected_content
-from resources.dispatch import Dispatcher, DispatchSettings
-from resources.jobs import JobRegistry
-from resources.local_network import ensure_local_network
+from resources.dispatch.dispatcher import Dispatcher, DispatchSettings
+from resources.jobs.registry import JobRegistry
+from resources.local.network import ensure_local_network
+from resources.nodes.content_peers import connected_content
 from resources.settings import Addresses, explicit_network, read_addresses
 
 
@@ -72,7 +72,7 @@ class FleetResource(dg.ConfigurableResource["FleetResource"]):
     async def dispatcher(self, ledger: Ledger, store: ContentStore) -> AsyncIterator[Dispatcher]:
         """A dispatcher, connected to the bus for as long as it is used."""
         # Here, since the NATS client takes long to import and a run that dispatches nothing does without.
-        from node_agent.bus import Bus
+        from node_agent.wire.bus import Bus
 
         settings = DispatchSettings(poll_seconds=self.poll_seconds, patience_seconds=self.patience_seconds)
         bus = await Bus.connect(self.addresses.bus, self.key)

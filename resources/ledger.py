@@ -12,7 +12,7 @@ from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Ledger
 from resources.fleet import FleetResource
 from resources.operator_ledger import open_ledger
-from resources.settlement import settle_due_of
+from resources.rounds.settle import settle_due_of
 
 log = logging.getLogger(__name__)
 

@@ -3,11 +3,11 @@
 import logging
 
 from atlas.home import AtlasHome
+from chain_bridge.client.keys import Key
+from chain_bridge.client.network import Network
 from chain_bridge.errors import ChainUnreachable
-from chain_bridge.keys import Key
 from chain_bridge.ledger import Ledger
-from chain_bridge.network import Network
-from chain_bridge.outbox import Outbox
+from chain_bridge.outbox.outbox import Outbox
 
 log = logging.getLogger(__name__)
 

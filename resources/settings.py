@@ -5,11 +5,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from atlas.content.places import Content
-from atlas.documents import describe_validation
+from atlas.content.places.open import Content
+from atlas.documents.document import describe_validation
 from atlas.errors import SpecError
-from atlas.spec import read_mapping
-from chain_bridge.network import Network
+from atlas.spec.job import read_mapping
+from chain_bridge.client.network import Network
 
 NETWORK_VARIABLE = "ATLAS_NETWORK"
 

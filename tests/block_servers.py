@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from atlas.content.dag import blocks_of
+from atlas.content.format.dag import blocks_of
 
 
 class BlockServer:

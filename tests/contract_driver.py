@@ -17,10 +17,10 @@ from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import (
 )
 from google.protobuf.message import Message
 
-from chain_bridge.deploy import read_contract
-from chain_bridge.embedded.accounts import account_number
+from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.embedded.chain import Chain, Settings
-from chain_bridge.keys import load_or_create_key
+from chain_bridge.embedded.state.accounts import account_number
+from chain_bridge.networks.deploy import read_contract
 
 _CHAIN_ID = "atlas-test"
 _GAS = 50_000_000

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from atlas.content.kubo_node import KuboNode
+from atlas.content.kubo.node import KuboNode
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "kubo"
 

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from atlas.content.local import LocalStore
+from atlas.content.local.store import LocalStore
 
 
 def contents(store: LocalStore) -> list[Path]:
@@ -21,7 +21,9 @@ def temporaries(store: LocalStore) -> list[Path]:
 
 def start(code: str, *arguments: object) -> subprocess.Popen[str]:
     """A process of its own that uses the store."""
-    prelude = "import sys; from pathlib import Path; from atlas.content.local import LocalStore; argv = sys.argv[1:]\n"
+    prelude = (
+        "import sys; from pathlib import Path; from atlas.content.local.store import LocalStore; argv = sys.argv[1:]\n"
+    )
     return subprocess.Popen(
         [sys.executable, "-c", prelude + code, *map(str, arguments)], stdout=subprocess.PIPE, text=True
     )

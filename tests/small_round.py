@@ -5,13 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from atlas.aggregation.adapter_files import write_adapter
-from atlas.aggregation.aggregate import aggregate_round, genesis
-from atlas.content.cid import cid_of_bytes
-from atlas.content.local import LocalStore
-from atlas.content.store import put_document
-from atlas.home import AtlasHome
-from atlas.manifests import (
+from atlas.aggregation.files.adapter_files import write_adapter
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.local.store import LocalStore
+from atlas.documents.manifests import (
     AcceptedUpdate,
     DatasetManifest,
     Environment,
@@ -22,8 +19,11 @@ from atlas.manifests import (
     SignedReceipt,
     TrainingPoint,
 )
-from atlas.spec import JobSpec, TaskSpec
-from resources.jobs import Attempt, JobRegistry, JobRow
+from atlas.documents.stored import put_document
+from atlas.home import AtlasHome
+from atlas.rounds.checkpoint import aggregate_round, genesis
+from atlas.spec.job import JobSpec, TaskSpec
+from resources.jobs.registry import Attempt, JobRegistry, JobRow
 
 CID = cid_of_bytes(b"any")
 SHARDS = [ShardManifest(key=f"s00{at}", cid=cid_of_bytes(b"%d" % at), rows=10 * (at + 1), bytes=9) for at in range(3)]

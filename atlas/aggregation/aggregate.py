@@ -1,20 +1,14 @@
-"""From a round manifest to the checkpoint that the round ends with."""
+"""From a round's files to the files of the checkpoint that the round ends with."""
 
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from atlas.aggregation.coefficients import coefficients_of
 from atlas.aggregation.columns import reduce_columns
-from atlas.aggregation.inputs import RoundInputs, Update
+from atlas.aggregation.inputs import RoundInputs
 from atlas.aggregation.outer.apply import apply_outer
 from atlas.aggregation.robust.registry import RULES
 from atlas.aggregation.strategies.strategy import Combination, Combined
-from atlas.content.store import ContentStore, get_document, put_document
-from atlas.errors import AggregationError
-from atlas.manifests import Checkpoint, RoundManifest
-from atlas.spec import JobSpec
 
 
 @dataclass(frozen=True)
@@ -24,11 +18,6 @@ class Aggregated:
     adapter: Path
     merged: Path | None
     optimizer: Path | None
-
-
-def genesis(job: str, adapter: str) -> Checkpoint:
-    """The checkpoint of round 0: the untrained adapter, which the job's seed defines."""
-    return Checkpoint(job=job, round=0, adapter=adapter, parent=None, manifest=None)
 
 
 def aggregate_files(inputs: RoundInputs, folder: Path) -> Aggregated:
@@ -57,80 +46,3 @@ def _combine(inputs: RoundInputs, folder: Path) -> Combined:
         seed=inputs.seed,
     )
     return inputs.settings.method.combine(combination, folder)
-
-
-def round_inputs(manifest: RoundManifest, store: ContentStore) -> RoundInputs:
-    """A round's files, fetched and verified.
-
-    Raises `AggregationError` when the manifest contradicts its base or its job, `ContentError` when something is
-    missing or altered.
-    """
-    base = get_document(store, manifest.base, Checkpoint)
-    spec = get_document(store, manifest.job, JobSpec)
-    if base.job != manifest.job or base.round != manifest.round - 1:
-        raise AggregationError(
-            f"Round {manifest.round} must start from round {manifest.round - 1} of the same job; its base "
-            f"{manifest.base} is round {base.round} of {base.job}."
-        )
-    if manifest.strategy != spec.aggregation.strategy:
-        raise AggregationError(
-            f"The manifest of round {manifest.round} says strategy {manifest.strategy!r}, its job's spec says "
-            f"{spec.aggregation.strategy!r}."
-        )
-    shards = [update.shard for update in manifest.updates]
-    if shards != sorted(set(shards)):
-        raise AggregationError(f"The updates of a round are listed by shard, each once; found {shards[:20]}.")
-    return RoundInputs(
-        settings=spec.robust_aggregation,
-        round=manifest.round,
-        seed=manifest.base,
-        scaling=spec.lora.scaling,
-        base=store.fetch(base.adapter),
-        updates=tuple(Update(one.shard, store.fetch(one.adapter), one.weight) for one in manifest.updates),
-        optimizer=store.fetch(base.optimizer) if base.optimizer else None,
-        reference=store.fetch(manifest.reference) if manifest.reference else None,
-    )
-
-
-def recompute(manifest: RoundManifest, store: ContentStore, keep: Callable[[Path], str]) -> Checkpoint:
-    """The checkpoint that a manifest gives; `keep` gets each file of it and returns the CID."""
-    return _checkpoint(manifest, round_inputs(manifest, store), store, keep)
-
-
-def plain_mean(manifest: RoundManifest, store: ContentStore) -> tuple[str, Checkpoint] | None:
-    """What a round would have ended with had its job no robust rule, put into the store; None where it has none.
-
-    All else is the job's: its strategy and its outer optimizer. Where the rule changed nothing, it is the round's own
-    checkpoint; else it does not follow from the manifest that it names, so it is no checkpoint of the job.
-    """
-    inputs = round_inputs(manifest, store)
-    if inputs.settings.robust.rule == "none":
-        return None
-    robust = inputs.settings.robust.model_copy(update={"rule": "none"})
-    without_rule = replace(inputs, settings=inputs.settings.model_copy(update={"robust": robust}), reference=None)
-    mean = _checkpoint(manifest, without_rule, store, store.put)
-    return put_document(store, mean), mean
-
-
-def _checkpoint(
-    manifest: RoundManifest, inputs: RoundInputs, store: ContentStore, keep: Callable[[Path], str]
-) -> Checkpoint:  # fmt: skip
-    base = get_document(store, manifest.base, Checkpoint)
-    with tempfile.TemporaryDirectory() as folder:
-        found = aggregate_files(inputs, Path(folder))
-        return Checkpoint(
-            job=manifest.job,
-            round=manifest.round,
-            adapter=keep(found.adapter),
-            merged=[*base.merged, *([keep(found.merged)] if found.merged else [])],
-            optimizer=keep(found.optimizer) if found.optimizer else None,
-            parent=manifest.base,
-            manifest=manifest.cid,
-        )
-
-
-def aggregate_round(manifest: RoundManifest, store: ContentStore) -> tuple[str, Checkpoint]:
-    """Aggregate, put files, manifest and checkpoint into the store, and return the checkpoint and its CID."""
-    checkpoint = recompute(manifest, store, store.put)
-    put_document(store, manifest)
-    return put_document(store, checkpoint), checkpoint

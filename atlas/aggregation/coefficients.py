@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.aggregation.gram import flat_gram
+from atlas.aggregation.algebra.gram import flat_gram
+from atlas.aggregation.algebra.products import product_gram
 from atlas.aggregation.inputs import RoundInputs, Update
-from atlas.aggregation.products import product_gram
 from atlas.aggregation.robust.apply import apply_rule
 from atlas.aggregation.robust.registry import RULES
 from atlas.aggregation.robust.rule import Geometry

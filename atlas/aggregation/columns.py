@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.aggregation.adapter_files import AdapterFile, Columns, new_adapter
+from atlas.aggregation.algebra.linear import copy_columns
 from atlas.aggregation.coefficients import weights_of
-from atlas.aggregation.fitting import fitting_files
+from atlas.aggregation.files.adapter_files import AdapterFile, Columns, new_adapter
+from atlas.aggregation.files.fitting import fitting_files
 from atlas.aggregation.inputs import RoundInputs
-from atlas.aggregation.linear import copy_columns
 from atlas.aggregation.robust.bucketing import buckets, settings_of_buckets
 from atlas.aggregation.robust.rule import Rule
 from atlas.aggregation.robust.weights import capped

@@ -9,19 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.aggregation.adapter_files import AdapterFile, write_adapter
-from atlas.aggregation.aggregate import round_inputs
+from atlas.aggregation.algebra.gram import flat_gram
+from atlas.aggregation.algebra.low_rank import effective_rank
+from atlas.aggregation.algebra.module_spectra import ModuleSpectra, module_spectra
 from atlas.aggregation.coefficients import coefficients_of, geometry_of
 from atlas.aggregation.columns import reduce_columns
-from atlas.aggregation.gram import flat_gram
+from atlas.aggregation.files.adapter_files import AdapterFile, write_adapter
 from atlas.aggregation.inputs import RoundInputs
-from atlas.aggregation.low_rank import effective_rank
-from atlas.aggregation.module_spectra import ModuleSpectra, module_spectra
 from atlas.aggregation.robust.linear_algebra import cosine_matrix
 from atlas.aggregation.robust.registry import RULES
-from atlas.content.store import ContentStore
-from atlas.manifests import RoundManifest
-from atlas.round_diagnostics import CosineSpread, Influence, RoundDiagnostics
+from atlas.documents.round_diagnostics import CosineSpread, Influence, RoundDiagnostics
 
 LARGEST_MATRIX = 32
 """Updates up to which the cosine of every pair is listed."""
@@ -40,11 +37,6 @@ class Alignment:
     """The round's change with itself."""
     coefficients: Sequence[float] | None
     """None where each number is chosen by itself."""
-
-
-def diagnose_round(manifest: RoundManifest, store: ContentStore) -> RoundDiagnostics:
-    """Compute a round's diagnostics from its manifest; raises as `round_inputs` does."""
-    return diagnose(round_inputs(manifest, store), manifest.cid)
 
 
 def diagnose(inputs: RoundInputs, manifest: str) -> RoundDiagnostics:

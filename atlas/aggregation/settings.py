@@ -13,7 +13,7 @@ from atlas.aggregation.robust.registry import RULES
 from atlas.aggregation.robust.settings import RobustSpec
 from atlas.aggregation.strategies.registry import STRATEGIES
 from atlas.aggregation.strategies.strategy import Strategy
-from atlas.documents import Value
+from atlas.documents.document import Value
 from atlas.suggestions import suggest
 
 

@@ -1,14 +1,11 @@
-"""What every content store can do, and how documents are put into one and read back."""
+"""What every content store can do."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from atlas.documents import Document
-from atlas.errors import ContentError, ContentNotFound, CorruptContent, SpecError
-
-DocumentType = TypeVar("DocumentType", bound=Document)
+from atlas.errors import ContentNotFound, CorruptContent
 
 PINNED = "kept"
 """The pin set of what somebody wants to keep and says no more about."""
@@ -124,27 +121,3 @@ def is_kept(store: ContentStore, cid: str) -> bool:
     except (ContentNotFound, CorruptContent):
         return False
     return True
-
-
-def put_document(store: ContentStore, document: Document) -> str:
-    """Hold a document's canonical bytes; the result is `document.cid`."""
-    return store.put(document.canonical_bytes())
-
-
-def get_document(store: ContentStore, cid: str, kind: type[DocumentType]) -> DocumentType:
-    """Read and validate a document.
-
-    Raises as `ContentStore.read` does, `SpecError` when it is no such document, and `ContentError` when its bytes are
-    not the canonical ones: it would then go by two names.
-    """
-    data = store.read(cid)
-    try:
-        document = kind.from_bytes(data)
-    except SpecError as error:
-        raise SpecError(f"{cid}: {error}") from error
-    if document.cid != cid:
-        raise ContentError(
-            f"{cid} holds a {kind.__name__} that is not in canonical form; its own CID is {document.cid}. "
-            "It was written by hand or by another version of Atlas Pipelines; write it again with this one."
-        )
-    return document

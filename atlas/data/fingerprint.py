@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from atlas.content.cid import cid_of_bytes, cid_of_file
+from atlas.content.format.cid import cid_of_bytes, cid_of_file
 from atlas.data.sources import vader
 from atlas.data.sources.files import find_files
 from atlas.data.sources.hub import NAME
 from atlas.data.sources.read import PACKAGES
-from atlas.dataset_spec import DatasetSpec
 from atlas.errors import DataError
+from atlas.spec.dataset import DatasetSpec
 
 PACKAGE_VERSIONS = {"vader-sentiment": f"sha256:{vader.SHA256}"}
 SETTLED_SECONDS = 2.0

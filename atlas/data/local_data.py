@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt, StrictStr, field_validator
 
+from atlas.data.merkle import merkle_root
 from atlas.data.reading import RowReader
-from atlas.data.row_part import RowPart
 from atlas.data.rows import EncodedRow
-from atlas.dataset_spec import RowSettings
-from atlas.documents import Document
+from atlas.documents.document import Document
+from atlas.documents.manifests import Cid
 from atlas.errors import DataError
-from atlas.manifests import Cid
-from atlas.verification.merkle import merkle_root
+from atlas.spec.dataset import RowSettings
+from atlas.spec.row_part import RowPart
 
 log = logging.getLogger(__name__)
 

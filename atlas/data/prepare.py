@@ -6,16 +6,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 
-from atlas.content.store import ContentStore, put_document
-from atlas.data.layout import FIRST_SHARD, HOLDOUT, REFERENCE, Layout, Piece, lay_out
+from atlas.content.store import ContentStore
+from atlas.data.cut.layout import FIRST_SHARD, HOLDOUT, REFERENCE, Layout, Piece, lay_out
+from atlas.data.cut.shards import MOST_SHARDS, check_shard_count
+from atlas.data.cut.split import hold_out, hold_out_all, keep_back, keys_of
+from atlas.data.cut.spool import RowSpool
+from atlas.data.cut.texts import count_texts
 from atlas.data.reading import RowReader
-from atlas.data.shards import MOST_SHARDS, check_shard_count
-from atlas.data.split import hold_out, hold_out_all, keep_back, keys_of
-from atlas.data.spool import RowSpool
-from atlas.data.texts import count_texts
-from atlas.dataset_spec import DatasetSpec, ShardRule
+from atlas.documents.manifests import DatasetManifest, ShardManifest
+from atlas.documents.stored import put_document
 from atlas.errors import DataError
-from atlas.manifests import DatasetManifest, ShardManifest
+from atlas.spec.dataset import DatasetSpec, ShardRule
 
 FIRST_ROWS = 20_000
 """So many rows are read for a first look: a second or less."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from atlas.content.store import ContentStore
 from atlas.data.rows import text_key
 from atlas.data.sources.json_values import decoder
+from atlas.documents.manifests import DatasetManifest, ShardManifest
 from atlas.errors import DataError
-from atlas.manifests import DatasetManifest, ShardManifest
 
 
 def count_leaked_rows(manifest: DatasetManifest, store: ContentStore) -> dict[str, int] | None:

@@ -5,12 +5,12 @@ from itertools import islice
 from pathlib import Path
 
 from atlas.data.bad_rows import BadRow, BadRows
-from atlas.data.names import name_of
-from atlas.data.row_part import RowPart
 from atlas.data.rows import EncodedRow, RowEncoder
 from atlas.data.sources.read import read_source
 from atlas.data.sources.source_row import Wanted
-from atlas.dataset_spec import DatasetSpec, RowSettings
+from atlas.spec.dataset import DatasetSpec, RowSettings
+from atlas.spec.partition_names import name_of
+from atlas.spec.row_part import RowPart
 
 ROWS_PER_REPORT = 1000
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from atlas.data.bad_rows import BadRow
-from atlas.data.names import name_of, nfc, spellings
+from atlas.spec.partition_names import name_of, nfc, spellings
 
 LONGEST_SHOWN = 80
 _quoted = json.JSONEncoder(ensure_ascii=False).encode

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from atlas.counts import counted
-from atlas.manifests import DatasetManifest
+from atlas.documents.manifests import DatasetManifest
 
 FEW_ROWS = 100
 FEW_HELD_OUT = 10

@@ -7,10 +7,10 @@ import torch
 from peft import PeftModel
 from pydantic import Field
 
-from atlas.aggregation.strategies.strategy import Factor
-from atlas.documents import Document
+from atlas.aggregation.files.factors import Factor
+from atlas.documents.document import Document
 from atlas.errors import SpecError, TrainingError
-from atlas.training.adapters import adapter_parameters, set_adapter
+from atlas.training.models.adapters import adapter_parameters, set_adapter
 from atlas.training.runtime import random_states, restore_random_states
 from atlas.training.tensor_files import check_tensors, read_tensors, write_tensors
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 
-from atlas.spec import TrainingSpec
+from atlas.spec.job import TrainingSpec
 from atlas.training.schedules import learning_rate
 
 FIRST_DECAY, SECOND_DECAY = 0.9, 0.999

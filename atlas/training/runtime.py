@@ -14,8 +14,8 @@ import transformers
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from atlas import activity
+from atlas.documents.manifests import Environment
 from atlas.errors import TrainingError
-from atlas.manifests import Environment
 
 Precision = Literal["fp32", "bf16"]
 

@@ -2,7 +2,7 @@
 
 import math
 
-from atlas.spec import TrainingSpec
+from atlas.spec.job import TrainingSpec
 
 
 def learning_rate(step: int, training: TrainingSpec) -> float:

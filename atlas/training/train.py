@@ -9,12 +9,13 @@ from pathlib import Path
 import torch
 
 from atlas import activity
-from atlas.aggregation.strategies.strategy import Factor
-from atlas.content.cid import cid_of_file
+from atlas.aggregation.files.factors import Factor
+from atlas.content.format.cid import cid_of_file
+from atlas.documents.manifests import Environment, ModelManifest, TrainingPoint
 from atlas.errors import DivergedError
-from atlas.manifests import Environment, ModelManifest, TrainingPoint
-from atlas.spec import JobSpec
-from atlas.training.adapters import (
+from atlas.spec.job import JobSpec
+from atlas.training.checkpoints import RunIdentity, TrainingState, load_checkpoint, save_checkpoint
+from atlas.training.models.adapters import (
     TASKS,
     adapter_parameters,
     build_adapted_model,
@@ -23,15 +24,14 @@ from atlas.training.adapters import (
     save_adapter,
     set_training_mode,
 )
-from atlas.training.batches import pad_batch
-from atlas.training.checkpoints import RunIdentity, TrainingState, load_checkpoint, save_checkpoint
-from atlas.training.merged import MergedFactors
+from atlas.training.models.merged import MergedFactors
 from atlas.training.progress import Progress
 from atlas.training.proximal import ProximalPull
-from atlas.training.rows import read_rows, row_order
 from atlas.training.runtime import autocast, environment, prepare_runtime
 from atlas.training.schedules import learning_rate
-from atlas.training.targets import idle_rows_warning, require_targets
+from atlas.training.tasks.batches import pad_batch
+from atlas.training.tasks.rows import read_rows, row_order
+from atlas.training.tasks.targets import idle_rows_warning, require_targets
 
 KEPT_CHECKPOINTS = 3
 ADVICE = "Lower training.learning_rate first; more training.warmup_steps help only a rate that is nearly right."

@@ -4,15 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from atlas.aggregation.aggregate import genesis, recompute
 from atlas.aggregation.strategies.registry import STRATEGIES
-from atlas.content.cid import cid_of_file
-from atlas.content.store import ContentStore, get_document
+from atlas.content.format.cid import cid_of_file
+from atlas.content.store import ContentStore
 from atlas.counts import counted
 from atlas.data.local_data import LocalData
+from atlas.documents.manifests import AcceptedUpdate, Checkpoint, RoundManifest
+from atlas.documents.stored import get_document
 from atlas.errors import VerificationError
-from atlas.manifests import AcceptedUpdate, Checkpoint, RoundManifest
-from atlas.spec import JobSpec
+from atlas.rounds.checkpoint import genesis, recompute
+from atlas.spec.job import JobSpec
 from atlas.verification.job_data import JobRecord, check_round_data
 
 

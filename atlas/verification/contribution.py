@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from atlas.manifests import ScoringMethod
-from atlas.spec import Scoring
+from atlas.documents.manifests import ScoringMethod
+from atlas.spec.job import Scoring
 
 if TYPE_CHECKING:
     from atlas.aggregation.robust.rule import Geometry

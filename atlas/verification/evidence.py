@@ -2,8 +2,8 @@
 
 import rfc8785
 
-from atlas.manifests import RoundEvidence
-from atlas.verification.merkle import merkle_root
+from atlas.data.merkle import merkle_root
+from atlas.documents.manifests import RoundEvidence
 
 LEAF_FIELDS = {"slot", "shard", "node_id", "attempt", "receipt", "result"}
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from atlas.counts import counted
+from atlas.documents.manifests import AcceptedUpdate, DatasetManifest, RoundManifest, ShardManifest
 from atlas.errors import VerificationError
-from atlas.manifests import AcceptedUpdate, DatasetManifest, RoundManifest, ShardManifest
-from atlas.spec import JobSpec
+from atlas.spec.job import JobSpec
 
 CHECK = "data set"
 """What `atlas verify` calls this."""

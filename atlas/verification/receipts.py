@@ -3,10 +3,10 @@
 import math
 
 from atlas.aggregation.compression.registry import CODECS
+from atlas.documents.manifests import Receipt, SignedReceipt
 from atlas.errors import VerificationError
-from atlas.manifests import Receipt, SignedReceipt
 from atlas.signing import Signer, verify_signature
-from atlas.spec import TaskSpec
+from atlas.spec.job import TaskSpec
 
 
 def sign_receipt(receipt: Receipt, signer: Signer) -> SignedReceipt:

@@ -4,79 +4,79 @@ The texts repeat the docstrings, so that a list imports no command; a test compa
 """
 
 from atlas.terminal.deferred import Command, Entries, Group
-from atlas_pipelines.cli.job_names import job_names
+from atlas_pipelines.cli.job.names import job_names
 
 _CLI = "atlas_pipelines.cli"
 
 _CHAIN: Entries = {
     "deploy": Command(
-        f"{_CLI}.chain_deploy:deploy",
+        f"{_CLI}.chain.deploy:deploy",
         "Store the contract on a network, make an instance with these settings, and remember its address.",
     ),
     "status": Command(
-        f"{_CLI}.chain_status:status", "Show the chain, the contract, its money, and the messages that still wait."
+        f"{_CLI}.chain.status:status", "Show the chain, the contract, its money, and the messages that still wait."
     ),
-    "balance": Command(f"{_CLI}.chain_money:balance", "Show what an account holds."),
+    "balance": Command(f"{_CLI}.chain.money:balance", "Show what an account holds."),
     "faucet": Command(
-        f"{_CLI}.chain_money:faucet",
+        f"{_CLI}.chain.money:faucet",
         "Get coins to begin with: from a testnet's faucet, or on this machine from the account that has them all.",
     ),
     "rewards": Command(
-        f"{_CLI}.chain_money:rewards", "Show what each node's owner has earned, withdrawn, and may withdraw."
+        f"{_CLI}.chain.money:rewards", "Show what each node's owner has earned, withdrawn, and may withdraw."
     ),
-    "withdraw": Command(f"{_CLI}.chain_money:withdraw", "Move credit from the contract to the account that earned it."),
+    "withdraw": Command(f"{_CLI}.chain.money:withdraw", "Move credit from the contract to the account that earned it."),
     "grant": Command(
-        f"{_CLI}.chain_grants:grant",
+        f"{_CLI}.chain.grants:grant",
         "Pay the fees of these accounts for calls of contracts, so that a node without coins can start.",
     ),
-    "revoke": Command(f"{_CLI}.chain_grants:revoke", "Pay the fees of these accounts no longer."),
+    "revoke": Command(f"{_CLI}.chain.grants:revoke", "Pay the fees of these accounts no longer."),
 }
 
 _CONTENT: Entries = {
     "ls": Command(
-        f"{_CLI}.content_held:ls",
+        f"{_CLI}.content.held:ls",
         "List the copies on this machine, the one used last first, and what each is to a job.",
     ),
     "add": Command(
-        f"{_CLI}.content_files:add", "Hold files and folders and print their CIDs, the same as `ipfs add` gives."
+        f"{_CLI}.content.files:add", "Hold files and folders and print their CIDs, the same as `ipfs add` gives."
     ),
-    "get": Command(f"{_CLI}.content_files:get", "Write a content, checked against its CID, to a new file or folder."),
+    "get": Command(f"{_CLI}.content.files:get", "Write a content, checked against its CID, to a new file or folder."),
     "pin": Command(
-        f"{_CLI}.content_held:pin", "Keep contents whatever room is made; what is elsewhere is fetched first."
+        f"{_CLI}.content.held:pin", "Keep contents whatever room is made; what is elsewhere is fetched first."
     ),
-    "unpin": Command(f"{_CLI}.content_held:unpin", "Let contents that no job needs go when room is made."),
+    "unpin": Command(f"{_CLI}.content.held:unpin", "Let contents that no job needs go when room is made."),
     "gc": Command(
-        f"{_CLI}.content_gc:gc",
+        f"{_CLI}.content.gc:gc",
         "Remove content that no job needs. $ATLAS_HOME/retention.yaml has the defaults of these options.",
     ),
     "verify": Command(
-        f"{_CLI}.content_health:verify",
+        f"{_CLI}.content.health:verify",
         "Recompute the CIDs of the copies on this machine and tell which are corrupt or missing; fails if any is.",
     ),
     "replicas": Command(
-        f"{_CLI}.content_health:replicas",
+        f"{_CLI}.content.health:replicas",
         "Show which places hold a whole copy of each content; fails if any content has fewer copies than wanted.",
     ),
 }
 
 _JOB: Entries = {
-    "ls": Command(f"{_CLI}.job:ls", "List the jobs by name."),
-    "show": Command(f"{_CLI}.job_show:show", "Show a job's rounds, tasks, nodes and newest checkpoint.", job_names),
+    "ls": Command(f"{_CLI}.job.listing:ls", "List the jobs by name."),
+    "show": Command(f"{_CLI}.job.show:show", "Show a job's rounds, tasks, nodes and newest checkpoint.", job_names),
     "round": Command(
-        f"{_CLI}.job_round:show_round",
+        f"{_CLI}.job.round:show_round",
         "Show a round's updates, accepted and refused, with their influence; all of it is computed from the content.",
         job_names,
     ),
     "cancel": Command(
-        f"{_CLI}.job_money:cancel",
+        f"{_CLI}.job.money:cancel",
         "End a job early: nothing new is assigned, what runs may end and be paid, the free escrow comes back.",
         job_names,
     ),
     "top-up": Command(
-        f"{_CLI}.job_money:top_up", "Add to an open job's escrow from the operator's account.", job_names
+        f"{_CLI}.job.money:top_up", "Add to an open job's escrow from the operator's account.", job_names
     ),
     "close": Command(
-        f"{_CLI}.job_money:close",
+        f"{_CLI}.job.money:close",
         "End a job that owes nothing more; the free rest of its escrow comes back.",
         job_names,
     ),
@@ -113,7 +113,7 @@ _MODEL: Entries = {
 
 COMMANDS: Entries = {
     "run": Command(
-        f"{_CLI}.run:run",
+        f"{_CLI}.run.run:run",
         "Train a job and show what each round brought. A job that is run again goes on where it stopped.",
     ),
     "up": Command(

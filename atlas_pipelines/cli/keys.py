@@ -9,8 +9,8 @@ import typer
 from atlas.home import AtlasHome
 from atlas.terminal.tables import print_table, texts
 from atlas_pipelines.cli.output import print_json, results_console
-from resources.key_journal import KeyJournal
-from resources.keyring import KeyRing, KeyRings
+from resources.keys.key_journal import KeyJournal
+from resources.keys.keyring import KeyRing, KeyRings
 
 Name = Annotated[str, typer.Argument(help="The key ring, as dataset.keyring of the job names it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

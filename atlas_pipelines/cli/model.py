@@ -8,12 +8,12 @@ import click
 import typer
 from typer.core import TyperCommand
 
-from atlas.content.cid import parse_cid
+from atlas.content.format.cid import parse_cid
 from atlas.errors import ContentError
 from atlas.home import AtlasHome
-from atlas_pipelines.cli.content import open_content
+from atlas_pipelines.cli.content.open import open_content
 from atlas_pipelines.cli.output import print_json, results_console
-from resources.model_export import export_model
+from resources.models.export import export_model
 
 export_app = typer.Typer(add_completion=False)
 Checkpoint = Annotated[str, typer.Argument(metavar="CID", help="CID of a checkpoint.")]
@@ -89,7 +89,7 @@ def push(
 ) -> None:
     """Upload what `export` writes to the Hugging Face hub, with the token in HF_TOKEN or of `hf auth login`."""
     # Here, since an export needs no hub.
-    from resources.model_push import check_target, push_folder
+    from resources.models.push import check_target, push_folder
 
     check_target(repository)
     home = AtlasHome.from_environment()

@@ -8,15 +8,15 @@ from typing import Annotated
 
 import typer
 
-from assets.order import find_spec
+from assets.launch.order import find_spec
 from atlas.counts import counted
 from atlas.home import AtlasHome
 from atlas.terminal.console import WordConsole
 from resources.errors import CoordinatorError
-from resources.local_ipfs import local_ipfs
-from resources.local_network import ensure_local_network, running_network
-from resources.network_watch import NetworkWatch
-from resources.node_file import read_node_file
+from resources.local.ipfs import local_ipfs
+from resources.local.network import ensure_local_network, running_network
+from resources.local.network_watch import NetworkWatch
+from resources.local.node_file import read_node_file
 from resources.settings import NETWORK_VARIABLE, Addresses, explicit_network
 
 AGENTS = 2

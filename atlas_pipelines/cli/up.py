@@ -11,15 +11,15 @@ from typing import Annotated
 import typer
 
 from atlas.home import AtlasHome
-from atlas_pipelines.cli.content import describe_content
+from atlas_pipelines.cli.content.open import describe_content
 from atlas_pipelines.cli.network import Agents, Chain, Ipfs, Nodes, Replicas, using_network
 from atlas_pipelines.cli.output import results_console
-from atlas_pipelines.cli.steps import Steps
+from atlas_pipelines.cli.run.steps import Steps
 from atlas_pipelines.dagster_home import prepare_dagster_home
-from resources.child import Child
 from resources.errors import LocalNetworkError
-from resources.local_network import child_environment
-from resources.network_watch import NetworkWatch
+from resources.local.child import Child
+from resources.local.network import child_environment
+from resources.local.network_watch import NetworkWatch
 
 START_SECONDS, STOP_SECONDS, WATCH_SECONDS = 120.0, 20.0, 0.5
 LOCATION = ("-m", "atlas_pipelines.definitions")

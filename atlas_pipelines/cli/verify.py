@@ -6,16 +6,16 @@ from typing import Annotated
 
 import typer
 
-from atlas.content.cid import parse_cid
+from atlas.content.format.cid import parse_cid
 from atlas.counts import counted
 from atlas.errors import AggregationError, ContentError, SpecError, VerificationError
 from atlas.home import AtlasHome
 from atlas.verification.checkpoint import VerifiedCheckpoint
-from atlas_pipelines.cli.content import open_content
+from atlas_pipelines.cli.content.open import open_content
 from atlas_pipelines.cli.output import print_json, results_console
-from resources.local_network import running_network
+from resources.local.network import running_network
+from resources.rounds.verify import failed_check, verify_with_records
 from resources.settings import explicit_network
-from resources.verification import failed_check, verify_with_records
 
 
 def verify(

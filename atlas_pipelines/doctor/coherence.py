@@ -8,7 +8,7 @@ from pathlib import Path
 from atlas.disk.sqlite_check import read_rows
 from atlas.home import AtlasHome
 from atlas_pipelines.doctor.finding import Finding
-from resources.local_parts import CHAIN_ID, PREFIX
+from resources.local.parts import CHAIN_ID, PREFIX
 
 
 @dataclass(frozen=True)

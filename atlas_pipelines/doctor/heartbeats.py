@@ -11,9 +11,9 @@ from nats.aio.msg import Msg
 from atlas.clocks import MOST_SECONDS, describe_difference
 from atlas.counts import counted
 from atlas_pipelines.doctor.finding import Finding
-from node_agent import subjects
-from node_agent.envelope import open_envelope
 from node_agent.errors import RefusedMessage
+from node_agent.wire import subjects
+from node_agent.wire.envelope import open_envelope
 
 CONNECT_SECONDS = 3
 

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 import atlas_pipelines
 from atlas.home import AtlasHome
-from atlas.models import MODELS
+from atlas.models.catalogue import MODELS
 from atlas_pipelines.doctor.finding import Finding
 
 LEAST_BYTES, FEW_BYTES = 200 * 10**6, 2 * 10**9

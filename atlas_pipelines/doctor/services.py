@@ -8,17 +8,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from atlas.clocks import MOST_SECONDS, describe_difference
-from atlas.content.kubo_node import KuboNode
-from atlas.content.places import Content
+from atlas.content.kubo.node import KuboNode
+from atlas.content.places.open import Content
 from atlas.counts import counted
 from atlas.errors import ContentError
 from atlas.home import AtlasHome
 from atlas_pipelines.doctor.coherence import check_jobs
 from atlas_pipelines.doctor.finding import Finding, failing
-from chain_bridge.keys import load_or_create_key
+from chain_bridge.client.keys import load_or_create_key
+from chain_bridge.client.network import Network
 from chain_bridge.ledger import Ledger
-from chain_bridge.network import Network
-from resources.network_file import LocalNetwork, is_copied, read_network, recorded_network
+from resources.local.network_file import LocalNetwork, is_copied, read_network, recorded_network
 from resources.settings import NETWORK_VARIABLE, Addresses, explicit_network
 
 CHAIN_SECONDS, BUS_SECONDS = 5.0, 2.0

@@ -2,24 +2,24 @@
 
 from pathlib import Path
 
-from atlas.content.health import places_file
+from atlas.content.places.health import places_file
 from atlas.counts import counted
 from atlas.disk.sqlite_check import find_damage
 from atlas.disk.sqlite_file import SqliteFile, has_log
 from atlas.home import AtlasHome
 from atlas_pipelines.dagster_home import dagster_file
 from atlas_pipelines.doctor.finding import Finding, failing
-from chain_bridge.embedded.database import chain_file
+from chain_bridge.client.keys import check_key_file
+from chain_bridge.embedded.state.database import chain_file
 from chain_bridge.errors import KeyFileError
-from chain_bridge.keys import check_key_file
-from chain_bridge.networks import load_presets
-from chain_bridge.outbox_file import outbox_file
-from chain_bridge.read_model import read_model_file
-from node_agent.config import NodeHome, load_config
-from node_agent.journal import journal_file
+from chain_bridge.follower.read_model import read_model_file
+from chain_bridge.networks.networks import load_presets
+from chain_bridge.outbox.file import outbox_file
+from node_agent.home.config import NodeHome, load_config
+from node_agent.home.journal import journal_file
 from resources.coordinator_file import coordinator_file
-from resources.deployments import deployments, networks_file
-from resources.local_contract import embedded_contract
+from resources.local.contract import embedded_contract
+from resources.local.deployments import deployments, networks_file
 
 
 def databases(home: AtlasHome, dagster: Path) -> list[SqliteFile]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import GetTxResponse
 
-from chain_bridge.embedded.database import Database
 from chain_bridge.embedded.errors import NoSuchBlock
 from chain_bridge.embedded.settings import Settings
+from chain_bridge.embedded.state.database import Database
 
 
 @dataclass(frozen=True)

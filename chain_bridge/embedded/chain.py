@@ -14,23 +14,24 @@ from google.protobuf.message import Message
 
 from atlas.disk.files import naming, open_lock
 from chain_bridge.embedded import gas
-from chain_bridge.embedded.accounts import Accounts
-from chain_bridge.embedded.addresses import read_account
-from chain_bridge.embedded.ante import admit
-from chain_bridge.embedded.bank import Bank, Coin
 from chain_bridge.embedded.blocks import Block, Blocks, StoredBlock
-from chain_bridge.embedded.database import Database
 from chain_bridge.embedded.errors import OutOfGas, Refused
-from chain_bridge.embedded.events import Event, event
-from chain_bridge.embedded.execution import Execution, Parts
-from chain_bridge.embedded.feegrants import FeeGrants
-from chain_bridge.embedded.handlers import HANDLERS
+from chain_bridge.embedded.execution.ante import admit
+from chain_bridge.embedded.execution.events import Event, event
+from chain_bridge.embedded.execution.execution import Execution
+from chain_bridge.embedded.execution.handlers import HANDLERS
+from chain_bridge.embedded.execution.parts import Parts
+from chain_bridge.embedded.execution.transactions import Transaction, parse_transaction, transaction_hash
 from chain_bridge.embedded.outcomes import Outcome, admitted, record, refused
-from chain_bridge.embedded.registry import Registry
 from chain_bridge.embedded.search import count, parse_search, search
 from chain_bridge.embedded.settings import Settings
-from chain_bridge.embedded.transactions import Transaction, parse_transaction, transaction_hash
-from chain_bridge.embedded.vm import Vm
+from chain_bridge.embedded.state.accounts import Accounts
+from chain_bridge.embedded.state.addresses import read_account
+from chain_bridge.embedded.state.bank import Bank, Coin
+from chain_bridge.embedded.state.database import Database
+from chain_bridge.embedded.state.feegrants import FeeGrants
+from chain_bridge.embedded.state.registry import Registry
+from chain_bridge.embedded.vm.vm import Vm
 from chain_bridge.errors import ChainError, WrongChain
 
 __all__ = ["Chain", "Settings"]

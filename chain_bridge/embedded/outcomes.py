@@ -11,8 +11,8 @@ from google.protobuf.message import Message
 
 from chain_bridge.embedded.blocks import Block
 from chain_bridge.embedded.errors import Refused
-from chain_bridge.embedded.events import Event
-from chain_bridge.embedded.transactions import Transaction
+from chain_bridge.embedded.execution.events import Event
+from chain_bridge.embedded.execution.transactions import Transaction
 
 
 @dataclass(frozen=True)

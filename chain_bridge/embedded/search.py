@@ -3,8 +3,8 @@
 import re
 from typing import NamedTuple
 
-from chain_bridge.embedded.database import Database
 from chain_bridge.embedded.errors import SearchRefused
+from chain_bridge.embedded.state.database import Database
 
 _CONDITION = re.compile(
     r"\s*(?P<key>[A-Za-z_][\w.-]*)\s*(?P<operator>>=|<=|=|>|<)\s*(?:'(?P<text>[^']*)'|(?P<number>\d+))\s*(?:AND\b|$)"

@@ -7,13 +7,13 @@ from small_round import small_round
 
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.recorded import DATA_VERSION
-from atlas.aggregation.diagnostics import diagnose_round
-from atlas.content.local import LocalStore
-from atlas.content.store import get_document
+from atlas.content.local.store import LocalStore
+from atlas.documents.manifests import Checkpoint
+from atlas.documents.round_diagnostics import RoundDiagnostics
+from atlas.documents.stored import get_document
 from atlas.home import AtlasHome
-from atlas.manifests import Checkpoint
-from atlas.round_diagnostics import RoundDiagnostics
-from chain_bridge.network import Network
+from atlas.rounds.diagnose import diagnose_round
+from chain_bridge.client.network import Network
 from resources.content import ContentResource
 from resources.fleet import FleetResource
 from resources.settings import Addresses

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from assets.background import iterate_in_background
+from assets.fleet_run.background import iterate_in_background
 
 
 def test_items_come_in_order_and_from_another_thread():

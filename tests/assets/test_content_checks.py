@@ -10,18 +10,18 @@ from assets.content_checks import checkpoint_replicas, dataset_fresh, dataset_re
 from assets.dataset import dataset, dataset_event
 from assets.recorded import DATA_VERSION
 from assets.source_version import source_facts
-from atlas.content.cid import cid_of_bytes
-from atlas.content.local import LocalStore
-from atlas.content.places import IpfsPlaces
-from atlas.content.store import get_document
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.local.store import LocalStore
+from atlas.content.places.open import IpfsPlaces
 from atlas.data.fingerprint import source_fingerprint
-from atlas.dataset_spec import DatasetSpec
+from atlas.documents.manifests import Checkpoint, DatasetManifest
+from atlas.documents.stored import get_document
 from atlas.home import AtlasHome
-from atlas.manifests import Checkpoint, DatasetManifest
-from chain_bridge.network import Network
+from atlas.spec.dataset import DatasetSpec
+from chain_bridge.client.network import Network
 from resources.content import ContentResource
 from resources.fleet import FleetResource
-from resources.jobs import JobRegistry
+from resources.jobs.registry import JobRegistry
 from resources.settings import Addresses
 
 ROUND = "tiny-r0001"

@@ -5,10 +5,10 @@ import pytest
 
 from assets.data_checks import dataset_teaches, held_out_apart
 from assets.dataset import dataset, dataset_event, dataset_metadata
-from atlas.content.local import LocalStore
-from atlas.content.store import put_document
+from atlas.content.local.store import LocalStore
 from atlas.data.prepare import prepare_dataset
-from atlas.dataset_spec import DatasetSpec
+from atlas.documents.stored import put_document
+from atlas.spec.dataset import DatasetSpec
 
 
 class Content:

@@ -1,8 +1,8 @@
 import dagster as dg
 import pytest
 
-from assets.launch_config import FIELDS, LaunchConfig
-from assets.order import read_order
+from assets.launch.launch_config import FIELDS, LaunchConfig
+from assets.launch.order import read_order
 from atlas.errors import SpecError
 
 

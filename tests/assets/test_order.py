@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.order import PROJECT, find_spec, model_slug, parse_changes, read_order, with_changes, with_model
+from assets.launch.order import PROJECT, find_spec, model_slug, parse_changes, read_order, with_changes, with_model
 from atlas.errors import SpecError
 
 SENTIMENT = "examples/sentiment.yaml"

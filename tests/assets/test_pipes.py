@@ -7,10 +7,10 @@ from collections.abc import Callable
 import dagster as dg
 import pytest
 
-from assets.pipes import LOG_LINES, PipesSessions
-from atlas.content.cid import cid_of_bytes
-from atlas.spec import TaskSpec
-from resources.outcomes import TaskUpdate
+from assets.fleet_run.pipes import LOG_LINES, PipesSessions
+from atlas.content.format.cid import cid_of_bytes
+from atlas.spec.job import TaskSpec
+from resources.dispatch.outcomes import TaskUpdate
 
 CID = cid_of_bytes(b"any")
 TRAINER = """

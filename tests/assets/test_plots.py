@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from assets.plots import DRAWN_POINTS, HEIGHT, LARGEST, WIDTH, as_markdown, line_chart, thin
+from assets.shown.plots import DRAWN_POINTS, HEIGHT, LARGEST, WIDTH, as_markdown, line_chart, thin
 
 SVG = "{http://www.w3.org/2000/svg}"
 SHOWN_IN_PLACE = 1000

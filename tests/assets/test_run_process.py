@@ -3,9 +3,9 @@ import sys
 
 import pytest
 
-from assets.run_process import has_died, process_tag
+from assets.fleet_run.run_process import has_died, process_tag
 
-TELL = "from assets.run_process import process_tag; print(process_tag('run1'), flush=True); input()"
+TELL = "from assets.fleet_run.run_process import process_tag; print(process_tag('run1'), flush=True); input()"
 
 
 def test_a_run_is_dead_once_its_process_was_killed():

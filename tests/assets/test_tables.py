@@ -1,10 +1,18 @@
-from assets.round_diagnostics import diagnostics_metadata
-from assets.tables import metrics_table, payouts_table, refused_table, shard_facts, shards_table, table, updates_table
-from atlas.content.cid import cid_of_bytes
-from atlas.manifests import DatasetManifest, Environment, Receipt, RefusedUpdate, ShardManifest, TrainingPoint
-from atlas.round_diagnostics import CosineSpread, Influence, RoundDiagnostics
-from resources.jobs import Attempt
-from resources.payouts import Payout
+from assets.shown.diagnostics import diagnostics_metadata
+from assets.shown.tables import (
+    metrics_table,
+    payouts_table,
+    refused_table,
+    shard_facts,
+    shards_table,
+    table,
+    updates_table,
+)
+from atlas.content.format.cid import cid_of_bytes
+from atlas.documents.manifests import DatasetManifest, Environment, Receipt, RefusedUpdate, ShardManifest, TrainingPoint
+from atlas.documents.round_diagnostics import CosineSpread, Influence, RoundDiagnostics
+from resources.jobs.registry import Attempt
+from resources.rounds.payouts import Payout
 
 CID = cid_of_bytes(b"any")
 SHARDS = [ShardManifest(key=f"s00{index}", cid=CID, rows=10 + index, bytes=100) for index in range(3)]

@@ -14,7 +14,7 @@ from transformers import (
     RobertaModel,
 )  # fmt: skip
 
-from atlas.model_limits import positions
+from atlas.spec.model_limits import positions
 
 SHAPE = {"vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "pad_token_id": 1}
 MODELS = [

@@ -3,8 +3,8 @@
 import asyncio
 
 from atlas import activity
-from atlas.content.cid import cid_of_file
-from atlas.content.local import LocalStore
+from atlas.content.format.cid import cid_of_file
+from atlas.content.local.store import LocalStore
 
 
 def heard_in(work):

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from atlas.dataset_spec import DatasetSpec
+from atlas.spec.dataset import DatasetSpec
 
 
 def spec(**changes):

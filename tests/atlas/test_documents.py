@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
-from atlas.content.cid import cid_of_bytes
-from atlas.documents import OMIT_DEFAULT, Document, Value
+from atlas.content.format.cid import cid_of_bytes
+from atlas.documents.document import OMIT_DEFAULT, Document, Value
 from atlas.errors import SpecError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -10,9 +10,9 @@ from typing import ClassVar
 
 import pytest
 
-from atlas.content.cid import cid_of_file
+from atlas.content.format.cid import cid_of_file
 from atlas.errors import CorruptContent, ModelError
-from atlas.model_files import locate_model, model_manifest, verify_model
+from atlas.models.files import locate_model, model_manifest, verify_model
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ OFFLINE_HUB = """
 import sys
 from pathlib import Path
 from atlas.errors import ModelError
-from atlas.model_files import locate_model, model_manifest
+from atlas.models.files import locate_model, model_manifest
 
 cache = Path(sys.argv[1])
 try:
@@ -167,7 +167,7 @@ class Hub(BaseHTTPRequestHandler):
 
 def test_every_piece_of_a_model_that_comes_from_the_hub_is_reported(tmp_path: Path) -> None:
     code = (
-        "import pathlib, sys\nfrom atlas import activity\nfrom atlas.model_files import locate_model\nsizes = []\n"
+        "import pathlib, sys\nfrom atlas import activity\nfrom atlas.models.files import locate_model\nsizes = []\n"
         "with activity.listening(lambda stage, size: sizes.append(size)):\n"
         "    locate_model('hub:org/name', None, pathlib.Path(sys.argv[1]))\nprint(*sizes)"
     )

@@ -3,7 +3,7 @@ import pytest
 from gguf import GGUFWriter
 from safetensors.numpy import save
 
-from atlas.model_license import base_license
+from atlas.models.license import base_license
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_a_gguf_file_states_its_own(tmp_path, monkeypatch):
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    monkeypatch.setattr("atlas.model_license.locate_model", lambda *_: {"model.gguf": path})
+    monkeypatch.setattr("atlas.models.license.locate_model", lambda *_: {"model.gguf": path})
     assert base_license("package:any", None, tmp_path) == "mit"
 
 

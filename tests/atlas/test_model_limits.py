@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from atlas.errors import ModelError
-from atlas.model_limits import positions, read_config
+from atlas.spec.model_limits import positions, read_config
 
 CONFIGS = [
     ({"model_type": "bert", "max_position_embeddings": 512}, 512),

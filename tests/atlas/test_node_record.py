@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.content.cid import cid_of_bytes
-from atlas.errors import VerificationError
-from atlas.node_record import (
+from atlas.content.format.cid import cid_of_bytes
+from atlas.documents.node_record import (
     CLOCK_SKEW_SECONDS,
     LIFETIME_SECONDS,
     MOST_RECORD_BYTES,
@@ -19,6 +18,7 @@ from atlas.node_record import (
     sign_record,
     verify,
 )
+from atlas.errors import VerificationError
 from atlas.signing import KeySigner
 
 NETWORK = {"chain_id": "chain-1", "contract": "atlas1contract"}

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.content.cid import cid_of_bytes
+from atlas.content.format.cid import cid_of_bytes
 from atlas.errors import SpecError
-from atlas.plans import PlannedTask, TaskPlan
-from atlas.spec import TaskSpec
+from atlas.spec.job import TaskSpec
+from atlas.spec.task_plan import PlannedTask, TaskPlan
 
 CID = cid_of_bytes(b"any")
 PLACE = ("atlas1c", 7, 2)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.dataset_spec import ShardRule
 from atlas.errors import SpecError
-from atlas.models import MODELS
-from atlas.spec import JobSpec, TaskSpec
+from atlas.models.catalogue import MODELS
+from atlas.spec.dataset import ShardRule
+from atlas.spec.job import JobSpec, TaskSpec
 
 CID = "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"
 NAME = r"[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?"

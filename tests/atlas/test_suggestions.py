@@ -3,7 +3,7 @@
 import pytest
 
 from atlas.errors import SpecError
-from atlas.spec import JobSpec
+from atlas.spec.job import JobSpec
 from atlas.suggestions import suggest
 
 RAW = {

@@ -7,7 +7,7 @@ import pytest
 from assets.recorded import DATA_VERSION
 from assets.source_version import source_facts
 from atlas.data.fingerprint import source_fingerprint
-from atlas.dataset_spec import DatasetSpec
+from atlas.spec.dataset import DatasetSpec
 from atlas_pipelines.definitions import defs
 from atlas_pipelines.jobs import JOB_TAG, federated_round
 from atlas_pipelines.schedules import weekly_retraining

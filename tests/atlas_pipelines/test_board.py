@@ -7,13 +7,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from atlas.content.cid import cid_of_bytes
-from atlas.spec import TaskSpec
-from atlas_pipelines.cli.board import Line, advance, conclude, describe, draw
-from atlas_pipelines.cli.watching import WARNINGS, Watching
-from node_agent.messages import TaskReport
-from node_agent.progress_messages import custom
-from resources.outcomes import LostTask, TaskUpdate
+from atlas.content.format.cid import cid_of_bytes
+from atlas.spec.job import TaskSpec
+from atlas_pipelines.cli.run.board import Line, advance, conclude, describe, draw
+from atlas_pipelines.cli.run.watching import WARNINGS, Watching
+from node_agent.tasks.progress_messages import custom
+from node_agent.wire.messages import TaskReport
+from resources.dispatch.outcomes import LostTask, TaskUpdate
 
 CID = cid_of_bytes(b"any")
 

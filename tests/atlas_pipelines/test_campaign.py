@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assets.partitions import parse_round_key, round_key
-from atlas.spec import JobSpec
+from atlas.spec.job import JobSpec
 from atlas_pipelines.campaign import finished_jobs, next_rounds, retraining_name
 
 JOBS = st.sets(st.sampled_from(["a", "b", "c", "d-20260105"]))

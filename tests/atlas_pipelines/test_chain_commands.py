@@ -12,14 +12,14 @@ from typer.testing import CliRunner, Result
 from atlas.home import AtlasHome
 from atlas_pipelines.cli.main import app
 from atlas_pipelines.cli.network import using_network
-from chain_bridge.feegrants import FeeGrants
-from chain_bridge.keys import load_or_create_key
+from chain_bridge.client.keys import load_or_create_key
+from chain_bridge.client.messages import Assignment, Share, SlotAttempt
+from chain_bridge.client.network import Network
 from chain_bridge.ledger import Ledger
-from chain_bridge.messages import Assignment, Share, SlotAttempt
-from chain_bridge.network import Network
-from chain_bridge.outbox import Outbox
-from resources.deployments import NotDeployed, deployments, named_network
+from chain_bridge.networks.feegrants import FeeGrants
+from chain_bridge.outbox.outbox import Outbox
 from resources.errors import CoordinatorError
+from resources.local.deployments import NotDeployed, deployments, named_network
 
 pytestmark = pytest.mark.slow
 

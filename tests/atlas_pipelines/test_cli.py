@@ -8,17 +8,17 @@ import pytest
 from small_round import small_round
 from typer.testing import CliRunner, Result
 
-from assets.order import PROJECT
-from atlas.aggregation.aggregate import genesis, recompute
-from atlas.content.cid import cid_of_bytes, cid_of_file
-from atlas.content.local import LocalStore
-from atlas.content.store import get_document, put_document
+from assets.launch.order import PROJECT
+from atlas.content.format.cid import cid_of_bytes, cid_of_file
+from atlas.content.local.store import LocalStore
+from atlas.documents.stored import get_document, put_document
 from atlas.home import AtlasHome
-from atlas.model_files import model_manifest
-from atlas.spec import JobSpec, TaskSpec
+from atlas.models.files import model_manifest
+from atlas.rounds.checkpoint import genesis, recompute
+from atlas.spec.job import JobSpec, TaskSpec
 from atlas_pipelines.cli.main import app
-from resources.jobs import Attempt, JobRegistry
-from resources.own_work import make_untrained_adapter
+from resources.jobs.own_work import make_untrained_adapter
+from resources.jobs.registry import Attempt, JobRegistry
 
 ANY = cid_of_bytes(b"any")
 
@@ -209,7 +209,7 @@ def test_sigterm_ends_any_command_as_ctrl_c_does(tmp_path):
     code = """
 import signal
 from atlas_pipelines.cli.main import app
-from resources.jobs import JobRegistry
+from resources.jobs.registry import JobRegistry
 JobRegistry.jobs = lambda self: signal.raise_signal(signal.SIGTERM)
 app(["job", "ls"])
 """

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from resources.jobs import JobRegistry, JobRow
+from resources.jobs.registry import JobRegistry, JobRow
 
 ASK = (
     "import sys\n"

@@ -7,15 +7,15 @@ import pytest
 from small_round import small_round
 from typer.testing import CliRunner, Result
 
-from atlas.content.cid import cid_of_bytes, cid_of_file, cid_of_folder
-from atlas.content.local import LocalStore
-from atlas.content.places import IpfsPlaces
+from atlas.content.format.cid import cid_of_bytes, cid_of_file, cid_of_folder
+from atlas.content.local.store import LocalStore
+from atlas.content.places.open import IpfsPlaces
 from atlas.home import AtlasHome
-from atlas_pipelines.cli.content import describe_content
+from atlas_pipelines.cli.content.open import describe_content
 from atlas_pipelines.cli.main import app
-from chain_bridge.network import Network
-from resources.local_ipfs import LocalIpfs
-from resources.network_file import LocalNetwork
+from chain_bridge.client.network import Network
+from resources.local.ipfs import LocalIpfs
+from resources.local.network_file import LocalNetwork
 from resources.settings import Addresses
 
 ABSENT = cid_of_bytes(b"absent")

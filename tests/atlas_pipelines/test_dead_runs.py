@@ -1,7 +1,7 @@
 import dagster as dg
 import pytest
 
-from assets.run_process import PROCESS_TAG, process_tag
+from assets.fleet_run.run_process import PROCESS_TAG, process_tag
 from atlas_pipelines.dead_runs import JobAtWork, fail_dead_runs, refuse_second_run
 from atlas_pipelines.definitions import defs
 from atlas_pipelines.jobs import JOB_TAG

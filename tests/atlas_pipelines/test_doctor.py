@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from atlas.content.health import Copies, Health
+from atlas.content.places.health import Copies, Health
 from atlas.disk.sqlite_check import find_damage
 from atlas.home import AtlasHome
 from atlas_pipelines.cli.doctor import examine
@@ -23,17 +23,17 @@ from atlas_pipelines.doctor import machine
 from atlas_pipelines.doctor.coherence import Sighting, check_jobs, compare
 from atlas_pipelines.doctor.services import check_bus, check_clock, check_supervisor
 from atlas_pipelines.doctor.state_files import databases
-from chain_bridge.blocks import Place
+from chain_bridge.client.blocks import Place
+from chain_bridge.client.keys import load_or_create_key
+from chain_bridge.client.sender import Signed
 from chain_bridge.embedded.chain import Chain, Settings
-from chain_bridge.keys import load_or_create_key
-from chain_bridge.outbox import Outbox
-from chain_bridge.read_model import ReadModel
-from chain_bridge.sender import Signed
-from node_agent.journal import Journal
-from resources.jobs import JobRegistry, JobRow
-from resources.local_contract import record_embedded_contract
-from resources.local_network import running_network, stop_local_network
-from resources.network_file import last_network
+from chain_bridge.follower.read_model import ReadModel
+from chain_bridge.outbox.outbox import Outbox
+from node_agent.home.journal import Journal
+from resources.jobs.registry import JobRegistry, JobRow
+from resources.local.contract import record_embedded_contract
+from resources.local.network import running_network, stop_local_network
+from resources.local.network_file import last_network
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -166,7 +166,7 @@ def test_a_key_that_others_may_read_is_named(home):
 WRITER = """
 import os, signal, sys
 from pathlib import Path
-from resources.jobs import JobRegistry
+from resources.jobs.registry import JobRegistry
 registry = JobRegistry(Path(sys.argv[1]))
 with registry._tables.writing() as database:
     database.execute("INSERT INTO own_work VALUES ('a', 'b')")

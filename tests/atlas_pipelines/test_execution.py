@@ -8,9 +8,9 @@ import psutil
 import pytest
 
 from assets import partitions
-from assets.launch_config import LaunchConfig
+from assets.fleet_run.progress import Progress
+from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
-from assets.progress import Progress
 from atlas.errors import DataError, SpecError
 from atlas.unexpected import UnexpectedError, traceback_text
 from atlas_pipelines.execution import RoundFailed, execute_round, open_instance

@@ -6,12 +6,12 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from atlas.content.cid import cid_of_bytes
+from atlas.content.format.cid import cid_of_bytes
 from atlas.home import AtlasHome
 from atlas_pipelines.cli.main import app
-from chain_bridge.keys import load_or_create_key
-from resources.jobs import JobRegistry, JobRow
-from resources.local_parts import LocalParts
+from chain_bridge.client.keys import load_or_create_key
+from resources.jobs.registry import JobRegistry, JobRow
+from resources.local.parts import LocalParts
 from resources.operator_ledger import open_ledger
 
 pytestmark = [pytest.mark.slow, pytest.mark.system]

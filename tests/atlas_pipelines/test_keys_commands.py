@@ -9,8 +9,8 @@ from typer.testing import CliRunner, Result
 from atlas.home import AtlasHome
 from atlas.signing import KeySigner
 from atlas_pipelines.cli.main import app
-from resources.key_journal import KeyJournal, KeyRecipient
-from resources.keyring import KeyRings
+from resources.keys.key_journal import KeyJournal, KeyRecipient
+from resources.keys.keyring import KeyRings
 
 NODE = KeySigner(b"\x01" * 32, "atlas").address
 

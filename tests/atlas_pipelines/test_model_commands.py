@@ -1,7 +1,7 @@
 import pytest
 from typer.testing import CliRunner, Result
 
-from atlas.content.cid import cid_of_bytes
+from atlas.content.format.cid import cid_of_bytes
 from atlas_pipelines.cli.main import app
 
 ANY = cid_of_bytes(b"any")

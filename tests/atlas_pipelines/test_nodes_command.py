@@ -9,17 +9,17 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
-from atlas.content.local import LocalStore
-from atlas.content.store import put_document
+from atlas.content.local.store import LocalStore
+from atlas.documents.stored import put_document
 from atlas.home import AtlasHome
 from atlas.terminal.console import WordConsole
 from atlas_pipelines.cli.nodes import ago, facts, nodes, print_nodes
 from atlas_pipelines.cli.output import AtlasCommands
-from chain_bridge.keys import load_or_create_key
+from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
-from node_agent.machine import NodeManifest
-from resources.found_nodes import FoundNode
-from resources.local_parts import LocalParts
+from node_agent.presence.machine import NodeManifest
+from resources.local.parts import LocalParts
+from resources.nodes.found_nodes import FoundNode
 
 app = typer.Typer(cls=AtlasCommands)
 app.command("nodes")(nodes)

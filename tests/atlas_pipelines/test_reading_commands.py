@@ -6,12 +6,12 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from atlas.content.cid import cid_of_bytes
+from atlas.content.format.cid import cid_of_bytes
 from atlas.terminal.deferred import Group
 from atlas_pipelines.cli.commands import COMMANDS as ATLAS
 from atlas_pipelines.cli.main import app as atlas
-from node_agent.cli import COMMANDS as ATLAS_NODE
-from node_agent.cli import app as atlas_node
+from node_agent.cli.main import COMMANDS as ATLAS_NODE
+from node_agent.cli.main import app as atlas_node
 
 ANY = cid_of_bytes(b"any")
 READING = [

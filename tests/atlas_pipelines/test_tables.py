@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from atlas_pipelines.cli.tables import print_summary
+from atlas_pipelines.cli.run.tables import print_summary
 from atlas_pipelines.summary import RoundSummary, Summary
 
 

@@ -14,16 +14,16 @@ import pytest
 import wasmtime
 from cosmpy.aerial.tx import SigningCfg, Transaction, TxFee
 
-from chain_bridge.deploy import CONTRACT_WASM, deploy_contract, read_contract
+from chain_bridge.client.keys import load_or_create_key
+from chain_bridge.client.network import Network
 from chain_bridge.embedded.chain import Chain, Settings
+from chain_bridge.embedded.execution.transactions import account_number
 from chain_bridge.embedded.facade.server import Server
 from chain_bridge.embedded.facade.tx import Transactions
-from chain_bridge.embedded.transactions import account_number
-from chain_bridge.embedded.vm import Vm
-from chain_bridge.keys import load_or_create_key
+from chain_bridge.embedded.vm.vm import Vm
 from chain_bridge.ledger import Ledger
-from chain_bridge.network import Network
-from chain_bridge.networks import LOCAL, find_preset
+from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract, read_contract
+from chain_bridge.networks.networks import LOCAL, find_preset
 
 LOCALNET = Path(__file__).parents[2] / "scripts" / "localnet"
 

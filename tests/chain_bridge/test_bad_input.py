@@ -5,8 +5,10 @@ import hashlib
 import pytest
 from cosmpy.protos.cosmos.base.v1beta1.coin_pb2 import Coin
 
-from atlas.verification.merkle import merkle_root
-from chain_bridge.connection import Connection
+from atlas.data.merkle import merkle_root
+from chain_bridge.client.connection import Connection
+from chain_bridge.client.messages import Assignment, Share, SlotAttempt
+from chain_bridge.client.sender import Sender, contract_message
 from chain_bridge.errors import (
     ContractRefused,
     FeeTooHigh,
@@ -16,8 +18,6 @@ from chain_bridge.errors import (
     WrongContract,
 )
 from chain_bridge.ledger import Ledger
-from chain_bridge.messages import Assignment, Share, SlotAttempt
-from chain_bridge.sender import Sender, contract_message
 
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 LEAVES = [b"first", b"second"]
@@ -132,7 +132,7 @@ def test_an_unknown_chain_id(network, operator_key, operator):
 
 
 def test_a_contract_of_another_version(operator, network, operator_key, monkeypatch):
-    monkeypatch.setattr("chain_bridge.queries.CONTRACT_VERSION", "0.1")
+    monkeypatch.setattr("chain_bridge.client.queries.CONTRACT_VERSION", "0.1")
     with Ledger(network, operator_key) as ledger, pytest.raises(WrongContract, match=r"expected atlas-pipelines 0\.1"):
         ledger.create_job("job", CID, CID, 1, 1, 1, 60, 2)
     monkeypatch.undo()

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
-from atlas.verification.merkle import merkle_proof, merkle_root
+from atlas.data.merkle import merkle_proof, merkle_root
 
 WHO = st.sampled_from(NAMES)
 NODE_OWNER = st.sampled_from(NAMES[1:])

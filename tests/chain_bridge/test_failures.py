@@ -1,7 +1,7 @@
 import pytest
 
+from chain_bridge.client.failures import SequenceMismatch, explain, refused_message
 from chain_bridge.errors import ContractRefused, InsufficientFee, InsufficientFunds, TransactionFailed, WrongContract
-from chain_bridge.failures import SequenceMismatch, explain, refused_message
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 
-from chain_bridge.faucet import FaucetRefused, request_coins
+from chain_bridge.networks.faucet import FaucetRefused, request_coins
 
 # Each test starts servers of its own.
 pytestmark = pytest.mark.slow

@@ -4,15 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
+from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.embedded.chain import Chain, Settings
 from chain_bridge.embedded.facade.server import Server
 from chain_bridge.errors import ChainError, InsufficientFee
-from chain_bridge.faucet import send_coins
-from chain_bridge.feegrants import FeeGrants, GrantError, GrantsUnsupported
-from chain_bridge.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
-from chain_bridge.networks import LOCAL, find_preset
+from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract
+from chain_bridge.networks.faucet import send_coins
+from chain_bridge.networks.feegrants import FeeGrants, GrantError, GrantsUnsupported
+from chain_bridge.networks.networks import LOCAL, find_preset
 
 # Each test starts servers of its own.
 pytestmark = pytest.mark.slow

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain_bridge import fees
+from chain_bridge.client import fees
+from chain_bridge.client.network import Network
 from chain_bridge.errors import FeeTooHigh
-from chain_bridge.network import Network
 
 
 def network(**settings):

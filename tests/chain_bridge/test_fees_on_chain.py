@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from chain_bridge.client.network import Network
 from chain_bridge.embedded.chain import Settings
 from chain_bridge.errors import InsufficientFee, InsufficientFunds
-from chain_bridge.feegrants import FeeGrants
 from chain_bridge.ledger import Ledger
-from chain_bridge.network import Network
-from chain_bridge.outbox import Outbox
+from chain_bridge.networks.feegrants import FeeGrants
+from chain_bridge.outbox.outbox import Outbox
 
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 PRICE = 0.025

@@ -10,16 +10,16 @@ from contextlib import ExitStack
 
 import pytest
 
-from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
+from chain_bridge.client.keys import load_or_create_key
+from chain_bridge.client.messages import Assignment, Share, SlotAttempt
 from chain_bridge.embedded.chain import Chain, Settings
 from chain_bridge.embedded.facade.server import Server
 from chain_bridge.errors import ChainUnreachable
-from chain_bridge.faucet import send_coins
-from chain_bridge.follower import Follower
-from chain_bridge.keys import load_or_create_key
+from chain_bridge.follower.follower import Follower
+from chain_bridge.follower.read_model import ReadModel
 from chain_bridge.ledger import Ledger
-from chain_bridge.messages import Assignment, Share, SlotAttempt
-from chain_bridge.read_model import ReadModel
+from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract
+from chain_bridge.networks.faucet import send_coins
 
 # Each test starts servers of its own.
 pytestmark = pytest.mark.slow
@@ -186,9 +186,9 @@ def test_a_chain_that_was_reset_is_read_anew(
 FOLLOW = """
 import sys
 from pathlib import Path
-from chain_bridge.follower import Follower
-from chain_bridge.network import Network
-from chain_bridge.read_model import ReadModel
+from chain_bridge.follower.follower import Follower
+from chain_bridge.client.network import Network
+from chain_bridge.follower.read_model import ReadModel
 with ReadModel(Path(sys.argv[2])) as model:
     while True:
         with Follower(Network.model_validate_json(sys.argv[1]), model, page=2) as follower:

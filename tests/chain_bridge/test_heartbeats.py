@@ -2,7 +2,7 @@ import hashlib
 
 import coincurve
 
-from chain_bridge.heartbeats import heartbeat_digest_message, sign_heartbeat
+from chain_bridge.client.heartbeats import heartbeat_digest_message, sign_heartbeat
 
 
 def test_a_signed_heartbeat_is_checked_with_the_nodes_public_key(new_key):

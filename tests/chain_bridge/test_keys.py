@@ -6,8 +6,8 @@ import pytest
 from cosmpy.aerial.wallet import LocalWallet
 
 from atlas.signing import verify_signature
+from chain_bridge.client.keys import Key, load_or_create_key
 from chain_bridge.errors import KeyFileError
-from chain_bridge.keys import Key, load_or_create_key
 
 WORDS = "abandon " * 23 + "art"
 

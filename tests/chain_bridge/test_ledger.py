@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
+from chain_bridge.client.messages import Assignment, Share, SlotAttempt
 from chain_bridge.errors import ContractRefused, InsufficientFunds
-from chain_bridge.messages import Assignment, Share, SlotAttempt
 
 REWARD = 100
 SHARDS = 3

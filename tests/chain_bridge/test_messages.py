@@ -11,11 +11,12 @@ import jsonschema
 import pytest
 from pydantic import BaseModel
 
-from chain_bridge import deploy, messages, writes
+from chain_bridge.client import messages, writes
+from chain_bridge.client.messages import Assignment, Share, SignedBeat, SlotAttempt, Tx
+from chain_bridge.client.network import Network
+from chain_bridge.client.queries import CONTRACT_VERSION, Queries
 from chain_bridge.ledger import Ledger
-from chain_bridge.messages import Assignment, Share, SignedBeat, SlotAttempt, Tx
-from chain_bridge.network import Network
-from chain_bridge.queries import CONTRACT_VERSION, Queries
+from chain_bridge.networks import deploy
 
 SCHEMA = json.loads((Path(deploy.__file__).parent / "contract" / "schema" / "atlas.json").read_text())
 DEFINITIONS = SCHEMA["execute"]["definitions"]

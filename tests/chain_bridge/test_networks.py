@@ -6,8 +6,8 @@ import pytest
 
 from chain_bridge.errors import WrongChain
 from chain_bridge.ledger import Ledger
-from chain_bridge.localnet import find_localnet
-from chain_bridge.networks import NetworksFileError, UnknownNetwork, find_preset, load_presets
+from chain_bridge.networks.localnet import find_localnet
+from chain_bridge.networks.networks import NetworksFileError, UnknownNetwork, find_preset, load_presets
 
 PUBLIC = {"osmosis": "osmo-test-5", "dorado": "dorado-1", "neutron": "pion-1"}
 

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
+from chain_bridge.client.network import Network
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Ledger
-from chain_bridge.network import Network
+from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract
 
 # Each test starts servers of its own.
 pytestmark = pytest.mark.slow
@@ -22,9 +22,9 @@ GENESIS = 10**9
 BEATS = """
 import sys
 from pathlib import Path
-from chain_bridge.keys import load_or_create_key
+from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
-from chain_bridge.network import Network
+from chain_bridge.client.network import Network
 with Ledger(Network.model_validate_json(sys.argv[1]), load_or_create_key(Path(sys.argv[2]), "atlas")) as ledger:
     ledger.register_node("compute", 2, "bafy")
     print(len({ledger.heartbeat().hash for _ in range(15)}))

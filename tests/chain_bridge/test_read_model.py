@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chain_bridge.follower import was_reset
-from chain_bridge.follower_events import Contract, Event, is_of, payouts_in, touched_by
-from chain_bridge.messages import Job, Node, RegisteredModel, Round, Share
-from chain_bridge.read_model import OVERLAP_BLOCKS, Cursor, Entities, ReadModel
+from chain_bridge.client.messages import Job, Node, RegisteredModel, Round, Share
+from chain_bridge.follower.events import Contract, Event, is_of, payouts_in, touched_by
+from chain_bridge.follower.follower import was_reset
+from chain_bridge.follower.read_model import OVERLAP_BLOCKS, Cursor, Entities, ReadModel
 
 CONTRACT = Contract("wasm1contract", "uatl")
 OTHER = "wasm1other"

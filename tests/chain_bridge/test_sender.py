@@ -9,11 +9,12 @@ import stamina
 from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import GetTxRequest
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgExecuteContract, MsgInstantiateContract, MsgStoreCode
 
-from chain_bridge import fees
-from chain_bridge.connection import Connection
-from chain_bridge.deploy import CONTRACT_WASM, deploy_contract, read_contract
-from chain_bridge.embedded.addresses import contract_address
+from chain_bridge.client import fees
+from chain_bridge.client.connection import Connection
+from chain_bridge.client.network import Network
+from chain_bridge.client.sender import Sender
 from chain_bridge.embedded.facade.server import Server
+from chain_bridge.embedded.state.addresses import contract_address
 from chain_bridge.errors import (
     ChainError,
     ChainUnreachable,
@@ -25,8 +26,7 @@ from chain_bridge.errors import (
     WrongContract,
 )
 from chain_bridge.ledger import Ledger
-from chain_bridge.network import Network
-from chain_bridge.sender import Sender
+from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract, read_contract
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain_bridge.messages import Assignment, Share, SlotAttempt
+from chain_bridge.client.messages import Assignment, Share, SlotAttempt
 from chain_bridge.settlement import DivisionError, PaidTask, amounts, apportion, divide_round
 
 NODES = st.integers(1, 12)

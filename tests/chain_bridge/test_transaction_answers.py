@@ -7,9 +7,9 @@ import pytest
 from cosmpy.protos.cosmos.base.abci.v1beta1.abci_pb2 import TxResponse
 from cosmpy.protos.cosmos.tx.v1beta1 import service_pb2 as service
 
+from chain_bridge.client.failures import explain
+from chain_bridge.client.transaction_answers import TransactionStub
 from chain_bridge.errors import InsufficientFee
-from chain_bridge.failures import explain
-from chain_bridge.transaction_answers import TransactionStub
 
 SAID = b"\xff\xa2\nb does not allow to pay fees for \xaa: c: basic allowance: fee limit exceeded"
 REFUSED = TxResponse(

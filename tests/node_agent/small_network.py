@@ -16,24 +16,24 @@ import psutil
 import yaml
 from nats_server import NatsServer
 
-from atlas.aggregation.aggregate import genesis
-from atlas.content.local import LocalStore
-from atlas.content.store import get_document, put_document
+from atlas.content.local.store import LocalStore
 from atlas.data.prepare import prepare_dataset
-from atlas.manifests import SignedReceipt
-from atlas.model_files import model_manifest
-from atlas.plans import TaskPlan
-from atlas.spec import JobSpec, TaskSpec
-from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
-from chain_bridge.keys import Key, load_or_create_key
+from atlas.documents.manifests import SignedReceipt
+from atlas.documents.stored import get_document, put_document
+from atlas.models.files import model_manifest
+from atlas.rounds.checkpoint import genesis
+from atlas.spec.job import JobSpec, TaskSpec
+from atlas.spec.task_plan import TaskPlan
+from chain_bridge.client.keys import Key, load_or_create_key
+from chain_bridge.client.messages import Assignment, Lease, Share, SlotAttempt
+from chain_bridge.client.network import Network
 from chain_bridge.ledger import Ledger
-from chain_bridge.messages import Assignment, Lease, Share, SlotAttempt
-from chain_bridge.network import Network
-from node_agent import subjects
-from node_agent.bus import Bus
-from node_agent.messages import AssignHint, TaskReport
-from node_agent.own_work import run_worker
-from node_agent.work_order import WorkOrder
+from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract
+from node_agent.tasks.run_here import run_worker
+from node_agent.tasks.work_order import WorkOrder
+from node_agent.wire import subjects
+from node_agent.wire.bus import Bus
+from node_agent.wire.messages import AssignHint, TaskReport
 
 REPOSITORY = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}

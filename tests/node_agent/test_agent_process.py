@@ -17,22 +17,22 @@ from nats_server import NatsServer
 from small_network import ENVIRONMENT, AgentProcess, SmallNetwork, ask, ask_until, wait_until
 
 from atlas.aggregation.compression.wire import decode_update
-from atlas.content.cid import cid_of_file
-from atlas.content.store import get_document
-from atlas.manifests import Checkpoint
+from atlas.content.format.cid import cid_of_file
+from atlas.documents.manifests import Checkpoint
+from atlas.documents.stored import get_document
 from atlas.signing import KeySigner
-from atlas.spec import JobSpec, TaskSpec
+from atlas.spec.job import JobSpec, TaskSpec
 from atlas.verification.receipts import verify_receipt
-from chain_bridge.messages import Assignment, SlotAttempt
-from node_agent import subjects
-from node_agent.bus import Bus, Message
-from node_agent.executor import trainer_environment
-from node_agent.inputs import prepare_order
-from node_agent.messages import Heartbeat, PipesLine, TaskReport
-from node_agent.own_work import run_worker
-from node_agent.progress_messages import payload_of
-from node_agent.residuals import Residuals
-from node_agent.work_order import WorkResult
+from chain_bridge.client.messages import Assignment, SlotAttempt
+from node_agent.home.residuals import Residuals
+from node_agent.tasks.inputs import prepare_order
+from node_agent.tasks.progress_messages import payload_of
+from node_agent.tasks.run_here import run_worker
+from node_agent.tasks.trainer_process import trainer_environment
+from node_agent.tasks.work_order import WorkResult
+from node_agent.wire import subjects
+from node_agent.wire.bus import Bus, Message
+from node_agent.wire.messages import Heartbeat, PipesLine, TaskReport
 
 pytestmark = pytest.mark.slow
 SHORT = {"steps": 8, "batch_size": 4, "checkpoint_every": 2}

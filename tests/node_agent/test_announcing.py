@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.content.cid import cid_of_bytes
-from atlas.content.kubo_answers import Identity
-from atlas.content.places import IpfsPlaces
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.kubo.answers import Identity
+from atlas.content.places.open import IpfsPlaces
+from atlas.documents.node_record import LIFETIME_SECONDS, NodeRecord, parse_record, rendezvous, verify
 from atlas.errors import ContentUnreachable
-from atlas.node_record import LIFETIME_SECONDS, NodeRecord, parse_record, rendezvous, verify
 from atlas.signing import KeySigner
+from chain_bridge.client.messages import Node
+from chain_bridge.client.network import Network
 from chain_bridge.errors import ChainUnreachable
-from chain_bridge.messages import Node
-from chain_bridge.network import Network
-from node_agent.announcing import Announcer, ChainView, announcing, is_due, open_announcer, record_of
-from node_agent.machine import NodeManifest
+from node_agent.presence.announcing import Announcer, ChainView, announcing, is_due, open_announcer, record_of
+from node_agent.presence.machine import NodeManifest
 
 NOW = 1_800_000_000
 SIGNER = KeySigner(b"\x01" * 32, "atlas")

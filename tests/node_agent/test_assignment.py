@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from atlas.content.cid import cid_of_bytes
-from atlas.content.local import LocalStore
-from atlas.content.store import put_document
-from atlas.plans import PlannedTask, TaskPlan
-from atlas.spec import TaskSpec
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.local.store import LocalStore
+from atlas.documents.stored import put_document
+from atlas.spec.job import TaskSpec
+from atlas.spec.task_plan import PlannedTask, TaskPlan
+from chain_bridge.client.messages import Lease
 from chain_bridge.errors import ContractRefused
-from chain_bridge.messages import Lease
-from node_agent.assignment import check_assignment, hint_of, unheard_hint
+from node_agent.chain.assignment import check_assignment, hint_of, unheard_hint
 from node_agent.errors import TaskRefused
-from node_agent.messages import AssignHint
+from node_agent.wire.messages import AssignHint
 
 CID = cid_of_bytes(b"any")
 CONTRACT, OWNER, NODE = "atlas1c", "atlas1owner", 3

@@ -9,10 +9,10 @@ import pytest
 import rfc8785
 
 from atlas.signing import KeySigner
-from node_agent.bus import Bus, Message
-from node_agent.envelope import seal
 from node_agent.errors import BusError, BusTimeout, BusUnreachable
-from node_agent.messages import TaskReport
+from node_agent.wire.bus import Bus, Message
+from node_agent.wire.envelope import seal
+from node_agent.wire.messages import TaskReport
 
 # Each test starts servers of its own.
 pytestmark = pytest.mark.slow

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from chain_bridge.client.network import Network
 from chain_bridge.errors import ChainUnreachable
-from chain_bridge.network import Network
-from node_agent.chain import node_key, open_ledger, reconcile
-from node_agent.config import NodeConfig, NodeHome
+from node_agent.chain.chain import node_key, open_ledger, reconcile
+from node_agent.home.config import NodeConfig, NodeHome
 
 
 def test_heartbeats_do_not_pile_up_while_the_chain_is_away(tmp_path: Path) -> None:

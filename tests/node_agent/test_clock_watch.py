@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node_agent.clock_watch import PATIENCE_SECONDS, ClockWatch
+from node_agent.wire.clock_watch import PATIENCE_SECONDS, ClockWatch
 
 
 class Clock:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from atlas.terminal.deferred import Deferred, Group
-from node_agent.cli import COMMANDS
+from node_agent.cli.main import COMMANDS
 
 
 def leaves(entries):
@@ -26,7 +26,7 @@ def test_the_table_repeats_the_first_paragraph_of_the_docstring(name, entry):
 
 def test_a_list_of_the_nodes_commands_imports_no_library_for_training_or_chains():
     script = (
-        "import sys\nfrom node_agent.cli import app\n"
+        "import sys\nfrom node_agent.cli.main import app\n"
         "try:\n    app(['--help'])\n"
         "finally:\n    print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)\n"
     )

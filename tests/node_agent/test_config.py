@@ -8,9 +8,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from node_agent.cli import app
-from node_agent.config import NodeHome, load_config
+from node_agent.cli.main import app
 from node_agent.errors import ConfigError
+from node_agent.home.config import NodeHome, load_config
 
 NETWORK = {"chain_id": "test", "url": "grpc+http://127.0.0.1:1", "contract": "atlas1contract"}
 LEAST: dict[str, Any] = {"network": NETWORK, "bus": "nats://127.0.0.1:4222", "content": "/content"}

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.signing import KeySigner
-from node_agent.envelope import MAX_AGE_SECONDS, Envelope, ReplayGuard, open_envelope, seal
 from node_agent.errors import BusError, RefusedMessage
+from node_agent.wire.envelope import MAX_AGE_SECONDS, Envelope, ReplayGuard, open_envelope, seal
 
 ALICE = KeySigner(b"\x01" * 32, "atlas")
 BOB = KeySigner(b"\x02" * 32, "atlas")

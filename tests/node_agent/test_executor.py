@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from node_agent.executor import Trainer, TrainerExit, parse_pipes, tail, trainer_environment
+from node_agent.tasks.trainer_process import Trainer, TrainerExit, parse_pipes, tail, trainer_environment
 
 REPOSITORY = Path(__file__).parents[2]
 PIPES = '{"__dagster_pipes_version": "0.1", "method": "log", "params": {"message": "%s"}}'
@@ -117,7 +117,7 @@ async def test_a_cancelled_run_leaves_no_process(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread looks once a second")
 def test_an_orphan_dies_with_its_parent(tmp_path: Path) -> None:
     child = (
-        "import os, time\nfrom node_agent.lifeline import die_with\ndie_with(os.getppid())\n"
+        "import os, time\nfrom node_agent.tasks.lifeline import die_with\ndie_with(os.getppid())\n"
         "print(os.getpid(), flush=True)\ntime.sleep(600)"
     )
     parent = f"import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', {child!r}])\ntime.sleep(600)"
@@ -133,7 +133,7 @@ def test_an_orphan_dies_with_its_parent(tmp_path: Path) -> None:
 
 
 def test_whoever_comes_too_late_for_its_parent_ends_at_once() -> None:
-    code = "from node_agent.lifeline import die_with\ndie_with(1 << 22)\nprint('alive')"
+    code = "from node_agent.tasks.lifeline import die_with\ndie_with(1 << 22)\nprint('alive')"
     done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"")
 

@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.content.cid import cid_of_bytes
-from atlas.content.local import LocalStore
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.local.store import LocalStore
 from atlas.signing import KeySigner
 from node_agent.agent import Agent
-from node_agent.config import NodeConfig, NodeHome
 from node_agent.errors import NodeError, TaskRefused
-from node_agent.journal import Entry, Journal
-from node_agent.messages import AssignHint
-from node_agent.residuals import Residuals
-from node_agent.rests import FIRST_SECONDS, LONGEST_SECONDS, Rests, rest_seconds
-from node_agent.workbench import LOST, Workbench
+from node_agent.home.config import NodeConfig, NodeHome
+from node_agent.home.journal import Entry, Journal
+from node_agent.home.residuals import Residuals
+from node_agent.tasks.rests import FIRST_SECONDS, LONGEST_SECONDS, Rests, rest_seconds
+from node_agent.tasks.workbench import LOST, Workbench
+from node_agent.wire.messages import AssignHint
 from node_agent.workshop import Workshop
 
 PLAN, CID = cid_of_bytes(b"plan"), cid_of_bytes(b"task")

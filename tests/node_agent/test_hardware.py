@@ -8,11 +8,11 @@ from typing import Any
 import pynvml
 import pytest
 
-from chain_bridge.network import Network
-from node_agent.config import NodeConfig
+from chain_bridge.client.network import Network
 from node_agent.errors import ConfigError
-from node_agent.hardware import GpuDevice, find_gpus, summarize, visible_gpus
-from node_agent.machine import gpu_of_slot, probe_machine
+from node_agent.home.config import NodeConfig
+from node_agent.presence.hardware import GpuDevice, find_gpus, summarize, visible_gpus
+from node_agent.presence.machine import gpu_of_slot, probe_machine
 
 GPUS = [GpuDevice(index, f"GPU-{letter * 4}", "Test 1000", 8 << 30) for index, letter in enumerate("abc")]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chain_bridge.errors import ChainUnreachable
-from node_agent.heartbeat import chain_interval, persist, repeat
+from node_agent.chain.heartbeat import chain_interval, persist, repeat
 
 
 @given(st.floats(0.1, 1000), st.integers(1, 1000))

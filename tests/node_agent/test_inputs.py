@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.aggregation.aggregate import genesis
-from atlas.content.local import LocalStore
-from atlas.content.store import put_document
+from atlas.content.local.store import LocalStore
+from atlas.documents.manifests import Checkpoint
+from atlas.documents.stored import put_document
 from atlas.errors import AtlasError, ContentNotFound, CorruptContent, SpecError
-from atlas.manifests import Checkpoint
-from atlas.model_files import model_manifest
-from atlas.spec import JobSpec, TaskSpec
-from node_agent.inputs import data_order_seed, prepare_order
-from node_agent.residuals import Residuals, residual_place
+from atlas.models.files import model_manifest
+from atlas.rounds.checkpoint import genesis
+from atlas.spec.job import JobSpec, TaskSpec
+from node_agent.home.residuals import Residuals, residual_place
+from node_agent.tasks.inputs import data_order_seed, prepare_order
 
 UNTRAINED = b"the untrained adapter"
 ROWS = b'{"label":"positive","text":"good"}\n'

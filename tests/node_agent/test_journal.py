@@ -13,11 +13,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from atlas.content.cid import cid_of_bytes
-from atlas.manifests import SavedCheckpoint
+from atlas.content.format.cid import cid_of_bytes
+from atlas.documents.manifests import SavedCheckpoint
 from node_agent.errors import NodeError
-from node_agent.journal import Entry, Journal
-from node_agent.messages import AssignHint
+from node_agent.home.journal import Entry, Journal
+from node_agent.wire.messages import AssignHint
 
 REPOSITORY = Path(__file__).parents[2]
 PLAN = cid_of_bytes(b"plan")

@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.content.cid import cid_of_bytes
-from chain_bridge.messages import Lease
-from node_agent.journal import Entry
-from node_agent.leases import UnheardLeases, held, place_of
-from node_agent.messages import AssignHint
+from atlas.content.format.cid import cid_of_bytes
+from chain_bridge.client.messages import Lease
+from node_agent.home.journal import Entry
+from node_agent.tasks.leases import UnheardLeases, held, place_of
+from node_agent.wire.messages import AssignHint
 
 NODE, NOW = 7, 1000.0
 PLAN = cid_of_bytes(b"plan")

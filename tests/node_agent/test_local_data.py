@@ -17,19 +17,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 from nats_server import NatsServer
 from small_network import SmallNetwork
 
-from atlas.content.cid import cid_of_bytes
-from atlas.content.local import LocalStore
-from atlas.content.store import get_document, put_document
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.local.store import LocalStore
 from atlas.data.local_data import LocalData
+from atlas.documents.stored import get_document, put_document
 from atlas.errors import AtlasError
 from atlas.signing import KeySigner
-from atlas.spec import JobSpec, TaskSpec
-from node_agent.cli import app
-from node_agent.config import NodeConfig, NodeHome, load_config
+from atlas.spec.job import JobSpec, TaskSpec
+from node_agent.cli.main import app
+from node_agent.data.local_data import commit_to_data, local_rows
+from node_agent.data.salt import load_or_create_salt
 from node_agent.errors import ConfigError, LocalDataError, NodeError
-from node_agent.local_data import commit_to_data, local_rows
-from node_agent.machine import NodeManifest
-from node_agent.salt import load_or_create_salt
+from node_agent.home.config import NodeConfig, NodeHome, load_config
+from node_agent.presence.machine import NodeManifest
 from node_agent.workshop import Workshop
 
 CID = cid_of_bytes(b"any")

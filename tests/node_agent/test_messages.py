@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from node_agent import subjects
-from node_agent.bus import Message
 from node_agent.errors import RefusedMessage
-from node_agent.messages import AssignHint, TaskReport
+from node_agent.wire import subjects
+from node_agent.wire.bus import Message
+from node_agent.wire.messages import AssignHint, TaskReport
 
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 HINT: dict[str, Any] = {"task": CID, "task_id": "0" * 16, "job_id": 1, "round": 1, "slot": 0, "attempt": 1}

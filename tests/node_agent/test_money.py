@@ -2,11 +2,11 @@
 
 import pytest
 
-from chain_bridge.messages import Job, Node, Round
-from chain_bridge.network import Network
-from node_agent.chain import poverty_advice
-from node_agent.earnings import round_earning
-from node_agent.standing import describe_stake, describe_standing, jail_advice
+from chain_bridge.client.messages import Job, Node, Round
+from chain_bridge.client.network import Network
+from node_agent.chain.chain import poverty_advice
+from node_agent.chain.earnings import round_earning
+from node_agent.chain.standing import describe_stake, describe_standing, jail_advice
 
 
 def node(**changes: object) -> Node:

@@ -16,14 +16,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 from nats_server import NatsServer
 from small_network import SmallNetwork, wait_until
 
-from chain_bridge.faucet import send_coins
-from chain_bridge.feegrants import FeeGrants
-from chain_bridge.keys import load_or_create_key
-from chain_bridge.messages import Assignment, Share, SlotAttempt
-from node_agent.cli import app
-from node_agent.config import NodeHome
-from node_agent.journal import Journal
-from node_agent.messages import AssignHint
+from chain_bridge.client.keys import load_or_create_key
+from chain_bridge.client.messages import Assignment, Share, SlotAttempt
+from chain_bridge.networks.faucet import send_coins
+from chain_bridge.networks.feegrants import FeeGrants
+from node_agent.cli.main import app
+from node_agent.home.config import NodeHome
+from node_agent.home.journal import Journal
+from node_agent.wire.messages import AssignHint
 
 pytestmark = pytest.mark.slow
 STAKE, TASKS = 1000, 20

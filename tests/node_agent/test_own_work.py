@@ -7,11 +7,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from atlas.manifests import ModelManifest
-from atlas.spec import JobSpec
-from node_agent import own_work
+from atlas.documents.manifests import ModelManifest
+from atlas.spec.job import JobSpec
 from node_agent.errors import TrainerFailed
-from node_agent.work_order import WorkOrder
+from node_agent.tasks import run_here as own_work
+from node_agent.tasks.work_order import WorkOrder
 
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 

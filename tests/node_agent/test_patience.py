@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import stamina
 
-from atlas.content.places import Content, IpfsPlaces
+from atlas.content.places.open import Content, IpfsPlaces
 from atlas.errors import ContentError, ContentNotFound, ContentUnreachable, SealError
-from atlas.spec import TaskSpec
-from node_agent.task_run import patiently
+from atlas.spec.job import TaskSpec
+from node_agent.tasks.task_run import patiently
 
 IPFS = IpfsPlaces(nodes=["http://127.0.0.1:5001"])
 TASK = TaskSpec(

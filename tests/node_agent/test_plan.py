@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain_bridge.messages import Lease
-from node_agent.plan import LOOKS, Drop, Observed, Start, plan, still_held
+from chain_bridge.client.messages import Lease
+from node_agent.tasks.decision import LOOKS, Drop, Observed, Start, plan, still_held
 
 TASKS = [f"task-{number}" for number in range(6)]
 

@@ -11,9 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from nats_server import NatsServer
 from small_network import SmallNetwork, ask, ask_until, wait_until
 
-from atlas.content.store import get_document
-from node_agent.bus import Bus
-from node_agent.machine import NodeManifest
+from atlas.documents.stored import get_document
+from node_agent.presence.machine import NodeManifest
+from node_agent.wire.bus import Bus
 
 pytestmark = pytest.mark.slow
 REWARD = 100_000

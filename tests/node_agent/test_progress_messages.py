@@ -9,7 +9,7 @@ import pytest
 
 from atlas import activity
 from node_agent.imports import report_imports
-from node_agent.progress_messages import StageReports, custom, is_sign, payload_of
+from node_agent.tasks.progress_messages import StageReports, custom, is_sign, payload_of
 
 
 @pytest.mark.parametrize(

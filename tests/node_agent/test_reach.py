@@ -1,11 +1,11 @@
 import pytest
 from typer.testing import CliRunner
 
-from atlas.content.places import IpfsPlaces
-from chain_bridge.network import Network
-from node_agent.cli import app
-from node_agent.config import NodeConfig
-from node_agent.reach import only_local
+from atlas.content.places.open import IpfsPlaces
+from chain_bridge.client.network import Network
+from node_agent.cli.main import app
+from node_agent.home.config import NodeConfig
+from node_agent.home.reach import only_local
 
 NETWORK = {"chain_id": "c-1", "url": "grpc+https://chain.example:443", "denom": "uatl", "prefix": "atlas"}
 IPFS = {"nodes": ["http://127.0.0.1:5001"]}

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atlas.content.cid import cid_of_bytes
-from node_agent.residuals import INDEX, Residuals
+from atlas.content.format.cid import cid_of_bytes
+from node_agent.home.residuals import INDEX, Residuals
 
 REPOSITORY = Path(__file__).parents[2]
 

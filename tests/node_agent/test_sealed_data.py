@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from atlas.content.local import LocalStore
-from atlas.content.sealing import DatasetKey, file_key, read_header, seal_file
-from atlas.content.wrapping import KeyContext, wrap_key
+from atlas.content.local.store import LocalStore
+from atlas.content.sealed.sealing import DatasetKey, file_key, read_header, seal_file
+from atlas.content.sealed.wrapping import KeyContext, wrap_key
 from atlas.errors import ContentError, SealError
 from atlas.signing import KeySigner
-from atlas.spec import TaskSpec
-from node_agent import subjects
-from node_agent.bus import Bus, Message
-from node_agent.messages import KeyAnswer, KeyRequest
-from node_agent.sealed_data import KeyNotYet, KeyRefused, sealed_rows
+from atlas.spec.job import TaskSpec
+from node_agent.data.sealed_data import KeyNotYet, KeyRefused, sealed_rows
+from node_agent.wire import subjects
+from node_agent.wire.bus import Bus, Message
+from node_agent.wire.messages import KeyAnswer, KeyRequest
 
 # Each test starts a server of its own.
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node_agent.errors import NoProgress
-from node_agent.standstill import Standstill, unless_still
+from node_agent.tasks.standstill import Standstill, unless_still
 
 LIMIT = 100.0
 JUMPS = st.floats(min_value=-1e9, max_value=1e9)

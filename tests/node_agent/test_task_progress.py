@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 
-from atlas.content.cached import CachedStore
-from atlas.content.local import LocalStore
-from atlas.content.store import put_document
+from atlas.content.local.cached import CachedStore
+from atlas.content.local.store import LocalStore
+from atlas.documents.stored import put_document
 from atlas.signing import KeySigner
-from atlas.spec import TaskSpec
-from chain_bridge.network import Network
-from node_agent import subjects
-from node_agent.bus import Bus, Message
-from node_agent.config import NodeConfig, NodeHome
-from node_agent.executor import TrainerExit
-from node_agent.journal import Journal
-from node_agent.messages import AssignHint, TaskReport
-from node_agent.residuals import Residuals
-from node_agent.task_progress import TaskProgress
-from node_agent.task_run import TaskRun, last_words
+from atlas.spec.job import TaskSpec
+from chain_bridge.client.network import Network
+from node_agent.home.config import NodeConfig, NodeHome
+from node_agent.home.journal import Journal
+from node_agent.home.residuals import Residuals
+from node_agent.tasks.task_progress import TaskProgress
+from node_agent.tasks.task_run import TaskRun, last_words
+from node_agent.tasks.trainer_process import TrainerExit
+from node_agent.wire import subjects
+from node_agent.wire.bus import Bus, Message
+from node_agent.wire.messages import AssignHint, TaskReport
 from node_agent.workshop import Workshop
 
 PLAN = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
@@ -179,7 +179,7 @@ async def test_a_trainer_that_ends_in_good_order_without_a_result_fails_its_task
         """Nothing is fetched."""
 
     monkeypatch.setattr(TaskRun, "_fetch", without_inputs)
-    monkeypatch.setattr("node_agent.task_run.worker_command", lambda folder: [sys.executable, "-c", "pass"])
+    monkeypatch.setattr("node_agent.tasks.task_run.worker_command", lambda folder: [sys.executable, "-c", "pass"])
     run = TaskRun(workshop, workshop.journal.accept(hint, PLAN), None)
     ended = await asyncio.wait_for(run.run(), 120)
     assert ended.state == "failed"

@@ -14,17 +14,17 @@ import pytest
 from dagster_pipes import encode_param
 
 from atlas.aggregation.compression.wire import decode_update
-from atlas.content.cid import cid_of_file
-from atlas.content.local import LocalStore
+from atlas.content.format.cid import cid_of_file
+from atlas.content.local.store import LocalStore
 from atlas.data.prepare import prepare_dataset
 from atlas.errors import TrainingError
-from atlas.model_files import model_manifest
-from atlas.spec import JobSpec
+from atlas.models.files import model_manifest
+from atlas.spec.job import JobSpec
 from node_agent import worker
 from node_agent.errors import TrainerFailed
-from node_agent.executor import trainer_environment, worker_command
-from node_agent.own_work import run_worker
-from node_agent.work_order import EXIT_STOPPED, EvaluatedAdapter, WorkOrder, WorkResult
+from node_agent.tasks.run_here import run_worker
+from node_agent.tasks.trainer_process import trainer_environment, worker_command
+from node_agent.tasks.work_order import EXIT_STOPPED, EvaluatedAdapter, WorkOrder, WorkResult
 from node_agent.worker import CONTEXT, MESSAGES, pipes_parameters
 
 TASK_ID = "0123456789abcdef"
@@ -219,7 +219,7 @@ def test_a_stop_that_a_library_turns_into_its_own_error_is_still_a_stop(
 
 @pytest.mark.slow
 def test_the_untrained_adapter_is_that_of_the_model(order: Any, untrained: Path, tmp_path: Path) -> None:
-    from atlas.training.initialize import initialize
+    from atlas.training.models.initialize import initialize
 
     work = order({})
     initialize(work.spec, work.model, work.cache, tmp_path / "expected.safetensors", threads=1)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from atlas.documents.manifests import ModelManifest
 from atlas.errors import DataError, DivergedError, ModelError, NothingToPredict, SpecError
-from atlas.manifests import ModelManifest
-from atlas.spec import JobSpec
+from atlas.spec.job import JobSpec
 from node_agent import worker
-from node_agent.work_order import FAILURE, WorkFailure, WorkOrder, failure_kind, failure_reason
+from node_agent.tasks.work_order import FAILURE, WorkFailure, WorkOrder, failure_kind, failure_reason
 
 ANY = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 

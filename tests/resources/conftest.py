@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from atlas.content.local import LocalStore
+from atlas.content.local.store import LocalStore
 from atlas.home import AtlasHome
-from atlas.spec import JobSpec
-from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
-from chain_bridge.keys import Key, load_or_create_key
+from atlas.spec.job import JobSpec
+from chain_bridge.client.keys import Key, load_or_create_key
 from chain_bridge.ledger import Ledger
-from chain_bridge.outbox import Outbox
-from node_agent.bus import Bus
-from resources.dispatch import Dispatcher, DispatchSettings
-from resources.jobs import JobRegistry
-from resources.local_parts import LocalParts
-from resources.opening import OpenJob, open_job
+from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract
+from chain_bridge.outbox.outbox import Outbox
+from node_agent.wire.bus import Bus
+from resources.dispatch.dispatcher import Dispatcher, DispatchSettings
+from resources.jobs.open_job import OpenJob, open_job
+from resources.jobs.registry import JobRegistry
+from resources.local.parts import LocalParts
 from resources.settings import Addresses
 
 sys.path.insert(0, str(Path(__file__).parent))

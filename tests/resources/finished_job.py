@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from atlas.aggregation.adapter_files import write_adapter
-from atlas.aggregation.aggregate import aggregate_round, genesis
-from atlas.aggregation.diagnostics import diagnose_round
-from atlas.content.store import KeptStore, put_document
-from atlas.documents import Document
-from atlas.manifests import (
+from atlas.aggregation.files.adapter_files import write_adapter
+from atlas.content.store import KeptStore
+from atlas.documents.document import Document
+from atlas.documents.manifests import (
     AcceptedUpdate,
     Checkpoint,
     DatasetManifest,
@@ -25,10 +23,13 @@ from atlas.manifests import (
     SignedReceipt,
     TaskRecord,
 )
-from atlas.plans import TaskPlan
-from atlas.spec import JobSpec, TaskSpec
-from chain_bridge.messages import Job, Round
-from resources.jobs import Attempt, JobRegistry, JobRow
+from atlas.documents.stored import put_document
+from atlas.rounds.checkpoint import aggregate_round, genesis
+from atlas.rounds.diagnose import diagnose_round
+from atlas.spec.job import JobSpec, TaskSpec
+from atlas.spec.task_plan import TaskPlan
+from chain_bridge.client.messages import Job, Round
+from resources.jobs.registry import Attempt, JobRegistry, JobRow
 
 CONTRACT = "contract"
 SPEC = {

@@ -12,18 +12,18 @@ import numpy as np
 from safetensors.numpy import save
 
 from atlas.aggregation.compression.wire import encode_update
-from atlas.content.cid import cid_of_file
-from atlas.content.local import LocalStore
-from atlas.content.store import get_document, put_document
-from atlas.manifests import Checkpoint, Environment, ModelManifest, Receipt, SavedCheckpoint, TrainingPoint
-from atlas.spec import JobSpec, TaskSpec
+from atlas.content.format.cid import cid_of_file
+from atlas.content.local.store import LocalStore
+from atlas.documents.manifests import Checkpoint, Environment, ModelManifest, Receipt, SavedCheckpoint, TrainingPoint
+from atlas.documents.stored import get_document, put_document
+from atlas.spec.job import JobSpec, TaskSpec
 from atlas.verification.receipts import sign_receipt
+from chain_bridge.client.keys import Key
 from chain_bridge.errors import ChainUnreachable
-from chain_bridge.keys import Key
 from chain_bridge.ledger import Ledger
-from node_agent import subjects
-from node_agent.bus import Bus, Message
-from node_agent.messages import AssignHint, TaskReport
+from node_agent.wire import subjects
+from node_agent.wire.bus import Bus, Message
+from node_agent.wire.messages import AssignHint, TaskReport
 
 HEARTBEAT_SECONDS = 3
 RANK = 4

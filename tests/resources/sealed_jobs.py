@@ -1,9 +1,9 @@
 """Orders whose data is sealed, and what a node says and does to get a key."""
 
-from atlas.content.wrapping import KeyContext, WrappedKey, unwrap_key
+from atlas.content.sealed.wrapping import KeyContext, WrappedKey, unwrap_key
 from atlas.signing import KeyHolder
-from atlas.spec import JobSpec, TaskSpec
-from node_agent.messages import KeyAnswer, KeyRequest
+from atlas.spec.job import JobSpec, TaskSpec
+from node_agent.wire.messages import KeyAnswer, KeyRequest
 
 
 def sealed(spec: JobSpec) -> JobSpec:

@@ -4,14 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
+from chain_bridge.client.keys import load_or_create_key
+from chain_bridge.client.network import Network
 from chain_bridge.embedded.chain import Chain, Settings
 from chain_bridge.embedded.facade.server import Server
-from chain_bridge.feegrants import Allowance
-from chain_bridge.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
-from chain_bridge.network import Network
-from resources.agent_funds import equip_agents, grant_limit, is_enough
+from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract
+from chain_bridge.networks.feegrants import Allowance
+from resources.local.agent_funds import equip_agents, grant_limit, is_enough
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 STAKE = 700

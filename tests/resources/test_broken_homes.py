@@ -4,17 +4,17 @@ import subprocess
 
 import pytest
 
-from atlas.content.local import LocalStore
+from atlas.content.local.store import LocalStore
 from atlas.errors import AtlasError
 from atlas.home import AtlasHome
 from atlas_pipelines.cli.logs import log_to_file
 from atlas_pipelines.dagster_home import prepare_dagster_home
+from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.embedded.chain import Chain, Settings
-from chain_bridge.keys import load_or_create_key
-from node_agent.config import NodeHome
-from node_agent.lock import only_agent
-from resources.local_contract import record_embedded_contract
-from resources.local_network import ensure_local_network
+from node_agent.home.config import NodeHome
+from node_agent.home.lock import only_agent
+from resources.local.contract import record_embedded_contract
+from resources.local.network import ensure_local_network
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import pytest
 
 from atlas.errors import AtlasError
 from atlas.unexpected import LONGEST
-from resources.causes import Cause, causes_of, describe_causes, task_lost
+from resources.dispatch.outcomes import LostTask
 from resources.errors import QuorumError
-from resources.jobs import Attempt
-from resources.outcomes import LostTask
-from resources.rounds import build_round_manifest, evaluation_task, training_tasks
+from resources.jobs.registry import Attempt
+from resources.rounds.causes import Cause, causes_of, describe_causes, task_lost
+from resources.rounds.steps import build_round_manifest, evaluation_task, training_tasks
 
 OVERFLOW = "TrainingError: Step 1 cannot be taken at learning rate {}."
 

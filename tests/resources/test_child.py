@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from resources.child import Child, tail
 from resources.errors import LocalNetworkError
+from resources.local.child import Child, tail
 
 
 def test_the_end_of_a_log_has_the_error_and_no_stack(tmp_path):

@@ -6,12 +6,12 @@ import threading
 
 import pytest
 
-from atlas.content.local import LocalStore
-from atlas.content.places import IpfsPlaces
+from atlas.content.local.store import LocalStore
+from atlas.content.places.open import IpfsPlaces
 from atlas.errors import ContentNotFound
-from chain_bridge.network import Network
-from resources import content_peers
-from resources.content_peers import connected_content
+from chain_bridge.client.network import Network
+from resources.nodes import content_peers
+from resources.nodes.content_peers import connected_content
 from resources.settings import Addresses
 
 NETWORK = Network(chain_id="chain-1", url="grpc+http://127.0.0.1:1", contract="atlas1contract")

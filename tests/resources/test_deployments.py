@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from atlas.home import AtlasHome
-from chain_bridge.networks import NetworksFileError, UnknownNetwork
-from resources.deployments import NotDeployed, bare_network, deployments, named_network, record_deployment
+from chain_bridge.networks.networks import NetworksFileError, UnknownNetwork
+from resources.local.deployments import NotDeployed, bare_network, deployments, named_network, record_deployment
 
 URL = "grpc+http://127.0.0.1:9090"
 

@@ -7,20 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.content.cid import cid_of_bytes
-from atlas.content.kubo_answers import Provider
-from atlas.content.local import LocalStore
-from atlas.content.store import put_document
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.kubo.answers import Provider
+from atlas.content.local.store import LocalStore
+from atlas.documents.node_record import LIFETIME_SECONDS, NodeRecord, rendezvous, sign_record
+from atlas.documents.stored import put_document
 from atlas.errors import ContentNotFound, ContentUnreachable
-from atlas.node_record import LIFETIME_SECONDS, NodeRecord, rendezvous, sign_record
 from atlas.signing import KeySigner
+from chain_bridge.client.messages import Node
+from chain_bridge.client.network import Network
 from chain_bridge.errors import ChainUnreachable
-from chain_bridge.messages import Node
-from chain_bridge.network import Network
-from node_agent.machine import NodeManifest
-from resources.content_peers import connect_to
-from resources.discovery import discover, peer_in
-from resources.found_nodes import merge
+from node_agent.presence.machine import NodeManifest
+from resources.nodes.content_peers import connect_to
+from resources.nodes.discovery import discover, peer_in
+from resources.nodes.found_nodes import merge
 
 NOW = 1_800_000_000
 NETWORK = Network(chain_id="chain-1", url="grpc+http://127.0.0.1:1", contract="atlas1contract")

@@ -5,24 +5,24 @@ import uuid
 
 import pytest
 
-from atlas.content.cid import cid_of_bytes
-from atlas.content.kubo_answers import Identity
-from atlas.content.kubo_node import KuboNode
-from atlas.content.local import LocalStore
-from atlas.content.places import open_kept_store
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.kubo.answers import Identity
+from atlas.content.kubo.node import KuboNode
+from atlas.content.local.store import LocalStore
+from atlas.content.places.open import open_kept_store
+from atlas.documents.node_record import NodeRecord, sign_record
 from atlas.home import AtlasHome
-from atlas.node_record import NodeRecord, sign_record
 from atlas.signing import KeySigner
+from chain_bridge.client.messages import Node
+from chain_bridge.client.network import Network
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Ledger
-from chain_bridge.messages import Node
-from chain_bridge.network import Network
-from node_agent.announcing import Announcer, record_of
-from node_agent.machine import NodeManifest
-from resources.content_peers import connect_to
-from resources.discovery import directory_of, discover, peer_in
-from resources.local_ipfs import LocalIpfs
-from resources.local_parts import LocalParts
+from node_agent.presence.announcing import Announcer, record_of
+from node_agent.presence.machine import NodeManifest
+from resources.local.ipfs import LocalIpfs
+from resources.local.parts import LocalParts
+from resources.nodes.content_peers import connect_to
+from resources.nodes.discovery import directory_of, discover, peer_in
 
 pytestmark = pytest.mark.kubo
 KEYS = [KeySigner(bytes([number]) * 32, "atlas") for number in (1, 2, 3)]

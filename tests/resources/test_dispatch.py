@@ -7,23 +7,23 @@ from contextlib import aclosing
 import pytest
 from scripted_nodes import adapter_bytes, completes, fails, works_on
 
-from atlas.content.store import get_document
-from atlas.spec import TaskSpec
-from node_agent import subjects
-from node_agent.progress_messages import custom
+from atlas.documents.stored import get_document
+from atlas.spec.job import TaskSpec
+from node_agent.tasks.progress_messages import custom
+from node_agent.wire import subjects
+from resources.dispatch.leased_tasks import leased_tasks
+from resources.dispatch.outcomes import CompletedTask, LostTask
 from resources.errors import JobEnded
-from resources.gating import RoundGate
-from resources.opening import refuse_ended_job
-from resources.outcomes import CompletedTask, LostTask
-from resources.plans import leased_tasks
-from resources.rounds import (
+from resources.jobs.open_job import refuse_ended_job
+from resources.rounds.round_gate import RoundGate
+from resources.rounds.settle import settle_round
+from resources.rounds.steps import (
     aggregate,
     base_checkpoint,
     build_round_manifest,
     evaluation_task,
     training_tasks,
 )
-from resources.settlement import settle_round
 
 
 @pytest.fixture

@@ -11,24 +11,24 @@ from contextlib import aclosing
 import pytest
 from scripted_nodes import HEARTBEAT_SECONDS, PaperAdapters, ScriptedNode, adapter_bytes, completes, fails, works_on
 
-from atlas.content.local import LocalStore
+from atlas.content.local.store import LocalStore
 from atlas.home import AtlasHome
+from chain_bridge.client.keys import load_or_create_key
+from chain_bridge.client.messages import SlotAttempt
 from chain_bridge.errors import ChainUnreachable, ContractRefused
-from chain_bridge.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
-from chain_bridge.messages import SlotAttempt
-from node_agent.bus import Bus
-from resources.dispatch import Dispatcher, DispatchSettings
-from resources.gating import RoundGate
-from resources.jobs import JobRegistry
-from resources.local_parts import LocalParts
-from resources.opening import open_job
+from node_agent.wire.bus import Bus
+from resources.dispatch.dispatcher import Dispatcher, DispatchSettings
+from resources.dispatch.leased_tasks import leased_tasks
+from resources.dispatch.outcomes import CompletedTask
+from resources.jobs.open_job import open_job
+from resources.jobs.registry import JobRegistry
+from resources.local.parts import LocalParts
+from resources.local.restarts import Keeper
 from resources.operator_ledger import open_ledger
-from resources.outcomes import CompletedTask
-from resources.plans import leased_tasks
-from resources.restarts import Keeper
-from resources.rounds import aggregate, build_round_manifest, training_tasks
-from resources.settlement import settle_round
+from resources.rounds.round_gate import RoundGate
+from resources.rounds.settle import settle_round
+from resources.rounds.steps import aggregate, build_round_manifest, training_tasks
 
 
 async def collect(running) -> list:

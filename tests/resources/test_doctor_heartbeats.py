@@ -4,9 +4,9 @@ import threading
 import time
 
 from atlas_pipelines.doctor.heartbeats import listen_to_nodes
-from chain_bridge.keys import load_or_create_key
-from node_agent import subjects
-from node_agent.bus import Bus
+from chain_bridge.client.keys import load_or_create_key
+from node_agent.wire import subjects
+from node_agent.wire.bus import Bus
 
 
 async def test_nodes_with_a_wrong_clock_are_told_by_their_heartbeats(addresses, tmp_path):

@@ -4,14 +4,14 @@ import pytest
 from whole_rounds import run, train_round
 
 from atlas.aggregation.robust.settings import RobustSpec
-from atlas.content.store import get_document, put_document
-from atlas.manifests import Checkpoint
+from atlas.documents.manifests import Checkpoint
+from atlas.documents.stored import get_document, put_document
 from atlas_pipelines.summary import summarize
-from resources.evaluating import plain_mean_of, plan_evaluation
-from resources.jobs import Attempt
-from resources.rounds import aggregate, build_round_manifest, evaluation_task, training_tasks
-from resources.scoring import checkpoints_without, manifest_of
-from resources.settlement import settle_round
+from resources.jobs.registry import Attempt
+from resources.rounds.evaluating import plain_mean_of, plan_evaluation
+from resources.rounds.scoring import checkpoints_without, manifest_of
+from resources.rounds.settle import settle_round
+from resources.rounds.steps import aggregate, build_round_manifest, evaluation_task, training_tasks
 
 NO_RULE = RobustSpec(rule="none")
 

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.aggregation.refusal import Refusal
-from atlas.manifests import AcceptedUpdate, Environment, Receipt, RefusedUpdate, RoundManifest, SignedReceipt
-from atlas.spec import TaskSpec
+from atlas.aggregation.gates.refusal import Refusal
+from atlas.documents.manifests import AcceptedUpdate, Environment, Receipt, RefusedUpdate, RoundManifest, SignedReceipt
+from atlas.spec.job import TaskSpec
 from atlas.unexpected import LONGEST
-from resources import events
-from resources.outcomes import CompletedTask, LostTask
+from resources.dispatch import events
+from resources.dispatch.outcomes import CompletedTask, LostTask
 
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 TASK = TaskSpec(

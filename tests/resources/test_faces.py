@@ -10,7 +10,7 @@ from atlas.home import AtlasHome
 from resources.content import ContentResource
 from resources.fleet import FleetResource
 from resources.ledger import LedgerResource
-from resources.local_network import running_network
+from resources.local.network import running_network
 
 
 def run_with(fleet: FleetResource, body) -> dg.ExecuteInProcessResult:

@@ -7,14 +7,14 @@ from safetensors.numpy import load, save
 from scripted_nodes import adapter_bytes, completes, works_on
 from whole_rounds import run, train_round
 
-from atlas.content.cid import cid_of_bytes
-from atlas.content.store import get_document
-from atlas.manifests import Checkpoint, Receipt, RoundManifest
-from atlas.spec import TaskSpec
-from resources.gating import RoundGate
-from resources.outcomes import CompletedTask
-from resources.rounds import aggregate, base_checkpoint, build_round_manifest, training_tasks
-from resources.settlement import settle_round
+from atlas.content.format.cid import cid_of_bytes
+from atlas.documents.manifests import Checkpoint, Receipt, RoundManifest
+from atlas.documents.stored import get_document
+from atlas.spec.job import TaskSpec
+from resources.dispatch.outcomes import CompletedTask
+from resources.rounds.round_gate import RoundGate
+from resources.rounds.settle import settle_round
+from resources.rounds.steps import aggregate, base_checkpoint, build_round_manifest, training_tasks
 
 LARGE = 40.0
 

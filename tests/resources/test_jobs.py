@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atlas.documents.manifests import SavedCheckpoint
 from atlas.errors import SpecError
-from atlas.manifests import SavedCheckpoint
-from resources.jobs import Attempt, JobRegistry, JobRow, RoundRef
+from resources.jobs.registry import Attempt, JobRegistry, JobRow, RoundRef
 
 ROOT = Path(__file__).parents[2]
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
@@ -90,7 +90,7 @@ def test_the_newest_checkpoint_is_the_one_with_the_most_steps(tmp_path_factory, 
 WRITER = """
 import sys
 from pathlib import Path
-from resources.jobs import Attempt, JobRegistry, RoundRef
+from resources.jobs.registry import Attempt, JobRegistry, RoundRef
 registry, first = JobRegistry(Path(sys.argv[1])), int(sys.argv[2])
 for number in range(first, first + int(sys.argv[3])):
     registry.record_assigned(RoundRef("c", 1, 1), Attempt(number, 1, f"id{number}", "task", 1))

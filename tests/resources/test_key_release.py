@@ -8,19 +8,19 @@ from itertools import count
 import pytest
 from sealed_jobs import request_for, sealed, unwrap
 
-from atlas.content.sealing import open_sealed
-from atlas.content.store import put_document
+from atlas.content.sealed.sealing import open_sealed
+from atlas.documents.stored import put_document
 from atlas.errors import SealError
-from atlas.spec import TaskSpec
-from chain_bridge.keys import load_or_create_key
-from chain_bridge.messages import SlotAttempt
-from node_agent.messages import KeyAnswer
-from resources.key_journal import KeyJournal, KeyRecipient
-from resources.key_release import KeyRelease
-from resources.keyring import KeyRings
-from resources.round_on_chain import RoundOnChain
-from resources.rounds import evaluation_task, training_tasks
-from resources.work import Held
+from atlas.spec.job import TaskSpec
+from chain_bridge.client.keys import load_or_create_key
+from chain_bridge.client.messages import SlotAttempt
+from node_agent.wire.messages import KeyAnswer
+from resources.dispatch.key_release import KeyRelease
+from resources.dispatch.round_on_chain import RoundOnChain
+from resources.dispatch.work import Held
+from resources.keys.key_journal import KeyJournal, KeyRecipient
+from resources.keys.keyring import KeyRings
+from resources.rounds.steps import evaluation_task, training_tasks
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from atlas.content.sealing import DatasetKey, file_key, read_header
-from atlas.dataset_spec import DatasetSpec, ShardRule
+from atlas.content.sealed.sealing import DatasetKey, file_key, read_header
 from atlas.home import AtlasHome
 from atlas.signing import KeySigner
-from resources.keyring import KeyRingError, KeyRings
-from resources.sealed_rows import sealer_for
+from atlas.spec.dataset import DatasetSpec, ShardRule
+from resources.keys.keyring import KeyRingError, KeyRings
+from resources.keys.sealed_rows import sealer_for
 
 ALICE, BOB = (KeySigner(bytes([number]) * 32, "atlas").address for number in (1, 2))
 

@@ -16,26 +16,26 @@ import yaml
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgInstantiateContract, MsgStoreCode
 
 from atlas.home import AtlasHome
-from chain_bridge.connection import Connection
-from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
+from chain_bridge.client.connection import Connection
+from chain_bridge.client.keys import load_or_create_key
+from chain_bridge.client.sender import Sender
 from chain_bridge.errors import ChainUnreachable
-from chain_bridge.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
-from chain_bridge.sender import Sender
-from resources.deployments import bare_network, networks_file, record_deployment
+from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract
 from resources.errors import LocalNetworkError
-from resources.local_contract import ensure_contract, record_embedded_contract
-from resources.local_network import (
+from resources.local.contract import ensure_contract, record_embedded_contract
+from resources.local.deployments import bare_network, networks_file, record_deployment
+from resources.local.locks import shared
+from resources.local.network import (
     child_environment,
     ensure_local_network,
     running_network,
     supervisor_command,
     users_lock,
 )
-from resources.local_parts import LocalParts
-from resources.locks import shared
-from resources.network_file import LocalNetwork
-from resources.network_watch import NetworkWatch
+from resources.local.network_file import LocalNetwork
+from resources.local.network_watch import NetworkWatch
+from resources.local.parts import LocalParts
 
 pytestmark = [pytest.mark.slow, pytest.mark.system]
 
@@ -102,7 +102,7 @@ def test_a_second_start_finds_the_same_chain_and_nodes(home):
 def test_users_in_other_processes_share_it_and_one_that_is_killed_does_not_keep_it(home):
     script = (
         "import sys, time\nfrom pathlib import Path\nfrom atlas.home import AtlasHome\n"
-        "from resources.local_network import ensure_local_network\n"
+        "from resources.local.network import ensure_local_network\n"
         "with ensure_local_network(AtlasHome(Path(sys.argv[1])), agents=1) as network:\n"
         "    print(network.pid, flush=True)\n    time.sleep(600)\n"
     )

@@ -4,14 +4,14 @@ import textwrap
 
 import pytest
 
-from atlas.content.places import IpfsPlaces
+from atlas.content.places.open import IpfsPlaces
 from atlas.errors import SpecError
 from atlas.home import AtlasHome
-from node_agent.config import NodeHome, load_config
+from node_agent.home.config import NodeHome, load_config
 from resources.errors import LocalNetworkError
-from resources.local_ipfs import LocalIpfs, local_ipfs
-from resources.local_network import ensure_local_network, running_network
-from resources.node_file import read_node_file
+from resources.local.ipfs import LocalIpfs, local_ipfs
+from resources.local.network import ensure_local_network, running_network
+from resources.local.node_file import read_node_file
 
 A, B, C = (f"http://127.0.0.1:500{number}" for number in (1, 2, 3))
 

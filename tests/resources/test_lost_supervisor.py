@@ -9,12 +9,12 @@ import pytest
 from scripted_nodes import completes, works_on
 
 from atlas.home import AtlasHome
-from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
-from chain_bridge.keys import load_or_create_key
-from resources.local_network import ensure_local_network, running_network
-from resources.network_watch import NetworkWatch
-from resources.outcomes import CompletedTask
-from resources.rounds import training_tasks
+from chain_bridge.client.keys import load_or_create_key
+from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract
+from resources.dispatch.outcomes import CompletedTask
+from resources.local.network import ensure_local_network, running_network
+from resources.local.network_watch import NetworkWatch
+from resources.rounds.steps import training_tasks
 from resources.settings import Addresses
 
 pytestmark = [pytest.mark.slow, pytest.mark.system]

@@ -10,19 +10,19 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from atlas.aggregation.aggregate import genesis
-from atlas.content.cid import cid_of_bytes
-from atlas.content.local import LocalStore
-from atlas.content.store import put_document
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.local.store import LocalStore
+from atlas.documents.manifests import Checkpoint, DatasetManifest, Environment, Receipt, ShardManifest, SignedReceipt
+from atlas.documents.stored import put_document
 from atlas.errors import TrainingError
 from atlas.home import AtlasHome
-from atlas.manifests import Checkpoint, DatasetManifest, Environment, Receipt, ShardManifest, SignedReceipt
-from atlas.model_files import model_manifest
-from atlas.spec import JobSpec
-from atlas.training.adapters import build_adapted_model, load_adapter, save_adapter
+from atlas.models.files import model_manifest
+from atlas.rounds.checkpoint import genesis
+from atlas.spec.job import JobSpec
+from atlas.training.models.adapters import build_adapted_model, load_adapter, save_adapter
 from resources.errors import JobNotFound
-from resources.jobs import Attempt, JobRegistry, JobRow
-from resources.model_export import export_model
+from resources.jobs.registry import Attempt, JobRegistry, JobRow
+from resources.models.export import export_model
 
 ANY = cid_of_bytes(b"any")
 TEXTS = ["the film was great", "the phone was awful"]

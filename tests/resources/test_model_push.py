@@ -6,7 +6,7 @@ import pytest
 from fake_hub import TOKEN, fake_hub
 
 from resources.errors import PushError
-from resources.model_push import push_folder
+from resources.models.push import push_folder
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from resources import network_watch
 from resources.errors import LocalNetworkError
-from resources.network_file import LocalNetwork
-from resources.network_watch import NetworkWatch
+from resources.local import network_watch
+from resources.local.network_file import LocalNetwork
+from resources.local.network_watch import NetworkWatch
 
 
 def eventually(condition, seconds: float = 30):

@@ -7,23 +7,23 @@ import pytest
 from scripted_nodes import completes, fails
 from whole_rounds import run, train_round
 
-from atlas.aggregation.aggregate import aggregate_round
-from atlas.content.cid import cid_of_bytes
-from atlas.content.store import get_document, put_document
+from atlas.content.format.cid import cid_of_bytes
 from atlas.data.local_data import LocalData, commit_rows
-from atlas.dataset_spec import DatasetSpec
+from atlas.documents.manifests import DatasetManifest, ShardManifest
+from atlas.documents.stored import get_document, put_document
 from atlas.errors import DataError, VerificationError
-from atlas.manifests import DatasetManifest, ShardManifest
-from atlas.spec import TrainingSpec
+from atlas.rounds.checkpoint import aggregate_round
+from atlas.spec.dataset import DatasetSpec
+from atlas.spec.job import TrainingSpec
 from atlas.verification.checkpoint import verify_checkpoint
-from node_agent.machine import NodeManifest
-from resources.jobs import JobRegistry
-from resources.node_local import MOST_DOCUMENT_BYTES, Offer, choose_offers, find_offers
-from resources.opening import open_job, read_dataset
-from resources.outcomes import CompletedTask, LostTask
-from resources.round_evidence import trained_tokens
-from resources.rounds import training_tasks
-from resources.scoring import manifest_of
+from node_agent.presence.machine import NodeManifest
+from resources.dispatch.outcomes import CompletedTask, LostTask
+from resources.jobs.node_local import MOST_DOCUMENT_BYTES, Offer, choose_offers, find_offers
+from resources.jobs.open_job import open_job, read_dataset
+from resources.jobs.registry import JobRegistry
+from resources.rounds.evidence import trained_tokens
+from resources.rounds.scoring import manifest_of
+from resources.rounds.steps import training_tasks
 
 REWARD = 100_000
 NOTES = {"source": "node-local:notes", "labels": ["negative", "positive"], "shard_by": {"nodes": 2}}

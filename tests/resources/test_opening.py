@@ -5,20 +5,20 @@ import json
 import pytest
 from scripted_nodes import untrained_bytes
 
-from atlas.aggregation.schema import schema_of
-from atlas.content.cid import cid_of_bytes
-from atlas.content.store import get_document
+from atlas.aggregation.gates.schema import schema_of
+from atlas.content.format.cid import cid_of_bytes
+from atlas.documents.manifests import Checkpoint, DatasetManifest, ModelManifest
+from atlas.documents.stored import get_document
 from atlas.errors import DataError, SpecError
-from atlas.manifests import Checkpoint, DatasetManifest, ModelManifest
-from atlas.order_forms import as_opened, recorded_forms
-from atlas.spec import JobSpec
+from atlas.spec.job import JobSpec
+from atlas.spec.recorded_forms import as_opened, recorded_forms
+from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.errors import InsufficientFunds
-from chain_bridge.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
 from resources.errors import BudgetError, ChainReset, CoordinatorError, JobNotFound
-from resources.jobs import JobRegistry
-from resources.opening import load_job, open_job, read_dataset
-from resources.own_work import rebuilt_untrained_adapter
+from resources.jobs.open_job import load_job, open_job, read_dataset
+from resources.jobs.own_work import rebuilt_untrained_adapter
+from resources.jobs.registry import JobRegistry
 
 
 def test_a_job_is_on_chain_with_its_documents_in_the_store(place, paper_spec):
@@ -62,7 +62,7 @@ def test_a_job_that_is_on_chain_but_not_in_the_registry_is_adopted(place, paper_
 def opened_before_rules_were_named(place, paper_spec, monkeypatch):
     """A job that was opened with `robust: auto` in its spec, as all were before."""
     with monkeypatch.context() as patch:
-        patch.setattr("resources.opening.recorded_forms", lambda order: [order])
+        patch.setattr("resources.jobs.open_job.recorded_forms", lambda order: [order])
         return place.open(paper_spec())
 
 
@@ -118,7 +118,7 @@ def test_an_opening_that_was_cut_short_does_not_make_the_adapter_again(place, pa
 
 
 def test_nothing_is_on_chain_when_the_adapter_cannot_be_made(place, paper_spec, monkeypatch):
-    monkeypatch.setattr("resources.own_work.NEEDED", ("torch", "no_such_package"))
+    monkeypatch.setattr("resources.jobs.own_work.NEEDED", ("torch", "no_such_package"))
     with pytest.raises(
         CoordinatorError, match=r"no_such_package, which this machine lacks\. Install atlas-pipelines\[node"
     ):

@@ -3,7 +3,7 @@
 import pytest
 
 from chain_bridge.errors import ChainUnreachable
-from resources.outage import Outage
+from resources.dispatch.outage import Outage
 
 SILENT = ChainUnreachable("no answer")
 

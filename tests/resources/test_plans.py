@@ -2,14 +2,14 @@
 
 import pytest
 
-from atlas.content.cid import cid_of_bytes
-from atlas.content.local import LocalStore
-from atlas.content.store import put_document
-from atlas.plans import PlannedTask, TaskPlan
-from atlas.spec import TaskSpec
-from chain_bridge.messages import Lease
-from resources.jobs import RoundRef
-from resources.plans import LeasedTask, PlanReader, leased_tasks
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.local.store import LocalStore
+from atlas.documents.stored import put_document
+from atlas.spec.job import TaskSpec
+from atlas.spec.task_plan import PlannedTask, TaskPlan
+from chain_bridge.client.messages import Lease
+from resources.dispatch.leased_tasks import LeasedTask, PlanReader, leased_tasks
+from resources.jobs.registry import RoundRef
 
 CID = cid_of_bytes(b"any")
 ROUND = RoundRef("atlas1c", 7, 2)

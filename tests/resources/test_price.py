@@ -5,10 +5,10 @@ from contextlib import aclosing
 
 import pytest
 
-from atlas.content.store import put_document
-from node_agent.machine import NodeManifest
-from resources.outcomes import CompletedTask, LostTask
-from resources.rounds import training_tasks
+from atlas.documents.stored import put_document
+from node_agent.presence.machine import NodeManifest
+from resources.dispatch.outcomes import CompletedTask, LostTask
+from resources.rounds.steps import training_tasks
 
 REWARD = 100_000
 

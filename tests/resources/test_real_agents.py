@@ -6,19 +6,21 @@ from contextlib import AsyncExitStack, aclosing
 import psutil
 import pytest
 
-from atlas.content.local import LocalStore
+from atlas.content.local.store import LocalStore
 from atlas.home import AtlasHome
-from atlas.spec import JobSpec
-from chain_bridge.keys import load_or_create_key
-from node_agent.bus import Bus
-from resources.dispatch import Dispatcher
-from resources.gating import RoundGate
-from resources.jobs import JobRegistry
-from resources.local_network import ensure_local_network
-from resources.opening import open_job
+from atlas.spec.job import JobSpec
+from chain_bridge.client.keys import load_or_create_key
+from node_agent.wire.bus import Bus
+from resources.dispatch.dispatcher import Dispatcher
+from resources.dispatch.outcomes import CompletedTask
+from resources.jobs.open_job import open_job
+from resources.jobs.registry import JobRegistry
+from resources.local.network import ensure_local_network
 from resources.operator_ledger import open_ledger
-from resources.outcomes import CompletedTask
-from resources.rounds import (
+from resources.rounds.round_gate import RoundGate
+from resources.rounds.scoring import checkpoints_without
+from resources.rounds.settle import settle_round
+from resources.rounds.steps import (
     aggregate,
     base_checkpoint,
     build_round_manifest,
@@ -26,8 +28,6 @@ from resources.rounds import (
     evaluation_task,
     training_tasks,
 )
-from resources.scoring import checkpoints_without
-from resources.settlement import settle_round
 
 pytestmark = [pytest.mark.slow, pytest.mark.system]
 

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.restarts import FIRST_SECONDS, MOST_SECONDS, STEADY_SECONDS, Keeper, Kept, next_delay
+from resources.local.restarts import FIRST_SECONDS, MOST_SECONDS, STEADY_SECONDS, Keeper, Kept, next_delay
 
 
 class Process:

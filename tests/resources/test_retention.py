@@ -11,20 +11,20 @@ from finished_job import CONTRACT, FinishedJob, Maker, files_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from atlas.content.cid import cid_of_bytes
-from atlas.content.collect import collect, peek
-from atlas.content.local import LocalStore
-from atlas.content.store import get_document, put_document
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.local.store import LocalStore
+from atlas.content.places.collect import collect, peek
+from atlas.documents.manifests import Checkpoint, RoundEvidence, SignedReceipt
+from atlas.documents.stored import get_document, put_document
 from atlas.errors import ContentError, ContentNotFound, SpecError
 from atlas.home import AtlasHome
-from atlas.manifests import Checkpoint, RoundEvidence, SignedReceipt
 from atlas.verification.checkpoint import verify_checkpoint
+from chain_bridge.client.messages import RegisteredModel
 from chain_bridge.errors import ChainUnreachable
-from chain_bridge.messages import RegisteredModel
-from node_agent.machine import NodeManifest
-from resources.content_survey import ChainFacts, ask_chain, survey, why_held
-from resources.jobs import JobRegistry
-from resources.retention import JobRetention, RetentionSettings, Survey, read_retention
+from node_agent.presence.machine import NodeManifest
+from resources.jobs.registry import JobRegistry
+from resources.retention.content_survey import ChainFacts, ask_chain, survey, why_held
+from resources.retention.retention import JobRetention, RetentionSettings, Survey, read_retention
 
 LATER = 4e9
 GARBAGE = [b"of nobody", b'{"kind":"round","of":"nobody"}', b"", b'{"kind":"checkpoint"']

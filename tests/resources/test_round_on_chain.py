@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atlas.content.cid import cid_of_bytes
-from atlas.content.local import LocalStore
-from atlas.content.store import get_document, put_document
-from atlas.plans import TaskPlan
-from atlas.spec import TaskSpec
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.local.store import LocalStore
+from atlas.documents.stored import get_document, put_document
+from atlas.spec.job import TaskSpec
+from atlas.spec.task_plan import TaskPlan
+from chain_bridge.client.messages import Node, SlotAttempt
 from chain_bridge.errors import ContractRefused
-from chain_bridge.messages import Node, SlotAttempt
-from node_agent.machine import NodeManifest
-from resources.jobs import RoundRef
-from resources.round_on_chain import RoundOnChain
-from resources.work import Held
+from node_agent.presence.machine import NodeManifest
+from resources.dispatch.round_on_chain import RoundOnChain
+from resources.dispatch.work import Held
+from resources.jobs.registry import RoundRef
 
 CID = cid_of_bytes(b"any")
 ROUND = RoundRef("atlas1c", 7, 2)

@@ -6,15 +6,17 @@ from safetensors.numpy import load, save
 from scripted_nodes import adapter_bytes, completes
 from whole_rounds import run, train_round
 
-from atlas.content.cid import cid_of_bytes
-from atlas.content.store import get_document
-from atlas.manifests import Checkpoint, RoundEvidence, RoundManifest
+from atlas.content.format.cid import cid_of_bytes
+from atlas.documents.manifests import Checkpoint, RoundEvidence, RoundManifest
+from atlas.documents.stored import get_document
 from atlas.verification.checkpoint import verify_checkpoint
 from atlas.verification.evidence import evidence_root
+from resources.dispatch.outcomes import LostTask
 from resources.errors import QuorumError, RoundOrderError, SettlementError
-from resources.gating import RoundGate
-from resources.outcomes import LostTask
-from resources.rounds import (
+from resources.rounds.round_gate import RoundGate
+from resources.rounds.scoring import checkpoints_without
+from resources.rounds.settle import publish_model, settle_round
+from resources.rounds.steps import (
     aggregate,
     base_checkpoint,
     build_round_manifest,
@@ -22,8 +24,6 @@ from resources.rounds import (
     quorum_reached,
     training_tasks,
 )
-from resources.scoring import checkpoints_without
-from resources.settlement import publish_model, settle_round
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain_bridge.messages import Node
-from resources.scheduling import able_nodes, eligible_nodes, plan_assignments
+from chain_bridge.client.messages import Node
+from resources.dispatch.scheduling import able_nodes, eligible_nodes, plan_assignments
 
 
 def node(number: int, capacity: int = 4, used: int = 0, reputation: int = 100, **changes) -> Node:

@@ -8,18 +8,18 @@ import pytest
 from scripted_nodes import completes, works_on
 from sealed_jobs import request_for, sealed, unwrap
 
-from atlas.content.sealing import file_key, read_header
+from atlas.content.sealed.sealing import file_key, read_header
 from atlas.home import AtlasHome
-from node_agent import subjects
+from node_agent.data.sealed_data import KeyRefused, sealed_rows
 from node_agent.errors import BusTimeout
-from node_agent.messages import KeyAnswer
-from node_agent.sealed_data import KeyRefused, sealed_rows
-from resources.dispatch import Dispatcher, DispatchSettings
-from resources.keyring import KeyRings
-from resources.outcomes import CompletedTask
-from resources.reference import reference_update
-from resources.rounds import training_tasks
-from resources.sealed_rows import count_sealed_rows, open_rows
+from node_agent.wire import subjects
+from node_agent.wire.messages import KeyAnswer
+from resources.dispatch.dispatcher import Dispatcher, DispatchSettings
+from resources.dispatch.outcomes import CompletedTask
+from resources.keys.keyring import KeyRings
+from resources.keys.sealed_rows import count_sealed_rows, open_rows
+from resources.rounds.reference_update import reference_update
+from resources.rounds.steps import training_tasks
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from atlas.content.places import IpfsPlaces
+from atlas.content.places.open import IpfsPlaces
 from atlas.errors import SpecError
 from resources.settings import explicit_network, read_addresses
 

@@ -11,16 +11,16 @@ from safetensors.numpy import load
 from scripted_nodes import adapter_bytes, untrained_bytes
 from whole_rounds import train_round
 
-from atlas.content.store import get_document
-from atlas.manifests import RoundEvidence
+from atlas.data.merkle import merkle_proof
+from atlas.documents.manifests import RoundEvidence
+from atlas.documents.stored import get_document
 from atlas.verification.evidence import evidence_leaves
-from atlas.verification.merkle import merkle_proof
 from chain_bridge.ledger import Ledger
-from chain_bridge.outbox import Outbox
+from chain_bridge.outbox.outbox import Outbox
 from chain_bridge.settlement import PaidTask, divide_round
 from resources.errors import RoundOrderError
-from resources.rounds import base_checkpoint
-from resources.settlement import publish_model, settle_due, settle_round
+from resources.rounds.settle import publish_model, settle_due, settle_round
+from resources.rounds.steps import base_checkpoint
 
 REWARD = 100_000
 WINDOW_SECONDS = 8

@@ -1,6 +1,6 @@
 """What a supervisor starts is read from its log as it comes."""
 
-from resources.start_steps import StepReader, announce
+from resources.local.start_steps import StepReader, announce
 
 
 def test_steps_are_read_once_each_from_a_log_that_also_has_other_lines(tmp_path, capsys):

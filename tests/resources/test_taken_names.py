@@ -3,7 +3,7 @@
 import pytest
 
 from atlas.errors import ContentNotFound, SpecError
-from resources.taken_names import changed_fields
+from resources.jobs.taken_names import changed_fields
 
 
 def test_each_field_that_differs_is_listed_with_both_values(place, paper_spec):
@@ -37,7 +37,7 @@ def test_at_most_ten_fields_are_listed_and_long_values_are_cut(place, paper_spec
 def test_a_recorded_spec_that_is_gone_is_named_by_its_cid(place, paper_spec, monkeypatch):
     job = place.open(paper_spec())
     other = paper_spec(rounds=3)
-    monkeypatch.setattr("resources.taken_names.get_document", _gone)
+    monkeypatch.setattr("resources.jobs.taken_names.get_document", _gone)
     with pytest.raises(SpecError, match=f"recorded {job.spec_cid}, given {other.cid}"):
         place.open(other)
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.verdict import Verdict, compare, no_worse
+from resources.rounds.verdict import Verdict, compare, no_worse
 
 
 @given(st.floats(0.01, 100), st.floats(0, 1), st.floats(0, 2))

@@ -3,13 +3,13 @@
 import pytest
 from whole_rounds import train_round
 
-from atlas.aggregation.aggregate import aggregate_round
-from atlas.content.store import get_document, put_document
+from atlas.documents.manifests import Checkpoint, RoundManifest
+from atlas.documents.stored import get_document, put_document
 from atlas.errors import VerificationError
 from atlas.home import AtlasHome
-from atlas.manifests import Checkpoint, RoundManifest
-from resources.settlement import settle_round
-from resources.verification import failed_check, verify_with_records
+from atlas.rounds.checkpoint import aggregate_round
+from resources.rounds.settle import settle_round
+from resources.rounds.verify import failed_check, verify_with_records
 
 
 @pytest.fixture

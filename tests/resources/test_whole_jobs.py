@@ -4,16 +4,16 @@ import pytest
 from scripted_nodes import adapter_bytes, completes
 from whole_rounds import run, train_round
 
-from atlas.aggregation.schema import schema_of
-from atlas.content.store import get_document
-from atlas.manifests import Checkpoint, RoundEvidence
-from atlas.spec import JobSpec
+from atlas.aggregation.gates.schema import schema_of
+from atlas.documents.manifests import Checkpoint, RoundEvidence
+from atlas.documents.stored import get_document
+from atlas.spec.job import JobSpec
 from atlas.verification.checkpoint import verify_checkpoint
-from resources.gating import RoundGate
-from resources.opening import open_job
-from resources.reference import reference_update
-from resources.rounds import aggregate, base_checkpoint, build_round_manifest, training_tasks
-from resources.settlement import settle_round
+from resources.jobs.open_job import open_job
+from resources.rounds.reference_update import reference_update
+from resources.rounds.round_gate import RoundGate
+from resources.rounds.settle import settle_round
+from resources.rounds.steps import aggregate, base_checkpoint, build_round_manifest, training_tasks
 
 MIXED = {"rank": 4, "target_modules": ["query"], "shard_ranks": {"s001": 2, "s003": 1}}
 JOBS = {

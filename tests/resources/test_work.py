@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.manifests import Environment, Receipt, SavedCheckpoint, SignedReceipt
-from atlas.spec import TaskSpec
-from chain_bridge.messages import Lease
-from node_agent.messages import TaskReport
-from node_agent.standstill import LOOKS_PER_LIMIT
-from resources.outcomes import CompletedTask
-from resources.plans import LeasedTask
-from resources.work import Held, Step, Work, is_sign, next_step, patience_of
+from atlas.documents.manifests import Environment, Receipt, SavedCheckpoint, SignedReceipt
+from atlas.spec.job import TaskSpec
+from chain_bridge.client.messages import Lease
+from node_agent.tasks.standstill import LOOKS_PER_LIMIT
+from node_agent.wire.messages import TaskReport
+from resources.dispatch.leased_tasks import LeasedTask
+from resources.dispatch.outcomes import CompletedTask
+from resources.dispatch.work import Held, Step, Work, is_sign, next_step, patience_of
 
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 

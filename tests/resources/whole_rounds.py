@@ -2,16 +2,16 @@
 
 from contextlib import aclosing
 
-from resources.evaluating import plan_evaluation
-from resources.gating import RoundGate
-from resources.rounds import (
+from resources.rounds.evaluating import plan_evaluation
+from resources.rounds.round_gate import RoundGate
+from resources.rounds.scoring import checkpoints_without
+from resources.rounds.steps import (
     aggregate,
     base_checkpoint,
     build_round_manifest,
     evaluation_result,
     training_tasks,
 )
-from resources.scoring import checkpoints_without
 
 
 async def run(place, bus, job, number, tasks, **options) -> list:

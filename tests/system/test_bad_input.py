@@ -2,7 +2,7 @@
 
 import pytest
 
-from resources.jobs import JobRegistry
+from resources.jobs.registry import JobRegistry
 
 pytestmark = pytest.mark.system
 
@@ -45,7 +45,7 @@ def assert_nothing_began(place):
     """No job, and no process that was to keep a network: it would have left its log."""
     assert JobRegistry(place.home / "coordinator.db").job("tiny") is None
     assert not (place.home / "logs" / "supervisor.log").exists()
-    assert not place.processes("resources.supervisor")
+    assert not place.processes("resources.local.supervisor")
 
 
 def test_an_unreachable_chain_is_named(workplace, tiny_spec, tmp_path):

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from resources.jobs import JobRegistry
+from resources.jobs.registry import JobRegistry
 
 pytestmark = pytest.mark.system
 

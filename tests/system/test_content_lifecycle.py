@@ -8,7 +8,7 @@ import yaml
 
 from assets.recorded import newest_record
 from assets.source_version import opened_source
-from atlas.content.local import LocalStore
+from atlas.content.local.store import LocalStore
 from atlas_pipelines.definitions import defs
 from atlas_pipelines.sensors import new_data
 from resources.content import ContentResource

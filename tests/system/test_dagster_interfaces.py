@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 from assets.recorded import newest_record, recorded_version
-from atlas.content.cid import cid_of_bytes
+from atlas.content.format.cid import cid_of_bytes
 from atlas.home import AtlasHome
 from atlas_pipelines.definitions import defs
 from atlas_pipelines.sensors import next_round
-from resources.jobs import Attempt, JobRegistry, RoundRef
-from resources.local_network import ensure_local_network
+from resources.jobs.registry import Attempt, JobRegistry, RoundRef
+from resources.local.network import ensure_local_network
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 

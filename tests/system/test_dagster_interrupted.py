@@ -5,7 +5,7 @@ import signal
 import dagster as dg
 import pytest
 
-from resources.jobs import JobRegistry, RoundRef
+from resources.jobs.registry import JobRegistry, RoundRef
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 

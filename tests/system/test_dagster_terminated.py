@@ -7,7 +7,7 @@ import socket
 import pytest
 from dagster_server import Dagster
 
-from resources.jobs import JobRegistry, RoundRef
+from resources.jobs.registry import JobRegistry, RoundRef
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 

@@ -7,9 +7,9 @@ import pytest
 import yaml
 from kubo_nodes import KuboNodes, RunningNode, kubo_binary, kubo_nodes
 
-from atlas.content.cid import cid_of_bytes
-from atlas.content.local import LocalStore
-from resources.jobs import Attempt, JobRegistry
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.local.store import LocalStore
+from resources.jobs.registry import Attempt, JobRegistry
 
 pytestmark = [pytest.mark.system, pytest.mark.kubo]
 

@@ -5,10 +5,10 @@ import signal
 
 import pytest
 
-from atlas.content.local import LocalStore
-from atlas.content.store import get_document
-from atlas.manifests import SignedReceipt
-from resources.jobs import JobRegistry
+from atlas.content.local.store import LocalStore
+from atlas.documents.manifests import SignedReceipt
+from atlas.documents.stored import get_document
+from resources.jobs.registry import JobRegistry
 
 pytestmark = pytest.mark.system
 

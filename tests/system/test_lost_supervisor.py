@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from resources.jobs import JobRegistry
+from resources.jobs.registry import JobRegistry
 
 pytestmark = pytest.mark.system
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from atlas.content.sealing import MAGIC
+from atlas.content.sealed.sealing import MAGIC
 from atlas.home import AtlasHome
-from resources.keyring import KeyRings
+from resources.keys.keyring import KeyRings
 
 pytestmark = pytest.mark.system
 

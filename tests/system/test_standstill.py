@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from resources.jobs import JobRegistry
+from resources.jobs.registry import JobRegistry
 
 pytestmark = pytest.mark.system
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.aggregation.adapter_files import AdapterFile, new_adapter
 from atlas.aggregation.compression.codec import Change
 from atlas.aggregation.compression.layout import Layout, Shapes
+from atlas.aggregation.files.adapter_files import AdapterFile, new_adapter
 from atlas.errors import AggregationError
 
 

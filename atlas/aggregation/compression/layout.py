@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from atlas.aggregation.factors import factor_of, role_of
-from atlas.aggregation.strategies.strategy import Factor
+from atlas.aggregation.files.factors import Factor, factor_of, role_of
 from atlas.errors import AggregationError
 
 Shapes = Mapping[str, tuple[int, ...]]

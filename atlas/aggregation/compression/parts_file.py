@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
-from atlas.aggregation.adapter_files import AdapterFile
 from atlas.aggregation.compression.codec import Codec, Parts
+from atlas.aggregation.files.adapter_files import AdapterFile
 from atlas.disk.files import write_file
 from atlas.errors import AggregationError
 

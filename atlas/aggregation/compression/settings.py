@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from atlas.documents import Value
+from atlas.documents.document import Value
 
 
 class CompressionSpec(Value):

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.aggregation.adapter_files import AdapterFile, new_adapter
 from atlas.aggregation.compression.changes import Changes, part_of, shapes_of
 from atlas.aggregation.compression.codec import Codec, PartReader, Parts
 from atlas.aggregation.compression.layout import Layout, Shapes
 from atlas.aggregation.compression.parts_file import read_parts, write_parts
 from atlas.aggregation.compression.registry import CODECS
 from atlas.aggregation.compression.settings import CompressionSpec
+from atlas.aggregation.files.adapter_files import AdapterFile, new_adapter
 from atlas.errors import AggregationError
 
 

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.aggregation.adapter_files import AdapterFile, new_adapter
-from atlas.aggregation.factors import role_of
+from atlas.aggregation.files.adapter_files import AdapterFile, new_adapter
+from atlas.aggregation.files.factors import Factor, role_of
 from atlas.aggregation.outer.optimizer import Numbers, Optimizer
 from atlas.aggregation.outer.registry import OPTIMIZERS
 from atlas.aggregation.outer.settings import OuterSpec
 from atlas.aggregation.outer.state_file import StateFile, new_state
-from atlas.aggregation.strategies.strategy import Factor
 from atlas.errors import AggregationError
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from atlas.aggregation.adapter_files import AdapterFile
+from atlas.aggregation.files.adapter_files import AdapterFile
+from atlas.aggregation.files.safetensors_header import render_header
 from atlas.aggregation.outer.optimizer import Numbers
-from atlas.aggregation.safetensors_header import render_header
 from atlas.disk.files import new_file
 from atlas.errors import AggregationError
 

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from atlas.documents import Value
+from atlas.documents.document import Value
 
 
 class RobustSpec(Value):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from atlas.aggregation.adapter_files import AdapterFile
-from atlas.aggregation.linear import combine_linear
+from atlas.aggregation.algebra.linear import combine_linear
+from atlas.aggregation.files.adapter_files import AdapterFile
 from atlas.aggregation.strategies.fit import Module
 from atlas.aggregation.strategies.merged import Product, write_merged
 from atlas.aggregation.strategies.strategy import Combination, Combined, Strategy

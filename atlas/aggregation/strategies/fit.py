@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from atlas.aggregation.adapter_files import AdapterFile
-from atlas.aggregation.factors import LoraModule
+from atlas.aggregation.files.adapter_files import AdapterFile
+from atlas.aggregation.files.factors import LoraModule
 from atlas.errors import AggregationError
 
 

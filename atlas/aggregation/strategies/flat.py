@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from atlas.aggregation.adapter_files import AdapterFile
-from atlas.aggregation.factors import role_of
-from atlas.aggregation.linear import combine_linear
-from atlas.aggregation.strategies.strategy import Combination, Combined, Factor
+from atlas.aggregation.algebra.linear import combine_linear
+from atlas.aggregation.files.adapter_files import AdapterFile
+from atlas.aggregation.files.factors import Factor, role_of
+from atlas.aggregation.strategies.strategy import Combination, Combined
 from atlas.errors import AggregationError
 
 

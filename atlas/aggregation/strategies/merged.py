@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.aggregation.adapter_files import new_adapter
+from atlas.aggregation.files.adapter_files import new_adapter
 from atlas.aggregation.strategies.fit import Module
 from atlas.aggregation.strategies.terms import write_tensor
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from atlas.aggregation.adapter_files import new_adapter
+from atlas.aggregation.files.adapter_files import new_adapter
 from atlas.aggregation.strategies.fit import Module
 from atlas.aggregation.strategies.fresh import fresh_factors
 from atlas.aggregation.strategies.low_rank import Directions, Matrix, ProductSum

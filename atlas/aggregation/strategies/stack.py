@@ -8,7 +8,7 @@ zero.
 from collections.abc import Iterator
 from pathlib import Path
 
-from atlas.aggregation.adapter_files import new_adapter
+from atlas.aggregation.files.adapter_files import new_adapter
 from atlas.aggregation.strategies.fit import Module
 from atlas.aggregation.strategies.fresh import fresh_factors
 from atlas.aggregation.strategies.merged import Product, write_merged

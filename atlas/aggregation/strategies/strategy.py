@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-Factor = Literal["A", "B"]
+from atlas.aggregation.files.factors import Factor
 
 
 @dataclass(frozen=True)

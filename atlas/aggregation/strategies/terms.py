@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.aggregation.adapter_files import AdapterFile
-from atlas.aggregation.fitting import fitting_files
-from atlas.aggregation.linear import share_of_base
+from atlas.aggregation.algebra.linear import share_of_base
+from atlas.aggregation.files.adapter_files import AdapterFile
+from atlas.aggregation.files.fitting import fitting_files
 from atlas.aggregation.strategies.fit import Module, check_update, modules_of
 from atlas.aggregation.strategies.strategy import Combination
 from atlas.errors import AggregationError

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from atlas.counts import counted
 from atlas.data.bad_rows import BadRow
-from atlas.data.names import nfc
 from atlas.data.sources.source_row import SourceRow, Wanted
 from atlas.data.sources.text_file import lines_of, open_text, reading
 from atlas.errors import DataError
+from atlas.spec.partition_names import nfc
 
 LONGEST_FIELD = 2**24
 """Characters. The csv module's own limit is 128 KiB; without one, a lost quote takes the whole file into memory."""

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from atlas.data.bad_rows import BadRow
-from atlas.data.names import nfc
 from atlas.data.sources.source_row import Place, SourceRow, Wanted
+from atlas.spec.partition_names import nfc
 
 MOST_DIGITS = 1000
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from atlas.data.bad_rows import BadRow
-from atlas.data.names import nfc
 from atlas.errors import DataError
+from atlas.spec.partition_names import nfc
 
 MOST_COLUMNS_SHOWN = 30
 

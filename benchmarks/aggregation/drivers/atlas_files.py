@@ -10,7 +10,7 @@ sys.path.insert(0, str(REPOSITORY))
 
 from common import update_path, weight_of
 
-from atlas.aggregation.gates import Delivery, Refusal, check_round, copy_refusal, inspect_update, norm_refusal
+from atlas.aggregation.gates.gates import Delivery, Refusal, check_round, copy_refusal, inspect_update, norm_refusal
 from atlas.aggregation.inputs import RoundInputs, Update
 from atlas.aggregation.settings import AggregationSpec
 

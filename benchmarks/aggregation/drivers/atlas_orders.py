@@ -8,13 +8,13 @@ from typing import Any
 from atlas_files import gated, round_inputs
 from common import answer, read_tensors, update_path, write_tensors
 
-from atlas.aggregation.aggregate import genesis, recompute
 from atlas.aggregation.inputs import RoundInputs
 from atlas.aggregation.strategies.registry import STRATEGIES
-from atlas.content.local import LocalStore
-from atlas.content.store import put_document
-from atlas.manifests import AcceptedUpdate, RoundManifest
-from atlas.spec import JobSpec
+from atlas.content.local.store import LocalStore
+from atlas.documents.manifests import AcceptedUpdate, RoundManifest
+from atlas.documents.stored import put_document
+from atlas.rounds.checkpoint import genesis, recompute
+from atlas.spec.job import JobSpec
 
 
 def work(folder: str, updates: int, orders: int, settings: dict[str, Any], rank: int = 16) -> dict[str, Any]:

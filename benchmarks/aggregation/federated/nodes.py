@@ -6,9 +6,9 @@ import json
 import tempfile
 from pathlib import Path
 
-from atlas.aggregation.strategies.strategy import Factor
-from atlas.content.cid import cid_of_file
-from atlas.training.initialize import initialize
+from atlas.aggregation.files.factors import Factor
+from atlas.content.format.cid import cid_of_file
+from atlas.training.models.initialize import initialize
 from atlas.training.train import TrainRequest, train
 from benchmarks.aggregation.federated.sentiment import Shard, Task
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atlas.aggregation.aggregate import aggregate_files
-from atlas.aggregation.gates import Delivery, Refusal, check_round, copy_refusal, inspect_update, norm_refusal
+from atlas.aggregation.gates.gates import Delivery, Refusal, check_round, copy_refusal, inspect_update, norm_refusal
 from atlas.aggregation.inputs import RoundInputs, Update
-from atlas.content.cid import cid_of_file
+from atlas.content.format.cid import cid_of_file
 from benchmarks.aggregation.federated.sentiment import Shard, Task
 
 

@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from atlas.content.local import LocalStore
+from atlas.content.local.store import LocalStore
 from atlas.data.prepare import prepare_dataset
-from atlas.manifests import DatasetManifest, ModelManifest
-from atlas.model_files import model_manifest
-from atlas.order_forms import as_opened
-from atlas.spec import JobSpec
+from atlas.documents.manifests import DatasetManifest, ModelManifest
+from atlas.models.files import model_manifest
+from atlas.spec.job import JobSpec
+from atlas.spec.recorded_forms import as_opened
 
 LABELS = ["negative", "positive"]
 HELD_OUT = 1000

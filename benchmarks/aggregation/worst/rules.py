@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from atlas.aggregation.gates import check_round
+from atlas.aggregation.gates.gates import check_round
 from atlas.aggregation.robust.apply import apply_rule
 from atlas.aggregation.robust.registry import RULES
 from atlas.aggregation.robust.rule import Geometry

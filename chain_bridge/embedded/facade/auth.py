@@ -5,9 +5,9 @@ from cosmpy.protos.cosmos.auth.v1beta1.auth_pb2 import BaseAccount
 from cosmpy.protos.cosmos.auth.v1beta1.query_pb2 import QueryAccountRequest, QueryAccountResponse
 from cosmpy.protos.cosmos.auth.v1beta1.query_pb2_grpc import QueryServicer
 
-from chain_bridge.embedded.accounts import account_number
 from chain_bridge.embedded.chain import Chain
 from chain_bridge.embedded.facade.refusals import refusals
+from chain_bridge.embedded.state.accounts import account_number
 
 
 class Auth(QueryServicer):  # type: ignore[misc]

@@ -12,10 +12,10 @@ from cosmpy.protos.cosmos.bank.v1beta1.query_pb2 import (
 )
 from cosmpy.protos.cosmos.bank.v1beta1.query_pb2_grpc import QueryServicer
 
-from chain_bridge.embedded.addresses import read_account
 from chain_bridge.embedded.chain import Chain
 from chain_bridge.embedded.errors import InvalidAddress
 from chain_bridge.embedded.facade.refusals import refusals
+from chain_bridge.embedded.state.addresses import read_account
 
 
 class Bank(QueryServicer):  # type: ignore[misc]

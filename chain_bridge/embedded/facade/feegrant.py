@@ -4,9 +4,9 @@ import grpc
 from cosmpy.protos.cosmos.feegrant.v1beta1 import query_pb2 as query
 from cosmpy.protos.cosmos.feegrant.v1beta1.query_pb2_grpc import QueryServicer
 
-from chain_bridge.embedded.addresses import read_account
 from chain_bridge.embedded.chain import Chain
 from chain_bridge.embedded.facade.refusals import refusals
+from chain_bridge.embedded.state.addresses import read_account
 
 
 class FeeGrants(QueryServicer):  # type: ignore[misc]

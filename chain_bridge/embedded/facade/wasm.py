@@ -11,12 +11,12 @@ from cosmpy.protos.cosmwasm.wasm.v1.types_pb2 import (
     Model,
 )
 
-from chain_bridge.embedded.addresses import read_contract
 from chain_bridge.embedded.chain import Chain
-from chain_bridge.embedded.checks import is_json
 from chain_bridge.embedded.errors import Refused
 from chain_bridge.embedded.facade.refusals import refusals
-from chain_bridge.embedded.registry import Code
+from chain_bridge.embedded.state.addresses import read_contract
+from chain_bridge.embedded.state.registry import Code
+from chain_bridge.embedded.vm.checks import is_json
 
 _PAGE = 100
 

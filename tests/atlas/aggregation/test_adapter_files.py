@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
-from atlas.aggregation.adapter_files import AdapterFile, new_adapter, write_adapter
+from atlas.aggregation.files.adapter_files import AdapterFile, new_adapter, write_adapter
 from atlas.errors import AggregationError
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(lambda n: n != "__metadata__")

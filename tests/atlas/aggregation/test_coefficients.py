@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atlas.aggregation.adapter_files import write_adapter
 from atlas.aggregation.coefficients import coefficients_of, geometry_of
+from atlas.aggregation.files.adapter_files import write_adapter
 from atlas.aggregation.inputs import RoundInputs, Update
 from atlas.aggregation.robust import multi_krum
 from atlas.aggregation.robust.apply import apply_rule

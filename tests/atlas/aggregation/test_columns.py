@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from atlas.aggregation import columns as module
-from atlas.aggregation.adapter_files import write_adapter
 from atlas.aggregation.columns import reduce_columns
+from atlas.aggregation.files.adapter_files import write_adapter
 from atlas.aggregation.inputs import RoundInputs, Update
 from atlas.aggregation.robust.bucketing import buckets
 from atlas.aggregation.robust.registry import RULES

@@ -11,18 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atlas.aggregation.adapter_files import write_adapter
+from atlas.aggregation.algebra.low_rank import LowRankSum, effective_rank
 from atlas.aggregation.coefficients import coefficients_of
-from atlas.aggregation.diagnostics import cosine_matrix, diagnose, diagnose_round
+from atlas.aggregation.diagnostics import cosine_matrix, diagnose
+from atlas.aggregation.files.adapter_files import write_adapter
 from atlas.aggregation.inputs import RoundInputs, Update
-from atlas.aggregation.low_rank import LowRankSum, effective_rank
 from atlas.aggregation.settings import AggregationSpec
-from atlas.content.cid import cid_of_bytes
-from atlas.content.local import LocalStore
-from atlas.content.store import get_document, put_document
-from atlas.manifests import AcceptedUpdate, Checkpoint, RoundManifest
-from atlas.round_diagnostics import RoundDiagnostics
-from atlas.spec import JobSpec
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.local.store import LocalStore
+from atlas.documents.manifests import AcceptedUpdate, Checkpoint, RoundManifest
+from atlas.documents.round_diagnostics import RoundDiagnostics
+from atlas.documents.stored import get_document, put_document
+from atlas.rounds.diagnose import diagnose_round
+from atlas.spec.job import JobSpec
 
 MANIFEST = cid_of_bytes(b"a manifest")
 MODULES, HEAD = ("model.0.query", "model.1.value"), "model.classifier.weight"

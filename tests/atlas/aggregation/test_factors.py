@@ -2,7 +2,7 @@
 
 import pytest
 
-from atlas.aggregation.factors import EMBEDDING, LINEAR, LoraModule, factor_of, lora_modules, role_of
+from atlas.aggregation.files.factors import EMBEDDING, LINEAR, LoraModule, factor_of, lora_modules, role_of
 from atlas.errors import AggregationError
 
 QUERY = "base_model.model.bert.encoder.layer.0.attention.self.query"

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from atlas.aggregation import changes
-from atlas.aggregation.gates import (
+from atlas.aggregation.files import changes
+from atlas.aggregation.gates.gates import (
     Delivery,
     Inspected,
     Refusal,
@@ -19,8 +19,8 @@ from atlas.aggregation.gates import (
     norm_refusal,
     schema_of,
 )
-from atlas.aggregation.sketch import Sketch, likeness
-from atlas.content.cid import cid_of_bytes, cid_of_file
+from atlas.aggregation.gates.sketch import Sketch, likeness
+from atlas.content.format.cid import cid_of_bytes, cid_of_file
 from atlas.errors import AggregationError
 
 A, B, HEAD = "model.query.lora_A.weight", "model.query.lora_B.weight", "model.classifier.weight"

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atlas.aggregation import gram as module
-from atlas.aggregation.adapter_files import write_adapter
-from atlas.aggregation.gram import WIDTH, add_gram, flat_gram
+from atlas.aggregation.algebra import gram as module
+from atlas.aggregation.algebra.gram import WIDTH, add_gram, flat_gram
+from atlas.aggregation.files.adapter_files import write_adapter
 from atlas.errors import AggregationError
 
 BEYOND_BASELINE = "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"  # of NumPy's instruction sets
@@ -134,7 +134,7 @@ def test_threads_and_instruction_sets_do_not_change_a_bit(tmp_path, threads, cor
     _, _, start, paths = random_files(tmp_path, count=40)
     code = (
         "import sys; from pathlib import Path; from contextlib import nullcontext\n"
-        "import numpy as np; import atlas.aggregation.gram as module\n"
+        "import numpy as np; import atlas.aggregation.algebra.gram as module\n"
         "module.one_blas_thread = nullcontext  # as many as there are\n"
         "base, *updates, out = map(Path, sys.argv[1:]); np.save(out, module.flat_gram(base, updates))"
     )

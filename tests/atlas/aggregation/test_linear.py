@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from atlas.aggregation import linear
-from atlas.aggregation.adapter_files import write_adapter
-from atlas.aggregation.linear import combine_linear
+from atlas.aggregation.algebra import linear
+from atlas.aggregation.algebra.linear import combine_linear
+from atlas.aggregation.files.adapter_files import write_adapter
 from atlas.errors import AggregationError
 
 BEYOND_BASELINE = "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"  # of NumPy's instruction sets
@@ -201,7 +201,7 @@ def test_block_sizes_do_not_change_a_byte(write, combine, monkeypatch, block, pa
 def test_processes_and_threads_do_not_change_a_byte(write, combine, folder, threads):
     base, updates = write(1), [write(seed) for seed in (2, 3, 4)]
     code = (
-        "import sys; from pathlib import Path; from atlas.aggregation.linear import combine_linear\n"
+        "import sys; from pathlib import Path; from atlas.aggregation.algebra.linear import combine_linear\n"
         "base, *updates, out = map(Path, sys.argv[1:]); combine_linear(base, updates, [0.2, 0.3, 0.4], out)"
     )
     environment = os.environ | {"OMP_NUM_THREADS": threads, "PYTHONHASHSEED": threads}

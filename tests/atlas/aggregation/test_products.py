@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atlas.aggregation.adapter_files import write_adapter
-from atlas.aggregation.products import product_gram
+from atlas.aggregation.algebra.products import product_gram
+from atlas.aggregation.files.adapter_files import write_adapter
 from atlas.errors import AggregationError
 
 SIZES = {"layer.0.query": (11, 7), "layer.1.value": (5, 2500)}
@@ -161,7 +161,7 @@ def test_threads_and_instruction_sets_do_not_change_a_bit(tmp_path, threads, cor
     paths = [tmp_path / str(seed) for seed in range(30)]
     code = (
         "import sys; from pathlib import Path; from contextlib import nullcontext\n"
-        "import numpy as np; import atlas.aggregation.products as module\n"
+        "import numpy as np; import atlas.aggregation.algebra.products as module\n"
         "module.one_blas_thread = nullcontext  # as many as there are\n"
         "base, *updates, out = map(Path, sys.argv[1:]); np.save(out, module.product_gram(base, updates, None, 1.5))"
     )

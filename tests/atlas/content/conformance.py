@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from atlas.content.cid import cid_of_bytes, cid_of_file, cid_of_folder
+from atlas.content.format.cid import cid_of_bytes, cid_of_file, cid_of_folder
 from atlas.errors import ContentError, ContentNotFound
 
 MIB = 1 << 20

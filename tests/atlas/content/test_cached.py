@@ -2,9 +2,9 @@
 
 import pytest
 
-from atlas.content.cached import CachedStore
-from atlas.content.cid import cid_of_bytes
-from atlas.content.local import LocalStore
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.local.cached import CachedStore
+from atlas.content.local.store import LocalStore
 from atlas.errors import ContentNotFound, CorruptContent
 
 

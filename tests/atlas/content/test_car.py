@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.content.car import car_chunks, read_car
-from atlas.content.cid import cid_of_bytes, cid_of_path
-from atlas.content.dag import Block, blocks_of
-from atlas.content.protobuf import varint
+from atlas.content.format.car import car_chunks, read_car
+from atlas.content.format.cid import cid_of_bytes, cid_of_path
+from atlas.content.format.dag import Block, blocks_of
+from atlas.content.format.protobuf import varint
 from atlas.errors import ContentError, CorruptContent
 
 MIB = 1 << 20

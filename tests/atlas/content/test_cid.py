@@ -14,9 +14,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.content import unixfs
-from atlas.content.cid import cid_of_bytes, cid_of_chunks, cid_of_file, cid_of_folder, cid_of_path, parse_cid
-from atlas.content.unixfs import read_chunks
+from atlas.content.format import unixfs
+from atlas.content.format.cid import cid_of_bytes, cid_of_chunks, cid_of_file, cid_of_folder, cid_of_path, parse_cid
+from atlas.content.format.unixfs import read_chunks
 from atlas.errors import ContentError
 
 MIB = 1 << 20

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from atlas.content.cid import cid_of_bytes
-from atlas.content.collect import collect, local_folder, peek
-from atlas.content.local import LocalStore
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.local.store import LocalStore
+from atlas.content.places.collect import collect, local_folder, peek
 from atlas.errors import ContentError, ContentNotFound
 
 OLD, NEW, BETWEEN = 1_000_000.0, 3_000_000.0, 2_000_000.0

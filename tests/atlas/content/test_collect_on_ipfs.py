@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from atlas.content.collect import collect, local_folder, peek
-from atlas.content.fallback import FallbackStore
-from atlas.content.local import LocalStore
+from atlas.content.local.store import LocalStore
+from atlas.content.places.collect import collect, local_folder, peek
+from atlas.content.places.fallback import FallbackStore
 
 pytestmark = pytest.mark.kubo
 

@@ -9,12 +9,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from conformance import KeptConformance, StoreConformance
 
-from atlas.content.cached import CachedStore
-from atlas.content.cid import cid_of_file
-from atlas.content.fallback import FallbackStore
-from atlas.content.kubo import KuboStore
-from atlas.content.kubo_node import KuboNode
-from atlas.content.local import LocalStore
+from atlas.content.format.cid import cid_of_file
+from atlas.content.kubo.node import KuboNode
+from atlas.content.local.cached import CachedStore
+from atlas.content.local.store import LocalStore
+from atlas.content.places.fallback import FallbackStore
+from atlas.content.places.kubo_store import KuboStore
 
 
 class ImpatientNode(KuboNode):

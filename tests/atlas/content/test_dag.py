@@ -9,12 +9,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from atlas.content import unixfs
-from atlas.content.cid import cid_of_bytes, cid_of_path, cid_text, is_leaf
-from atlas.content.dag import LARGEST_BLOCK, blocks_of, check_block, parse_node
-from atlas.content.dag_pb import DAG_PB_PREFIX, RAW_PREFIX, TreeLink
-from atlas.content.protobuf import varint
-from atlas.content.unixfs import encode_file, encode_folder
+from atlas.content.format import unixfs
+from atlas.content.format.cid import cid_of_bytes, cid_of_path, cid_text, is_leaf
+from atlas.content.format.dag import LARGEST_BLOCK, blocks_of, check_block, parse_node
+from atlas.content.format.dag_pb import DAG_PB_PREFIX, RAW_PREFIX, TreeLink
+from atlas.content.format.protobuf import varint
+from atlas.content.format.unixfs import encode_file, encode_folder
 from atlas.errors import ContentError, CorruptContent
 
 MIB = 1 << 20

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from block_servers import BlockServer
 
-from atlas.content.car import read_car
-from atlas.content.cid import cid_of_bytes, cid_of_path
-from atlas.content.dag import blocks_of, parse_node
-from atlas.content.fallback import FallbackStore
-from atlas.content.gateway import Gateway
-from atlas.content.health import DISTRUST_SECONDS, LONGEST_PAUSE_SECONDS, pause_seconds
-from atlas.content.kubo_node import KuboNode
-from atlas.content.local import LocalStore
+from atlas.content.format.car import read_car
+from atlas.content.format.cid import cid_of_bytes, cid_of_path
+from atlas.content.format.dag import blocks_of, parse_node
+from atlas.content.kubo.node import KuboNode
+from atlas.content.local.store import LocalStore
+from atlas.content.places.fallback import FallbackStore
+from atlas.content.places.gateway import Gateway
+from atlas.content.places.health import DISTRUST_SECONDS, LONGEST_PAUSE_SECONDS, pause_seconds
 from atlas.errors import ContentError, ContentNotFound, ContentUnreachable, CorruptContent
 
 MIB = 1 << 20

@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 from kubo_nodes import kubo_nodes
 
 from atlas import activity
-from atlas.content.blocks import FetchLimits
-from atlas.content.cid import cid_bytes, cid_of_bytes, cid_of_path, cid_text
-from atlas.content.dag_pb import DAG_PB_PREFIX, TreeLink
-from atlas.content.fetching import content_bytes, fetch
-from atlas.content.gateway import Gateway
-from atlas.content.health import DISTRUST_SECONDS, Health
-from atlas.content.local import LocalStore
-from atlas.content.unixfs import encode_file, encode_folder
+from atlas.content.format.cid import cid_bytes, cid_of_bytes, cid_of_path, cid_text
+from atlas.content.format.dag_pb import DAG_PB_PREFIX, TreeLink
+from atlas.content.format.unixfs import encode_file, encode_folder
+from atlas.content.local.store import LocalStore
+from atlas.content.places.blocks import FetchLimits
+from atlas.content.places.fetching import content_bytes, fetch
+from atlas.content.places.gateway import Gateway
+from atlas.content.places.health import DISTRUST_SECONDS, Health
 from atlas.errors import ContentError, ContentNotFound, ContentUnreachable, CorruptContent
 
 MIB = 1 << 20
@@ -291,9 +291,9 @@ def test_a_killed_fetch_goes_on_and_leaves_no_content(servers, local, health, la
     last = cid_of_bytes(large.read_bytes()[6 * MIB :])
     server.behave[last] = "silent"
     code = (
-        "import sys; from pathlib import Path; from atlas.content.fetching import fetch\n"
-        "from atlas.content.gateway import Gateway; from atlas.content.health import Health\n"
-        "from atlas.content.local import LocalStore; cid, url, root = sys.argv[1:]\n"
+        "import sys; from pathlib import Path; from atlas.content.places.fetching import fetch\n"
+        "from atlas.content.places.gateway import Gateway; from atlas.content.places.health import Health\n"
+        "from atlas.content.local.store import LocalStore; cid, url, root = sys.argv[1:]\n"
         "fetch(cid, [Gateway(url)], LocalStore(Path(root)), Health(None))"
     )
     process = subprocess.Popen([sys.executable, "-c", code, cid, server.url, local.root])

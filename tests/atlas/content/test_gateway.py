@@ -3,8 +3,8 @@
 import pytest
 from block_servers import BlockServer
 
-from atlas.content.cid import cid_of_bytes
-from atlas.content.gateway import Gateway
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.places.gateway import Gateway
 from atlas.errors import ContentError, ContentNotFound, ContentUnreachable, CorruptContent
 
 DATA = b"one block of no importance" * 100

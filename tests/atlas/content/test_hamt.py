@@ -12,19 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kubo_nodes import kubo_nodes
 
-from atlas.content import unixfs
-from atlas.content.blocks import FetchLimits
-from atlas.content.car import car_chunks, read_car
-from atlas.content.cid import cid_of_bytes, cid_of_path, cid_text
-from atlas.content.dag import blocks_of, parse_node
-from atlas.content.dag_pb import DAG_PB_PREFIX, RAW_PREFIX, Node, TreeLink, encode_node
-from atlas.content.fallback import FallbackStore
-from atlas.content.fetching import content_bytes, fetch
-from atlas.content.hamt import encode_shard, hash_of_name, nodes_of_entries, split_name
-from atlas.content.health import Health
-from atlas.content.local import LocalStore
-from atlas.content.protobuf import field
-from atlas.content.unixfs import encode_folder, nodes_of_folder
+from atlas.content.format import unixfs
+from atlas.content.format.car import car_chunks, read_car
+from atlas.content.format.cid import cid_of_bytes, cid_of_path, cid_text
+from atlas.content.format.dag import blocks_of, parse_node
+from atlas.content.format.dag_pb import DAG_PB_PREFIX, RAW_PREFIX, Node, TreeLink, encode_node
+from atlas.content.format.hamt import encode_shard, hash_of_name, nodes_of_entries, split_name
+from atlas.content.format.protobuf import field
+from atlas.content.format.unixfs import encode_folder, nodes_of_folder
+from atlas.content.local.store import LocalStore
+from atlas.content.places.blocks import FetchLimits
+from atlas.content.places.fallback import FallbackStore
+from atlas.content.places.fetching import content_bytes, fetch
+from atlas.content.places.health import Health
 from atlas.errors import ContentError, ContentNotFound, CorruptContent
 
 EMPTY = RAW_PREFIX + hashlib.sha256(b"").digest()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.content.health import DISTRUST_SECONDS, LONGEST_PAUSE_SECONDS, Copies, Health, pause_seconds
+from atlas.content.places.health import DISTRUST_SECONDS, LONGEST_PAUSE_SECONDS, Copies, Health, pause_seconds
 from atlas.errors import ContentError
 
 

@@ -7,11 +7,11 @@ import threading
 import pytest
 from kubo_nodes import kubo_nodes
 
-from atlas.content.car import car_chunks
-from atlas.content.cid import cid_of_file
-from atlas.content.kubo import KuboStore
-from atlas.content.kubo_node import KuboNode
-from atlas.content.local import LocalStore
+from atlas.content.format.car import car_chunks
+from atlas.content.format.cid import cid_of_file
+from atlas.content.kubo.node import KuboNode
+from atlas.content.local.store import LocalStore
+from atlas.content.places.kubo_store import KuboStore
 from atlas.errors import ContentUnreachable
 
 pytestmark = pytest.mark.kubo

@@ -8,9 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from atlas.content.car import car_chunks, read_car
-from atlas.content.cid import cid_of_bytes, cid_of_file, cid_of_folder
-from atlas.content.kubo_node import KuboNode
+from atlas.content.format.car import car_chunks, read_car
+from atlas.content.format.cid import cid_of_bytes, cid_of_file, cid_of_folder
+from atlas.content.kubo.node import KuboNode
 from atlas.errors import ContentError, ContentNotFound, ContentUnreachable, CorruptContent
 
 MIB = 1 << 20

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from kubo_nodes import SCRIPT, kubo_binary, kubo_nodes, run_script, runs, thread_states
 
-from atlas.content.kubo_node import KuboNode
+from atlas.content.kubo.node import KuboNode
 from atlas.errors import ContentError
 
 SWARM_KEY = "/key/swarm/psk/1.0.0/\n/base16/\n"

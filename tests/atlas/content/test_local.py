@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from local_stores import contents, start, temporaries
 
-from atlas.content.cid import cid_of_bytes, cid_of_path
-from atlas.content.local import LocalStore
+from atlas.content.format.cid import cid_of_bytes, cid_of_path
+from atlas.content.local.store import LocalStore
 from atlas.errors import ContentError, ContentNotFound, CorruptContent
 
 MIB = 1 << 20

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from local_stores import contents, start, temporaries
 
-from atlas.content.cid import cid_of_path
-from atlas.content.local import LocalStore
+from atlas.content.format.cid import cid_of_path
+from atlas.content.local.store import LocalStore
 from atlas.errors import ContentError, CorruptContent
 
 MIB = 1 << 20

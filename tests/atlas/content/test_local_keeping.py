@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from local_stores import age, contents, temporaries
 
-from atlas.content.cid import cid_of_bytes, cid_of_path
-from atlas.content.local import PARTIAL_SECONDS, LocalStore
-from atlas.content.local_pins import PinSets
+from atlas.content.format.cid import cid_of_bytes, cid_of_path
+from atlas.content.local.pins import PinSets
+from atlas.content.local.store import PARTIAL_SECONDS, LocalStore
 from atlas.content.store import HeldContent, Replicas
 from atlas.errors import ContentError, ContentNotFound, CorruptContent
 

@@ -13,7 +13,7 @@ from Crypto.Cipher import AES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atlas.content.sealing import (
+from atlas.content.sealed.sealing import (
     FRAME_BYTES,
     HEADER_BYTES,
     TAG_BYTES,

@@ -5,10 +5,11 @@ import os
 
 import pytest
 
-from atlas.content.local import LocalStore
-from atlas.content.store import get_document, is_kept, put_document
+from atlas.content.local.store import LocalStore
+from atlas.content.store import is_kept
+from atlas.documents.manifests import Checkpoint, ModelManifest
+from atlas.documents.stored import get_document, put_document
 from atlas.errors import ContentError, SpecError
-from atlas.manifests import Checkpoint, ModelManifest
 
 CID = "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atlas.content.wrapping import KeyContext, WrappedKey, unwrap_key, wrap_key
+from atlas.content.sealed.wrapping import KeyContext, WrappedKey, unwrap_key, wrap_key
 from atlas.errors import SealError, VerificationError
 from atlas.signing import KeySigner
-from chain_bridge.keys import Key
+from chain_bridge.client.keys import Key
 
 ALICE, BOB = KeySigner(b"\x01" * 32, "atlas"), KeySigner(b"\x02" * 32, "atlas")
 CONTEXT = KeyContext("atlas1contract", 1, 2, 3, 4, "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy")

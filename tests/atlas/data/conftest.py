@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from atlas.content.local import LocalStore
+from atlas.content.local.store import LocalStore
 
 
 @pytest.fixture

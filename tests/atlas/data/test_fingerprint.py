@@ -7,12 +7,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from atlas.content.cid import cid_of_bytes
+from atlas.content.format.cid import cid_of_bytes
 from atlas.data import fingerprint
 from atlas.data.fingerprint import PACKAGE_VERSIONS, short_version, source_fingerprint
 from atlas.data.sources.read import PACKAGES
-from atlas.dataset_spec import DatasetSpec
 from atlas.errors import DataError
+from atlas.spec.dataset import DatasetSpec
 
 ROWS = b"text,label\nfine,yes\n"
 

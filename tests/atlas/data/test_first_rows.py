@@ -2,11 +2,11 @@
 
 import pytest
 
-from atlas.content.local import LocalStore
+from atlas.content.local.store import LocalStore
 from atlas.data.prepare import check_first_rows, prepare_dataset
-from atlas.data.row_part import RowPart
-from atlas.dataset_spec import DatasetSpec, ShardRule
 from atlas.errors import DataError
+from atlas.spec.dataset import DatasetSpec, ShardRule
+from atlas.spec.row_part import RowPart
 
 GOOD = [{"text": f"text {number}", "label": "ab"[number % 2], "kind": "xyz"[number % 3]} for number in range(60)]
 

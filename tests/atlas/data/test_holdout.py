@@ -3,7 +3,7 @@
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from atlas.data.holdout import allot_holdout, holdout_rank
+from atlas.data.cut.holdout import allot_holdout, holdout_rank
 
 SIZES = st.dictionaries(st.text(max_size=3), st.integers(1, 200), min_size=1, max_size=8)
 

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from atlas.content.store import get_document, put_document
 from atlas.data.local_data import LocalData, LocalSource, commit_rows, read_local_rows
+from atlas.data.merkle import merkle_proof, root_from_proof
 from atlas.data.prepare import prepare_holdout
-from atlas.data.row_part import RowPart
-from atlas.dataset_spec import DatasetSpec
+from atlas.documents.stored import get_document, put_document
 from atlas.errors import DataError
-from atlas.verification.merkle import merkle_proof, root_from_proof
+from atlas.spec.dataset import DatasetSpec
+from atlas.spec.row_part import RowPart
 
 SALT = bytes(range(32))
 ROWS = [{"text": f"note {number}", "label": "yes" if number % 3 else "no", "site": number % 2} for number in range(40)]

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from atlas.content.local import LocalStore
-from atlas.content.store import get_document
-from atlas.data.names import name_of
+from atlas.content.local.store import LocalStore
 from atlas.data.prepare import prepare_dataset
-from atlas.dataset_spec import DatasetSpec, ShardRule
+from atlas.documents.manifests import DatasetManifest
+from atlas.documents.stored import get_document
 from atlas.errors import ContentError, DataError
-from atlas.manifests import DatasetManifest
+from atlas.spec.dataset import DatasetSpec, ShardRule
+from atlas.spec.partition_names import name_of
 
 SEED = 17
 

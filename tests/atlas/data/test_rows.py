@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.data.bad_rows import BadRow
-from atlas.data.names import name_of
 from atlas.data.rows import RowEncoder, text_key
+from atlas.spec.partition_names import name_of
 
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from atlas.content.sealing import DatasetKey, file_key, open_sealed, read_header, seal_file
-from atlas.content.store import get_document
+from atlas.content.sealed.sealing import DatasetKey, file_key, open_sealed, read_header, seal_file
 from atlas.data.prepare import prepare_dataset
-from atlas.dataset_spec import DatasetSpec, ShardRule
-from atlas.manifests import DatasetManifest
+from atlas.documents.manifests import DatasetManifest
+from atlas.documents.stored import get_document
+from atlas.spec.dataset import DatasetSpec, ShardRule
 
 KEY = DatasetKey(b"\x01" * 32)
 

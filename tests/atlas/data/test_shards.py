@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.data.shards import MOST_SHARDS, check_shard_count, cut_by
-from atlas.data.spool import ROW
-from atlas.dataset_spec import ShardRule
+from atlas.data.cut.shards import MOST_SHARDS, check_shard_count, cut_by
+from atlas.data.cut.spool import ROW
 from atlas.errors import DataError
+from atlas.spec.dataset import ShardRule
 
 
 def cut(rule, sizes, strata=("",), numbers=None, chunk=9):

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.data.names import name_of
 from atlas.data.sources.read import read_source
 from atlas.data.sources.source_row import Wanted
 from atlas.errors import DataError
+from atlas.spec.partition_names import name_of
 
 ROWS = [
     {"text": "plain", "label": "yes"},

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.data import texts
-from atlas.data.texts import NO_KEYS, contains, count_texts, draw_texts
+from atlas.data.cut import texts
+from atlas.data.cut.texts import NO_KEYS, contains, count_texts, draw_texts
 
 U64 = st.integers(0, 2**64 - 1)
 ROWS = st.lists(st.tuples(st.integers(0, 12), U64, st.integers(0, 2)), min_size=1, max_size=60)

@@ -5,7 +5,7 @@ import pytest
 from atlas.data.prepare import prepare_dataset
 from atlas.data.promise import count_leaked_rows
 from atlas.data.warnings import dataset_warnings, warnings_of
-from atlas.dataset_spec import DatasetSpec
+from atlas.spec.dataset import DatasetSpec
 
 FINE = {"rows": 900, "held_out": 100, "repeated": 0, "skipped": 0, "labels": {"no": 500, "yes": 500}}
 

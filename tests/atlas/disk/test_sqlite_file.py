@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from atlas.content.health import Copies, Health
+from atlas.content.places.health import Copies, Health
 from atlas.disk.sqlite_file import SqliteFile
 from atlas.disk.sqlite_tables import SqliteTables
 from atlas.errors import AtlasError, DiskError
-from chain_bridge.embedded.database import Database
-from chain_bridge.outbox import Outbox
-from chain_bridge.read_model import ReadModel
-from node_agent.journal import Journal
-from resources.jobs import JobRegistry
-from resources.key_journal import KeyJournal
+from chain_bridge.embedded.state.database import Database
+from chain_bridge.follower.read_model import ReadModel
+from chain_bridge.outbox.outbox import Outbox
+from node_agent.home.journal import Journal
+from resources.jobs.registry import JobRegistry
+from resources.keys.key_journal import KeyJournal
 
 OPENERS = {
     "coordinator.db": JobRegistry,

@@ -10,10 +10,10 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
 
-from atlas.manifests import ModelManifest
-from atlas.model_files import model_manifest
-from atlas.spec import JobSpec
-from atlas.training.initialize import initialize
+from atlas.documents.manifests import ModelManifest
+from atlas.models.files import model_manifest
+from atlas.spec.job import JobSpec
+from atlas.training.models.initialize import initialize
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_words import WORDS, save_tokenizer

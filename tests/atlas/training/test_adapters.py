@@ -7,11 +7,17 @@ import torch
 from peft import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
+from atlas.documents.manifests import ModelManifest
 from atlas.errors import ModelError, TrainingError
-from atlas.manifests import ModelManifest
-from atlas.model_files import model_manifest
-from atlas.spec import JobSpec
-from atlas.training.adapters import AdaptedModel, adapter_parameters, build_adapted_model, load_adapter, save_adapter
+from atlas.models.files import model_manifest
+from atlas.spec.job import JobSpec
+from atlas.training.models.adapters import (
+    AdaptedModel,
+    adapter_parameters,
+    build_adapted_model,
+    load_adapter,
+    save_adapter,
+)
 
 TASKS = ["sequence-classification", "causal-lm"]
 

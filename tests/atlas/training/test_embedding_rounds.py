@@ -9,20 +9,20 @@ from safetensors.torch import load_file
 from tiny_words import WORDS, save_tokenizer
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from atlas.aggregation.aggregate import aggregate_round, genesis, recompute
-from atlas.aggregation.gates import Inspected, inspect_update
+from atlas.aggregation.gates.gates import Inspected, inspect_update
 from atlas.aggregation.strategies.registry import STRATEGIES
-from atlas.content.cid import cid_of_file
-from atlas.content.local import LocalStore
-from atlas.content.store import put_document
-from atlas.manifests import AcceptedUpdate, Checkpoint, RoundManifest
-from atlas.model_files import model_manifest
-from atlas.spec import JobSpec
-from atlas.training.adapters import build_adapted_model, load_adapter
+from atlas.content.format.cid import cid_of_file
+from atlas.content.local.store import LocalStore
+from atlas.documents.manifests import AcceptedUpdate, Checkpoint, RoundManifest
+from atlas.documents.stored import put_document
+from atlas.models.files import model_manifest
+from atlas.rounds.checkpoint import aggregate_round, genesis, recompute
+from atlas.spec.job import JobSpec
 from atlas.training.evaluate import Candidate, EvaluateRequest, evaluate
-from atlas.training.export import export_merged
-from atlas.training.initialize import initialize
-from atlas.training.merged import MergedFactors
+from atlas.training.export.merged_model import export_merged
+from atlas.training.models.adapters import build_adapted_model, load_adapter
+from atlas.training.models.initialize import initialize
+from atlas.training.models.merged import MergedFactors
 from atlas.training.train import TrainRequest, train
 
 RANK, LOW = 4, 2

@@ -9,11 +9,11 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
+from atlas.documents.manifests import ModelManifest
 from atlas.errors import TrainingError
-from atlas.manifests import ModelManifest
-from atlas.spec import JobSpec
-from atlas.training.adapters import build_adapted_model, save_adapter
+from atlas.spec.job import JobSpec
 from atlas.training.evaluate import Candidate, EvaluateRequest, evaluate
+from atlas.training.models.adapters import build_adapted_model, save_adapter
 from atlas.training.progress import Progress
 
 TASKS = ["sequence-classification", "causal-lm"]

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from atlas.manifests import ModelManifest
-from atlas.spec import JobSpec
-from atlas.training.adapters import build_adapted_model, load_adapter, save_adapter
-from atlas.training.export import export_merged
+from atlas.documents.manifests import ModelManifest
+from atlas.spec.job import JobSpec
+from atlas.training.export.merged_model import export_merged
+from atlas.training.models.adapters import build_adapted_model, load_adapter, save_adapter
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,12 @@ from transformers import (
     BertForMaskedLM,
 )
 
+from atlas.documents.manifests import ModelManifest
 from atlas.errors import TrainingError
-from atlas.manifests import ModelManifest
-from atlas.model_files import model_manifest
-from atlas.spec import JobSpec
-from atlas.training.adapters import build_adapted_model, load_adapter, save_adapter
-from atlas.training.export_adapter import export_adapter
+from atlas.models.files import model_manifest
+from atlas.spec.job import JobSpec
+from atlas.training.export.adapter import export_adapter
+from atlas.training.models.adapters import build_adapted_model, load_adapter, save_adapter
 
 
 def trained(spec: JobSpec, manifest: ModelManifest, cache: Path, path: Path) -> PeftModel:

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from atlas.errors import TrainingError
-from atlas.training.export_folder import new_folder
+from atlas.training.export.folder import new_folder
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])

@@ -5,12 +5,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from atlas.documents.manifests import ModelManifest
 from atlas.errors import ModelError, SpecError
-from atlas.manifests import ModelManifest
-from atlas.model_files import model_manifest
-from atlas.spec import JobSpec
-from atlas.training.adapters import build_adapted_model, save_adapter
-from atlas.training.initialize import initialize
+from atlas.models.files import model_manifest
+from atlas.spec.job import JobSpec
+from atlas.training.models.adapters import build_adapted_model, save_adapter
+from atlas.training.models.initialize import initialize
 
 
 @pytest.mark.parametrize("task", ["sequence-classification", "causal-lm"])

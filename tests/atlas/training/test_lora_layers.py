@@ -20,14 +20,14 @@ from transformers import (
     MambaForCausalLM,
 )
 
+from atlas.documents.manifests import ModelManifest
 from atlas.errors import ModelError
-from atlas.manifests import ModelManifest
-from atlas.model_files import model_manifest
-from atlas.spec import JobSpec
-from atlas.training.adapters import AdaptedModel, adapter_parameters, build_adapted_model, load_adapter
-from atlas.training.export import export_merged
-from atlas.training.lora_layers import layer_problems
-from atlas.training.merged import MergedFactors
+from atlas.models.files import model_manifest
+from atlas.spec.job import JobSpec
+from atlas.training.export.merged_model import export_merged
+from atlas.training.models.adapters import AdaptedModel, adapter_parameters, build_adapted_model, load_adapter
+from atlas.training.models.lora_layers import layer_problems
+from atlas.training.models.merged import MergedFactors
 
 IDS = torch.tensor([[5, 7, 9, 11, 6, 4]])
 SHAPE = {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "hidden_size": 16}

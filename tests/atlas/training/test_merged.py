@@ -12,13 +12,13 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from atlas.documents.manifests import ModelManifest
 from atlas.errors import TrainingError
-from atlas.manifests import ModelManifest
-from atlas.spec import JobSpec
-from atlas.training.adapters import AdaptedModel, build_adapted_model
+from atlas.spec.job import JobSpec
 from atlas.training.evaluate import Candidate, EvaluateRequest, evaluate
-from atlas.training.export import export_merged
-from atlas.training.merged import MergedFactors
+from atlas.training.export.merged_model import export_merged
+from atlas.training.models.adapters import AdaptedModel, build_adapted_model
+from atlas.training.models.merged import MergedFactors
 from atlas.training.train import TrainRequest, train
 
 QUERY = "base_model.model.bert.encoder.layer.{}.attention.self.query"

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from atlas.manifests import ModelManifest
-from atlas.spec import JobSpec, TrainingSpec
+from atlas.documents.manifests import ModelManifest
+from atlas.spec.job import JobSpec, TrainingSpec
 from atlas.training.reach import farthest, usual_reach
 from atlas.training.train import TrainRequest, train
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from atlas.content.local import LocalStore
+from atlas.content.local.store import LocalStore
 from atlas.data.prepare import prepare_dataset
-from atlas.model_files import model_manifest
-from atlas.spec import JobSpec
-from atlas.training.base_model import base_model_folder
+from atlas.models.files import model_manifest
+from atlas.spec.job import JobSpec
 from atlas.training.evaluate import Candidate, EvaluateRequest, evaluate
-from atlas.training.initialize import initialize
+from atlas.training.models.base_model import base_model_folder
+from atlas.training.models.initialize import initialize
 from atlas.training.train import TrainRequest, train
 
 pytestmark = pytest.mark.slow
@@ -24,9 +24,9 @@ pytestmark = pytest.mark.slow
 TRAIN_AND_HASH = """
 import hashlib, sys
 from pathlib import Path
-from atlas.model_files import model_manifest
-from atlas.spec import JobSpec
-from atlas.training.initialize import initialize
+from atlas.models.files import model_manifest
+from atlas.spec.job import JobSpec
+from atlas.training.models.initialize import initialize
 from atlas.training.train import TrainRequest, train
 
 folder, threads = Path(sys.argv[1]), int(sys.argv[2])

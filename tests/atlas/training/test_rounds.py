@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from atlas.aggregation.strategies.registry import STRATEGIES
+from atlas.documents.manifests import ModelManifest
 from atlas.errors import TrainingError
-from atlas.manifests import ModelManifest
-from atlas.spec import JobSpec
-from atlas.training.rows import read_rows, row_order
+from atlas.spec.job import JobSpec
 from atlas.training.schedules import learning_rate
+from atlas.training.tasks.rows import read_rows, row_order
 from atlas.training.train import TrainRequest, TrainResult, train
 
 TASK = "sequence-classification"

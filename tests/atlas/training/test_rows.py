@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.errors import DataError
-from atlas.spec import JobSpec
-from atlas.training.rows import Row, read_rows, row_order
+from atlas.spec.job import JobSpec
+from atlas.training.tasks.rows import Row, read_rows, row_order
 
 CLASSIFY = "sequence-classification"
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
 
-from atlas.spec import TrainingSpec
+from atlas.spec.job import TrainingSpec
 from atlas.training.schedules import learning_rate
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.training.batches import RowScore
-from atlas.training.sequence_classification import macro_f1, metrics
+from atlas.training.tasks.batches import RowScore
+from atlas.training.tasks.sequence_classification import macro_f1, metrics
 
 
 def reference_macro_f1(pairs: list[tuple[int, int]]) -> Fraction:

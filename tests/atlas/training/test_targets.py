@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from atlas.documents.manifests import ModelManifest
 from atlas.errors import DataError
-from atlas.manifests import ModelManifest
-from atlas.model_files import model_manifest
-from atlas.spec import JobSpec
+from atlas.models.files import model_manifest
+from atlas.spec.job import JobSpec
 from atlas.training.evaluate import Candidate, EvaluateRequest, evaluate
-from atlas.training.initialize import initialize
+from atlas.training.models.initialize import initialize
 from atlas.training.train import TrainRequest, TrainResult, train
 
 LONG, SHORT = ["a good film", "bad plot end", "c d e f"], ["good", "bad", "a", "film"]

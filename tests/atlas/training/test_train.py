@@ -12,12 +12,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from atlas.documents.manifests import ModelManifest
 from atlas.errors import CorruptContent, DataError, DivergedError, ModelError, TrainingError
-from atlas.manifests import ModelManifest
-from atlas.spec import JobSpec
+from atlas.spec.job import JobSpec
 from atlas.training.progress import Progress
-from atlas.training.rows import read_rows, row_order
 from atlas.training.schedules import learning_rate
+from atlas.training.tasks.rows import read_rows, row_order
 from atlas.training.train import TrainRequest, TrainResult, train
 
 TASKS = ["sequence-classification", "causal-lm"]

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from atlas.aggregation.aggregate import aggregate_round, genesis
-from atlas.content.cid import cid_of_bytes
-from atlas.content.local import LocalStore
-from atlas.content.store import get_document, put_document
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.local.store import LocalStore
+from atlas.documents.manifests import AcceptedUpdate, Checkpoint, DatasetManifest, RoundManifest, ShardManifest
+from atlas.documents.stored import get_document, put_document
 from atlas.errors import ContentNotFound, CorruptContent, VerificationError
-from atlas.manifests import AcceptedUpdate, Checkpoint, DatasetManifest, RoundManifest, ShardManifest
-from atlas.spec import JobSpec
+from atlas.rounds.checkpoint import aggregate_round, genesis
+from atlas.spec.job import JobSpec
 from atlas.verification.checkpoint import verify_checkpoint
 from atlas.verification.job_data import JobRecord, check_round_data
 

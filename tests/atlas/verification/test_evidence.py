@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from atlas.content.cid import cid_of_bytes
-from atlas.manifests import RoundEvidence, TaskRecord
+from atlas.content.format.cid import cid_of_bytes
+from atlas.documents.manifests import RoundEvidence, TaskRecord
 from atlas.verification.evidence import evidence_leaves, evidence_root
 
 RECORD = {"shard": "s000", "node_id": 1, "attempt": 1, "receipt": cid_of_bytes(b"r"), "result": cid_of_bytes(b"a")}

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atlas.data.merkle import merkle_proof, merkle_root, root_from_proof
 from atlas.errors import VerificationError
-from atlas.verification.merkle import merkle_proof, merkle_root, root_from_proof
 
 leaves_lists = st.lists(st.binary(max_size=40), min_size=1, max_size=33)
 

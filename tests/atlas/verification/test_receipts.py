@@ -1,10 +1,10 @@
 import pytest
 
-from atlas.content.cid import cid_of_bytes
+from atlas.content.format.cid import cid_of_bytes
+from atlas.documents.manifests import Environment, Receipt
 from atlas.errors import VerificationError
-from atlas.manifests import Environment, Receipt
 from atlas.signing import KeySigner
-from atlas.spec import TaskSpec
+from atlas.spec.job import TaskSpec
 from atlas.verification.receipts import sign_receipt, verify_receipt
 
 SIGNER = KeySigner(b"\x01" * 32, "atlas")

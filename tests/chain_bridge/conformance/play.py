@@ -6,7 +6,7 @@ from typing import Any
 from both_chains import Ask, Do, Scene, Side, Vector, as_message, mask
 from raw_client import Outcome
 
-from chain_bridge.keys import Key
+from chain_bridge.client.keys import Key
 
 
 def play_alone(vector: Vector, side: Side, keys: dict[str, Key]) -> None:

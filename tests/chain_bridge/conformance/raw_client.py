@@ -28,7 +28,7 @@ from cosmpy.protos.cosmwasm.wasm.v1.query_pb2_grpc import QueryStub as WasmStub
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from chain_bridge.keys import Key
+from chain_bridge.client.keys import Key
 
 _INCLUSION_SECONDS = 30.0
 

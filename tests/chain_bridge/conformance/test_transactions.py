@@ -8,7 +8,7 @@ from cosmpy.mnemonic import entropy_to_mnemonic
 from play import comparable
 from transactions import AFTER_ITS_TIME, CASES, calls, coins
 
-from chain_bridge.keys import Key
+from chain_bridge.client.keys import Key
 
 PAUSE = 10
 

@@ -14,7 +14,7 @@ from google.protobuf.any_pb2 import Any as ProtoAny
 from google.protobuf.timestamp_pb2 import Timestamp
 from raw_client import Outcome
 
-from chain_bridge.keys import Key
+from chain_bridge.client.keys import Key
 
 
 @dataclass(frozen=True)

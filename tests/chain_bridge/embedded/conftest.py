@@ -10,8 +10,8 @@ from cosmpy.protos.cosmos.base.v1beta1.coin_pb2 import Coin
 from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import GetTxResponse
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgExecuteContract, MsgInstantiateContract, MsgStoreCode
 
-from chain_bridge.embedded.accounts import account_number
 from chain_bridge.embedded.chain import Chain, Settings
+from chain_bridge.embedded.state.accounts import account_number
 
 GOOD = {"messages": [], "attributes": [], "events": []}
 

@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.signing import KeySigner
-from chain_bridge.embedded.addresses import (
+from chain_bridge.embedded.errors import InvalidAddress
+from chain_bridge.embedded.state.addresses import (
     contract_address,
     decode,
     encode,
@@ -11,7 +12,6 @@ from chain_bridge.embedded.addresses import (
     read_account,
     read_contract,
 )
-from chain_bridge.embedded.errors import InvalidAddress
 
 RAW = st.binary(min_size=20, max_size=20) | st.binary(min_size=32, max_size=32)
 

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain_bridge.embedded.bank import Bank, Coin, coin
-from chain_bridge.embedded.database import Database
 from chain_bridge.embedded.errors import FundsRefused, Refused
+from chain_bridge.embedded.state.bank import Bank, Coin, coin
+from chain_bridge.embedded.state.database import Database
 
 NAMES = st.sampled_from(["alice", "bob", "carol"])
 AMOUNTS = st.integers(0, 2**80)

@@ -6,9 +6,9 @@ from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import GetTxResponse
 from cosmpy.protos.cosmos.tx.v1beta1.tx_pb2 import TxRaw
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgInstantiateContract
 
-from chain_bridge.embedded.addresses import module_address
 from chain_bridge.embedded.chain import Chain, Settings
 from chain_bridge.embedded.errors import Refused
+from chain_bridge.embedded.state.addresses import module_address
 from chain_bridge.errors import ChainError, WrongChain
 
 

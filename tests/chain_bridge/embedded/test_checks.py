@@ -9,8 +9,8 @@ from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import (
     MsgStoreCode,
 )
 
-from chain_bridge.embedded.addresses import contract_address
-from chain_bridge.embedded.checks import is_json
+from chain_bridge.embedded.state.addresses import contract_address
+from chain_bridge.embedded.vm.checks import is_json
 
 CONTRACT = contract_address(1, 1, "atlas")
 EXECUTE = {"contract": CONTRACT, "msg": b"{}"}

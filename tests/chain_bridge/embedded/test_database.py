@@ -2,7 +2,7 @@ import sqlite3
 
 import pytest
 
-from chain_bridge.embedded.database import Database
+from chain_bridge.embedded.state.database import Database
 from chain_bridge.errors import ChainError
 
 

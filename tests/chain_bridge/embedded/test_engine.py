@@ -3,11 +3,11 @@ import stat
 import pytest
 import wasmtime
 
-from chain_bridge.deploy import read_contract
-from chain_bridge.embedded.engine import ModuleCache, check_module, make_engine
 from chain_bridge.embedded.errors import CodeRefused
-from chain_bridge.embedded.imports import IMPORTS
+from chain_bridge.embedded.vm.engine import ModuleCache, check_module, make_engine
+from chain_bridge.embedded.vm.imports import IMPORTS
 from chain_bridge.errors import ChainError
+from chain_bridge.networks.deploy import read_contract
 
 ENTRIES = """
   (memory (export "memory") 1)

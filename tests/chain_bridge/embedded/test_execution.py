@@ -7,8 +7,8 @@ import re
 import pytest
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgMigrateContract
 
-from chain_bridge.embedded.addresses import contract_address
 from chain_bridge.embedded.errors import ContractFailed, NoSuchContract, VmFailed
+from chain_bridge.embedded.state.addresses import contract_address
 
 NOWHERE = contract_address(9, 9, "atlas")
 

@@ -12,10 +12,10 @@ from cosmpy.protos.cosmos.base.query.v1beta1.pagination_pb2 import PageRequest
 from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import GetTxRequest
 from cosmpy.protos.cosmwasm.wasm.v1 import query_pb2 as query
 
-from chain_bridge.deploy import CONTRACT_WASM
-from chain_bridge.embedded.addresses import contract_address
 from chain_bridge.embedded.facade.server import Server
+from chain_bridge.embedded.state.addresses import contract_address
 from chain_bridge.errors import ChainError
+from chain_bridge.networks.deploy import CONTRACT_WASM
 
 NOWHERE = contract_address(9, 9, "atlas")
 SETTINGS = {"denom": "uatl", "min_stake": "0", "heartbeat_seconds": 60, "challenge_seconds": 0}

@@ -6,8 +6,8 @@ import sys
 import pytest
 from cosmpy.protos.cosmos.base.v1beta1.coin_pb2 import Coin
 
-from chain_bridge.embedded.addresses import module_address
 from chain_bridge.embedded.errors import NoSuchAccount, Refused
+from chain_bridge.embedded.state.addresses import module_address
 
 GAS = 200_000
 FEE = "5000uatl"

@@ -9,14 +9,14 @@ from coincurve.ecdsa import der_to_cdata, serialize_compact
 from nacl.signing import SigningKey
 
 from atlas.signing import KeySigner
-from chain_bridge.embedded.addresses import decode
-from chain_bridge.embedded.database import Database
-from chain_bridge.embedded.engine import make_engine
 from chain_bridge.embedded.errors import VmError
 from chain_bridge.embedded.gas import GasMeter
-from chain_bridge.embedded.imports import IMPORTS
-from chain_bridge.embedded.instance import Instance, Surroundings
-from chain_bridge.embedded.storage import Storage
+from chain_bridge.embedded.state.addresses import decode
+from chain_bridge.embedded.state.database import Database
+from chain_bridge.embedded.state.storage import Storage
+from chain_bridge.embedded.vm.engine import make_engine
+from chain_bridge.embedded.vm.imports import IMPORTS
+from chain_bridge.embedded.vm.instance import Instance, Surroundings
 
 ADDRESS = KeySigner(b"\1" * 32, "atlas").address
 

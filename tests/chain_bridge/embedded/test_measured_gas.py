@@ -14,7 +14,7 @@ from cosmpy.protos.cosmos.feegrant.v1beta1.tx_pb2 import MsgGrantAllowance, MsgR
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgExecuteContract, MsgInstantiateContract, MsgStoreCode
 from google.protobuf.any_pb2 import Any
 
-from chain_bridge.embedded.addresses import contract_address
+from chain_bridge.embedded.state.addresses import contract_address
 
 TOLERANCE = 0.02
 CONTRACT = contract_address(1, 1, "atlas")

@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain_bridge.embedded.database import Database
 from chain_bridge.embedded.errors import VmError
 from chain_bridge.embedded.gas import GasMeter
-from chain_bridge.embedded.storage import Storage
+from chain_bridge.embedded.state.database import Database
+from chain_bridge.embedded.state.storage import Storage
 
 # Few distinct bytes, so that keys share prefixes and bounds hit them.
 KEYS = st.binary(max_size=4).map(lambda raw: bytes(b"\x00\x01\x7f\x80\xff"[byte % 5] for byte in raw))

@@ -3,7 +3,7 @@
 import pytest
 from ledger_steps import BOND, CID, STAKE
 
-from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
+from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract
 
 
 @pytest.fixture

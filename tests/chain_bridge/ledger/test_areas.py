@@ -5,9 +5,9 @@ import hashlib
 import pytest
 from ledger_steps import BOND, CID, REWARD, STAKE, balanced, create_job, own
 
+from chain_bridge.client.heartbeats import sign_heartbeat
+from chain_bridge.client.messages import Assignment, SlotAttempt
 from chain_bridge.errors import ContractRefused
-from chain_bridge.heartbeats import sign_heartbeat
-from chain_bridge.messages import Assignment, SlotAttempt
 
 
 def test_the_settings_are_those_of_the_deployment(operator):

@@ -4,7 +4,7 @@ import pytest
 
 from chain_bridge.embedded.facade.server import Server
 from chain_bridge.ledger import Ledger
-from chain_bridge.outbox import Outbox
+from chain_bridge.outbox.outbox import Outbox
 
 
 @pytest.fixture

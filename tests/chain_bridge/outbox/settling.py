@@ -11,11 +11,11 @@ from pathlib import Path
 
 from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
 
-from chain_bridge.keys import load_or_create_key
+from chain_bridge.client.keys import load_or_create_key
+from chain_bridge.client.messages import Share
+from chain_bridge.client.network import Network
 from chain_bridge.ledger import Ledger
-from chain_bridge.messages import Share
-from chain_bridge.network import Network
-from chain_bridge.outbox import Outbox
+from chain_bridge.outbox.outbox import Outbox
 
 
 class Steps:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from chain_bridge.deploy import CONTRACT_WASM, deploy_contract
+from chain_bridge.client.messages import Assignment, SlotAttempt
+from chain_bridge.client.network import Network
 from chain_bridge.ledger import Ledger
-from chain_bridge.messages import Assignment, SlotAttempt
-from chain_bridge.network import Network
+from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract
 
 pytestmark = pytest.mark.slow
 REWARD, SHARDS, ROUNDS = 100, 2, 40

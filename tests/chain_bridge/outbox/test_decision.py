@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from chain_bridge.outbox_decision import Action, ChainView, Flight, decide
+from chain_bridge.outbox.decision import Action, ChainView, Flight, decide
 
 TIMEOUT_BLOCKS = 4
 

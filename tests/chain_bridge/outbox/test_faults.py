@@ -2,7 +2,7 @@
 
 import pytest
 
-from chain_bridge import fees
+from chain_bridge.client import fees
 from chain_bridge.embedded.chain import Chain, Settings
 from chain_bridge.embedded.facade.server import Server
 from chain_bridge.errors import (
@@ -12,7 +12,7 @@ from chain_bridge.errors import (
     TransactionFailed,
 )
 from chain_bridge.ledger import Ledger
-from chain_bridge.outbox import Outbox
+from chain_bridge.outbox.outbox import Outbox
 
 # Each test starts servers of its own.
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chain_bridge import fees
+from chain_bridge.client import fees
 from chain_bridge.errors import (
     ChainError,
     ContractRefused,
@@ -15,8 +15,8 @@ from chain_bridge.errors import (
     ReplayedKey,
 )
 from chain_bridge.ledger import Ledger
-from chain_bridge.outbox import Outbox
-from chain_bridge.outbox_file import read_backlog
+from chain_bridge.outbox.file import read_backlog
+from chain_bridge.outbox.outbox import Outbox
 
 
 def test_what_waits_lands_in_order_in_one_transaction(node, chain, record, stake):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atlas.aggregation.adapter_files import AdapterFile, write_adapter
+from atlas.aggregation.files.adapter_files import AdapterFile, write_adapter
 
 RANK = 4
 SHAPES = {

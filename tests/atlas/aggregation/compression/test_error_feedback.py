@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atlas.aggregation.adapter_files import write_adapter
 from atlas.aggregation.compression.settings import CompressionSpec
 from atlas.aggregation.compression.wire import encode_update
+from atlas.aggregation.files.adapter_files import write_adapter
 from atlas.errors import AggregationError
 
 

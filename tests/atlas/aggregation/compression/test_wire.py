@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save
 
-from atlas.aggregation.adapter_files import AdapterFile, write_adapter
 from atlas.aggregation.compression.registry import CODECS
 from atlas.aggregation.compression.settings import CompressionSpec
 from atlas.aggregation.compression.wire import decode_update, encode_update
+from atlas.aggregation.files.adapter_files import AdapterFile, write_adapter
 from atlas.errors import AggregationError
 
 every_codec = pytest.mark.parametrize("codec", CODECS)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atlas.aggregation.adapter_files import AdapterFile, write_adapter
+from atlas.aggregation.files.adapter_files import AdapterFile, write_adapter
 
 A, B, HEAD = "layer.q.lora_A.weight", "layer.q.lora_B.weight", "model.head.weight"
 SHAPES = {A: (3, 5), B: (4, 3), HEAD: (2, 4)}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save, save_file
 
-from atlas.aggregation.adapter_files import write_adapter
+from atlas.aggregation.files.adapter_files import write_adapter
 from atlas.aggregation.outer.apply import apply_outer
 from atlas.aggregation.outer.registry import OPTIMIZERS
 from atlas.aggregation.outer.settings import OuterSpec

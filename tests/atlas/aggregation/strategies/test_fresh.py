@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.aggregation.factors import EMBEDDING, LINEAR
+from atlas.aggregation.files.factors import EMBEDDING, LINEAR
 from atlas.aggregation.strategies.fit import Module
 from atlas.aggregation.strategies.fresh import fresh_factor, fresh_factors
 

@@ -4,7 +4,7 @@ import base64
 
 from both_chains import Ask, Do, Scene, Vector
 
-from chain_bridge.keys import Key
+from chain_bridge.client.keys import Key
 
 
 def register(kind: str = "compute", capacity: int = 4, public_key: bytes | None = None) -> dict:

@@ -6,10 +6,10 @@ from both_chains import Ask, Do, Scene, Vector
 from vectors.fleet import register
 from vectors.work import assign, complete, create
 
-from atlas.content.cid import cid_of_bytes
-from atlas.manifests import RoundEvidence, TaskRecord
+from atlas.content.format.cid import cid_of_bytes
+from atlas.data.merkle import merkle_proof
+from atlas.documents.manifests import RoundEvidence, TaskRecord
 from atlas.verification.evidence import evidence_leaves, evidence_root
-from atlas.verification.merkle import merkle_proof
 
 CHECKPOINT = cid_of_bytes(b"checkpoint")
 

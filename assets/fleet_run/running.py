@@ -1,0 +1,50 @@
+"""Run tasks on the fleet from inside an asset: one Pipes session per attempt, and news for whoever watches."""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing
+
+import dagster as dg
+
+from assets.fleet_run.background import iterate_in_background
+from assets.fleet_run.pipes import PipesSessions
+from assets.fleet_run.progress import Progress
+from atlas.content.store import ContentStore
+from atlas.spec.job import TaskSpec
+from chain_bridge.ledger import Ledger
+from resources.dispatch.dispatcher import CheckUpdate
+from resources.dispatch.outcomes import TaskOutcome, TaskUpdate
+from resources.fleet import FleetResource
+from resources.jobs.open_job import OpenJob
+
+
+def run_tasks(
+    context: dg.AssetExecutionContext,
+    job: OpenJob,
+    tasks: Sequence[TaskSpec],
+    *,
+    fleet: FleetResource,
+    ledger: Ledger,
+    store: ContentStore,
+    progress: Progress,
+    address: tuple[str, Callable[[TaskSpec], str]],
+    check: CheckUpdate | None = None,
+) -> Iterator[TaskOutcome]:
+    """Yield the outcome of each task as it arrives; `address` is the asset that a task makes, and its partition."""
+    with PipesSessions(context, *address) as sessions:
+
+        async def work(tell: Callable[[TaskOutcome | TaskUpdate], None]) -> AsyncIterator[TaskOutcome | TaskUpdate]:
+            async with fleet.dispatcher(ledger, store) as dispatcher:
+                running = dispatcher.run(
+                    job, tasks[0].round, tasks, on_update=tell, pipes_env=sessions.environment, check=check
+                )
+                async with aclosing(running) as outcomes:
+                    async for outcome in outcomes:
+                        yield outcome
+
+        for news in iterate_in_background(work):
+            if isinstance(news, TaskUpdate):
+                sessions.hear(news)
+                progress.task(news)
+            else:
+                progress.ended(news)
+                yield news

@@ -1,0 +1,1 @@
+"""From a launch configuration to the job that it opens or continues."""

@@ -1,0 +1,78 @@
+"""What the launchpad asks for when it opens a job: a spec file, and settings to change in it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from assets.launch.order import parse_changes, read_order
+from atlas.aggregation.compression.registry import CODECS
+from atlas.aggregation.outer.registry import OPTIMIZERS
+from atlas.aggregation.robust.registry import RULES
+from atlas.aggregation.strategies.registry import STRATEGIES
+from atlas.spec.job import JobSpec
+
+FIELDS = {
+    "steps": "training.steps",
+    "learning_rate": "training.learning_rate",
+    "batch_size": "training.batch_size",
+    "max_length": "training.max_length",
+    "seed": "training.seed",
+    "rank": "lora.rank",
+    "rounds": "rounds",
+    "strategy": "aggregation.strategy",
+    "robust": "aggregation.robust",
+    "outer": "aggregation.outer",
+    "compression": "aggregation.compression",
+    "quorum": "aggregation.quorum",
+    "budget": "payment.budget",
+    "reward_per_task": "payment.reward_per_task",
+}
+
+
+def _names(what: str, names: Iterable[str]) -> str:
+    return f"{what}, with its defaults: {', '.join(names)}."
+
+
+class LaunchConfig(dg.Config):
+    """The job to open, if the round's job is not open yet. Left empty, a setting is as the spec file says."""
+
+    spec: str = Field(default="examples/sentiment.yaml", description="Path of the job's YAML file.")
+    model: str | None = Field(
+        default=None, description="Another base model: minilm, smollm2, hub:ORG/NAME or path:FOLDER."
+    )
+    steps: int | None = Field(default=None, description="Optimizer steps per shard and round.")
+    learning_rate: float | None = Field(default=None, description="Peak learning rate, such as 0.001.")
+    batch_size: int | None = Field(default=None, description="Rows per optimizer step.")
+    max_length: int | None = Field(default=None, description="Tokens per row; longer rows are cut.")
+    seed: int | None = Field(default=None, description="Decides the order of rows and the first adapter.")
+    rank: int | None = Field(default=None, description="Rank of the LoRA adapter.")
+    rounds: int | None = Field(default=None, description="How many rounds the job has.")
+    strategy: str | None = Field(default=None, description=f"How updates become a checkpoint: {', '.join(STRATEGIES)}.")
+    robust: str | None = Field(default=None, description=_names("How far nodes are believed", ["auto", "none", *RULES]))
+    outer: str | None = Field(default=None, description=_names("The outer optimizer", ["none", *OPTIMIZERS]))
+    compression: str | None = Field(default=None, description=_names("How updates travel", ["none", *CODECS]))
+    quorum: float | None = Field(default=None, description="Share of the shards that must deliver, above 0, up to 1.")
+    budget: int | None = Field(default=None, description="Escrow for the whole job, in micro-units.")
+    reward_per_task: int | None = Field(default=None, description="Pay for one shard in one round, in micro-units.")
+    repeat: str | None = Field(
+        default=None, description="Name of an opened job to order once more under this round's name, with fresh data."
+    )
+    settings: list[str] = Field(default=[], description="Any other field of the spec, as FIELD=VALUE lines.")
+
+    def is_default(self) -> bool:
+        """Whether the launchpad was left untouched."""
+        return self == LaunchConfig()
+
+    def changes(self) -> dict[str, Any]:
+        """The settings that were given, as dotted fields of a `JobSpec`."""
+        given = {field: getattr(self, name) for name, field in FIELDS.items() if getattr(self, name) is not None}
+        return {**given, **parse_changes(self.settings)}
+
+    def order(self, name: str | None) -> JobSpec:
+        """The validated order under the name that the round's key gives it; None for the name in the spec file.
+
+        Raises `atlas.errors.SpecError` that names each bad field; nothing is written.
+        """
+        return read_order(self.spec, self.model, self.changes(), name)

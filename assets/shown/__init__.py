@@ -1,0 +1,1 @@
+"""What the Dagster pages show: tables, plots, diagnostics."""

@@ -1,0 +1,128 @@
+"""Tables that the Dagster UI shows: shards, updates with their verdicts, metrics, payouts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from atlas.documents.manifests import DatasetManifest, Receipt, RefusedUpdate, ShardManifest
+from atlas.documents.round_diagnostics import Influence, RoundDiagnostics
+from resources.jobs.registry import Attempt
+from resources.rounds.payouts import Payout
+
+VERDICTS = {"assigned": "unfinished", "completed": "accepted", "refused": "refused", "lost": "lost"}
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> dg.MetadataValue:
+    """Rows of equal keys as table metadata; a cell that has nothing to say is empty."""
+    records = [dg.TableRecord({key: "" if cell is None else cell for key, cell in row.items()}) for row in rows]
+    columns = [dg.TableColumn(name, "string") for name in (records[0].data if records else {})]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
+
+
+def shard_facts(shard: ShardManifest) -> dict[str, Any]:
+    """What a shard holds."""
+    form = {} if shard.form == "rows" else {"form": shard.form}
+    if shard.form == "node-local":
+        certainty = "claimed" if shard.claimed else "vouched for"
+        return {**form, "node": shard.node or "", "rows": shard.rows, "rows_are": certainty}
+    labels = ", ".join(f"{label} {rows}" for label, rows in sorted(shard.labels.items()))
+    return {
+        **form,
+        "value": shard.value or "",
+        "rows": shard.rows,
+        "tokens": shard.size,
+        "bytes": shard.bytes,
+        "labels": labels,
+    }
+
+
+def shards_table(shards: Sequence[ShardManifest]) -> dg.MetadataValue:
+    """One row per shard."""
+    return table({"shard": shard.key, **shard_facts(shard), "cid": shard.cid} for shard in shards)
+
+
+def updates_table(
+    attempts: Sequence[Attempt],
+    receipts: Mapping[str, Receipt],
+    dataset: DatasetManifest,
+    diagnostics: RoundDiagnostics | None = None,
+) -> dg.MetadataValue:
+    """One row per attempt at training a shard; `receipts` holds the receipts by CID.
+
+    Once the round is aggregated, `diagnostics` tell how much each accepted update counted.
+    """
+    influences = {one.shard: one for one in diagnostics.updates} if diagnostics else None
+    return table(
+        _update(attempt, receipts.get(attempt.receipt_cid or ""), dataset.shards[attempt.slot], influences)
+        for attempt in attempts
+        if attempt.slot < len(dataset.shards)
+    )
+
+
+def _update(
+    attempt: Attempt, receipt: Receipt | None, shard: ShardManifest, influences: Mapping[str, Influence] | None
+) -> dict[str, Any]:
+    excluded = attempt.state == "completed" and attempt.gate is not None
+    verdict = "excluded" if excluded else VERDICTS[attempt.state]
+    counted = influences.get(shard.key) if influences and verdict == "accepted" else None
+    return {
+        "shard": shard.key,
+        "node": attempt.node_id,
+        "attempt": attempt.attempt,
+        "verdict": verdict,
+        "rows": shard.rows,
+        "loss": round(receipt.losses[-1].loss, 4) if receipt and receipt.losses else None,
+        **({} if influences is None else influence_cells(counted)),
+        "gate": attempt.gate,
+        "reason": attempt.reason,
+        "adapter": attempt.result_cid,
+    }
+
+
+def influence_cells(counted: Influence | None) -> dict[str, float | None]:
+    """How long an update's change is, how much of the round's change it makes up, and how well the two agree."""
+    return {
+        "norm": counted.norm if counted else None,
+        "coefficient": counted.coefficient if counted else None,
+        "influence": counted.share if counted else None,
+        "cosine": counted.cosine if counted else None,
+    }
+
+
+def refused_table(refused: Iterable[RefusedUpdate]) -> dg.MetadataValue:
+    """One row per update that a gate kept out of a round."""
+    return table(
+        {
+            "shard": one.shard,
+            "attempt": one.attempt,
+            "gate": one.gate,
+            "reason": one.reason,
+            "adapter": one.adapter,
+        }
+        for one in refused
+    )
+
+
+def payouts_table(payouts: Iterable[Payout]) -> dg.MetadataValue:
+    """One row per node: what it did, how good it was by token, and what it is credited."""
+    return table(
+        {
+            "node": one.node,
+            "address": one.address,
+            "tasks": one.count,
+            "tokens": one.tokens,
+            "score": None if one.score is None else f"{one.score / 1000:.3f}",
+            "basis_points": one.bps,
+            "credited": one.amount,
+        }
+        for one in payouts
+    )
+
+
+def metrics_table(base: Mapping[str, float], checkpoint: Mapping[str, float]) -> dg.MetadataValue:
+    """One row per metric, before and after the round."""
+    return table(
+        {"metric": name, "base": base.get(name), "checkpoint": checkpoint.get(name)}
+        for name in sorted({*base, *checkpoint})
+    )

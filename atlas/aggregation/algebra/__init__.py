@@ -1,0 +1,1 @@
+"""Linear algebra on adapters that are read in pieces from disk."""

@@ -1,0 +1,1 @@
+"""Adapter files: reading, shapes, LoRA factors, changes from a base."""

@@ -1,0 +1,1 @@
+"""Gates: the checks that an update must pass to enter a round."""

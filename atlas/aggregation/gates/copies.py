@@ -1,0 +1,79 @@
+"""The gate `copy`: an update that another node has sent before, as it was or with a little noise."""
+
+import heapq
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from atlas.aggregation.files.adapter_files import AdapterFile
+from atlas.aggregation.files.changes import change_blocks
+from atlas.aggregation.gates.inspection import Inspected
+from atlas.aggregation.gates.refusal import Refusal
+from atlas.aggregation.gates.sketch import likeness
+
+CONFIRMED = 4
+"""How many suspects are compared from their files; a copy is most like what it was made from."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """An update that passed inspection, with what tells whose it is."""
+
+    shard: str
+    node: str
+    data: str
+    """CID of the rows that it was trained on."""
+    adapter: str
+    """CID of the update."""
+    path: Path
+    inspected: Inspected
+
+
+def copy_refusal(late: Delivery, earlier: Sequence[Delivery], base: Path, largest_cosine: float) -> Refusal | None:
+    """Refuse an update that is, or nearly is, an earlier one of another node that was trained on other rows.
+
+    `earlier` are the accepted updates of the same round, which started from `base`. Two changes count as copies when
+    their cosine exceeds `largest_cosine`. Updates of one node, and of nodes that have the same rows, may be alike:
+    honest training on the same rows gives the same bytes. Sketches raise the suspicion, the files decide.
+
+    To the node's owner: the update of another node was taken for the node's own, or not trained at all.
+    """
+    others = [one for one in earlier if one.node != late.node and one.data != late.data]
+    for one in others:
+        if one.adapter == late.adapter:
+            return Refusal("copy", f"is {one.adapter}, which another node sent for shard {one.shard} before")
+    for one in _suspects(late, others, largest_cosine):
+        found = cosine(late.path, one.path, base)
+        if found > largest_cosine:
+            return Refusal(
+                "copy",
+                f"changes its base as the update of another node for shard {one.shard} does, on other rows: "
+                f"cosine {found:.4f}, expected at most {largest_cosine:g}",
+            )
+    return None
+
+
+def _suspects(late: Delivery, others: Sequence[Delivery], largest_cosine: float) -> list[Delivery]:
+    """The few whose sketches are most alike; a wider margin than the limit makes up for the sketch's error."""
+    margin = 1 - 4 * (1 - largest_cosine)
+    alike = [(likeness(late.inspected.sketch, one.inspected.sketch), one) for one in others if _same_kind(late, one)]
+    near = [pair for pair in alike if pair[0] > margin]
+    return [one for _, one in heapq.nlargest(CONFIRMED, near, key=lambda pair: pair[0])]
+
+
+def _same_kind(late: Delivery, one: Delivery) -> bool:
+    return (late.inspected.rank, late.inspected.size) == (one.inspected.rank, one.inspected.size)
+
+
+def cosine(first: Path, second: Path, base: Path) -> float:
+    """The cosine of two updates' changes, from their files, which have one schema; 0 when one changes nothing."""
+    product = square = other = 0.0
+    start = AdapterFile(base)
+    pairs = zip(change_blocks(AdapterFile(first), start), change_blocks(AdapterFile(second), start), strict=True)
+    for one, two in pairs:
+        a, b = one.astype(np.float64), two.astype(np.float64)
+        product, square, other = product + float(a @ b), square + float(a @ a), other + float(b @ b)
+    return product / math.sqrt(square * other) if square > 0 and other > 0 else 0.0

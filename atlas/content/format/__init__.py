@@ -1,0 +1,1 @@
+"""CIDs and the IPFS formats: UnixFS, dag-pb, HAMT, CAR."""

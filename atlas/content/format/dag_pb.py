@@ -1,0 +1,52 @@
+"""Nodes of dag-pb: links and data in the one form that has a CID. https://ipld.io/specs/codecs/dag-pb/spec/."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from atlas.content.format.protobuf import field, varint
+
+RAW_PREFIX = b"\x01\x55\x12\x20"  # CIDv1, raw, sha2-256, 32 bytes
+DAG_PB_PREFIX = b"\x01\x70\x12\x20"  # CIDv1, dag-pb, sha2-256, 32 bytes
+
+Chunk = bytes | memoryview
+
+
+class Node(NamedTuple):
+    """A block of a tree, and what the node above it says of it."""
+
+    cid: bytes
+    data: Chunk
+    """Valid until the next node is asked for: a leaf may lie in a buffer that is used again."""
+    file_bytes: int
+    tree_bytes: int
+
+
+class TreeLink(NamedTuple):
+    """A link as dag-pb and UnixFS write it; `file_bytes` counts in files only."""
+
+    cid: bytes
+    name: str
+    file_bytes: int
+    tree_bytes: int
+
+
+def leaf(chunk: Chunk) -> Node:
+    """A raw block, which is no dag-pb."""
+    return Node(RAW_PREFIX + hashlib.sha256(chunk).digest(), chunk, len(chunk), len(chunk))
+
+
+def inner_node(block: bytes, links: Sequence[TreeLink]) -> Node:
+    """A node given as its block, over what its links say of those below."""
+    file_bytes = sum(link.file_bytes for link in links)
+    tree_bytes = len(block) + sum(link.tree_bytes for link in links)
+    return Node(DAG_PB_PREFIX + hashlib.sha256(block).digest(), block, file_bytes, tree_bytes)
+
+
+def encode_node(links: Sequence[TreeLink], data: bytes) -> bytes:
+    """The block of a node: the links before the data."""
+    encoded = (
+        field(0x12, field(0x0A, link.cid) + field(0x12, link.name.encode()) + b"\x18" + varint(link.tree_bytes))
+        for link in links
+    )
+    return b"".join(encoded) + field(0x0A, data)

@@ -1,0 +1,249 @@
+"""One Kubo node over its RPC, through `ipfshttpclient` where that still works, and through `kubo_rpc` elsewhere."""
+
+import io
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from atlas.content.format.cid import parse_cid
+from atlas.content.format.dag import LARGEST_BLOCK
+from atlas.content.kubo.answers import DagStat, Identity, Provider, RepositoryStat
+from atlas.content.kubo.rpc import GRACE_SECONDS, KuboRpc
+from atlas.content.kubo.upload import path_upload, stream_upload
+from atlas.errors import ContentError, ContentNotFound, ContentUnreachable, CorruptContent
+
+PIECE_BYTES = 1 << 18
+PROVIDER_EVENT = 4
+"""Among the events of a search, by number; in go-libp2p's core/routing/query.go."""
+ADD_OPTIONS = {
+    "cid-version": "1",
+    "raw-leaves": "true",
+    "hash": "sha2-256",
+    "chunker": "size-1048576",
+    "max-file-links": "1024",
+    "max-directory-links": "0",
+    "max-hamt-fanout": "256",
+    "trickle": "false",
+    "inline": "false",
+    "hidden": "true",
+    "preserve-mode": "false",
+    "preserve-mtime": "false",
+    "progress": "false",
+}
+"""What the profile unixfs-v1-2025 says, whatever the node's own settings are; but from what size on a folder is a HAMT,
+no option says."""
+
+
+class KuboNode:
+    """One Kubo node; thread-safe, and no connection is made before the first call.
+
+    Every call raises `ContentUnreachable` when the node does not answer, `ContentNotFound` when it answers that it
+    has not and cannot find what was asked for, and `ContentError` with its own words for anything else.
+    `$ATLAS_IPFS_AUTHORIZATION`, if set, is sent as the header Authorization.
+    """
+
+    def __init__(self, url: str, timeout_seconds: float = 30.0) -> None:
+        """`timeout_seconds`: how long the node may be silent."""
+        self._rpc = KuboRpc(url, timeout_seconds)
+        self.name = self._rpc.url
+
+    def add(self, path: Path, pin: bool = True) -> str:
+        """Send a file or folder and return its CID; may be repeated, for it makes the same blocks."""
+
+        def send() -> str:
+            last = ""
+            options = {**ADD_OPTIONS, "pin": str(pin).lower()}
+            for line in self._rpc.lines("add", options=options, upload=path_upload(path)):
+                last = str(line["Hash"])
+            return parse_cid(last)
+
+        return self._rpc.call("add", send)
+
+    def block(self, cid: str, timeout_seconds: float | None = None) -> bytes:
+        """UNVERIFIED bytes of one block, its own or of any node that it can reach within the time."""
+        parse_cid(cid)
+        seconds = timeout_seconds or self._rpc.timeout_seconds
+        return self._rpc.call("block/get", lambda: self._read_block(cid, seconds))
+
+    def put_block(self, data: bytes) -> str:
+        """Hold one block, unpinned, as a raw leaf; returns its CID."""
+        put = self._rpc.client.block.put
+        return self._rpc.call("block/put", lambda: str(put(io.BytesIO(data))["Key"]))
+
+    def holds(self, cid: str) -> bool:
+        """Whether the node has pinned `cid` recursively, and so the whole DAG; asks no other node."""
+        pins = self._rpc.client.pin
+        try:
+            run = self._rpc.call
+            return run("pin/ls", lambda: cid in pins.ls(parse_cid(cid), type="recursive", offline=True)["Keys"])
+        except ContentNotFound:
+            return False
+
+    def dag_stat(self, cid: str) -> DagStat:
+        """The size of a whole DAG; blocks that the node lacks are looked for."""
+
+        def ask() -> DagStat:
+            options = {"progress": "false"}
+            *_, last = self._rpc.lines("dag/stat", [cid], options, timeout_seconds=self._rpc.timeout_seconds)
+            return DagStat(int(last["TotalSize"]), int(last["UniqueBlocks"]))
+
+        parse_cid(cid)
+        return self._rpc.call("dag/stat", ask)
+
+    def block_stat(self, cid: str) -> int:
+        """Bytes of one block."""
+        stat = self._rpc.client.block.stat
+        return self._rpc.call("block/stat", lambda: int(stat(parse_cid(cid), **self._limit())["Size"]))
+
+    def pin(self, cid: str, name: str = "", timeout_seconds: float | None = None) -> None:
+        """Fetch what the node lacks of `cid` and keep it.
+
+        `timeout_seconds`: how long no further block may come, before this is `ContentNotFound`.
+        """
+        self._rpc.call("pin/add", lambda: self._pin(parse_cid(cid), name, timeout_seconds))
+
+    def unpin(self, cid: str) -> None:
+        """Let `cid` go when the node collects garbage; raises `ContentNotFound` when it is not pinned."""
+        remove = self._rpc.client.pin.rm
+        self._rpc.call("pin/rm", lambda: remove(parse_cid(cid)))
+
+    def pins(self) -> dict[str, str]:
+        """The recursive pins of content such as ours, and their names."""
+
+        def ask() -> dict[str, str]:
+            keys = self._rpc.client.pin.ls(type="recursive", opts={"names": "true"})["Keys"]
+            return {cid: str(pin.get("Name", "")) for cid, pin in sorted(keys.items()) if cid.startswith("baf")}
+
+        return self._rpc.call("pin/ls", ask)
+
+    def export_car(self, cid: str) -> Iterator[bytes]:
+        """A CAR of the whole DAG, streamed and UNVERIFIED; blocks that the node lacks are looked for.
+
+        When one is not found, the stream may end early without an error: whoever reads it checks that all came.
+        """
+        self.block_stat(cid)  # says in time when there is nothing to begin with
+        with self._rpc.post("dag/export", [parse_cid(cid)], {"progress": "false"}) as response:
+            yield from response.iter_content(PIECE_BYTES)
+
+    def import_car(self, chunks: Iterable[bytes]) -> list[str]:
+        """Hold all blocks of a CAR and pin its roots, whose CIDs are returned; the node checks every block."""
+        roots = []
+        with self._rpc.calling("dag/import"):
+            for line in self._rpc.lines("dag/import", options={"stats": "false"}, upload=stream_upload(chunks)):
+                root = line["Root"]
+                if root.get("PinErrorMsg"):
+                    raise ContentError(f"{self.name} cannot pin {root['Cid']['/']}: {root['PinErrorMsg']}")
+                roots.append(str(root["Cid"]["/"]))
+        return roots
+
+    def provide(self, cid: str) -> None:
+        """Tell the swarm now that this node has `cid`; fails without any peer."""
+        for _ in self._rpc.lines("routing/provide", [parse_cid(cid)], timeout_seconds=self._rpc.timeout_seconds):
+            pass
+
+    def find_providers(self, cid: str, most: int = 20, timeout_seconds: float = 10.0) -> list[Provider]:
+        """Peers that say they have `cid`, as far as they are found in time; by peer id."""
+        found: dict[str, list[str]] = {}
+        options = {"num-providers": str(most)}
+        lines = self._rpc.lines("routing/findprovs", [parse_cid(cid)], options, timeout_seconds=timeout_seconds)
+        with suppress(ContentNotFound), self._rpc.calling("routing/findprovs"):  # not found: the time is over
+            for line in lines:
+                if line.get("Type") == PROVIDER_EVENT:
+                    for peer in line.get("Responses") or []:
+                        found.setdefault(str(peer["ID"]), [str(address) for address in peer.get("Addrs") or []])
+        return [Provider(peer_id, addresses) for peer_id, addresses in sorted(found.items())][:most]
+
+    def publish_name(self, cid: str, lifetime_seconds: int) -> str:
+        """Let the node's own IPNS name stand for `cid`, and return that name, its peer id."""
+        publish = self._rpc.client.name.publish
+        options = {"allow-offline": "true", "quieter": "true"}
+        path = f"/ipfs/{parse_cid(cid)}"
+        self._rpc.call(
+            "name/publish",
+            lambda: publish(path, resolve=False, lifetime=f"{lifetime_seconds}s", opts=options),
+        )
+        return self.identity().peer_id
+
+    def resolve_name(self, peer_id: str, timeout_seconds: float = 10.0) -> str:
+        """The CID that a peer's name stands for; raises `ContentNotFound` when it is not found in time."""
+
+        def ask() -> str:
+            limit = self._limit(timeout_seconds)
+            answer = self._rpc.client.name.resolve(f"/ipns/{peer_id}", recursive=True, nocache=True, **limit)
+            return parse_cid(str(answer["Path"]).removeprefix("/ipfs/"))
+
+        return self._rpc.call("name/resolve", ask)
+
+    def identity(self) -> Identity:
+        """Peer id, addresses with the peer id, and version of the node."""
+
+        def ask() -> Identity:
+            answer, version = self._rpc.client.id(), self._rpc.client.version()
+            addresses = [str(address) for address in answer["Addresses"] or []]
+            return Identity(str(answer["ID"]), addresses, str(version["Version"]))
+
+        return self._rpc.call("id", ask)
+
+    def peers(self) -> list[str]:
+        """Peer ids of the nodes that it is connected with."""
+        ask = self._rpc.client.swarm.peers
+        return self._rpc.call("swarm/peers", lambda: sorted({str(peer["Peer"]) for peer in ask()["Peers"] or []}))
+
+    def connect(self, multiaddr: str) -> None:
+        """Connect with a node, /ip4/…/tcp/…/p2p/PEER."""
+        limit = self._rpc.timeout_seconds
+        run = self._rpc.lines
+        self._rpc.call("swarm/connect", lambda: list(run("swarm/connect", [multiaddr], timeout_seconds=limit)))
+
+    def repository(self) -> RepositoryStat:
+        """What the node stores, and how much it may."""
+
+        def ask() -> RepositoryStat:
+            stat = self._rpc.client.repo.stat()
+            return RepositoryStat(int(stat["RepoSize"]), int(stat["StorageMax"]), int(stat["NumObjects"]))
+
+        return self._rpc.call("repo/stat", ask)
+
+    def collect_garbage(self) -> int:
+        """Remove every block that no pin holds; returns how many."""
+        removed = 0
+        for line in self._rpc.lines("repo/gc"):
+            if line.get("Error"):
+                raise ContentError(f"{self.name} stopped collecting garbage after {removed} blocks: {line['Error']}")
+            removed += bool(line.get("Key"))
+        return removed
+
+    def _read_block(self, cid: str, seconds: float) -> bytes:
+        data = bytearray()
+        deadline = time.monotonic() + seconds + GRACE_SECONDS
+        with self._rpc.post("block/get", [cid], timeout_seconds=seconds) as response:
+            for piece in response.raw.stream(PIECE_BYTES, decode_content=False):
+                data += piece
+                if len(data) > LARGEST_BLOCK:
+                    raise CorruptContent(f"{self.name} sent more than {LARGEST_BLOCK} bytes for the block {cid}.")
+                if time.monotonic() > deadline:
+                    raise ContentUnreachable(f"{self.name} took more than {seconds:g} s to send the block {cid}.")
+        return bytes(data)
+
+    def _pin(self, cid: str, name: str, timeout_seconds: float | None) -> None:
+        patience = timeout_seconds or self._rpc.timeout_seconds
+        fetched, since = 0, time.monotonic()
+        options = {"progress": "true", **({"name": name} if name else {})}
+        for line in self._rpc.lines("pin/add", [cid], options):
+            if line.get("Pins"):
+                return
+            if int(line.get("Progress") or 0) > fetched:
+                fetched, since = int(line["Progress"]), time.monotonic()
+            if time.monotonic() - since > patience:
+                raise ContentNotFound(
+                    f"{self.name} found {fetched} blocks of {cid} and then none for {patience:g} s. Start a node that "
+                    "holds the rest and try again."
+                )
+        raise ContentUnreachable(f"{self.name} broke off while it pinned {cid}.")
+
+    def _limit(self, timeout_seconds: float | None = None) -> dict[str, Any]:
+        """How long the node may work on a call of the client, which itself waits a little longer."""
+        seconds = timeout_seconds or self._rpc.timeout_seconds
+        return {"timeout": seconds + GRACE_SECONDS, "opts": {"timeout": f"{seconds:g}s"}}

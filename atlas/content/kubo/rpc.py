@@ -1,0 +1,190 @@
+"""HTTP calls to the RPC of one Kubo node: streams in both directions, bounded in time and size, with clear errors.
+
+https://docs.ipfs.tech/reference/kubo/rpc/
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+import stamina
+import urllib3
+
+from atlas.content.kubo.upload import Upload
+from atlas.errors import ContentError, ContentNotFound, ContentUnreachable
+
+AUTHORIZATION_VARIABLE = "ATLAS_IPFS_AUTHORIZATION"
+MOST_LINE_BYTES = 1 << 20
+GRACE_SECONDS = 2.0
+"""How much longer than the node we wait, so that a node that gives up in time can say so itself."""
+
+Options = Mapping[str, str]
+Result = TypeVar("Result")
+
+_MALFORMED = (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What reading an answer of another shape raises, here and in the client library."""
+_MISSING = ("not found", "could not find", "not pinned", "could not resolve", "context deadline exceeded")
+
+
+class Disconnected(ContentUnreachable):
+    """The connection was refused or broke; unlike silence, that costs no time, so another try is cheap."""
+
+
+class KuboRpc:
+    """One node's RPC. Calls of `client` go through `calling`, which translates its errors; thread-safe."""
+
+    def __init__(self, url: str, timeout_seconds: float) -> None:
+        self.url = url.rstrip("/")
+        self.timeout_seconds = timeout_seconds
+        authorization = os.environ.get(AUTHORIZATION_VARIABLE)
+        headers = {"Authorization": authorization} if authorization else {}
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers.update({"Accept-Encoding": "identity", **headers})
+        self.client = _open_client(self.url, timeout_seconds + GRACE_SECONDS, headers)
+
+    @contextmanager
+    def post(
+        self,
+        command: str,
+        arguments: Sequence[str] = (),
+        options: Options | None = None,
+        upload: Upload | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Iterator[requests.Response]:
+        """Run a command, its answer to be streamed by whoever asks; leaving the context ends it on the node, too.
+
+        `timeout_seconds`: how long the node may work on it; without, it may only not be silent for too long.
+        """
+        limit = {"timeout": f"{timeout_seconds:g}s"} if timeout_seconds else {}
+        with self.calling(command, timeout_seconds):
+            response = self._session.post(
+                f"{self.url}/api/v0/{command}",
+                params=[*(options or {}).items(), *limit.items(), *(("arg", argument) for argument in arguments)],
+                data=upload.body if upload else None,
+                headers=upload.headers if upload else None,
+                stream=True,
+                allow_redirects=False,
+                timeout=(timeout_seconds or self.timeout_seconds) + GRACE_SECONDS,
+            )
+            with response:
+                if response.status_code != requests.codes.ok:
+                    raise self._refusal(command, response)
+                yield response
+
+    def lines(
+        self,
+        command: str,
+        arguments: Sequence[str] = (),
+        options: Options | None = None,
+        upload: Upload | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """The JSON objects that a command answers, one a line; as `post` does."""
+        with self.post(command, arguments, options, upload, timeout_seconds) as response:
+            rest = b""
+            for chunk in response.iter_content(chunk_size=None):
+                *complete, rest = (rest + chunk).split(b"\n")
+                for line in complete:
+                    yield self._object(command, line)
+                if len(rest) > MOST_LINE_BYTES:
+                    raise ContentError(
+                        f"{self.url} answers {command} with a line of more than {MOST_LINE_BYTES} bytes."
+                    )
+            if rest.strip():
+                yield self._object(command, rest)
+
+    @contextmanager
+    def calling(self, command: str, timeout_seconds: float | None = None) -> Iterator[None]:
+        """Say in our own errors what goes wrong while a node is asked and its answer is read."""
+        from ipfshttpclient import exceptions
+
+        try:
+            yield
+        except (requests.Timeout, urllib3.exceptions.TimeoutError, exceptions.TimeoutError) as error:
+            raise self._silence(command, timeout_seconds) from error
+        except exceptions.ErrorResponse as error:
+            raise self._said(command, str(error)) from error
+        except exceptions.StatusError as error:
+            raise self._unexpected(command, error.original.response.status_code) from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError, exceptions.CommunicationError) as error:
+            if isinstance(_root(error), TimeoutError):  # it stopped taking what we send
+                raise self._silence(command, timeout_seconds) from error
+            raise Disconnected(
+                f"{self.url} cannot be reached for {command}, or broke off: {_root(error)}. Is the node running?"
+            ) from error
+        except (exceptions.Error, *_MALFORMED) as error:
+            raise ContentError(
+                f"{self.url} answers {command} in no form that is known here ({type(error).__name__}: {error}). "
+                "Is this the RPC address of a Kubo node?"
+            ) from error
+
+    def call(self, command: str, run: Callable[[], Result]) -> Result:
+        """Make a call that may be repeated: a few tries with backoff and jitter while there is no connection."""
+        for attempt in stamina.retry_context(on=Disconnected, attempts=3, wait_initial=0.1, wait_max=1.0):
+            with attempt, self.calling(command):
+                return run()
+        raise AssertionError("unreachable")
+
+    def _silence(self, command: str, timeout_seconds: float | None) -> ContentUnreachable:
+        return ContentUnreachable(
+            f"{self.url} is silent: {command} had no answer for {timeout_seconds or self.timeout_seconds:g} s. "
+            "Is the node stopped or overloaded?"
+        )
+
+    def _refusal(self, command: str, response: requests.Response) -> ContentError:
+        text = response.raw.read(MOST_LINE_BYTES)
+        try:
+            said = str(json.loads(text)["Message"])
+        except (ValueError, KeyError, TypeError):
+            return self._unexpected(command, response.status_code)
+        return self._said(command, said)
+
+    def _unexpected(self, command: str, status: int) -> ContentError:
+        advice = "Is this the RPC address of a Kubo node?"
+        if status in (401, 403):
+            advice = f"Set ${AUTHORIZATION_VARIABLE} to what API.Authorizations of the node asks for."
+        return ContentError(f"{self.url} answers {command} with HTTP status {status}. {advice}")
+
+    def _said(self, command: str, said: str) -> ContentError:
+        """The node's own words, as the error that they mean."""
+        message = f"{self.url} refuses {command}: {said}."
+        return ContentNotFound(message) if any(words in said for words in _MISSING) else ContentError(message)
+
+    def _object(self, command: str, line: bytes) -> dict[str, Any]:
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise ContentError(f"{self.url} answers {command} with what is no JSON: {line[:80]!r}") from error
+        if not isinstance(value, dict):
+            raise ContentError(f"{self.url} answers {command} with {line[:80]!r}; expected an object")
+        if value.get("Type") == "error":
+            raise self._said(command, str(value.get("Message")))
+        return value
+
+
+def _open_client(url: str, timeout_seconds: float, headers: Options) -> Any:
+    """The client library of IPFS, without `connect`, which refuses every Kubo newer than 2021."""
+    # Its own copy of parts of requests uses what urllib3 is about to drop.
+    os.environ.setdefault("PY_IPFS_HTTP_CLIENT_PATCH_REQUESTS", "no")
+    import ipfshttpclient
+
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    kind = "ip6" if ":" in host else "ip4" if host.replace(".", "").isdigit() else "dns"
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    address = f"/{kind}/{host}/tcp/{port}/{parts.scheme}"
+    base = f"{parts.path.strip('/')}/api/v0".lstrip("/")
+    client = ipfshttpclient.Client(address, base, timeout=timeout_seconds, headers=dict(headers))
+    client._client._session_props["trust_env"] = False  # nodes are reached directly, as our own session does
+    return client
+
+
+def _root(error: BaseException) -> BaseException:
+    """What a chain of wrapped errors began with."""
+    cause = error.__cause__ or error.__context__
+    return _root(cause) if cause else error

@@ -1,0 +1,66 @@
+"""A store that keeps local copies of what an upstream store holds."""
+
+import logging
+from pathlib import Path
+
+from atlas.content.local.store import LocalStore
+from atlas.content.store import PINNED, ContentStat, ContentStore, Replicas
+from atlas.errors import ContentNotFound, CorruptContent
+
+logger = logging.getLogger(__name__)
+
+
+class CachedStore:
+    """Reads come from `local`, or else from `upstream` with a verified copy into `local`; writes go to both."""
+
+    def __init__(self, local: LocalStore, upstream: ContentStore) -> None:
+        self.local = local
+        self.upstream = upstream
+
+    def put(self, source: Path | bytes) -> str:
+        """Hold the content in both stores; on return it is durable in both."""
+        cid = self.local.put(source)
+        return self.upstream.put(source if isinstance(source, bytes) else self.local.fetch(cid))
+
+    def fetch(self, cid: str) -> Path:
+        """The local copy, made or healed from upstream if need be; raises as `ContentStore.fetch` does."""
+        try:
+            return self.local.fetch(cid)
+        except ContentNotFound:
+            logger.debug("fetching %s from upstream", cid)
+        except CorruptContent as error:
+            logger.warning("%s A good copy is fetched from upstream.", error)
+        found = self.local.put(self.upstream.fetch(cid))
+        if found != cid:
+            raise CorruptContent(f"Upstream answered {cid} with other bytes: expected {cid}, found {found}.")
+        return self.local.fetch(cid)
+
+    def read(self, cid: str) -> bytes:
+        """The bytes, by way of the local copy; raises as `fetch` does."""
+        self.fetch(cid)
+        return self.local.read(cid)
+
+    def has(self, cid: str) -> bool:
+        """Whether either store holds `cid`."""
+        return self.local.has(cid) or self.upstream.has(cid)
+
+    def stat(self, cid: str) -> ContentStat:
+        """The size of `cid`, by whichever store holds it; raises `ContentNotFound`."""
+        return self.local.stat(cid) if self.local.has(cid) else self.upstream.stat(cid)
+
+    def pin(self, cid: str, into: str = PINNED) -> None:
+        """Keep a local copy of `cid`; what upstream keeps is for its owner to say."""
+        self.fetch(cid)
+        self.local.pin(cid, into)
+
+    def replicate(self, cid: str) -> Replicas:
+        """Make the copies that upstream wants."""
+        return self.upstream.replicate(cid)
+
+    def unpin(self, cid: str, out_of: str | None = None) -> None:
+        """Let the local copy of `cid` go when room is made."""
+        self.local.unpin(cid, out_of)
+
+    def trim(self, keep_bytes: int) -> int:
+        """Make room among the local copies, as `LocalStore.trim` does; upstream keeps what it has."""
+        return self.local.trim(keep_bytes)

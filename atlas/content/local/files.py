@@ -1,0 +1,130 @@
+"""Files and folders as a store handles them: copied while they are hashed, made durable and read-only, removed."""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
+from pathlib import Path
+
+from atlas.content.format.cid import cid_of_chunks, cid_text
+from atlas.content.format.unixfs import CHUNK_BYTES, cut_bytes, nodes_of_path, read_chunks
+from atlas.disk.files import sync
+
+WRITE_BACK_BYTES = 4 << 20
+"""How much is written before the disk is set to work on it; one long wait at the end would be a third of the time."""
+SYNCS_AT_ONCE = 16
+
+
+def copy_path(source: Path | bytes, target: Path) -> dict[Path, str]:
+    """Write a file, folder or bytes to `target`; returns the CID of the copy and of everything in it.
+
+    What is hashed is what is written, in the same pass and in constant memory. Raises as `cid_of_folder` does.
+    """
+    if isinstance(source, bytes):
+        with target.open("xb", buffering=0) as writer:
+            return {target: cid_of_chunks(_written(cut_bytes(source), writer))}
+
+    def copied(path: Path) -> Iterator[memoryview]:
+        return _copied(path, target / path.relative_to(source))
+
+    roots = {}
+    for place, node in nodes_of_path(source, copied):
+        copy = target / place.relative_to(source)
+        if copy not in roots and place.is_dir():
+            copy.mkdir(parents=True, exist_ok=True)
+        roots[copy] = node.cid
+    return {copy: cid_text(cid) for copy, cid in roots.items()}
+
+
+def _copied(source: Path, target: Path) -> Iterator[memoryview]:
+    """The chunks of a file, each written to `target`; a helper copies the next one while the caller hashes this one."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
+        chunks = _written(read_chunks(reader, buffers=2), writer)
+        chunk = next(chunks, None)
+        if chunk is None or len(chunk) < CHUNK_BYTES:
+            yield from [] if chunk is None else [chunk]
+            return
+        with ThreadPoolExecutor(1) as helper:
+            while chunk is not None:
+                following = helper.submit(next, chunks, None)
+                yield chunk
+                chunk = following.result()
+
+
+def _written(chunks: Iterable[memoryview], writer: FileIO) -> Iterator[memoryview]:
+    """The same chunks, each written before it is given; the disk starts on them at once."""
+    begun = 0
+    for chunk in chunks:
+        done = 0
+        while done < len(chunk):
+            done += writer.write(chunk[done:])
+        if writer.tell() - begun >= WRITE_BACK_BYTES:
+            # On Linux this starts to write dirty pages, and keeps them until they are written.
+            os.posix_fadvise(writer.fileno(), begun, writer.tell() - begun, os.POSIX_FADV_DONTNEED)
+            begun = writer.tell()
+        yield chunk
+
+
+def freeze(path: Path) -> None:
+    """Make a file, or all in a folder, durable and read-only; the folder itself can still be moved."""
+    if not path.is_dir():
+        _freeze_file(path)
+        return
+    found = list(os.walk(path, topdown=False))
+    with ThreadPoolExecutor(SYNCS_AT_ONCE) as helpers:  # the file system makes one commit of several
+        for _ in helpers.map(_freeze_file, [Path(folder, name) for folder, _, files in found for name in files]):
+            pass
+    for folder, folders, _ in found:
+        for name in folders:
+            Path(folder, name).chmod(0o555)
+        sync(Path(folder))
+
+
+def _freeze_file(path: Path) -> None:
+    path.chmod(0o444)
+    sync(path)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, durably, whose parent is there."""
+    if not folder.is_dir():
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file, or a folder that is read-only before and after; nothing may be at `target`."""
+    if not source.is_dir():
+        source.rename(target)
+        return
+    source.chmod(0o755)  # its entry `..` changes
+    source.rename(target)
+    target.chmod(0o555)
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file or folder from another that had the same path; None when nothing is there."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def remove_path(path: Path) -> None:
+    """Remove a file, or a folder whose parts may be read-only; nothing happens if it is not there."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    for folder, _, _ in os.walk(path):
+        Path(folder).chmod(0o700)
+    shutil.rmtree(path)
+
+
+def bytes_in(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    if not path.is_dir():
+        return path.stat().st_size
+    return sum(Path(folder, name).lstat().st_size for folder, _, files in os.walk(path) for name in files)

@@ -1,0 +1,53 @@
+"""Sets of contents that stay whatever is removed: one folder a set, one empty file a content."""
+
+import re
+from collections import defaultdict
+from pathlib import Path
+
+from atlas.content.format.cid import parse_cid
+from atlas.content.store import PINNED
+from atlas.disk.files import sync
+from atlas.errors import ContentError
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?")
+
+
+class PinSets:
+    """The pins of one store, durable; contents may be in several sets."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def add(self, cid: str, into: str = PINNED) -> None:
+        """Put a content into a set, which is made if there is none; raises `ContentError` for a name that is none."""
+        pins = self._folder / _checked(into)
+        pins.mkdir(parents=True, exist_ok=True)
+        (pins / parse_cid(cid)).touch()
+        sync(pins)
+
+    def discard(self, cid: str, out_of: str | None = None) -> None:
+        """Take a content out of a set, or out of all; nothing happens if it is not there."""
+        parse_cid(cid)
+        for name in self._names() if out_of is None else [_checked(out_of)]:
+            (self._folder / name / cid).unlink(missing_ok=True)
+
+    def of(self, cid: str) -> tuple[str, ...]:
+        """The sets that a content is in."""
+        return tuple(name for name in self._names() if (self._folder / name / cid).exists())
+
+    def by_cid(self) -> dict[str, tuple[str, ...]]:
+        """The sets of every content that is in one."""
+        found: dict[str, tuple[str, ...]] = defaultdict(tuple)
+        for name in self._names():
+            for pin in (self._folder / name).iterdir():
+                found[pin.name] += (name,)
+        return found
+
+    def _names(self) -> list[str]:
+        return sorted(path.name for path in self._folder.iterdir()) if self._folder.is_dir() else []
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ContentError(f"{name!r} is no name of a pin set: expected lowercase letters, digits and hyphens.")
+    return name

@@ -1,0 +1,241 @@
+"""A content store in a folder: one file or folder per content, at `<last two characters of the CID>/<CID>`."""
+
+import errno
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from atlas.content.format.cid import cid_of_bytes, cids_of_path, parse_cid
+from atlas.content.local.errors import check_cid, how_to_bring, reading, removing, writing
+from atlas.content.local.files import bytes_in, copy_path, freeze, identity, make_folder, move, remove_path
+from atlas.content.local.lock import locked, remove_unlocked, sweep, workspace
+from atlas.content.local.names import changed_names, relative_to, write_names
+from atlas.content.local.pins import PinSets
+from atlas.content.store import PINNED, ContentStat, HeldContent, Replicas
+from atlas.disk.files import sync
+from atlas.errors import ContentError, CorruptContent
+
+EVERY_CONTENT = "??/baf" + 56 * "?"
+PARTIAL_SECONDS = 7 * 24 * 3600
+"""How long the bytes of an interrupted fetch wait for another try."""
+
+
+class LocalStore:
+    """Content in a folder, safe under `kill -9` and with many readers, writers and collectors at once.
+
+    Bytes are written to a locked folder in `tmp/`, synced, and renamed to their place, so a content is there whole or
+    not at all. What nobody locks in `tmp/` was left by a killed writer; the next store sweeps it.
+
+    When content was last used is its modification time. It is set under a shared lock on `lock`, which whoever removes
+    content holds alone: what was just handed out is not taken for unused.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._temporary = root / "tmp"
+        self._partial = root / "partial"
+        self._pins = PinSets(root / "pins")
+        self._lock = root / "lock"
+        now = time.time()
+        sweep(self._temporary, unused_since=now)
+        sweep(self._partial, unused_since=now - PARTIAL_SECONDS)
+
+    def put(self, source: Path | bytes) -> str:
+        """Hold a file, folder or bytes and return the CID; heals a corrupt copy.
+
+        Raises `ContentError`, and leaves nothing, when it cannot be read or kept, or has no CID (see `cid_of_folder`).
+        """
+        what = f"{len(source)} bytes" if isinstance(source, bytes) else str(source)
+        with writing(what, self.root), workspace(self._temporary) as room:
+            copy = room / "content"
+            cids = copy_path(source, copy)
+            self._publish(copy, cids, room)
+        return cids[copy]
+
+    def partial(self, cid: str) -> Path:
+        """Where a fetch gathers the bytes of `cid`, as a file or folder of its own making, until `adopt` takes them.
+
+        They outlive a fetch that was cut off, and are swept when nobody asked for them for a week. Whoever writes
+        there locks the file or folder (flock).
+        """
+        path = self._partial / parse_cid(cid)
+        with writing(cid, self.root):
+            self._partial.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                os.utime(path)
+        return path
+
+    def adopt(self, path: Path, cid: str) -> None:
+        """Take over a file or folder that was written in `tmp` or `partial`: nothing is copied.
+
+        Raises `CorruptContent` when it is something else than `cid`; then it stays where it is.
+        """
+        parse_cid(cid)
+        if not {self._temporary, self._partial} & set(path.parents):
+            raise ContentError(f"{path} is not in {self._partial}, so it cannot be moved from there. Put it instead.")
+        with writing(str(path), self.root), workspace(self._temporary) as room:
+            cids = cids_of_path(path)
+            check_cid(cid, cids[path], path)
+            self._publish(path, cids, room)
+
+    def fetch(self, cid: str) -> Path:
+        """The path of the content, checked against its CID each time; raises `ContentNotFound`, `CorruptContent`."""
+        path = self._path(cid)
+        with reading(cid, self.root):
+            self._mark_used(path)
+            try:
+                found = cids_of_path(path)
+            except ContentError as error:
+                raise CorruptContent(f"{path} is corrupt: {error} {how_to_bring(cid)}", expected=cid) from error
+            check_cid(cid, found[path], path, changed_names(self._names(cid), relative_to(path, found)))
+        return path
+
+    def read(self, cid: str) -> bytes:
+        """The bytes of a file, checked against its CID; raises `ContentNotFound`, `CorruptContent`.
+
+        A folder has no bytes of its own: `ContentError`.
+        """
+        path = self._path(cid)
+        with reading(cid, self.root):
+            self._mark_used(path)
+            if path.is_dir():
+                raise ContentError(f"{cid} is a folder, which has no bytes of its own. Fetch it and read its files.")
+            data = path.read_bytes()
+        check_cid(cid, cid_of_bytes(data), path)
+        return data
+
+    def has(self, cid: str) -> bool:
+        """Whether there is a file or folder for `cid`."""
+        return self._path(cid).exists()
+
+    def stat(self, cid: str) -> ContentStat:
+        """The size of a file, or of all files in a folder; raises `ContentNotFound`."""
+        with reading(cid, self.root):
+            return ContentStat(cid, bytes_in(self._path(cid)))
+
+    def pin(self, cid: str, into: str = PINNED) -> None:
+        """Keep `cid` whatever `trim` and `remove` are asked to remove; raises `ContentNotFound`."""
+        path = self._path(cid)
+        with reading(cid, self.root):
+            path.stat()
+            with locked(self._lock, exclusive=False):
+                path.stat()
+                self._pins.add(cid, into)
+
+    def unpin(self, cid: str, out_of: str | None = None) -> None:
+        """Let `trim` and `remove` take `cid` once no set has it; nothing happens if it was not pinned."""
+        self._pins.discard(cid, out_of)
+
+    def trim(self, keep_bytes: int) -> int:
+        """Remove what is not pinned, the longest unused first, until `keep_bytes` are left; returns bytes freed.
+
+        A path that `fetch` gave out may vanish, so call it while nothing reads from this store.
+        """
+        excess = sum(content.size for content in self.held()) - keep_bytes
+        freed = 0
+        if excess > 0:
+            with removing(self.root), locked(self._lock, exclusive=True):
+                for content in sorted(self.held(), key=lambda content: (content.used_at, content.cid)):
+                    if freed >= excess:
+                        break
+                    if not content.pinned:
+                        freed += self._discard(self._path(content.cid))
+        return freed
+
+    def held(self) -> Iterator[HeldContent]:
+        """Every content, by CID; its bytes are not checked."""
+        pins = self._pins.by_cid()
+        for path in sorted(self.root.glob(EVERY_CONTENT), key=lambda path: path.name):
+            try:
+                used_at, size = path.stat().st_mtime, bytes_in(path)
+            except FileNotFoundError:  # removed meanwhile
+                continue
+            yield HeldContent(path.name, size, used_at, pins.get(path.name, ()))
+
+    def remove(self, cid: str, unused_since: float) -> int:
+        """Remove `cid` unless it is pinned or was used after `unused_since` (seconds since the epoch).
+
+        Returns the bytes freed, 0 when it stays or is not there. A reader that opened the file reads on.
+        """
+        path = self._path(cid)
+        if not path.exists():
+            return 0
+        with removing(self.root), locked(self._lock, exclusive=True):
+            if not path.exists() or self._pins.of(cid) or path.stat().st_mtime > unused_since:
+                return 0
+            return self._discard(path)
+
+    def replicate(self, cid: str) -> Replicas:
+        """Look where `cid` is: a folder has no further place; raises `ContentNotFound`."""
+        with reading(cid, self.root):
+            self._path(cid).stat()
+        return self.replicas(cid)
+
+    def replicas(self, cid: str) -> Replicas:
+        """This folder holds the one copy that is wanted, or none."""
+        return Replicas(cid, wanted=1, holders=[str(self.root)] if self.has(cid) else [], silent=[])
+
+    def _path(self, cid: str) -> Path:
+        return self.root / parse_cid(cid)[-2:] / cid
+
+    def _names(self, cid: str) -> Path:
+        return self.root / "names" / f"{cid}.json"
+
+    def _mark_used(self, path: Path) -> None:
+        """Set the time of last use; raises `FileNotFoundError` when the content is not there."""
+        path.stat()
+        try:
+            with locked(self._lock, exclusive=False):
+                os.utime(path)
+        except OSError as error:
+            # Whoever may only read here reads without a mark.
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+
+    def _publish(self, written: Path, cids: dict[Path, str], room: Path) -> None:
+        """Give a file or folder its name, durably; a good copy that is already there stays, and `written` goes."""
+        cid = cids[written]
+        target, names = self._path(cid), room / "names"
+        while True:
+            there = identity(target)
+            if there and self._is_good(cid):
+                break
+            freeze(written)
+            make_folder(target.parent)
+            if written.is_dir():
+                make_folder(self._names(cid).parent)
+                write_names(names, relative_to(written, cids))
+            with locked(self._lock, exclusive=True):
+                os.utime(written)
+                if identity(target) == there:  # or else another writer came first: look at what it wrote
+                    if there:
+                        move(target, room / "damaged")
+                    if names.exists():
+                        names.replace(self._names(cid))
+                    move(written, target)
+                    break
+        remove_path(written)
+        sync(target.parent)
+
+    def _is_good(self, cid: str) -> bool:
+        """Whether the copy of `cid` is whole; what cannot even be read is not."""
+        try:
+            self.fetch(cid)
+        except ContentError:
+            return False
+        return True
+
+    def _discard(self, path: Path) -> int:
+        """Remove a content, in one step for whoever looks at its path; returns its bytes."""
+        size = bytes_in(path)
+        if path.is_dir():
+            removed = self._temporary / secrets.token_hex(8)
+            self._temporary.mkdir(exist_ok=True)
+            move(path, removed)
+            remove_unlocked(removed)
+            self._names(path.name).unlink(missing_ok=True)
+        else:
+            path.unlink(missing_ok=True)
+        return size

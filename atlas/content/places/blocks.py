@@ -1,0 +1,119 @@
+"""Verified blocks from several places that may fail, lack them or lie."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from atlas import activity
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.format.dag import check_block
+from atlas.content.places.health import Health
+from atlas.errors import ContentError, ContentNotFound, ContentUnreachable, CorruptContent
+
+
+class Source(Protocol):
+    """A place that gives blocks, and may be wrong about them."""
+
+    @property
+    def name(self) -> str:
+        """Its address."""
+
+    def block(self, cid: str, timeout_seconds: float | None = None) -> bytes:
+        """The bytes of one block, unverified; raises `ContentNotFound` when it lacks it, else `ContentError`."""
+
+
+@dataclass(frozen=True)
+class FetchLimits:
+    """What one content may cost; whoever named its CID may mean harm."""
+
+    most_bytes: int = 1 << 40
+    most_entries: int = 100_000
+    """Files and folders in a folder."""
+    first_patience_seconds: float = 8.0
+    """How long a place may look for the root, which it may lack."""
+    patience_seconds: float = 60.0
+    """How long a place that has the root may take for another block: 1 MiB at 17 KiB/s."""
+
+
+LIMITS = FetchLimits()
+_EMPTY = cid_of_bytes(b"")
+
+
+class Blocks:
+    """Blocks of one content, from the healthiest place first; thread-safe.
+
+    A place that fails or lies is not asked again, and `health` is told once.
+    """
+
+    def __init__(self, sources: Sequence[Source], health: Health, limits: FetchLimits = LIMITS) -> None:
+        self._sources = health.order(sources)
+        self._excluded = sorted({source.name for source in sources} - {source.name for source in self._sources})
+        self._health = health
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._answered: set[str] = set()
+        self._failed: dict[str, ContentError] = {}
+
+    def get(self, cid: str) -> bytes:
+        """The bytes of one block, checked.
+
+        Raises `ContentNotFound` when every place lacks it, `CorruptContent` when some gave other bytes and none the
+        right ones, `ContentUnreachable` when a place failed that may have it.
+        """
+        if cid == _EMPTY:
+            return b""  # known without asking, and Kubo does not exchange it
+        lacking = []
+        with self._lock:
+            sources = list(self._sources)
+        for source in sources:
+            if source.name in self._failed:
+                continue
+            trusted = source.name in self._answered
+            patience = self._limits.patience_seconds if trusted else self._limits.first_patience_seconds
+            try:
+                data = source.block(cid, patience)
+                check_block(cid, data)
+            except ContentNotFound:
+                lacking.append(source.name)
+                self._ask_last(source)
+            except ContentError as error:
+                self._give_up(source, error)
+            else:
+                self._trust(source)
+                activity.advance(len(data))
+                return data
+        raise self._missing(cid, lacking)
+
+    def _ask_last(self, source: Source) -> None:
+        with self._lock:
+            self._sources.remove(source)
+            self._sources.append(source)
+
+    def _give_up(self, source: Source, error: ContentError) -> None:
+        with self._lock:
+            if source.name in self._failed:
+                return
+            self._failed[source.name] = error
+        if isinstance(error, CorruptContent):
+            self._health.lied(source.name, error)
+        else:
+            self._health.failed(source.name, error)
+
+    def _trust(self, source: Source) -> None:
+        with self._lock:
+            if source.name in self._answered:
+                return
+            self._answered.add(source.name)
+        self._health.answered(source.name)
+
+    def _missing(self, cid: str, lacking: list[str]) -> ContentError:
+        said = [f"{name} lacks it" for name in sorted(lacking)]
+        said += [f"{name} failed: {error}" for name, error in sorted(self._failed.items())]
+        said += [f"{name} is not asked, since it lied lately" for name in self._excluded]
+        message = f"{cid} cannot be had from any place: {'; '.join(said) or 'none is configured'}."
+        if not all(isinstance(error, CorruptContent) for error in self._failed.values()):
+            return ContentUnreachable(f"{message} Try again later, or add a place that holds it.")
+        if self._failed:
+            return CorruptContent(f"{message} Add a place that holds it.")
+        return ContentNotFound(f"{message} Start a node that holds it, or put it again.")

@@ -1,0 +1,78 @@
+"""Collecting what nobody needs: which copies go is the caller's word, that nothing in use goes is kept here."""
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+from pathlib import Path
+
+from atlas.content.format.cid import cid_of_bytes
+from atlas.content.local.store import LocalStore
+from atlas.content.store import HeldContent, KeptStore
+from atlas.errors import ContentError
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What a collection removed, or would remove."""
+
+    removed: tuple[HeldContent, ...]
+    kept: int
+    """Contents that are needed."""
+    waiting: int
+    """Contents that nobody needs, but that are pinned or were used not long ago."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that the removed copies took on this machine."""
+        return sum(one.size for one in self.removed)
+
+
+def collect(
+    store: KeptStore,
+    keep: Container[str],
+    unused_since: float,
+    dry_run: bool = False,
+    on_removed: Callable[[HeldContent], None] = lambda _: None,
+) -> Collected:
+    """Remove every copy that is not in `keep`, nor pinned, nor was used after `unused_since` (seconds since the epoch).
+
+    `unused_since` must lie before the moment from which `keep` was put together: what came into use since then counts
+    as used. Raises `ContentError` when a copy cannot be removed; what was removed before stays removed.
+    """
+    removed, kept, waiting = [], 0, 0
+    for one in list(store.held()):
+        if one.cid in keep:
+            kept += 1
+        elif one.pinned or one.used_at > unused_since or not (dry_run or _remove(store, one, unused_since)):
+            waiting += 1
+        else:
+            removed.append(one)
+            on_removed(one)
+    return Collected(tuple(removed), kept, waiting)
+
+
+def _remove(store: KeptStore, one: HeldContent, unused_since: float) -> bool:
+    """Whether the copy is gone: the store has the last word, since somebody may just have begun to use it."""
+    freed = store.remove(one.cid, unused_since)
+    return freed > 0 or one.size == 0
+
+
+def peek(folder: Path, cid: str) -> bytes | None:
+    """The bytes of a copy in a local store's folder, without it counting as used; None when it is gone or damaged."""
+    path = folder / cid[-2:] / cid
+    try:
+        data = path.read_bytes()
+        return data if cid_of_bytes(data) == cid else None
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if path.is_dir():
+            return None
+        raise ContentError(f"Cannot read {path}: {error.strerror or error}.") from error
+
+
+def local_folder(store: object) -> Path:
+    """The folder in which a store has its copies on this machine."""
+    local = getattr(store, "local", store)
+    if not isinstance(local, LocalStore):
+        raise ContentError(f"{type(store).__name__} keeps no copies on this machine, so there is nothing to collect.")
+    return local.root

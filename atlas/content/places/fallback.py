@@ -1,0 +1,186 @@
+"""Content over several IPFS nodes and gateways, with copies in a folder of one's own."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from atlas.content.format.cid import parse_cid
+from atlas.content.kubo.node import KuboNode
+from atlas.content.local.store import LocalStore
+from atlas.content.places.blocks import Blocks, FetchLimits
+from atlas.content.places.fetching import content_bytes, fetch
+from atlas.content.places.gateway import Gateway
+from atlas.content.places.health import Copies, Health, Place
+from atlas.content.places.uploading import Uploads
+from atlas.content.store import PINNED, ContentStat, HeldContent, Replicas
+from atlas.errors import ContentError, ContentNotFound, CorruptContent
+
+log = logging.getLogger(__name__)
+
+SEARCH = FetchLimits(first_patience_seconds=5.0)
+MADE_UP_AT_ONCE = 4
+"""Debts that a put pays beside its own: few, so that it stays quick."""
+
+
+class FallbackStore:
+    """Reads come from `local`, else from nodes and gateways, checked; writes go to `local` and to `replicas` nodes.
+
+    Under `local.root / "places"` it remembers who failed or lied, which copies it made, and which it still owes.
+    Thread-safe; threads of its own end with the call that began them.
+    """
+
+    def __init__(
+        self,
+        local: LocalStore,
+        nodes: Sequence[KuboNode],
+        gateways: Sequence[Gateway],
+        replicas: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`nodes`: one's own first. `replicas`: on how many of them each put makes a copy."""
+        self.local = local
+        self._nodes = list(nodes)
+        self._sources: list[KuboNode | Gateway] = [*nodes, *gateways]
+        self._wanted = replicas
+        self._health = Health(local.root / "places" / "health.sqlite", clock)
+        self._copies = Copies(local.root / "places" / "copies.sqlite")
+        self._uploads = Uploads(local, nodes, replicas, self._health, self._copies)
+
+    def put(self, source: Path | bytes) -> str:
+        """Hold a file, folder or bytes here and on `replicas` nodes, and return the CID.
+
+        One node is enough: what is missing is logged, remembered, and made up for by later puts or `replicate`. When
+        no node takes it, it stays here and `ContentUnreachable` says so; to put it again is harmless.
+        """
+        cid = self.local.put(source)
+        self._uploads.spread([cid])
+        self._make_up([cid])
+        return cid
+
+    def put_many(self, sources: Sequence[Path | bytes]) -> list[str]:
+        """Hold many contents, in one request a node; raises as `put` does."""
+        cids = [self.local.put(source) for source in sources]
+        if cids:
+            self._uploads.spread(list(dict.fromkeys(cids)))
+            self._make_up(cids)
+        return cids
+
+    def fetch(self, cid: str) -> Path:
+        """The local copy, made or healed from nodes and gateways if need be; raises as `fetching.fetch` does."""
+        try:
+            return self.local.fetch(cid)
+        except ContentNotFound:
+            log.debug("fetching %s", cid)
+        except CorruptContent as error:
+            log.warning("%s A good copy is fetched.", error)
+        return fetch(cid, self._sources, self.local, self._health)
+
+    def read(self, cid: str) -> bytes:
+        """The bytes, by way of a local copy; raises as `fetch` does."""
+        try:
+            return self.local.read(cid)
+        except (ContentNotFound, CorruptContent):
+            self.fetch(cid)
+            return self.local.read(cid)
+
+    def has(self, cid: str) -> bool:
+        """Whether it is here, a node or gateway that answers holds it, or the first such node finds it in its swarm."""
+        if self.local.has(cid):
+            return True
+        if any(self._who_holds(self._well(self._sources), cid).values()):
+            return True
+        try:
+            Blocks(self._well(self._nodes)[:1], self._health, SEARCH).get(cid)
+        except ContentError as error:
+            log.debug("%s", error)
+            return False
+        return True
+
+    def stat(self, cid: str) -> ContentStat:
+        """The size of `cid`, from its root if it is not here; raises as `fetch` does."""
+        if self.local.has(cid):
+            return self.local.stat(cid)
+        return ContentStat(cid, content_bytes(cid, self._sources, self._health))
+
+    def pin(self, cid: str, into: str = PINNED) -> None:
+        """Keep it here and on our nodes; raises as `fetch` does, and only warns when nodes are silent."""
+        self.fetch(cid)
+        self.local.pin(cid, into)
+        self.replicate(cid)
+
+    def unpin(self, cid: str, out_of: str | None = None) -> None:
+        """Let it go here when room is made. A job may need it still, so nodes keep our copies until `remove`."""
+        self.local.unpin(cid, out_of)
+
+    def trim(self, keep_bytes: int) -> int:
+        """Make room here as `LocalStore.trim` does; what went is let go on the first node, too."""
+        before = {content.cid for content in self.local.held()}
+        freed = self.local.trim(keep_bytes)
+        self._uploads.let_go(sorted(before - {content.cid for content in self.local.held()}), self._nodes[:1])
+        return freed
+
+    def held(self) -> Iterator[HeldContent]:
+        """Every local copy, by CID."""
+        return self.local.held()
+
+    def remove(self, cid: str, unused_since: float) -> int:
+        """Remove the local copy as `LocalStore.remove` does; when it is gone, our copies on nodes are let go."""
+        freed = self.local.remove(cid, unused_since)
+        if not self.local.has(cid):
+            self._uploads.let_go([cid], self._nodes)
+        return freed
+
+    def replicas(self, cid: str) -> Replicas:
+        """Ask every node at once; a copy in the local folder does not count, for others cannot reach it."""
+        answers = self._who_holds(self._nodes, parse_cid(cid))
+        holders = [name for name, holds in answers.items() if holds]
+        silent = [name for name, holds in answers.items() if holds is None]
+        return Replicas(cid, self._wanted, holders, silent)
+
+    def under_replicated(self) -> list[Replicas]:
+        """Contents that a put or `replicate` left with too few copies, as the nodes answer now."""
+        found = [self.replicas(cid) for cid in self._copies.short()]
+        self._copies.settle([replicas.cid for replicas in found if replicas.enough])
+        return [replicas for replicas in found if not replicas.enough]
+
+    def replicate(self, cid: str) -> Replicas:
+        """Make the copies that are missing, as far as nodes answer; raises as `fetch` does when it has to fetch."""
+        found = self.replicas(cid)
+        if found.enough:
+            self._copies.settle([cid])
+            return found
+        self.fetch(cid)
+        holders = self._uploads.upload([cid], found.holders)
+        return Replicas(cid, self._wanted, holders, [name for name in found.silent if name not in holders])
+
+    def _make_up(self, except_for: Sequence[str]) -> None:
+        """Make a few of the copies that are missing, while every node is well."""
+        if len(self._nodes) < self._wanted or len(self._health.rested(self._nodes)) < len(self._nodes):
+            return
+        short = [cid for cid in self._copies.short() if cid not in except_for and self.local.has(cid)]
+        for cid in short[:MADE_UP_AT_ONCE]:
+            try:
+                self.replicate(cid)
+            except ContentError as error:
+                log.warning("no further copy of %s: %s", cid, error)
+
+    def _well(self, places: Sequence[Place]) -> list[Place]:
+        """Those that did not fail of late; when all did, all but liars."""
+        return self._health.rested(places) or self._health.order(places)
+
+    def _who_holds(self, places: Sequence[KuboNode | Gateway], cid: str) -> dict[str, bool | None]:
+        """What each place says, all asked at once; None for a place that does not answer."""
+
+        def ask(place: KuboNode | Gateway) -> bool | None:
+            try:
+                holds = place.holds(cid)
+            except ContentError as error:
+                self._health.failed(place.name, error)
+                return None
+            self._health.answered(place.name)
+            return holds
+
+        with ThreadPoolExecutor(max(1, len(places)), thread_name_prefix="ask") as pool:
+            return dict(zip([place.name for place in places], pool.map(ask, places), strict=True))

@@ -1,0 +1,159 @@
+"""A file or folder brought here block by block from several places: each block is checked before it is written."""
+
+import errno
+import fcntl
+import os
+import shutil
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from atlas import activity
+from atlas.content.format.cid import cid_of_bytes, is_leaf
+from atlas.content.format.dag import DagNode, parse_node
+from atlas.content.local.files import remove_path
+from atlas.content.local.store import LocalStore
+from atlas.content.places.blocks import LIMITS, Blocks, FetchLimits, Source
+from atlas.content.places.health import Health
+from atlas.content.places.walking import Leaf, Walk
+from atlas.errors import ContentError, CorruptContent
+
+PARALLEL_LEAVES = 4
+LEAVES_AHEAD = 8
+
+
+def fetch(cid: str, sources: Sequence[Source], local: LocalStore, health: Health, limits: FetchLimits = LIMITS) -> Path:
+    """Bring a file or folder into `local` and return its path there; a fetch that was cut off before goes on.
+
+    Raises as `Blocks.get` does, and `ContentError` when it is more than `limits` allow, has a form that no store of
+    ours keeps, or has no room on the disk. What was written so far is not visible as content.
+    """
+    blocks = Blocks(sources, health, limits)
+    root = blocks.get(cid)
+    node = parse_node(cid, root)
+    if is_leaf(cid):
+        local.put(root)
+        return local.fetch(cid)
+    path = local.partial(cid)
+    try:
+        with _held_alone(path, node, cid, local) as unfinished:
+            if unfinished:
+                _check_room(cid, node, path)
+                _write(Walk(cid, blocks, limits).leaves(node, path), blocks)
+                _hand_over(path, cid, local)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remove_path(path)
+        raise ContentError(
+            f"Cannot write {cid} to {path.parent}: {error.strerror or error}. Free some space there, or check the "
+            "permissions, and try again."
+        ) from error
+    return local.fetch(cid)
+
+
+def content_bytes(cid: str, sources: Sequence[Source], health: Health, limits: FetchLimits = LIMITS) -> int:
+    """Bytes of the file, or of all files of the folder, as its inner nodes tell; raises as `fetch` does."""
+    blocks = Blocks(sources, health, limits)
+    root = blocks.get(cid)
+    node = parse_node(cid, root)
+    return len(root) if is_leaf(cid) else Walk(cid, blocks, limits).measure(node)
+
+
+def _write(leaves: Iterator[Leaf], blocks: Blocks) -> None:
+    """Bring leaves to their places, a few at a time; the first error ends it."""
+    with ThreadPoolExecutor(PARALLEL_LEAVES, thread_name_prefix="fetch") as pool:
+        pending: deque[Future[int]] = deque()
+        try:
+            for leaf in leaves:
+                if len(pending) == LEAVES_AHEAD:
+                    activity.advance(pending.popleft().result())
+                pending.append(pool.submit(_write_leaf, leaf, blocks))
+            while pending:
+                activity.advance(pending.popleft().result())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _write_leaf(leaf: Leaf, blocks: Blocks) -> int:
+    """Bring one leaf to its place; its size in bytes."""
+    descriptor = os.open(leaf.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        if cid_of_bytes(_read_at(descriptor, leaf.offset, leaf.size)) == leaf.cid:
+            return leaf.size  # an earlier fetch brought it
+        data = blocks.get(leaf.cid)
+        if len(data) != leaf.size:
+            raise ContentError(f"{leaf.cid} has {len(data)} bytes, but the node above it says {leaf.size}.")
+        written = 0
+        while written < len(data):
+            written += os.pwrite(descriptor, memoryview(data)[written:], leaf.offset + written)
+        return leaf.size
+    finally:
+        os.close(descriptor)
+
+
+def _read_at(descriptor: int, offset: int, size: int) -> bytes:
+    """Up to `size` bytes: fewer where the file ends."""
+    data = bytearray()
+    while len(data) < size and (part := os.pread(descriptor, size - len(data), offset + len(data))):
+        data += part
+    return bytes(data)
+
+
+@contextmanager
+def _held_alone(path: Path, node: DagNode, cid: str, local: LocalStore) -> Iterator[bool]:
+    """Keep other fetches of the same content waiting; False when one of them brought it here meanwhile."""
+    flags = os.O_CREAT if node.kind == "file" else os.O_DIRECTORY
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if node.kind != "file":
+            path.mkdir(mode=0o700, exist_ok=True)
+        try:
+            descriptor = os.open(path, flags | os.O_RDONLY | os.O_NOFOLLOW, 0o600)
+        except FileNotFoundError:
+            continue  # whoever finished it, or a sweep, was faster
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_still(descriptor, path):
+                _make_writable(path)
+                yield True
+                return
+            if local.has(cid):
+                yield False
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _is_still(descriptor: int, path: Path) -> bool:
+    """Whether a path names the open file."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _hand_over(path: Path, cid: str, local: LocalStore) -> None:
+    try:
+        local.adopt(path, cid)
+    except CorruptContent:
+        remove_path(path)  # good blocks in a tree that no store of ours makes: nothing to go on from
+        raise
+
+
+def _make_writable(path: Path) -> None:
+    """Undo what was done to a finished content that did not get to its place."""
+    for place in [path, *path.rglob("*")]:
+        place.chmod(0o700 if place.is_dir() else 0o600)
+
+
+def _check_room(cid: str, node: DagNode, path: Path) -> None:
+    """Refuse at once what does not fit on the disk, by what its root says of its size."""
+    size = sum(node.sizes) or sum(link.tree_bytes for link in node.links)
+    there = sum(place.lstat().st_blocks * 512 for place in [path, *path.rglob("*")])
+    free = shutil.disk_usage(path).free
+    if size > there + free:
+        raise ContentError(
+            f"{cid} has {size} bytes, but {path.parent} has room for {free} more. Free some space there."
+        )

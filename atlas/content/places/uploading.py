@@ -1,0 +1,96 @@
+"""Copies of content on IPFS nodes: made until enough nodes hold them, and let go."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from atlas.content.format.car import car_chunks
+from atlas.content.format.cid import is_leaf
+from atlas.content.kubo.node import KuboNode
+from atlas.content.local.store import LocalStore
+from atlas.content.places.health import Copies, Health
+from atlas.errors import ContentError, ContentNotFound, ContentUnreachable
+
+log = logging.getLogger(__name__)
+
+
+class Uploads:
+    """Brings what is in `local` to as many of `nodes` as are wanted; `copies` remembers where, and what is owed."""
+
+    def __init__(
+        self, local: LocalStore, nodes: Sequence[KuboNode], wanted: int, health: Health, copies: Copies
+    ) -> None:
+        self._local = local
+        self._nodes = nodes
+        self._wanted = wanted
+        self._health = health
+        self._copies = copies
+
+    def spread(self, cids: Sequence[str]) -> None:
+        """Bring contents to nodes, one request a node; raises `ContentUnreachable` when no node takes them."""
+        if not self.upload(cids, []):
+            what = cids[0] if len(cids) == 1 else f"{len(cids)} contents, {cids[0]} among them"
+            names = ", ".join(node.name for node in self._nodes)
+            raise ContentUnreachable(
+                f"Nobody else can get {what}: it is in {self._local.root}, but none of the nodes {names} took it. "
+                "Start one of them and put it again."
+            )
+
+    def upload(self, cids: Sequence[str], holders: Sequence[str]) -> list[str]:
+        """Bring contents to nodes beside `holders` until enough hold them; returns the names of all that do."""
+        self._copies.owe(cids)
+        paths = [self._local.fetch(cid) for cid in cids]
+        holding = list(holders)
+        honest = self._health.order(self._nodes)
+        for node in honest + [node for node in self._nodes if node not in honest]:
+            if len(holding) >= self._wanted:
+                break
+            if node.name not in holding and self._upload_to(node, cids, paths):
+                holding.append(node.name)
+        if len(holding) >= self._wanted:
+            self._copies.settle(cids)
+        else:
+            log.warning("%s: on %d nodes, wanted on %d", ", ".join(cids[:3]), len(holding), self._wanted)
+        return holding
+
+    def let_go(self, cids: Sequence[str], nodes: Sequence[KuboNode]) -> None:
+        """Unpin our copies on nodes; one that is silent is told by a later call."""
+        for cid in cids:
+            self._copies.let_go(cid, [node.name for node in nodes])
+        self._copies.settle(cids)
+        well = {node.name: node for node in self._health.rested(self._nodes)}
+        for cid, name in self._copies.unwanted():
+            if name in well and self._unpin(well[name], cid):
+                self._copies.gone(cid, name)
+            else:
+                well.pop(name, None)
+
+    def _upload_to(self, node: KuboNode, cids: Sequence[str], paths: Sequence[Path]) -> bool:
+        """Whether a node took contents; why not is in the log."""
+        try:
+            if len(cids) == 1 and not is_leaf(cids[0]) and node.holds(cids[0]):
+                return True
+            self._copies.note(cids, node.name)
+            if len(paths) == 1 and paths[0].is_file():
+                found = [node.add(paths[0])]
+            else:  # as it is: how large a folder may be before it is a HAMT, each node has settings for
+                found = node.import_car(car_chunks(paths))
+        except ContentError as error:
+            self._health.failed(node.name, error)
+            return False
+        if sorted(found) != sorted(cids):
+            self._health.failed(node.name, f"given {', '.join(cids[:3])}, it answered {', '.join(found[:3])}")
+            return False
+        self._health.answered(node.name)
+        return True
+
+    def _unpin(self, node: KuboNode, cid: str) -> bool:
+        """Whether a node keeps a content no more."""
+        try:
+            node.unpin(cid)
+        except ContentNotFound:
+            log.debug("%s was not pinned on %s", cid, node.name)
+        except ContentError as error:
+            self._health.failed(node.name, error)
+            return False
+        return True

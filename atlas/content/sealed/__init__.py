@@ -1,0 +1,1 @@
+"""Encryption of content, and of its keys for single nodes."""

@@ -1,0 +1,127 @@
+"""Which texts are held out and which are the coordinator's reference, drawn from a spool of rows."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from atlas.counts import counted
+from atlas.data.cut.holdout import allot_holdout, holdout_rank
+from atlas.data.cut.scratch import Records, Scratch
+from atlas.data.cut.spool import RowSpool
+from atlas.data.cut.texts import NO_KEYS, Keys, contains, count_texts, draw_texts
+from atlas.errors import DataError
+from atlas.spec.dataset import DatasetSpec
+
+REFERENCE_DRAW = 2**31
+"""What the seed of the draw of reference rows is ahead of the dataset's: no job has a seed as large as this."""
+
+
+def hold_out(spec: DatasetSpec, spool: RowSpool) -> Keys:
+    """The texts that are held out; at least one, and never a stratum's last row.
+
+    Raises `DataError` that names the numbers when there are too few rows or texts.
+    """
+    column = spec.shard_by.column
+    each = f", one for each value of the column {column!r}" if column and len(spool) else ""
+    if len(spool) == len(spool.strata):
+        raise DataError(
+            f"{spec.source} has {counted(len(spool), 'row')} that can be used{each}; at least two are "
+            f"needed, one for training "
+            "and one to hold out. Give more rows or another dataset."
+        )
+    wanted = max(1, min(spec.holdout_rows, round(spec.holdout_fraction * len(spool))))
+    found = draw_texts(lambda: _ranked(spool), _quotas(spool, spool.sizes, wanted), [one - 1 for one in spool.sizes])
+    if not len(found):
+        texts = count_texts(lambda: keys_of(spool), len(spool))
+        raise DataError(
+            f"{spec.source} has {counted(len(spool), 'row')}, but only "
+            f"{counted(texts, 'different text')}. Equal texts stay "
+            "together, and of each shard value a row must be left to train on, so none can be held out. Give more "
+            "different texts."
+        )
+    return found
+
+
+def keep_back(spec: DatasetSpec, spool: RowSpool, held_out: Keys, seed: int, wanted: int) -> Keys:
+    """The texts of the reference rows: drawn as those that are held out, from the others, by other ranks."""
+    if not wanted:
+        return NO_KEYS
+    sizes = np.zeros(len(spool.strata), np.int64)
+    for rows in spool.rows():
+        sizes += np.bincount(rows["stratum"][~contains(held_out, rows["key"])], minlength=len(sizes))
+    left = sizes.tolist()
+    spare = sum(left) - len(left)
+    ranks = _ranks_of_the_rest(spool, held_out, seed + REFERENCE_DRAW)
+    limits = [one - 1 for one in left]
+    found = NO_KEYS
+    if spare >= wanted:
+        found = draw_texts(lambda: _ranked(spool, held_out, ranks), _quotas(spool, left, wanted), limits)
+    if not len(found):
+        raise DataError(
+            f"{spec.source} can spare {counted(max(0, spare), 'row')} beside the held-out ones and one "
+            f"for each shard, but "
+            f"aggregation.robust.reference_rows asks for {wanted}, and equal texts stay together. Lower it, give more "
+            "rows, or choose a robust rule that needs no reference."
+        )
+    return found
+
+
+def hold_out_all(source: str, spool: RowSpool, holdout_rows: int, reference_rows: int) -> tuple[Keys, Keys]:
+    """The texts of rows that nobody trains on: up to so many are held out, the reference rows are among the others.
+
+    Raises `DataError` that names the numbers when there are too few rows.
+    """
+    spare = len(spool) - reference_rows
+    if spare >= 1:
+        held_out = draw_texts(lambda: _ranked(spool), [min(holdout_rows, spare)], [spare])
+        rest = len(spool) - count_rows(spool, held_out)
+        if not reference_rows:
+            return held_out, NO_KEYS
+        reference = draw_texts(lambda: _ranked(spool, held_out), [min(reference_rows, rest)], [rest])
+        if len(held_out) and len(reference):
+            return held_out, reference
+    raise DataError(
+        f"dataset.holdout_source {source} has {counted(len(spool), 'row')} to evaluate on and as a reference; "
+        f"{1 + reference_rows} or more of different texts are needed. Give more rows"
+        + (", or lower aggregation.robust.reference_rows." if reference_rows else ".")
+    )
+
+
+def count_rows(spool: RowSpool, texts: Keys) -> int:
+    """How many rows have one of these texts."""
+    return sum(int(contains(texts, rows["key"]).sum()) for rows in spool.rows())
+
+
+def keys_of(spool: RowSpool) -> Iterator[Keys]:
+    """The key of each row's text, some rows at a time."""
+    return (rows["key"] for rows in spool.rows())
+
+
+def _quotas(spool: RowSpool, sizes: list[int], wanted: int) -> list[int]:
+    quotas = allot_holdout(dict(zip(spool.strata, sizes, strict=True)), wanted)
+    return [quotas[name] for name in spool.strata]
+
+
+def _ranked(
+    spool: RowSpool, without: Keys = NO_KEYS, ranks: Scratch | None = None
+) -> Iterator[tuple[Keys, Keys, Records]]:
+    """The rows that are not of these texts: their keys, ranks (the spool's own, if no others are given) and strata."""
+    others = ranks.chunks() if ranks is not None else (rows["rank"] for rows in spool.rows())
+    for rows, rank in zip(spool.rows(), others, strict=True):
+        drawn = ~contains(without, rows["key"])
+        yield rows["key"][drawn], rank[drawn], rows["stratum"][drawn]
+
+
+def _ranks_of_the_rest(spool: RowSpool, without: Keys, seed: int) -> Scratch:
+    """A rank for each row in another draw, in which a row's place is that among the rows that are not `without`."""
+    ranks, places = spool.scratch("<u8"), [0] * len(spool.strata)
+    lines = spool.lines()
+    for rows in spool.rows():
+        drawn = (~contains(without, rows["key"])).tolist()
+        found = np.zeros(len(rows), "<u8")
+        for index, (line, stratum) in enumerate(zip(lines, rows["stratum"].tolist(), strict=False)):
+            if drawn[index]:
+                found[index] = holdout_rank(seed, places[stratum], line)
+                places[stratum] += 1
+        ranks.append(found)
+    return ranks

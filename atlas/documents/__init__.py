@@ -1,0 +1,1 @@
+"""Documents that are named by the CID of their canonical JSON."""

@@ -1,0 +1,33 @@
+"""Documents in a content store: written as canonical bytes, read back and checked."""
+
+from typing import TypeVar
+
+from atlas.content.store import ContentStore
+from atlas.documents.document import Document
+from atlas.errors import ContentError, SpecError
+
+DocumentType = TypeVar("DocumentType", bound=Document)
+
+
+def put_document(store: ContentStore, document: Document) -> str:
+    """Hold a document's canonical bytes; the result is `document.cid`."""
+    return store.put(document.canonical_bytes())
+
+
+def get_document(store: ContentStore, cid: str, kind: type[DocumentType]) -> DocumentType:
+    """Read and validate a document.
+
+    Raises as `ContentStore.read` does, `SpecError` when it is no such document, and `ContentError` when its bytes are
+    not the canonical ones: it would then go by two names.
+    """
+    data = store.read(cid)
+    try:
+        document = kind.from_bytes(data)
+    except SpecError as error:
+        raise SpecError(f"{cid}: {error}") from error
+    if document.cid != cid:
+        raise ContentError(
+            f"{cid} holds a {kind.__name__} that is not in canonical form; its own CID is {document.cid}. "
+            "It was written by hand or by another version of Atlas Pipelines; write it again with this one."
+        )
+    return document

@@ -1,0 +1,1 @@
+"""Base models: catalogue, files, licence."""

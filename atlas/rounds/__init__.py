@@ -1,0 +1,1 @@
+"""A round as data: from its manifest to its checkpoint and its diagnostics."""

@@ -1,0 +1,1 @@
+"""Job, data set and task specifications."""

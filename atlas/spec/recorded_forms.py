@@ -1,0 +1,30 @@
+"""One order in several words: `aggregation.robust: auto`, and the rule that it stands for."""
+
+from atlas.spec.job import JobSpec
+
+DEFAULT_RULE = "spectral-filter"
+"""What `auto` becomes when a job is opened for a fleet that nobody vouches for."""
+
+
+def as_opened(order: JobSpec) -> JobSpec:
+    """The order as a job is opened with it: the robust rule by its name, so that a later default changes no job."""
+    if order.aggregation.robust.rule != "auto":
+        return order
+    return _with_rule(order, "none" if order.fleet.trusted else DEFAULT_RULE)
+
+
+def recorded_forms(order: JobSpec) -> list[JobSpec]:
+    """The documents that a job of this order may have been recorded with, the one of today first.
+
+    Jobs were opened with `auto` itself before; recorded so, it means what `JobSpec.robust_aggregation` says.
+    """
+    forms = [as_opened(order), order]
+    as_auto = _with_rule(order, "auto")
+    if as_auto.robust_aggregation == order.aggregation:
+        forms.append(as_auto)
+    return forms
+
+
+def _with_rule(order: JobSpec, rule: str) -> JobSpec:
+    robust = order.aggregation.robust.model_copy(update={"rule": rule})
+    return order.model_copy(update={"aggregation": order.aggregation.model_copy(update={"robust": robust})})

@@ -1,0 +1,31 @@
+"""A part of a data set that its rows' texts decide, so that two who never met can split one source without overlap."""
+
+import hashlib
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from atlas.documents.document import Value
+from atlas.spec.partition_names import nfc
+
+
+class RowPart(Value):
+    """The rows whose text falls into the parts `first` to `last`, when texts are dealt into `of` parts by their hash.
+
+    Equal texts fall into the same part, whatever stands beside them and wherever they come from.
+    """
+
+    first: Annotated[int, Field(ge=0)]
+    last: Annotated[int, Field(ge=0)]
+    of: Annotated[int, Field(gt=1, lt=2**31)]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.first <= self.last < self.of:
+            raise ValueError("the parts are numbered from 0: first must not exceed last, nor last reach of")
+        return self
+
+    def holds(self, text: str) -> bool:
+        """Whether SHA-256 of a text (normal form C, UTF-8), as a number modulo `of`, is from `first` to `last`."""
+        digest = hashlib.sha256(nfc(text).encode()).digest()
+        return self.first <= int.from_bytes(digest, "big") % self.of <= self.last

@@ -1,0 +1,52 @@
+"""Task plans: what a batch of leases names on chain instead of every task's own CID, since each byte there costs."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from atlas.documents.document import Document, Positive, Value
+from atlas.documents.manifests import Cid
+from atlas.spec.job import TaskSpec
+
+
+class PlannedTask(Value):
+    """The task that one attempt at one slot stands for."""
+
+    slot: int = Field(ge=0)
+    attempt: Positive
+    task: Cid = Field(description="CID of the TaskSpec")
+
+
+class TaskPlan(Document):
+    """The tasks of one batch of leases. A lease names its plan by CID; slot and attempt find the task in it."""
+
+    kind: Literal["plan"] = "plan"
+    contract: str
+    job_id: Positive
+    round: Positive
+    tasks: Annotated[list[PlannedTask], Field(min_length=1, description="by slot, each slot once")]
+
+    @model_validator(mode="after")
+    def _slots_rise(self) -> Self:
+        slots = [planned.slot for planned in self.tasks]
+        if slots != sorted(set(slots)):
+            raise ValueError(f"tasks: expected rising slots, each once, found {slots[:20]}")
+        return self
+
+    @classmethod
+    def over(cls, tasks: Sequence[TaskSpec]) -> Self:
+        """The plan of these tasks, given in any order; raises `ValueError` unless all are of one round."""
+        rounds = {(task.contract, task.job_id, task.round) for task in tasks}
+        if len(rounds) != 1:
+            raise ValueError(f"a plan holds tasks of one round, found {sorted(rounds)}")
+        contract, job_id, round_ = rounds.pop()
+        planned = [PlannedTask(slot=task.slot, attempt=task.attempt, task=task.cid) for task in tasks]
+        planned.sort(key=lambda one: one.slot)
+        return cls(contract=contract, job_id=job_id, round=round_, tasks=planned)
+
+    def tasks_in(self, contract: str, job_id: int, round_: int) -> dict[tuple[int, int], str]:
+        """CIDs of the TaskSpecs by (slot, attempt); none of them when the plan is of another round than this."""
+        if (self.contract, self.job_id, self.round) != (contract, job_id, round_):
+            return {}
+        return {(planned.slot, planned.attempt): planned.task for planned in self.tasks}

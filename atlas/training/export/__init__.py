@@ -1,0 +1,1 @@
+"""Export of a trained model or adapter as a folder."""

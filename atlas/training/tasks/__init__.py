@@ -1,0 +1,1 @@
+"""Training tasks: sequence classification and causal language modelling."""

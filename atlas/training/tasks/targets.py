@@ -1,0 +1,39 @@
+"""Rows without anything to predict: too short a text for a next token, or none that the tokenizer knows."""
+
+from collections.abc import Sequence
+
+from atlas.counts import counted
+from atlas.errors import NothingToPredict
+from atlas.spec.job import JobSpec
+from atlas.training.tasks.batches import Example
+
+
+def require_targets(examples: Sequence[Example], spec: JobSpec) -> None:
+    """Raise `NothingToPredict` when no row has anything to predict."""
+    if not any(example.targets for example in examples):
+        raise NothingToPredict(
+            f"None of {counted(len(examples), 'row')} has anything to predict: {_needed(spec)}; training.max_length is "
+            f"{spec.training.max_length}. Give longer texts, or raise it."
+        )
+
+
+def idle_rows_warning(examples: Sequence[Example], order: Sequence[int], rows_per_step: int, spec: JobSpec) -> str:
+    """A sentence on the rows and steps of a training order that have nothing to predict; empty without any.
+
+    `order` holds places in `examples`.
+    """
+    seen = set(order)
+    idle = sum(not examples[place].targets for place in seen)
+    if not idle:
+        return ""
+    steps = [order[first : first + rows_per_step] for first in range(0, len(order), rows_per_step)]
+    skipped = sum(not any(examples[place].targets for place in step) for step in steps)
+    return (
+        f"Nothing to predict, so left out: {idle} of {counted(len(seen), 'row')} ({_needed(spec)}). "
+        f"Without other rows, so "
+        f"not taken: {skipped} of {counted(len(steps), 'step')}."
+    )
+
+
+def _needed(spec: JobSpec) -> str:
+    return "each needs a token" if spec.model.task == "sequence-classification" else "each needs two tokens"

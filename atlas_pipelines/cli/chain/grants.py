@@ -1,0 +1,67 @@
+"""`atlas chain grant | revoke`: the operator pays the fees of nodes that have no coins."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from atlas_pipelines.cli.chain import network as given
+from atlas_pipelines.cli.chain.network import place
+from atlas_pipelines.cli.output import print_json, results_console
+from chain_bridge.networks.feegrants import FeeGrants
+from resources.local.agent_funds import GRANTED_DAYS, grant_limit
+
+Addresses = Annotated[list[str], typer.Argument(help="The nodes' accounts, as `atlas-node status` shows them.")]
+
+
+def grant(
+    addresses: Addresses,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="The most that each may spend, in micro-units. [fees of 100 M gas]")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, help="How long the grant holds.")] = GRANTED_DAYS,
+    network: given.Name = None,
+    url: given.Url = None,
+    key: given.KeyFile = None,
+    json: given.Json = False,
+) -> None:
+    """Pay the fees of these accounts for calls of contracts, so that a node without coins can start.
+
+    A grant that an account has already is replaced. The node names us as `network.fee_granter` in its settings.
+    """
+    with place(network, url, key, deployed=False) as here:
+        most = limit or grant_limit(here.network)
+        expires = datetime.now(UTC) + timedelta(days=days)
+        grants = FeeGrants(here.network, here.key)
+        try:
+            done = grants.give(addresses, most, expires)
+        finally:
+            grants.close()
+    facts = {"granter": here.key.address, "limit": most, "expires": expires.isoformat(timespec="seconds")}
+    if json:
+        print_json({**facts, "grantees": sorted(set(addresses)), "transaction": done.txhash})
+        return
+    results_console().print(
+        f"Until {facts['expires']} {here.key.address} pays up to {most:,} {here.network.denom} of fees for each. "
+        f"In the settings of each node set network.fee_granter: {here.key.address}",
+    )
+
+
+def revoke(
+    addresses: Addresses,
+    network: given.Name = None,
+    url: given.Url = None,
+    key: given.KeyFile = None,
+    json: given.Json = False,
+) -> None:
+    """Pay the fees of these accounts no longer."""
+    with place(network, url, key, deployed=False) as here:
+        grants = FeeGrants(here.network, here.key)
+        try:
+            done = grants.take_back(addresses)
+        finally:
+            grants.close()
+    if json:
+        print_json({"granter": here.key.address, "revoked": sorted(set(addresses)), "transaction": done.txhash})
+    else:
+        results_console().print(f"{here.key.address} pays no fees for {', '.join(sorted(set(addresses)))} any more.")

@@ -1,0 +1,172 @@
+"""`atlas content gc`: remove what no job needs any more."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+from rich.filesize import decimal
+
+from atlas.content.kubo.node import KuboNode
+from atlas.content.places.collect import Collected, collect, local_folder, peek
+from atlas.content.places.open import IpfsPlaces
+from atlas.counts import counted
+from atlas.home import AtlasHome
+from atlas.terminal.tables import numbers, print_table, texts
+from atlas_pipelines.cli.content.open import Ipfs, open_content
+from atlas_pipelines.cli.network import has_network, using_network
+from atlas_pipelines.cli.output import print_json, results_console
+from chain_bridge.ledger import Ledger
+from resources.errors import CoordinatorError
+from resources.jobs.registry import JobRegistry
+from resources.retention.content_survey import ChainFacts, ask_chain, survey
+from resources.retention.retention import Reason, RetentionSettings, Survey, read_retention
+from resources.settings import Addresses
+
+HOUR = 3600.0
+
+
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
+    keep_rounds: Annotated[
+        int | None, typer.Option(min=1, help="Newest checkpoints of each job that is over whose files stay.")
+    ] = None,
+    drop_updates: Annotated[
+        bool,
+        typer.Option(
+            "--drop-updates",
+            help="Remove shards and updates of jobs that are over. Their checkpoints can then not be verified here.",
+        ),
+    ] = False,
+    unused_hours: Annotated[
+        float | None, typer.Option(min=0, help="Nothing goes that was used since. Give 0 only while no job runs.")
+    ] = None,
+    nodes_too: Annotated[
+        bool,
+        typer.Option(
+            "--nodes-too",
+            help="Also let our own IPFS node, the first one, remove every block that is not pinned there, whoever put "
+            "it. Without this the node only loses its pins of what is removed here.",
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    ipfs: Ipfs = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object; removes only with --yes.")] = False,
+) -> None:
+    """Remove content that no job needs. $ATLAS_HOME/retention.yaml has the defaults of these options.
+
+    Everything stays of a job that is open, or has a round that is not settled; of other jobs their documents, receipts
+    and newest checkpoints, and what proves those. What nobody names goes once it was not used for a day. Every job
+    counts as open while the chain does not answer.
+    """
+    home = AtlasHome.from_environment()
+    settings = _settings(read_retention(home.root / "retention.yaml"), keep_rounds, drop_updates, unused_hours)
+    with using_network(home) if has_network(home) else nullcontext() as addresses:
+        store, registry, now = open_content(home, ipfs), JobRegistry(home.jobs_database), time.time()
+        found = survey(store, partial(peek, local_folder(store)), registry, _on_chain(addresses, registry))
+        needed = found.needed(settings)
+        sizes = {one.cid: one.size for one in store.held()}
+        removable = partial(collect, store, needed, now - settings.unused_hours * HOUR)
+        done, blocks = removable(dry_run=True), None
+        dry_run = dry_run or not ((done.removed or nodes_too) and _agreed(done, yes, json))
+        if not dry_run:
+            done = removable()
+            blocks = _collect_on_node(ipfs or _nodes(addresses)) if nodes_too else None
+    outcome = _Outcome(done, needed, found, sizes, dry_run, blocks)
+    if json:
+        print_json(outcome.facts())
+    else:
+        print_table(results_console(), [*texts("content"), *numbers("count", "size")], outcome.lines())
+        results_console().print(outcome.sentence())
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What a collection came to, for a person or a program."""
+
+    done: Collected
+    needed: Mapping[str, Reason]
+    survey: Survey
+    sizes: Mapping[str, int]
+    dry_run: bool
+    blocks: int | None
+
+    def reasons(self) -> list[tuple[str, int, int]]:
+        """Why what is here stays, how many contents for that reason, and their bytes."""
+        counts: Counter[str] = Counter()
+        totals: Counter[str] = Counter()
+        for cid in self.needed.keys() & self.sizes.keys():
+            counts[self.needed[cid].because] += 1
+            totals[self.needed[cid].because] += self.sizes[cid]
+        return [(because, counts[because], totals[because]) for because in sorted(counts)]
+
+    def facts(self) -> dict[str, Any]:
+        """The JSON object."""
+        return {
+            "dry_run": self.dry_run,
+            "removed": [
+                {"cid": one.cid, "size": one.size, "was": self.survey.uses(one.cid)} for one in self.done.removed
+            ],
+            "bytes": self.done.bytes,
+            "kept": self.done.kept,
+            "waiting": self.done.waiting,
+            "reasons": [{"because": why, "contents": count, "bytes": size} for why, count, size in self.reasons()],
+            "blocks_on_node": self.blocks,
+        }
+
+    def lines(self) -> list[tuple[str, str, str]]:
+        """What stays and what goes: the reason, how many contents, and their size."""
+        found = [(f"stays: {because}", str(count), decimal(size)) for because, count, size in self.reasons()]
+        if self.done.waiting:
+            found.append(("stays: not needed, but pinned or used lately", str(self.done.waiting), ""))
+        goes = "would go" if self.dry_run else "is gone"
+        named = [one for one in self.done.removed if self.survey.uses(one.cid)]
+        unknown = [one for one in self.done.removed if not self.survey.uses(one.cid)]
+        for what, going in (("no longer needed by its job", named), ("named by no job", unknown)):
+            if going:
+                found.append((f"{goes}: {what}", str(len(going)), decimal(sum(one.size for one in going))))
+        return found
+
+    def sentence(self) -> str:
+        """The sum of it."""
+        verb = "would be freed; nothing was removed" if self.dry_run else "are freed"
+        node = "" if self.blocks is None else f" Our IPFS node removed {counted(self.blocks, 'block')}."
+        return f"{decimal(self.done.bytes)} {verb}.{node}"
+
+
+def _settings(
+    kept: RetentionSettings, keep_rounds: int | None, drop_updates: bool, unused_hours: float | None
+) -> RetentionSettings:
+    """The settings of the file, as far as the command line says nothing else."""
+    given: dict[str, Any] = {"keep_rounds": keep_rounds, "unused_hours": unused_hours}
+    changes = {name: value for name, value in given.items() if value is not None}
+    return kept.model_copy(update={**changes, **({"keep_updates": False} if drop_updates else {})})
+
+
+def _agreed(done: Collected, yes: bool, json: bool) -> bool:
+    """Whether a person, or an option, says that it may go."""
+    question = f"Remove {counted(len(done.removed), 'content')}, {decimal(done.bytes)}?"
+    return yes or (not json and typer.confirm(question, err=True))
+
+
+def _on_chain(addresses: Addresses | None, registry: JobRegistry) -> ChainFacts | None:
+    """What the chain says of jobs; None where none was ever started, or it does not answer."""
+    if addresses is None:
+        return None
+    with Ledger(addresses.network) as ledger:
+        return ask_chain(ledger, registry)
+
+
+def _nodes(addresses: Addresses | None) -> list[str]:
+    return addresses.content.nodes if addresses and isinstance(addresses.content, IpfsPlaces) else []
+
+
+def _collect_on_node(nodes: Sequence[str]) -> int:
+    """Blocks that our own node removed; raises `CoordinatorError` when content is not on IPFS."""
+    if not nodes:
+        raise CoordinatorError("--nodes-too needs content on IPFS; this network keeps it in a folder. Leave it out.")
+    return KuboNode(nodes[0]).collect_garbage()

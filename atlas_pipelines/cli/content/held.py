@@ -1,0 +1,105 @@
+"""`atlas content ls | pin | unpin`: what is here, and what stays."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated
+
+import typer
+from rich.filesize import decimal
+
+from atlas.content.format.cid import parse_cid
+from atlas.content.local.store import LocalStore
+from atlas.content.places.collect import local_folder, peek
+from atlas.content.store import PINNED, KeptStore
+from atlas.errors import ContentError, ContentNotFound
+from atlas.home import AtlasHome
+from atlas.terminal.console import WordConsole
+from atlas.terminal.tables import numbers, print_table, texts
+from atlas_pipelines.cli.content.open import Ipfs, Json, open_content
+from atlas_pipelines.cli.output import print_json, results_console
+from resources.jobs.registry import JobRegistry
+from resources.retention.content_survey import survey
+
+Set = Annotated[str, typer.Option("--set", help="Name of the pin set, such as a release.")]
+Cids = Annotated[list[str], typer.Argument(help="CIDs of contents.", metavar="CID...")]
+
+
+def ls(
+    only: Annotated[str | None, typer.Option("--set", help="Only what is in this pin set.", show_default=False)] = None,
+    ipfs: Ipfs = None,
+    json: Json = False,
+) -> None:
+    """List the copies on this machine, the one used last first, and what each is to a job."""
+    home = AtlasHome.from_environment()
+    store = open_content(home, ipfs)
+    listed = [one for one in store.held() if only is None or only in one.pins]
+    held = sorted(listed, key=lambda one: (-one.used_at, one.cid))
+    uses = _uses(store, home)
+    if json:
+        print_json([{**asdict(one), "is": uses(one.cid)} for one in held])
+        return
+    if not held:
+        nothing = "There is no content here yet." if only is None else f"Nothing is in the pin set {only}."
+        results_console().print(nothing)
+        return
+    columns = [*texts("content"), *numbers("size"), *texts("last used", "pin sets", "is")]
+    cells = [[one.cid, decimal(one.size), _minute(one.used_at), ", ".join(one.pins), uses(one.cid)] for one in held]
+    print_table(results_console(), columns, cells)
+
+
+def pin(cids: Cids, into: Set = PINNED, ipfs: Ipfs = None, json: Json = False) -> None:
+    """Keep contents whatever room is made; what is elsewhere is fetched first."""
+    store = open_content(AtlasHome.from_environment(), ipfs)
+    for cid in [parse_cid(cid) for cid in cids]:
+        store.pin(cid, into)
+    _told("pinned", cids, json)
+
+
+def unpin(
+    cids: Cids,
+    out_of: Annotated[
+        str | None, typer.Option("--set", help="Only out of this pin set.", show_default="all of them")
+    ] = None,
+    ipfs: Ipfs = None,
+    json: Json = False,
+) -> None:
+    """Let contents that no job needs go when room is made."""
+    store = open_content(AtlasHome.from_environment(), ipfs)
+    for cid in [parse_cid(cid) for cid in cids]:
+        store.unpin(cid, out_of)
+    _told("unpinned", cids, json)
+
+
+def _uses(store: KeptStore, home: AtlasHome) -> Callable[[str], str]:
+    """What names a content, as far as the documents that are here tell; no chain is asked."""
+    folder = local_folder(store)
+    try:
+        return survey(_LookedAt(folder), partial(peek, folder), JobRegistry(home.jobs_database), None).uses
+    except ContentError as error:
+        notes = WordConsole(stderr=True)
+        notes.print(f"What jobs name is not shown: {error}")
+        return lambda cid: ""
+
+
+class _LookedAt(LocalStore):
+    """Copies on this machine that do not count as used when they are read."""
+
+    def read(self, cid: str) -> bytes:
+        data = peek(self.root, cid)
+        if data is None:
+            raise ContentNotFound(f"{cid} is not in {self.root}, or its copy is damaged.")
+        return data
+
+
+def _told(done: str, cids: list[str], json: bool) -> None:
+    if json:
+        print_json({done: cids})
+        return
+    for cid in cids:
+        results_console().print(f"{done} {cid}")
+
+
+def _minute(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,83 @@
+"""`atlas job cancel | top-up | close`: a job's life and money on chain."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from atlas.home import AtlasHome
+from atlas_pipelines.cli.network import using_network
+from atlas_pipelines.cli.output import print_json, results_console
+from chain_bridge.client.keys import load_or_create_key
+from chain_bridge.client.messages import Tx
+from chain_bridge.errors import OutcomeUnknown
+from chain_bridge.ledger import Ledger
+from resources.errors import CoordinatorError, JobNotFound
+from resources.jobs.open_job import refuse_other_contract
+from resources.jobs.registry import JobRegistry, JobRow
+from resources.operator_ledger import open_ledger
+
+Name = Annotated[str, typer.Argument(help="The job's name.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def cancel(name: Name, json: Json = False) -> None:
+    """End a job early: nothing new is assigned, what runs may end and be paid, the free escrow comes back."""
+    with _job(name) as (row, ledger):
+        _show(row, ledger, ledger.cancel_job(row.job_id), json)
+
+
+def top_up(
+    name: Name,
+    amount: Annotated[int, typer.Argument(min=1, help="In micro-units of the network's coin.")],
+    key: Annotated[
+        str | None,
+        typer.Option(help="The same key again repeats a top-up whose outcome is not known; it is paid once."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Add to an open job's escrow from the operator's account."""
+    chosen = key or secrets.token_hex(8)
+    with _job(name) as (row, ledger):
+        try:
+            tx = ledger.top_up(row.job_id, chosen, amount)
+        except OutcomeUnknown as error:
+            raise CoordinatorError(
+                f"{error} To make sure of it, run: atlas job top-up {name} {amount} --key {chosen}"
+            ) from error
+        _show(row, ledger, tx, json)
+
+
+def close(name: Name, json: Json = False) -> None:
+    """End a job that owes nothing more; the free rest of its escrow comes back."""
+    with _job(name) as (row, ledger):
+        _show(row, ledger, ledger.close_job(row.job_id), json)
+
+
+@contextmanager
+def _job(name: str) -> Iterator[tuple[JobRow, Ledger]]:
+    """A job that was opened here, and the contract by the operator's key."""
+    home = AtlasHome.from_environment()
+    row = JobRegistry(home.jobs_database).job(name)
+    if row is None:
+        raise JobNotFound(f"No job {name!r} was opened here. List the jobs with: atlas job ls")
+    with using_network(home) as addresses:
+        key = load_or_create_key(home.operator_key, addresses.network.prefix)
+        with open_ledger(home, addresses.network, key) as ledger:
+            refuse_other_contract(row, ledger.contract)
+            yield row, ledger
+
+
+def _show(row: JobRow, ledger: Ledger, tx: Tx, json: bool) -> None:
+    job, credit, denom = ledger.job(row.job_id), ledger.credit(ledger.address), ledger.network.denom
+    if json:
+        facts = job.model_dump(mode="json", include={"state", "deposited", "reserved", "paid", "refunded"})
+        print_json({"job": row.name, "job_id": row.job_id, "transaction": tx.hash, **facts, "credit": credit})
+        return
+    results_console().print(
+        f"Job {row.name} ({row.job_id}) is {job.state}: of {job.deposited} {denom} {job.paid} are paid, "
+        f"{job.reserved} reserved, {job.refunded} refunded, {job.free} free. "
+        f"The operator's credit is {credit} {denom}.",
+    )

@@ -1,0 +1,1 @@
+"""The command `atlas run` and what it prints."""

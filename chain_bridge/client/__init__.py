@@ -1,0 +1,1 @@
+"""Client of the contract: connection, messages, queries, transactions."""

@@ -1,0 +1,37 @@
+"""What a transaction may use, and what it costs."""
+
+import math
+from fractions import Fraction
+
+from chain_bridge.client.network import Network
+from chain_bridge.errors import FeeTooHigh
+
+# What a simulation measures, and some air for what changes until the transaction runs.
+GAS_FACTOR = 1.4
+# Taking the fee costs gas as well, more when it is granted; a simulation, whose transaction has none, leaves it out.
+PAYMENT_GAS = 30_000
+
+
+def gas_limit(gas_used: int) -> int:
+    """The gas to ask for when a simulation used this much."""
+    return math.ceil(gas_used * GAS_FACTOR) + PAYMENT_GAS
+
+
+def fee_of(network: Network, gas: int) -> int:
+    """The fee for this much gas, in the network's denomination."""
+    return math.ceil(gas * Fraction(str(network.gas_price)))
+
+
+def check_limits(network: Network, gas: int) -> None:
+    """Raise `FeeTooHigh` when a transaction would use or cost more than the network's settings allow."""
+    if gas > network.max_gas:
+        raise FeeTooHigh(
+            f"The transaction would ask for {gas} gas, the cap of {network.chain_id} is {network.max_gas}. "
+            "Raise the network's max_gas, or send less at once."
+        )
+    fee = fee_of(network, gas)
+    if network.max_fee is not None and fee > network.max_fee:
+        raise FeeTooHigh(
+            f"The fee would be {fee}{network.denom} ({gas} gas), the cap of {network.chain_id} is "
+            f"{network.max_fee}{network.denom}. Raise the network's max_fee, or send less at once."
+        )

@@ -1,0 +1,14 @@
+"""Heartbeats that a node signs and somebody else brings to the chain, who pays the fee."""
+
+from atlas.signing import Signer
+from chain_bridge.client.messages import SignedBeat
+
+
+def heartbeat_digest_message(contract: str, node: int, at: int) -> bytes:
+    """The text whose SHA-256 a node signs to be heard of at `at`, unix seconds."""
+    return f"atlas-heartbeat:{contract}:{node}:{at}".encode()
+
+
+def sign_heartbeat(key: Signer, contract: str, node: int, at: int) -> SignedBeat:
+    """A heartbeat of `node`, signed by the key whose public key the node has registered."""
+    return SignedBeat(node, at, key.sign(heartbeat_digest_message(contract, node, at)))

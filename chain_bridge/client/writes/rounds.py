@@ -1,0 +1,51 @@
+"""Results and rewards."""
+# ruff: noqa: A002
+
+from chain_bridge.client.messages import Share
+from chain_bridge.client.writes.base import OUTCOME, Writes, binary, mappings
+
+
+class RoundWrites(Writes[OUTCOME]):
+    """Messages that fix what a round brought, and pay for it."""
+
+    def submit_round(
+        self,
+        job: int,
+        round: int,
+        root: bytes,
+        leaf_count: int,
+        checkpoint: str,
+        evidence: str,
+        per_node: list[Share],
+    ) -> OUTCOME:
+        """Fix a round's outcome: exactly its completed tasks, and basis points that sum to 10,000."""
+        message = {
+            "job": job,
+            "round": round,
+            "root": binary(root),
+            "leaf_count": leaf_count,
+            "checkpoint": checkpoint,
+            "evidence": evidence,
+            "per_node": mappings(per_node),
+        }
+        return self._write("submit_round", message)
+
+    def rollback_round(self, job: int, round: int) -> OUTCOME:
+        """Take back the submission of a round that is not settled and not challenged."""
+        return self._write("rollback_round", {"job": job, "round": round})
+
+    def settle(self, job: int, round: int) -> OUTCOME:
+        """Credit the nodes of a submitted round, after the challenge window."""
+        return self._write("settle", {"job": job, "round": round})
+
+    def claim_abandoned(self, job: int, round: int) -> OUTCOME:
+        """Credit the key's node for its completed tasks of a round that its owner never submitted."""
+        return self._write("claim_abandoned", {"job": job, "round": round})
+
+    def withdraw(self) -> OUTCOME:
+        """Take the key's credit; the attribute `amount` tells how much."""
+        return self._write("withdraw", {})
+
+    def withdraw_for(self, addresses: list[str]) -> OUTCOME:
+        """Send each of these addresses its credit, at the key's fee."""
+        return self._write("withdraw_for", {"addresses": addresses})

@@ -1,0 +1,28 @@
+"""Who holds what, and proofs of it."""
+
+from chain_bridge.client.writes.base import OUTCOME, Writes, binary
+
+
+class StorageWrites(Writes[OUTCOME]):
+    """Messages of storage nodes and their audits."""
+
+    def announce_storage(self, cids: list[str]) -> OUTCOME:
+        """Say that the key's storage node holds these CIDs."""
+        return self._write("announce_storage", {"cids": cids})
+
+    def drop_storage(self, cids: list[str]) -> OUTCOME:
+        """Say that it does not hold them any more."""
+        return self._write("drop_storage", {"cids": cids})
+
+    def open_audit(self, cid: str, node: int, nonce: bytes, answer_hash: bytes) -> OUTCOME:
+        """Ask a node for SHA-256(nonce ‖ content), whose own SHA-256 is `answer_hash`; as the contract's owner."""
+        message = {"cid": cid, "node": node, "nonce": binary(nonce), "answer_hash": binary(answer_hash)}
+        return self._write("open_audit", message)
+
+    def answer_audit(self, cid: str, answer: bytes) -> OUTCOME:
+        """Answer an audit of the key's node."""
+        return self._write("answer_audit", {"cid": cid, "answer": binary(answer)})
+
+    def expire_audit(self, cid: str, node: int) -> OUTCOME:
+        """End an audit without an answer in time: the holding goes, and reputation with it."""
+        return self._write("expire_audit", {"cid": cid, "node": node})

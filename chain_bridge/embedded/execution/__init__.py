@@ -1,0 +1,1 @@
+"""Execution of transactions, messages and queries."""

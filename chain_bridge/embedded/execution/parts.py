@@ -1,0 +1,30 @@
+"""The parts of the embedded chain that a transaction works on."""
+
+from dataclasses import dataclass
+
+from chain_bridge.embedded.settings import Settings
+from chain_bridge.embedded.state.accounts import Accounts
+from chain_bridge.embedded.state.addresses import module_address
+from chain_bridge.embedded.state.bank import Bank
+from chain_bridge.embedded.state.database import Database
+from chain_bridge.embedded.state.feegrants import FeeGrants
+from chain_bridge.embedded.state.registry import Registry
+from chain_bridge.embedded.vm.vm import Vm
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the chain is made of."""
+
+    settings: Settings
+    database: Database
+    accounts: Accounts
+    bank: Bank
+    grants: FeeGrants
+    registry: Registry
+    vm: Vm
+
+    @property
+    def fee_purse(self) -> str:
+        """Where fees go."""
+        return module_address("fee_collector", self.settings.prefix)

@@ -1,0 +1,41 @@
+"""What a contract hears of the messages that it sent (wasmd `x/wasm/keeper/msg_dispatcher.go`)."""
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+from chain_bridge.embedded.errors import ContractFailed, NoSuchCode, NoSuchContract, Refused
+from chain_bridge.embedded.execution.events import Event, dump, events_as_json
+from chain_bridge.embedded.execution.responses import SubMessage
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The chain's protobuf answer to a message."""
+
+    type_url: str = ""
+    value: bytes = b""
+
+
+def redact(error: Refused) -> str:
+    """What a contract hears of a failure: its own kind's words in full, of the rest the code alone."""
+    if isinstance(error, ContractFailed | NoSuchContract | NoSuchCode):
+        return str(error)
+    return f"codespace: {error.codespace}, code: {error.code}"
+
+
+def reply_message(message: SubMessage, failure: str, events: list[Event], answer: Answer) -> bytes:
+    """A submessage's outcome as a contract's `reply` gets it."""
+    outcome: dict[str, Any]
+    if failure:
+        outcome = {"error": failure}
+    else:
+        value = base64.b64encode(answer.value).decode()
+        outcome = {
+            "ok": {
+                "events": events_as_json(events) if "wasm" in message.msg else [],
+                "data": value or None,
+                "msg_responses": [{"type_url": answer.type_url, "value": value}],
+            }
+        }
+    return dump({"id": message.id, "payload": message.payload, "gas_used": 0, "result": outcome})

@@ -1,0 +1,166 @@
+"""What contracts answer: their response, and the messages in it that the chain is to carry out.
+
+Source: cosmwasm `packages/std/src/results`. Only what the embedded chain can carry out has a field here.
+"""
+
+from typing import Any, Literal
+
+from pydantic import Base64Bytes, BaseModel, ConfigDict, ValidationError
+
+from chain_bridge.embedded.errors import AnswerMalformed, ContractFailed, Refused
+from chain_bridge.embedded.state.bank import Coin, coin
+
+
+class _Raw(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Attribute(_Raw):
+    """A key and a value of an event."""
+
+    key: str
+    value: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of both."""
+        return len(self.key.encode()) + len(self.value.encode())
+
+
+class CustomEvent(_Raw):
+    """An event that the contract names itself."""
+
+    type: str
+    attributes: list[Attribute]
+
+
+class _Coin(_Raw):
+    denom: str
+    amount: str
+
+
+class _Paid(_Raw):
+    funds: list[_Coin]
+
+    @property
+    def coins(self) -> list[Coin]:
+        """The funds; raises `Refused` when they are none."""
+        return [coin(item.denom, item.amount) for item in self.funds]
+
+
+class BankBurn(_Raw):
+    """Destroy the contract's own coins."""
+
+    amount: list[_Coin]
+
+    @property
+    def coins(self) -> list[Coin]:
+        """The amount; raises `Refused` when it is not one."""
+        return [coin(item.denom, item.amount) for item in self.amount]
+
+
+class BankSend(BankBurn):
+    """Send the contract's own coins."""
+
+    to_address: str
+
+
+class WasmExecute(_Paid):
+    """Call another contract."""
+
+    contract_addr: str
+    msg: Base64Bytes
+
+
+class WasmInstantiate(_Paid):
+    """Make another contract."""
+
+    code_id: int
+    msg: Base64Bytes
+    label: str
+    admin: str | None = None
+
+
+class BankMessage(_Strict):
+    """What the bank does for a contract."""
+
+    send: BankSend | None = None
+    burn: BankBurn | None = None
+
+
+class WasmMessage(_Strict):
+    """What contracts do to each other."""
+
+    execute: WasmExecute | None = None
+    instantiate: WasmInstantiate | None = None
+
+
+class ChainMessage(_Strict):
+    """A message of one module of the chain."""
+
+    bank: BankMessage | None = None
+    wasm: WasmMessage | None = None
+
+
+class SubMessage(_Raw):
+    """A message, and whether the contract wants to hear what became of it."""
+
+    id: int
+    msg: dict[str, Any]
+    reply_on: Literal["always", "error", "success", "never"]
+    gas_limit: int | None = None
+    payload: str = ""
+
+    @property
+    def message(self) -> ChainMessage:
+        """The message; raises `Refused` for a kind that this chain does not know."""
+        try:
+            return ChainMessage.model_validate(self.msg)
+        except ValidationError as error:
+            kind = ".".join(str(part) for part in error.errors()[0]["loc"])
+            raise Refused(f"the embedded chain cannot carry out the message at {kind}", "wasm", 20) from error
+
+
+class Response(_Raw):
+    """The good answer of every entry point but `query`."""
+
+    messages: list[SubMessage]
+    attributes: list[Attribute]
+    events: list[CustomEvent]
+    data: Base64Bytes | None = None
+
+
+class _ResponseResult(_Raw):
+    ok: Response | None = None
+    error: str | None = None
+
+
+class _QueryResult(_Raw):
+    ok: Base64Bytes | None = None
+    error: str | None = None
+
+
+def parse_response(entry: str, raw: bytes) -> Response:
+    """The response in a contract's answer; raises `ContractFailed` with its error, `AnswerMalformed` for no answer."""
+    return _unwrap(entry, _ResponseResult, raw)  # type: ignore[no-any-return]
+
+
+def parse_answer(raw: bytes) -> bytes:
+    """The bytes that a contract answers a query with; raises `ContractFailed` likewise."""
+    return _unwrap("query", _QueryResult, raw)  # type: ignore[no-any-return]
+
+
+def _unwrap(entry: str, kind: type[_ResponseResult | _QueryResult], raw: bytes) -> Any:
+    try:
+        result = kind.model_validate_json(raw)
+    except ValidationError as error:
+        raise AnswerMalformed(error.errors()[0]["msg"]) from error
+    if result.error is not None:
+        raise ContractFailed(entry, result.error)
+    if result.ok is None:
+        raise AnswerMalformed("it has neither ok nor error")
+    return result.ok

@@ -1,0 +1,1 @@
+"""The embedded chain's state: accounts, coins, contracts, fee grants."""

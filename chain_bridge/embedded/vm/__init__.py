@@ -1,0 +1,1 @@
+"""The WebAssembly machine that runs contracts."""

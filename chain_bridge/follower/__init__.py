@@ -1,0 +1,1 @@
+"""Follows blocks and keeps a read model of the contract's events."""

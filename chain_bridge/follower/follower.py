@@ -1,0 +1,145 @@
+"""Follows a contract: reads the transactions that it took part in and keeps the read model up to date with them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2 import GetBlockByHeightRequest, GetLatestBlockRequest
+from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import ORDER_BY_ASC, GetTxsEventRequest
+
+from chain_bridge.client.connection import Connection
+from chain_bridge.client.network import Network
+from chain_bridge.client.queries import Queries
+from chain_bridge.errors import TransactionFailed
+from chain_bridge.follower.events import Contract, Event, Touched
+from chain_bridge.follower.read_model import OVERLAP_BLOCKS, Cursor, Entities, ReadModel
+
+_PAGE = 100
+_MISSING_BLOCK = ("requested block height", "not available", "could not find", "block not found")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What one pass did."""
+
+    height: int
+    """The newest block that it read."""
+    events: int
+    """How many were new."""
+    rebuilt: bool
+    """Whether it began anew, because the chain was reset."""
+
+
+class Follower:
+    """Keeps a read model of one network's contract. One pass costs little when nothing happened."""
+
+    def __init__(self, network: Network, model: ReadModel, timeout_seconds: float = 15.0, page: int = _PAGE) -> None:
+        self._connection = Connection(network, timeout_seconds)
+        self._queries = Queries(self._connection)
+        self._denom = network.denom
+        self._model = model
+        self._page = page
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the read model stays open."""
+        self._connection.close()
+
+    def catch_up(self) -> Progress:
+        """Read all that happened until now.
+
+        Raises `ChainUnreachable`, `WrongChain` or `WrongContract`; what was read until then stays read.
+        """
+        contract = Contract(self._queries.contract, self._denom)
+        newest = self._newest()
+        rebuilt = self._start_anew_after_reset(newest)
+        cursor = self._model.cursor()
+        after = max(cursor.height - OVERLAP_BLOCKS, 0) if cursor else 0
+        new = 0
+        for events, height in self._pages(contract.address, after, newest.height):
+            reached = newest if height is None else Cursor(height, self._block(height) or "")
+            new += self._model.apply(events, contract, self._look_up, reached)
+        return Progress(newest.height, new, rebuilt)
+
+    def _start_anew_after_reset(self, newest: Cursor) -> bool:
+        cursor = self._model.cursor()
+        if cursor is None:
+            return False
+        block = self._block(cursor.height) if newest.height >= cursor.height else None
+        if not was_reset(cursor, newest.height, block):
+            return False
+        self._model.forget(cursor)
+        return True
+
+    def _pages(self, contract: str, after: int, until: int) -> Iterator[tuple[list[Event], int | None]]:
+        """Each page's events and the height that it ends at; None stands for `until`, on the last one."""
+        query = f"wasm._contract_address='{contract}' AND tx.height>{after} AND tx.height<={until}"
+        number = 0
+        while True:
+            number += 1
+            request = GetTxsEventRequest(query=query, order_by=ORDER_BY_ASC, page=number, limit=self._page)
+            found = self._connection.ask(lambda chain: chain.transactions.GetTxsEvent(request))  # noqa: B023
+            events = [event for answer in found.tx_responses for event in events_of(answer)]
+            # A page past the last one would be refused.
+            if number * self._page >= found.total or not found.tx_responses:
+                yield events, None
+                return
+            yield events, int(found.tx_responses[-1].height)
+
+    def _newest(self) -> Cursor:
+        answer = self._connection.ask(lambda chain: chain.node.GetLatestBlock(GetLatestBlockRequest()))
+        return Cursor(int(answer.block.header.height), bytes(answer.block_id.hash).hex())
+
+    def _block(self, height: int) -> str | None:
+        """A block's id; None when the node does not have it any more."""
+        request = GetBlockByHeightRequest(height=height)
+        try:
+            answer = self._connection.ask(lambda chain: chain.node.GetBlockByHeight(request))
+        except TransactionFailed as error:
+            if any(words in str(error) for words in _MISSING_BLOCK):
+                return None
+            raise
+        return bytes(answer.block_id.hash).hex()
+
+    def _look_up(self, touched: Touched) -> Entities:
+        queries = self._queries
+        nodes = queries.nodes() if touched.all_nodes else [queries.node(number) for number in sorted(touched.nodes)]
+        rounds = {key: queries.round(*key) for key in sorted(touched.rounds)}
+        return Entities(
+            nodes=nodes,
+            jobs=[queries.job(number) for number in sorted(touched.jobs)],
+            rounds=[found for found in rounds.values() if found is not None],
+            gone=[key for key, found in rounds.items() if found is None],
+            models=[model for name in sorted(touched.models) for model in queries.models(name=name)],
+        )
+
+
+def was_reset(cursor: Cursor, newest_height: int, block_at_cursor: str | None) -> bool:
+    """Whether the chain cannot be the one that the cursor was set on: it is shorter, or has another block there.
+
+    A node that has thrown that block away (None), or an unknown id, proves nothing.
+    """
+    if newest_height < cursor.height:
+        return True
+    return bool(cursor.block) and block_at_cursor is not None and block_at_cursor != cursor.block
+
+
+def events_of(answer: Any) -> list[Event]:
+    """The events of a transaction; none of one that failed."""
+    if answer.code:
+        return []
+    return [
+        Event(
+            str(answer.txhash),
+            index,
+            int(answer.height),
+            str(event.type),
+            {str(item.key): str(item.value) for item in event.attributes},
+        )
+        for index, event in enumerate(answer.events)
+    ]

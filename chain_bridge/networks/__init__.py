@@ -1,0 +1,1 @@
+"""Networks: settings, contract deployment, faucet, fee grants."""

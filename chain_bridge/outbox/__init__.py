@@ -1,0 +1,1 @@
+"""The outbox: transactions that are sent exactly once, also after a crash."""

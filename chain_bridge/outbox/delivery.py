@@ -1,0 +1,250 @@
+"""Brings an outbox's messages to the chain: a thin loop around `decide`."""
+
+import logging
+import time
+from collections.abc import Callable
+from itertools import takewhile
+from typing import Any
+
+import stamina
+from cosmpy.protos.cosmos.base.abci.v1beta1.abci_pb2 import TxResponse
+
+from atlas.counts import counted
+from chain_bridge.client import fees
+from chain_bridge.client.blocks import describe_reset, in_blocks, is_on_chain, latest_place
+from chain_bridge.client.failures import SequenceMismatch, explain, refused_message
+from chain_bridge.client.messages import Tx
+from chain_bridge.client.sender import Sender, contract_message, look_up, outcome_of
+from chain_bridge.client.signed import Signed
+from chain_bridge.errors import (
+    ChainError,
+    ChainReset,
+    ChainUnreachable,
+    ContractRefused,
+    FeeTooHigh,
+    InsufficientFunds,
+    TransactionFailed,
+)
+from chain_bridge.outbox.decision import Action, ChainView, Flight, decide
+from chain_bridge.outbox.outbox import Outbox
+from chain_bridge.outbox.rows import Backlog, Entry
+
+log = logging.getLogger(__name__)
+_BATCH = 100
+_TRIES = 3
+_MISMATCHES = 10
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
+_TIMED_OUT = ("sdk", 30)
+_REFUSALS = (ContractRefused, InsufficientFunds, TransactionFailed)
+
+
+class Delivery:
+    """Sends what waits in an outbox, in order, one transaction after another."""
+
+    def __init__(self, outbox: Outbox, sender: Sender, contract: Callable[[], str]) -> None:
+        """`contract` gives the contract's address once it is known to be the right one."""
+        self.outbox = outbox
+        self._sender = sender
+        self._contract = contract
+
+    def flush(self, patience_seconds: float) -> Backlog:
+        """Send what waits; see `Ledger.flush`."""
+        for attempt in stamina.retry_context(
+            on=ChainUnreachable,
+            attempts=None if patience_seconds > 0 else 1,
+            timeout=patience_seconds or None,
+            wait_initial=0.1,
+            wait_jitter=0.5,
+            wait_max=10.0,
+        ):
+            with attempt, self.outbox.exclusive():
+                self._begin()
+                while self._send_some():
+                    pass
+        return self.outbox.backlog()
+
+    def send_now(self, contract: str, key: str, name: str, body: Any, funds: int) -> Tx:
+        """Record a message, send it and what waits before it, and return its outcome or raise what became of it.
+
+        What raises is withdrawn, unless it was handed over.
+        """
+        with self.outbox.exclusive():
+            self._begin()
+            entry = self.outbox.record_now(contract, key, name, body, funds)
+            try:
+                while not (entry := self.outbox.by_id(entry.id)).decided:
+                    self._send_some()
+            except BaseException as error:
+                self.outbox.withdraw(entry, str(error))  # unless it is under way
+                raise
+        self.outbox.forget(entry)
+        return entry.outcome()
+
+    def _begin(self) -> None:
+        """Make sure of the chain and the contract, and find out what became of the last transaction."""
+        self._reconcile()
+        self._check_chain()
+        contract = self._contract()
+        count = self.outbox.set_aside_other_contracts(contract)
+        if count:
+            raise ChainReset(
+                f"Set aside as orphaned and not sent: {counted(count, 'message')} in {self.outbox.path} for another "
+                f"contract than {contract}. Do again what is still wanted."
+            )
+        self.outbox.step("reconciled")
+
+    def _check_chain(self) -> None:
+        anchor = self.outbox.anchor()
+        if anchor is not None:
+            height = latest_place(self._sender.connection).height
+            if not is_on_chain(self._sender.connection, anchor, height):
+                self._start_over(anchor.height, height)
+
+    def _start_over(self, known: int, height: int) -> None:
+        network = self._sender.network
+        reason = f"the chain {network.chain_id} was reset"
+        count = self.outbox.start_over(reason)
+        text = describe_reset(network, self.outbox.path, known, height)
+        log.warning("%s", text)
+        if count:
+            raise ChainReset(
+                f"{text} Set aside as orphaned and not sent: {counted(count, 'message')} that had not landed. Restore "
+                "the chain if it should have them, or do again what is still wanted."
+            )
+
+    # The transaction under way
+
+    def _reconcile(self) -> None:
+        signed = self.outbox.flight()
+        if signed is None:
+            return
+        deadline = time.monotonic() + self._sender.inclusion_seconds
+        pause = _FIRST_PAUSE
+        while not self._step_towards_outcome(signed):
+            if time.monotonic() > deadline:
+                raise self._sender.outcome_unknown(signed.hash)
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    def _step_towards_outcome(self, signed: Signed) -> bool:
+        """Do what `decide` says; whether the outcome is noted."""
+        found = look_up(self._sender.connection, signed.hash)
+        flight = Flight(signed.sequence, signed.timeout_height)
+        view = self._look(signed, found)
+        action = decide(flight, view)
+        if action is Action.SCAN:
+            last = min(view.height, signed.timeout_height)
+            there = in_blocks(self._sender.connection, signed.hash, signed.place.height, last)
+            action = decide(flight, ChainView(view.found, view.sequence, view.height, view.same_chain, there))
+        if action is Action.ADOPT and found is not None:
+            self._adopt(found)
+        elif action is Action.SIGN_ANEW:
+            self.outbox.free()
+        elif action is Action.ORPHAN:
+            self._start_over(signed.place.height, view.height)
+        elif action is Action.REBROADCAST:
+            self._rebroadcast(signed)
+            return False
+        return action is not Action.WAIT
+
+    def _look(self, signed: Signed, found: TxResponse | None) -> ChainView:
+        if found is not None:
+            return ChainView(True, signed.sequence, int(found.height))
+        connection = self._sender.connection
+        sequence = self._sequence_of_account()
+        height = latest_place(connection).height
+        return ChainView(False, sequence, height, is_on_chain(connection, signed.place, height))
+
+    def _sequence_of_account(self) -> int:
+        try:
+            return self._sender.account_sequence()
+        except InsufficientFunds:
+            return 0  # a chain on which the account never was
+
+    def _rebroadcast(self, signed: Signed) -> None:
+        try:
+            self._sender.broadcast(signed)
+        except SequenceMismatch:
+            return  # somebody else's transaction, or ours: the next look tells
+        except TransactionFailed as error:
+            if (error.codespace, error.code) != _TIMED_OUT:
+                raise
+            return
+        self.outbox.step("broadcast")
+
+    def _adopt(self, found: TxResponse) -> None:
+        """Note the outcome of the transaction under way."""
+        entries = self.outbox.entries("signed")
+        if not found.code:
+            self.outbox.land([(entry, outcome_of(found, index)) for index, entry in enumerate(entries)])
+            return
+        error = explain(found.raw_log, found.codespace, found.code)
+        index = refused_message(error)
+        if index is not None and isinstance(error, ContractRefused | InsufficientFunds):
+            self.outbox.refuse(entries[index], found.raw_log, found.codespace, found.code)
+        elif len(entries) == 1 and entries[0].tries + 1 >= _TRIES:
+            self.outbox.refuse(entries[0], found.raw_log, found.codespace, found.code)
+        else:
+            self.outbox.free(tried=True, alone=len(entries) > 1)
+
+    # What waits
+
+    def _send_some(self) -> bool:
+        """Send the first of what waits, as much as fits into one transaction; False when nothing waits."""
+        for attempt in stamina.retry_context(
+            on=SequenceMismatch, attempts=_MISMATCHES, timeout=None, wait_initial=0.02, wait_jitter=0.1, wait_max=1.0
+        ):
+            with attempt:
+                waiting = self.outbox.entries("waiting")[:_BATCH]
+                if not waiting:
+                    return False
+                self._sender.account_sequence()
+                entries, gas = self._fit(waiting)
+                if entries:
+                    self._send(entries, gas)
+        return True
+
+    def _fit(self, waiting: list[Entry]) -> tuple[list[Entry], int]:
+        """The first entries that fit into one transaction, and its gas limit; those that are refused are noted."""
+        entries = waiting[:1] if waiting[0].alone else list(takewhile(lambda entry: not entry.alone, waiting))
+        while entries:
+            try:
+                gas = fees.gas_limit(self._sender.simulate(self._messages(entries)))
+                self.outbox.step("simulated")
+                fees.check_limits(self._sender.network, gas)
+            except _REFUSALS as error:
+                index = refused_message(error)
+                if index is not None:
+                    self.outbox.refuse(entries.pop(index), error.log)
+                elif len(entries) > 1:
+                    entries = entries[:1]
+                else:
+                    raise
+            except FeeTooHigh:
+                if len(entries) == 1:
+                    raise
+                entries = entries[: len(entries) // 2]
+            else:
+                return entries, gas
+        return [], 0
+
+    def _send(self, entries: list[Entry], gas: int) -> None:
+        signed = self._sender.sign(self._messages(entries), gas)
+        self.outbox.sign(entries, signed)
+        self.outbox.step("signed")
+        try:
+            self._sender.broadcast(signed)
+        except ChainUnreachable:
+            pass  # it may have been taken in: the wait tells
+        except ChainError:
+            # The one node that ever saw these bytes did not take them in.
+            self.outbox.free()
+            raise
+        self.outbox.step("broadcast")
+        found = self._sender.wait_for_block(signed.hash)
+        self.outbox.step("included")
+        self._adopt(found)
+        self.outbox.step("noted")
+
+    def _messages(self, entries: list[Entry]) -> list[Any]:
+        return [contract_message(self._sender, one.contract, one.name, one.body, one.funds) for one in entries]

@@ -1,0 +1,158 @@
+"""The outbox's SQLite file."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from atlas.disk.sqlite_file import SqliteFile
+from chain_bridge.client.messages import Tx
+from chain_bridge.client.signed import Place, Signed
+from chain_bridge.errors import OutboxError
+from chain_bridge.outbox.rows import Backlog, Entry
+
+_VERSION = 1
+_ONE_TIME_SECONDS = 86_400
+# `epoch` counts the chains: one that was reset begins with no keys. There is at most one flight.
+_TABLES = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE entries (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, epoch INTEGER NOT NULL, contract TEXT NOT NULL, key TEXT NOT NULL,
+    name TEXT NOT NULL, body TEXT NOT NULL, funds INTEGER NOT NULL, state TEXT NOT NULL, recorded_at REAL NOT NULL,
+    tx TEXT, log TEXT NOT NULL DEFAULT '', codespace TEXT NOT NULL DEFAULT '', code INTEGER NOT NULL DEFAULT 0,
+    tries INTEGER NOT NULL DEFAULT 0, alone INTEGER NOT NULL DEFAULT 0, UNIQUE (epoch, contract, key)
+);
+CREATE INDEX entries_by_state ON entries (state, id);
+CREATE TABLE flight (
+    only INTEGER PRIMARY KEY CHECK (only = 1), data BLOB NOT NULL, hash TEXT NOT NULL, sequence INTEGER NOT NULL,
+    timeout_height INTEGER NOT NULL, height INTEGER NOT NULL, block TEXT NOT NULL
+);
+INSERT INTO facts VALUES ('epoch', '0');
+"""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """One transaction, durable when the block ends; undone when it raises."""
+    with outbox_file(path).transaction() as database:
+        database.row_factory = sqlite3.Row
+        yield database
+
+
+def read_backlog(path: Path) -> Backlog:
+    """What of an outbox is not decided, without writing to it; raises `OutboxError` when it cannot be read."""
+    with outbox_file(path).reading() as database:
+        database.row_factory = sqlite3.Row
+        return backlog(database)
+
+
+def create(path: Path) -> None:
+    """Make a new file, or check the one that is there; raises `OutboxError`."""
+    outbox_file(path).create(_TABLES, _VERSION)
+
+
+def outbox_file(path: Path) -> SqliteFile:
+    """The outbox at `path`; it raises `OutboxError` when it cannot be used."""
+    return SqliteFile(
+        path,
+        holds="the outbox: what waits to be written to the chain",
+        remedy=f"Restore {path.name} from a backup, together with its -wal file. Without a backup, move {path.name}, "
+        f"{path.name}-wal and {path.name}-shm in {path.parent} away and run the job again: what had not been written "
+        "to the chain is recorded anew.",
+        error=OutboxError,
+    )
+
+
+def fact(database: sqlite3.Connection, name: str) -> str | None:
+    """A single value."""
+    row = database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+    return None if row is None else str(row["value"])
+
+
+def entry(row: sqlite3.Row) -> Entry:
+    """A row of entries."""
+    values = dict(row)
+    del values["epoch"]
+    values["body"] = json.loads(values["body"])
+    values["tx"] = None if values["tx"] is None else Tx(**json.loads(values["tx"]))
+    values["alone"] = bool(values["alone"])
+    return Entry(**values)
+
+
+def find(database: sqlite3.Connection, contract: str, key: str) -> Entry | None:
+    """The entry of a key on the present chain."""
+    row = database.execute(
+        "SELECT * FROM entries WHERE epoch = ? AND contract = ? AND key = ?", (_epoch(database), contract, key)
+    ).fetchone()
+    return None if row is None else entry(row)
+
+
+def insert(database: sqlite3.Connection, contract: str, key: str, name: str, body: str, funds: int, now: float) -> None:
+    """A new entry, waiting."""
+    database.execute(
+        "INSERT INTO entries (epoch, contract, key, name, body, funds, state, recorded_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?)",
+        (_epoch(database), contract, key, name, body, funds, now),
+    )
+
+
+def set_state(database: sqlite3.Connection, entries: list[Entry], state: str) -> None:
+    """Move entries to a state."""
+    database.executemany("UPDATE entries SET state = ? WHERE id = ?", [(state, one.id) for one in entries])
+
+
+def flight(database: sqlite3.Connection) -> Signed | None:
+    """The transaction under way."""
+    row = database.execute("SELECT * FROM flight").fetchone()
+    if row is None:
+        return None
+    place = Place(row["height"], row["block"])
+    return Signed(row["data"], row["hash"], row["sequence"], row["timeout_height"], place)
+
+
+def anchor(database: sqlite3.Connection) -> Place | None:
+    """The block by which the chain is recognised."""
+    text = fact(database, "anchor")
+    return None if text is None else Place(*json.loads(text))
+
+
+def set_anchor(database: sqlite3.Connection, place: Place) -> None:
+    """Recognise the chain by this block from now on."""
+    database.execute("INSERT OR REPLACE INTO facts VALUES ('anchor', ?)", (json.dumps(place),))
+
+
+def start_over(database: sqlite3.Connection, reason: str) -> int:
+    """Count one chain further; how many entries were not decided."""
+    count = database.execute(
+        "UPDATE entries SET state = 'orphaned', log = ? WHERE state IN ('waiting', 'signed')", (reason,)
+    ).rowcount
+    database.execute("DELETE FROM flight")
+    database.execute("DELETE FROM facts WHERE name = 'anchor'")
+    database.execute("UPDATE facts SET value = value + 1 WHERE name = 'epoch'")
+    return count
+
+
+def forget_one_time(database: sqlite3.Connection, now: float) -> None:
+    """Drop decided entries that nobody can ask for and that no caller still waits for."""
+    database.execute(
+        "DELETE FROM entries WHERE key LIKE 'one-time:%' AND state NOT IN ('waiting', 'signed') AND recorded_at < ?",
+        (now - _ONE_TIME_SECONDS,),
+    )
+
+
+def backlog(database: sqlite3.Connection) -> Backlog:
+    """What is not decided; refusals and orphans of the present chain are counted beside it."""
+    counts = dict(database.execute("SELECT state, COUNT(*) FROM entries GROUP BY state").fetchall())
+    oldest = database.execute("SELECT MIN(recorded_at) FROM entries WHERE state IN ('waiting', 'signed')").fetchone()[0]
+    return Backlog(
+        waiting=counts.get("waiting", 0),
+        signed=counts.get("signed", 0),
+        refused=counts.get("refused", 0),
+        orphaned=counts.get("orphaned", 0),
+        oldest_at=oldest,
+    )
+
+
+def _epoch(database: sqlite3.Connection) -> int:
+    return int(fact(database, "epoch") or 0)

@@ -1,0 +1,225 @@
+"""Messages on disk before they are sent, so that a kill at any moment neither loses nor doubles one."""
+
+import fcntl
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from atlas.disk.files import open_lock
+from chain_bridge.client.messages import Tx
+from chain_bridge.client.signed import Place, Signed
+from chain_bridge.errors import ChainError, OutboxError, ReplayedKey
+from chain_bridge.outbox import file as file
+from chain_bridge.outbox.rows import Backlog, Entry, canonical, is_one_time, is_own_key
+
+_LOCK_POLL_SECONDS = 0.05
+
+
+class Outbox:
+    """The outbox of one key on one chain, in a SQLite file. Threads and processes may share it; one sends at a time.
+
+    `step` is called with a name between every two steps of a delivery; tests end the process there.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], float] = time.time,
+        step: Callable[[str], None] = lambda name: None,
+        lock_seconds: float = 180.0,
+    ) -> None:
+        """`lock_seconds` bounds the wait for another process that sends. Raises `OutboxError` for a foreign file."""
+        self.path = path
+        self.step = step
+        self._clock = clock
+        self._lock_seconds = lock_seconds
+        self._thread_lock = Lock()
+        file.create(path)
+        self._forget_old()
+
+    def belongs_to(self, chain_id: str, address: str) -> None:
+        """Bind the outbox to a chain and a key; raises `OutboxError` when it is another's."""
+        owner = f"{address} on {chain_id}"
+        with self._transaction() as database:
+            database.execute("INSERT OR IGNORE INTO facts VALUES ('owner', ?)", (owner,))
+            found = file.fact(database, "owner")
+        if found != owner:
+            raise OutboxError(f"The outbox {self.path} belongs to {found}, not to {owner}. Give each its own file.")
+
+    def record(self, contract: str, key: str, name: str, body: Any, funds: int = 0) -> Entry:
+        """Record a message under a key, or return what is recorded there if it is the same message.
+
+        Raises `ReplayedKey` when the key stands for another message.
+        """
+        if is_own_key(key):
+            raise ChainError(f"The key {key} is of a form that the outbox makes itself. Take another one.")
+        return self._record(contract, key, name, body, funds)
+
+    def record_now(self, contract: str, key: str, name: str, body: Any, funds: int) -> Entry:
+        """As `record`, with a key of the outbox's own making; what was refused or withdrawn waits anew."""
+        entry = self._record(contract, key, name, body, funds)
+        if entry.state not in ("refused", "withdrawn"):
+            return entry
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE entries SET state = 'waiting', log = '', codespace = '', code = 0, tries = 0 WHERE id = ?",
+                (entry.id,),
+            )
+        return self.by_id(entry.id)
+
+    def entry(self, contract: str, key: str) -> Entry | None:
+        """What is recorded under a key."""
+        with self._transaction() as database:
+            return file.find(database, contract, key)
+
+    def by_id(self, number: int) -> Entry:
+        """One entry; raises `OutboxError` when it was forgotten."""
+        with self._transaction() as database:
+            row = database.execute("SELECT * FROM entries WHERE id = ?", (number,)).fetchone()
+        if row is None:
+            raise OutboxError(f"The outbox {self.path} has no message {number} any more.")
+        return file.entry(row)
+
+    def entries(self, *states: str) -> list[Entry]:
+        """The entries in these states, in the order of their recording; all of them without any."""
+        marks = ",".join("?" * len(states))
+        where = f"WHERE state IN ({marks})" if states else ""
+        with self._transaction() as database:
+            rows = database.execute(f"SELECT * FROM entries {where} ORDER BY id", states).fetchall()  # noqa: S608
+        return [file.entry(row) for row in rows]
+
+    def backlog(self) -> Backlog:
+        """What is not decided."""
+        with self._transaction() as database:
+            return file.backlog(database)
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """The one sender among threads and processes; raises `OutboxError` when another holds on for too long."""
+        with self._thread_lock:
+            descriptor = open_lock(self.path.with_name(f"{self.path.name}.lock"), OutboxError)
+            try:
+                self._wait_for_lock(descriptor)
+                yield
+            finally:
+                os.close(descriptor)
+
+    # What a delivery notes; each is one transaction.
+
+    def flight(self) -> Signed | None:
+        """The transaction that was signed and whose outcome is not known."""
+        with self._transaction() as database:
+            return file.flight(database)
+
+    def sign(self, entries: list[Entry], signed: Signed) -> None:
+        """Note the transaction that carries these entries, before it is handed over."""
+        row = (signed.data, signed.hash, signed.sequence, signed.timeout_height, *signed.place)
+        with self._transaction() as database:
+            database.execute("INSERT INTO flight VALUES (1, ?, ?, ?, ?, ?, ?)", row)
+            file.set_state(database, entries, "signed")
+            file.set_anchor(database, signed.place)
+
+    def land(self, outcomes: list[tuple[Entry, Tx]]) -> None:
+        """Note that the flight's entries happened."""
+        with self._transaction() as database:
+            for entry, tx in outcomes:
+                database.execute(
+                    "UPDATE entries SET state = 'landed', tx = ? WHERE id = ?", (json.dumps(asdict(tx)), entry.id)
+                )
+            database.execute("DELETE FROM flight")
+
+    def free(self, tried: bool = False, alone: bool = False) -> None:
+        """Note that the flight did not happen: its entries wait again, each in a transaction of its own if `alone`."""
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE entries SET state = 'waiting', tries = tries + ?, alone = MAX(alone, ?) WHERE state = 'signed'",
+                (tried, alone),
+            )
+            database.execute("DELETE FROM flight")
+
+    def refuse(self, entry: Entry, log: str, codespace: str = "", code: int = 0) -> None:
+        """Note that the chain refused an entry; the others of its flight, if it had one, wait again."""
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE entries SET state = 'refused', log = ?, codespace = ?, code = ? WHERE id = ?",
+                (log, codespace, code, entry.id),
+            )
+            database.execute("UPDATE entries SET state = 'waiting' WHERE state = 'signed'")
+            database.execute("DELETE FROM flight")
+
+    def withdraw(self, entry: Entry, reason: str) -> None:
+        """Note that an entry shall not happen, if it still waits."""
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE entries SET state = 'withdrawn', log = ? WHERE id = ? AND state = 'waiting'", (reason, entry.id)
+            )
+
+    def forget(self, entry: Entry) -> None:
+        """Drop a decided entry whose outcome its caller has and nobody can ask for again."""
+        if is_one_time(entry.key):
+            with self._transaction() as database:
+                database.execute("DELETE FROM entries WHERE id = ?", (entry.id,))
+
+    def anchor(self) -> Place | None:
+        """The last block that a transaction was made at; None before the first."""
+        with self._transaction() as database:
+            return file.anchor(database)
+
+    def start_over(self, reason: str) -> int:
+        """Begin a new chain's records; how many entries of the old one were not decided, and are set aside."""
+        with self._transaction() as database:
+            return file.start_over(database, reason)
+
+    def set_aside_other_contracts(self, contract: str) -> int:
+        """Set aside what waits for another contract than this; how many entries."""
+        reason = f"recorded for another contract than {contract}"
+        with self._transaction() as database:
+            return database.execute(
+                "UPDATE entries SET state = 'orphaned', log = ? WHERE state = 'waiting' AND contract != ?",
+                (reason, contract),
+            ).rowcount
+
+    def _record(self, contract: str, key: str, name: str, body: Any, funds: int) -> Entry:
+        text = canonical(body)
+        with self._transaction() as database:
+            found = file.find(database, contract, key)
+            if found is None:
+                file.insert(database, contract, key, name, text, funds, self._clock())
+                found = file.find(database, contract, key)
+        if found is None or (found.name, canonical(found.body), found.funds) != (name, text, funds):
+            raise ReplayedKey(
+                f"The key {key} stands for another message already ({found and found.name}), not for this {name}. "
+                "A key serves one message: take another one, or repeat the first word for word."
+            )
+        self.step("recorded")
+        return found
+
+    def _forget_old(self) -> None:
+        with self._transaction() as database:
+            file.forget_one_time(database, self._clock())
+
+    def _wait_for_lock(self, descriptor: int) -> None:
+        deadline = time.monotonic() + self._lock_seconds
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise OutboxError(
+                        f"Another process has been sending from {self.path} for {self._lock_seconds:g} s. End it first."
+                    ) from None
+            time.sleep(_LOCK_POLL_SECONDS)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """A connection per transaction: safe for threads, and for processes that fork."""
+        with file.opened(self.path) as database:
+            yield database

@@ -1,0 +1,1 @@
+"""The node's view of the chain: assignments, earnings, heartbeats."""

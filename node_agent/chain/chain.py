@@ -1,0 +1,75 @@
+"""A node's way to the chain: one outbox per chain and key, shared by the agent and the commands beside it."""
+
+import logging
+
+from chain_bridge.client.keys import Key, load_or_create_key, read_key
+from chain_bridge.client.network import Network
+from chain_bridge.errors import ChainError, ChainReset, InsufficientFunds
+from chain_bridge.ledger import Ledger
+from chain_bridge.outbox.outbox import Outbox
+from node_agent.errors import NodeError
+from node_agent.home.config import NodeConfig, NodeHome
+
+log = logging.getLogger(__name__)
+
+
+def node_key(home: NodeHome, config: NodeConfig) -> Key:
+    """The node's key, made on first use; raises `KeyFileError`."""
+    return load_or_create_key(home.key, config.network.prefix)
+
+
+def need_key(home: NodeHome, config: NodeConfig) -> Key:
+    """The node's key, for a command that only reads; raises `NodeError` where there is none, and `KeyFileError`."""
+    key = read_key(home.key, config.network.prefix)
+    if key is None:
+        raise NodeError(f"There is no key at {home.key} yet. `atlas-node register` or `start` makes it.")
+    return key
+
+
+def open_ledger(home: NodeHome, config: NodeConfig, key: Key) -> Ledger:
+    """The contract, by the node's key, with an outbox that remembers what was sent."""
+    network = config.network
+    return Ledger(network, key, outbox=Outbox(home.outbox(network.chain_id, key.address)))
+
+
+def reconcile(ledger: Ledger) -> None:
+    """Find out what became of what an earlier run sent, and send what it left. Blocks.
+
+    Raises `ChainError`, and `NodeError` that says what to do when the account cannot pay.
+    """
+    try:
+        ledger.flush()
+    except ChainReset as error:
+        log.warning("%s", error)  # what was said to a chain that is gone is of no use to this one
+    except InsufficientFunds as error:
+        raise explain_poverty(ledger, error) from error
+
+
+def explain_poverty(ledger: Ledger, error: InsufficientFunds) -> NodeError:
+    """What the owner of a node that cannot pay can do about it. Blocks."""
+    try:
+        balance, stake = ledger.balance(ledger.address), ledger.config().min_stake
+    except ChainError:
+        return NodeError(str(error))
+    return NodeError(f"{poverty_advice(ledger.address, balance, stake, ledger.network)} The chain's words: {error}")
+
+
+def poverty_advice(address: str, balance: int, stake: int, network: Network) -> str:
+    """In words, what an account that holds `balance` lacks; `stake` is the contract's minimum. In micro-units."""
+    words = [f"The node's account {address} holds {balance} {network.denom}."]
+    if stake > balance:
+        words.append(f"Its stake is {stake}: send it at least {stake - balance} more.")
+    if network.gas_price == 0:
+        return " ".join(words)
+    if network.fee_granter is None:
+        words.append(
+            "Fees come on top. Send it some coins for them; or let the operator of the network pay them, who runs "
+            f"`atlas chain grant {address}`, and put the operator's address as `fee_granter` under `network` into "
+            "config.yaml."
+        )
+    else:
+        words.append(
+            f"Its fees are to be paid by {network.fee_granter}, whose grant is missing, used up or over: its holder "
+            f"runs `atlas chain grant {address}`."
+        )
+    return " ".join(words)

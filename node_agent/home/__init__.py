@@ -1,0 +1,1 @@
+"""The node's files: settings, lock, journal, residuals."""

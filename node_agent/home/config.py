@@ -1,0 +1,163 @@
+"""The settings of a node: one YAML file in the node's folder."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from atlas.content.places.open import Content
+from atlas.data.local_data import DataName, LocalSource
+from atlas.documents.document import describe_validation
+from atlas.home import outbox_name
+from chain_bridge.client.network import Network
+from node_agent.errors import ConfigError
+
+HOME_VARIABLE = "ATLAS_NODE_HOME"
+TASKS_PER_SLOT = 8
+
+
+class NodeConfig(BaseModel):
+    """What `config.yaml` may say; what is left out has the default, null is worked out on this machine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    network: Network = Field(description="the chain: chain_id, url, denom, prefix, gas_price, contract")
+    bus: str = Field(pattern=r"^(nats|tls|ws|wss)://", description="the message server, nats://HOST:PORT")
+    content: Content = Field(
+        description="a folder that coordinator and nodes share, or IPFS: nodes (RPC addresses, this machine's own "
+        "first), gateways, peers, replicas"
+    )
+    slots: int | None = Field(default=None, gt=0, description="tasks trained at a time; null: one a GPU, or 1")
+    threads: int = Field(default=1, gt=0, description="CPU threads of each trainer")
+    capacity: int | None = Field(
+        default=None,
+        gt=0,
+        le=1000,
+        description="tasks taken at a time, running and queued; null: 8 a slot",
+    )
+    heartbeat_seconds: float = Field(default=30, gt=0, description="between two signs of life")
+    stop_seconds: float = Field(default=10, gt=0, description="for a trainer to save its work when the node stops")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="what trains")
+    price: int = Field(
+        default=0,
+        ge=0,
+        lt=2**53,
+        description="least reward per task that this node works for, in micro-units; 0: any",
+    )
+    auto_withdraw: bool = Field(default=True, description="move earned credit to the node's account")
+    cache_gigabytes: float = Field(default=20, ge=0, description="content kept between tasks")
+    datasets: dict[DataName, LocalSource] = Field(
+        default_factory=dict,
+        max_length=100,
+        description="data of this node's own that jobs may train on here, and that never leaves: NAME: {source, "
+        "text_column, label_column, where, keep, jobs}",
+    )
+
+    @property
+    def contract(self) -> str:
+        """The contract's address, which `load_config` made sure of."""
+        return self.network.contract or ""
+
+    def slots_with(self, gpus: int) -> int:
+        """Tasks trained at a time on a machine with so many GPUs."""
+        return self.slots or (1 if self.device == "cpu" else max(gpus, 1))
+
+    def capacity_with(self, gpus: int) -> int:
+        """Tasks taken at a time on a machine with so many GPUs."""
+        return self.capacity or min(TASKS_PER_SLOT * self.slots_with(gpus), 1000)
+
+
+@dataclass(frozen=True)
+class NodeHome:
+    """The layout of a node's folder; nothing is created by asking for a path."""
+
+    root: Path
+
+    @classmethod
+    def from_environment(cls) -> "NodeHome":
+        """The folder that `$ATLAS_NODE_HOME` names (default `~/.atlas-node`), made absolute."""
+        return cls(Path(os.environ.get(HOME_VARIABLE, "~/.atlas-node")).expanduser().absolute())
+
+    @property
+    def config(self) -> Path:
+        """The settings."""
+        return self.root / "config.yaml"
+
+    @property
+    def key(self) -> Path:
+        """The node's mnemonic, mode 600."""
+        return self.root / "node.key"
+
+    @property
+    def salt(self) -> Path:
+        """What the commitments to the node's own data are salted with, mode 600."""
+        return self.root / "data.salt"
+
+    @property
+    def journal(self) -> Path:
+        """The tasks that this node accepted (SQLite)."""
+        return self.root / "journal.db"
+
+    def outbox(self, chain_id: str, address: str) -> Path:
+        """What this node wants to write to a chain (SQLite)."""
+        return self.root / "outbox" / outbox_name(chain_id, address)
+
+    @property
+    def lock(self) -> Path:
+        """Held by the agent that runs in this folder."""
+        return self.root / "agent.lock"
+
+    @property
+    def content(self) -> Path:
+        """The node's own copies of content."""
+        return self.root / "content"
+
+    @property
+    def cache(self) -> Path:
+        """Base models, ready to load."""
+        return self.root / "cache"
+
+    @property
+    def residuals(self) -> Path:
+        """What the compression of updates left over."""
+        return self.root / "residuals"
+
+    @property
+    def work(self) -> Path:
+        """One folder per unfinished task, named by its CID."""
+        return self.root / "work"
+
+    @property
+    def logs(self) -> Path:
+        """What each trainer printed."""
+        return self.root / "logs"
+
+    @property
+    def log(self) -> Path:
+        """The traceback of every error that nobody foresaw."""
+        return self.logs / "atlas-node.log"
+
+
+def load_config(home: NodeHome) -> NodeConfig:
+    """Read the node's settings; raises `ConfigError` that names each bad field and what to do."""
+    try:
+        raw = yaml.safe_load(home.config.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"There are no settings at {home.config}. Write them with `atlas-node config init --from NETWORK_FILE`, "
+            "where NETWORK_FILE is the network.json of a coordinator, or give --home or $ATLAS_NODE_HOME."
+        ) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"Cannot read the settings {home.config}: {error}") from error
+    try:
+        config = NodeConfig.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(
+            f"The settings {home.config} are not valid:\n{describe_validation(error, NodeConfig)}"
+        ) from error
+    if config.network.contract is None:
+        raise ConfigError(f"{home.config} names no contract; set network.contract to its address.")
+    return config

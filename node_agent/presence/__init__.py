@@ -1,0 +1,1 @@
+"""How a node makes itself known: hardware, registration, announcements."""

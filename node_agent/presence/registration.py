@@ -1,0 +1,67 @@
+"""A node's place on chain: registered once, kept true to its settings."""
+
+import logging
+from collections.abc import Collection
+from pathlib import Path
+
+from atlas.content.places.open import open_cached_store
+from atlas.content.store import ContentStore
+from atlas.data.local_data import LocalData
+from atlas.documents.stored import put_document
+from chain_bridge.client.keys import Key
+from chain_bridge.client.messages import Node
+from chain_bridge.errors import InsufficientFunds, OutcomeUnknown
+from chain_bridge.ledger import Ledger
+from node_agent.chain.chain import explain_poverty
+from node_agent.errors import ConfigError
+from node_agent.home.config import NodeConfig, NodeHome
+from node_agent.presence.machine import Machine
+
+log = logging.getLogger(__name__)
+
+
+def open_store(home: NodeHome, config: NodeConfig) -> ContentStore:
+    """The node's own content over the content that it shares with the coordinator.
+
+    Raises `ConfigError` when the shared folder is not there, since a new one in its place would be shared with nobody.
+    """
+    if isinstance(config.content, Path) and not config.content.is_dir():
+        raise ConfigError(f"`content` is {config.content}, which is no folder here. Mount it, or correct the settings.")
+    return open_cached_store(config.content, home.content)
+
+
+def ensure_registered(
+    ledger: Ledger, key: Key, store: ContentStore, machine: Machine, data: Collection[LocalData] = ()
+) -> Node:
+    """The node of the ledger's key, which is `key`: found, registered on the first start or after it was retired,
+    updated when the machine or the `data` that it offers has changed.
+
+    Raises `ChainError`, `NodeError` that says what to do when the account cannot pay, or `ContentError` when the
+    machine's description cannot be stored. Blocks.
+    """
+    datasets = [put_document(store, one) for one in data]
+    manifest, capacity = put_document(store, machine.manifest(ledger.address, datasets)), machine.capacity
+    node = ledger.node_of(ledger.address)
+    try:
+        if node is None or node.status == "retired":
+            return _register(ledger, key, capacity, manifest)
+        if (node.capacity, node.manifest, node.public_key) == (capacity, manifest, key.public_key):
+            return node
+        ledger.update_node(capacity, manifest, key.public_key)
+    except InsufficientFunds as error:
+        raise explain_poverty(ledger, error) from error
+    log.info("node %d is updated: capacity %d, manifest %s", node.id, capacity, manifest)
+    return ledger.node(node.id)
+
+
+def _register(ledger: Ledger, key: Key, capacity: int, manifest: str) -> Node:
+    try:
+        stake = ledger.config().min_stake
+        node_id = ledger.register_node("compute", capacity, manifest, stake, key.public_key)
+        log.info("registered as node %d with a stake of %d", node_id, stake)
+    except OutcomeUnknown:
+        found = ledger.node_of(ledger.address)
+        if found is None or found.status == "retired":
+            raise
+        node_id = found.id
+    return ledger.node(node_id)

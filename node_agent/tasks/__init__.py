@@ -1,0 +1,1 @@
+"""Execution of tasks: the workbench, trainer processes, progress."""

@@ -1,0 +1,69 @@
+"""What the chain says of the tasks in hand, which tasks it has for us besides, and how leases are given back."""
+
+import logging
+from collections.abc import Iterable
+from itertools import groupby
+
+from chain_bridge.client.messages import Lease, SlotAttempt
+from chain_bridge.errors import ContractRefused
+from chain_bridge.ledger import Ledger
+from node_agent.home.journal import Entry
+from node_agent.tasks.decision import in_time, still_held
+from node_agent.wire.messages import Place
+
+log = logging.getLogger(__name__)
+
+
+def place_of(lease: Lease) -> Place:
+    """The attempt that a lease is for."""
+    return Place(lease.job, lease.round, lease.slot, lease.attempt)
+
+
+def held(entries: Iterable[Entry], leases: Iterable[Lease], node_id: int, now: float) -> dict[str, bool]:
+    """Of each task, whether this node, whose active leases these are, still has its lease."""
+    by_place = {place_of(lease): lease for lease in leases}
+    return {
+        entry.task: still_held(by_place.get(entry.hint.place), node_id, entry.hint.attempt, entry.plan, now)
+        for entry in entries
+    }
+
+
+class UnheardLeases:
+    """Finds leases whose hints never came, which is told from a hint on its way by a second look at the chain."""
+
+    def __init__(self) -> None:
+        self._before: set[Place] = set()
+
+    def look(self, entries: Iterable[Entry], leases: Iterable[Lease], now: float) -> list[Lease]:
+        """Those of this node's active leases that no entry stands for, neither now nor at the look before this."""
+        known = {entry.hint.place for entry in entries}
+        unheard = {place_of(lease): lease for lease in leases if in_time(lease, now) and place_of(lease) not in known}
+        overdue = [lease for place, lease in unheard.items() if place in self._before]
+        self._before = set(unheard)
+        return overdue
+
+
+def release(ledger: Ledger, places: Iterable[Place]) -> None:
+    """Give leases back, so that their slots can be assigned again at once.
+
+    A lease that ended otherwise meanwhile is passed over. Raises `ChainError` when the chain cannot be asked. Blocks.
+    """
+
+    def job_and_round(place: Place) -> tuple[int, int]:
+        return place.job, place.round
+
+    for (job, round_), group in groupby(sorted(places), key=job_and_round):
+        items = [SlotAttempt(place.slot, place.attempt) for place in group]
+        try:
+            ledger.release_batch(job, round_, items)
+        except ContractRefused:
+            # All or none: one lease that is gone must not keep the others.
+            for item in items:
+                _release_one(ledger, job, round_, item)
+
+
+def _release_one(ledger: Ledger, job: int, round_: int, item: SlotAttempt) -> None:
+    try:
+        ledger.release_batch(job, round_, [item])
+    except ContractRefused as error:
+        log.info("the lease of slot %d in round %d of job %d is not ours to release: %s", item.slot, round_, job, error)

@@ -1,0 +1,124 @@
+"""The files between agent and trainer: `task.json`, what to do, and `result.json` or `failure.json`, its outcome."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from atlas.aggregation.compression.settings import CompressionSpec
+from atlas.aggregation.files.factors import Factor
+from atlas.documents.manifests import Environment, ModelManifest, TrainingPoint
+from atlas.errors import AtlasError, DivergedError, NothingToPredict, SpecError
+from atlas.spec.job import JobSpec
+from atlas.unexpected import describe_error, one_line
+from node_agent.errors import FailureKind
+from node_agent.home.json_file import JsonFile
+
+EXIT_STOPPED = 75
+"""EX_TEMPFAIL of sysexits.h: asked to stop, and stopped in good order."""
+
+RESULT, FAILURE = "result.json", "failure.json"
+
+EXIT_FAILED = 1
+"""The trainer has written why."""
+
+
+class EvaluatedAdapter(BaseModel):
+    """A checkpoint to judge."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    checkpoint: str
+    adapter: Path
+    merged: list[Path] = Field(default_factory=list)
+
+
+class WorkOrder(JsonFile):
+    """One task with all of its inputs as verified local files.
+
+    `train` needs `data` and `base_adapter`; `evaluate` needs `data` and `adapters`; `initialize`, which makes the
+    untrained adapter on the CPU, needs nothing more.
+    """
+
+    kind: Literal["train", "evaluate", "initialize"]
+    task_id: str
+    spec: JobSpec
+    model: ModelManifest
+    cache: Path
+    threads: int
+    device: str | None
+    parent: int
+    """Process id of the agent, whose end is the trainer's end."""
+    data: Path | None = None
+    """The rows."""
+    seed: int = 0
+    base_adapter: Path | None = None
+    merged: list[Path] = Field(default_factory=list)
+    """Low-rank factors that join the base model's weights before the adapter is loaded, oldest first."""
+    frozen: Factor | None = None
+    """The LoRA factor that stays as it is in this round."""
+    rank: int | None = None
+    """At which to train; None for the spec's."""
+    resume: Path | None = None
+    compression: CompressionSpec = CompressionSpec()
+    """How the update travels; by default as it is."""
+    residual: Path | None = None
+    """What compression left over before, to be added to this update."""
+    adapters: list[EvaluatedAdapter] = Field(default_factory=list)
+    sample_rows: int | None = None
+    """How many of the rows the adapters after the second are judged on."""
+
+
+KINDS: dict[type[AtlasError], FailureKind] = {
+    DivergedError: "diverged",
+    NothingToPredict: "targets",
+    SpecError: "spec",
+}
+"""What does not depend on the machine. A model that is not installed, a lost file or a full disk does."""
+
+
+def failure_kind(folder: Path) -> FailureKind | None:
+    """What kind of failure the trainer of a work folder wrote, if it is a known one."""
+    written = folder / FAILURE
+    return WorkFailure.read(written).kind if written.exists() else None
+
+
+def failure_reason(folder: Path, printed: str) -> str:
+    """Why the trainer of a work folder failed, on one line: what it wrote, or else the end of what it printed."""
+    written = folder / FAILURE
+    return WorkFailure.read(written).reason if written.exists() else one_line(printed) or "it printed nothing."
+
+
+class WorkFailure(JsonFile):
+    """Why a trainer that ended with exit code 1 has no result."""
+
+    reason: str
+    """One line; the trainer's log has the traceback."""
+    kind: FailureKind | None = None
+
+    @classmethod
+    def of(cls, error: BaseException) -> Self:
+        """What an error says, and whether another machine would run into it, too."""
+        kinds = [kind for known, kind in KINDS.items() if isinstance(error, known)]
+        return cls(reason=describe_error(error), kind=kinds[0] if kinds else None)
+
+
+class WorkResult(JsonFile):
+    """What a finished trainer hands over."""
+
+    adapter: Path | None = None
+    """As it reads after decoding, where it was compressed."""
+    encoded: Path | None = None
+    """The adapter as it travels, where it was compressed."""
+    residual: Path | None = None
+    """What compression left over now."""
+    steps: int = 0
+    losses: list[TrainingPoint] = Field(default_factory=list)
+    rows_seen: int = 0
+    tokens_seen: int = 0
+    metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
+    environment: Environment
+    resumed: bool = False
+    """Whether it went on from `resume`; a checkpoint that does not fit is passed over."""
+    added: str | None = None
+    """CID of the residual that was added to the update."""

@@ -1,0 +1,189 @@
+"""The node's slots: which task is trained where, what is begun next, and what happens when one ends."""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+from atlas.errors import AtlasError
+from atlas.unexpected import describe_error
+from node_agent.errors import BusError, NodeError
+from node_agent.home.journal import Entry
+from node_agent.tasks.decision import LOOKS, Drop, Observed, plan
+from node_agent.tasks.rests import Rests
+from node_agent.tasks.task_run import TaskRun, log_file, work_folder
+from node_agent.wire import subjects
+from node_agent.wire.messages import AssignHint, TaskState
+from node_agent.workshop import Workshop
+
+log = logging.getLogger(__name__)
+LOST = "The lease is not this node's any more: it ran out, was taken back, or went to another attempt."
+KILL_SECONDS = 2.0
+REMEMBERED_SECONDS = 14 * 24 * 3600
+
+
+class Workbench:
+    """Keeps the slots busy with the journal's tasks. Not thread-safe: it lives in the event loop."""
+
+    def __init__(
+        self, workshop: Workshop, slot_gpus: Sequence[str | None], give_back: Callable[[Entry], Awaitable[None]]
+    ) -> None:
+        """`slot_gpus`: what CUDA may see in each slot, None for no limit. `give_back` releases a failed task."""
+        self._shop = workshop
+        self._slot_gpus = slot_gpus
+        self._give_back = give_back
+        self._runs: dict[str, tuple[int, TaskRun]] = {}
+        self._work: set[asyncio.Task[None]] = set()
+        self._misses: dict[str, int] = {}
+        self._rests = Rests(workshop.clock)
+        self._stopping = False
+
+    @property
+    def running(self) -> list[str]:
+        """Task ids in work."""
+        return sorted(run.entry.hint.task_id for _, run in self._runs.values())
+
+    def entry(self, task: str) -> Entry | None:
+        """A task as it is at this moment; None when it was never accepted."""
+        if task in self._runs:
+            return self._runs[task][1].entry
+        return self._shop.journal.get(task)
+
+    def accept(self, hint: AssignHint, plan: str) -> Entry:
+        """Take on a task whose lease, of this plan, was just found to be ours; earlier attempts at it are lost then."""
+        for entry in self._shop.journal.unfinished():
+            if entry.hint.place[:3] == hint.place[:3] and entry.task != hint.task:
+                self._misses[entry.task] = LOOKS
+        entry = self._shop.journal.accept(hint, plan)
+        self._misses[hint.task] = 0
+        self.step()
+        return self.entry(hint.task) or entry
+
+    def learn(self, held: Mapping[str, bool]) -> None:
+        """Take in what the chain says of the leases."""
+        for task, ours in held.items():
+            self._misses[task] = 0 if ours else self._misses.get(task, 0) + 1
+        self.step()
+
+    def step(self) -> None:
+        """Do what the plan says, once."""
+        unfinished = {entry.task: entry for entry in self._shop.journal.unfinished()}
+        self._misses = {task: count for task, count in self._misses.items() if task in unfinished}
+        observed = Observed(
+            unfinished=[task for task in unfinished if not self._rests.rests(task)],
+            running={task: slot for task, (slot, _) in self._runs.items()},
+            misses=self._misses,
+            slots=len(self._slot_gpus),
+            stopping=self._stopping,
+        )
+        for action in plan(observed):
+            if isinstance(action, Drop):
+                self._drop(unfinished[action.task])
+            else:
+                self._start(unfinished[action.task], action.slot)
+
+    def tidy(self) -> None:
+        """Remove what earlier runs left: folders of ended tasks, and what is too old to be asked for."""
+        keep = {work_folder(self._shop.home, entry) for entry in self._shop.journal.unfinished()}
+        for folder in self._shop.home.work.glob("*"):
+            if folder not in keep:
+                shutil.rmtree(folder)
+        oldest = self._shop.clock() - REMEMBERED_SECONDS
+        for entry in self._shop.journal.forget_before(oldest):
+            log_file(self._shop.home, entry).unlink(missing_ok=True)
+        self._shop.residuals.forget_before(oldest)
+
+    async def close(self) -> list[Entry]:
+        """Pause everything: trainers save their work, in `stop_seconds` at most. The tasks that are paused by it."""
+        self._stopping = True
+        waiting = [entry for entry in self._shop.journal.unfinished() if entry.task not in self._runs]
+        runs = [run for _, run in self._runs.values()]
+        for run in runs:
+            run.stop()
+        await self._wait(self._shop.config.stop_seconds)
+        for run in runs:
+            run.kill()
+        await self._wait(KILL_SECONDS)
+        for work in self._work:
+            work.cancel()
+        await asyncio.gather(*self._work, return_exceptions=True)
+        for entry in waiting:
+            await self._farewell(self._end(entry, state="paused"))
+        ended = [run.entry for run in runs] + [self._shop.journal[entry.task] for entry in waiting]
+        return [entry for entry in ended if entry.state == "paused"]
+
+    async def _wait(self, seconds: float) -> None:
+        if self._work:
+            await asyncio.wait(self._work, timeout=seconds)
+
+    def _start(self, entry: Entry, slot: int) -> None:
+        run = TaskRun(self._shop, entry, self._slot_gpus[slot])
+        self._runs[entry.task] = (slot, run)
+        self._keep(self._work_on(entry.task, run))
+
+    def _drop(self, entry: Entry) -> None:
+        if entry.task in self._runs:
+            self._runs[entry.task][1].abandon(LOST)
+            return
+        try:
+            ended = self._end(entry, state="failed", error=LOST)
+        except NodeError as error:
+            self._interrupted(entry, error)
+        else:
+            self._rests.forget(entry.task)
+            self._keep(self._farewell(ended))
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        """Hold a reference to work in the background until it ends."""
+        task = asyncio.create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+    async def _work_on(self, task: str, run: TaskRun) -> None:
+        try:
+            entry = await run.run()
+        except Exception as error:
+            self._interrupted(run.entry, error)
+            return
+        finally:
+            del self._runs[task]
+        self._rests.forget(task)
+        log.info("task %s %s%s", entry.hint.task_id, entry.state, f": {entry.error}" if entry.error else "")
+        if entry.state == "failed" and entry.error != LOST:
+            await self._give_back(entry)
+        await self._clean(entry)
+        self.step()
+
+    def _interrupted(self, entry: Entry, error: Exception) -> None:
+        """Not even a task's end could be written down. It stays unfinished, and is taken up again after a rest."""
+        seconds = self._rests.interrupted(entry.task, describe_error(error))
+        if seconds is not None:
+            trace = None if isinstance(error, AtlasError) else error
+            log.error(
+                "task %s is interrupted, and tried again from %.0f s on until its lease is over: %s",
+                entry.hint.task_id,
+                seconds,
+                error,
+                exc_info=trace,
+            )
+
+    def _end(self, entry: Entry, state: TaskState, error: str | None = None) -> Entry:
+        """The end of a task that has no trainer."""
+        ended = entry.model_copy(update={"state": state, "error": error})
+        self._shop.journal.save(ended, self._shop.clock())
+        return ended
+
+    async def _farewell(self, entry: Entry) -> None:
+        try:
+            await self._shop.bus.publish(subjects.gradients(entry.hint.job_id), entry.report().to_body())
+        except BusError as error:
+            log.warning("the end of task %s was not announced: %s", entry.hint.task_id, error)
+        await self._clean(entry)
+
+    async def _clean(self, entry: Entry) -> None:
+        """Make room: the task's folder, and with idle slots the content that is over the limit."""
+        await asyncio.to_thread(shutil.rmtree, work_folder(self._shop.home, entry), ignore_errors=True)
+        if not self._runs:
+            # Not in a thread: no task may begin to read what is being removed.
+            self._shop.store.trim(int(self._shop.config.cache_gigabytes * 1e9))

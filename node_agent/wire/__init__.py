@@ -1,0 +1,1 @@
+"""Messages between coordinator and nodes, and the bus that carries them."""

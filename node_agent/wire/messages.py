@@ -1,0 +1,138 @@
+"""The bodies of the messages on the bus: frozen models that are validated where a message comes in."""
+
+from typing import Any, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from atlas.documents.document import Positive
+from atlas.documents.manifests import Cid, SavedCheckpoint
+from node_agent.errors import FailureKind
+
+TaskState = Literal["pending", "in_progress", "completed", "failed", "paused"]
+ENDED: frozenset[TaskState] = frozenset({"completed", "failed", "paused"})
+TaskId = Field(pattern=r"^[0-9a-f]{16}$", description="`TaskSpec.task_id`, equal for every attempt")
+PIPES_VARIABLES = frozenset({"DAGSTER_PIPES_CONTEXT", "DAGSTER_PIPES_MESSAGES"})
+
+
+class Body(BaseModel):
+    """What all bodies share: immutable, no unknown fields, finite numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def to_body(self) -> dict[str, Any]:
+        """The JSON mapping that `Bus.publish` and `Bus.request` take."""
+        return self.model_dump(mode="json")
+
+
+class Place(NamedTuple):
+    """One attempt at one slot: what a lease is for."""
+
+    job: int
+    round: int
+    slot: int
+    attempt: int
+
+
+class AssignHint(Body):
+    """A coordinator's word that a task was assigned; the node believes the chain alone."""
+
+    task: Cid = Field(description="CID of the TaskSpec")
+    task_id: str = TaskId
+    job_id: Positive
+    round: Positive
+    slot: int = Field(ge=0)
+    attempt: Positive
+    pipes: dict[str, str] = Field(default_factory=dict, description="the DAGSTER_PIPES_* variables; may be empty")
+
+    @property
+    def place(self) -> Place:
+        """The attempt that the task is."""
+        return Place(self.job_id, self.round, self.slot, self.attempt)
+
+    @field_validator("pipes")
+    @classmethod
+    def _pipes_variables_only(cls, value: dict[str, str]) -> dict[str, str]:
+        if unknown := sorted(set(value) - PIPES_VARIABLES):
+            raise ValueError(f"only {' and '.join(sorted(PIPES_VARIABLES))} may be set, found {', '.join(unknown)}")
+        return value
+
+
+class TaskReport(Body):
+    """Where a task stands on its node."""
+
+    task_id: str = TaskId
+    task: Cid
+    attempt: Positive
+    state: TaskState
+    step: int = Field(default=0, ge=0)
+    steps: int = Field(default=0, ge=0, description="steps in all; 0 while unknown")
+    loss: float | None = None
+    checkpoint: SavedCheckpoint | None = Field(default=None, description="the newest training checkpoint uploaded")
+    adapter: Cid | None = None
+    receipt: Cid | None = Field(default=None, description="CID of the SignedReceipt")
+    error: str | None = None
+    failure: FailureKind | None = Field(default=None, description="what kind of failure `error` is, if a known one")
+
+    def to_body(self) -> dict[str, Any]:
+        """As in `Body`; `failure` is left out where there is none, since older coordinators do not know it."""
+        body = super().to_body()
+        return {name: value for name, value in body.items() if name != "failure" or value is not None}
+
+
+class KeyRequest(Body):
+    """A node asks for the key of the sealed data of its task; the coordinator believes the chain alone."""
+
+    task: Cid = Field(description="CID of the TaskSpec")
+    task_id: str = TaskId
+    round: Positive
+    slot: int = Field(ge=0)
+    attempt: Positive
+    public_key: str = Field(pattern=r"^[0-9a-f]{66}$", description="the sender's, for which the key is to be wrapped")
+
+
+class KeyAnswer(Body):
+    """A key that only the node that asked can unwrap (`atlas.content.sealed.wrapping`), or why it gets none."""
+
+    ephemeral: str | None = Field(default=None, pattern=r"^[0-9a-f]{66}$")
+    box: str | None = Field(default=None, pattern=r"^[0-9a-f]{96}$", description="32 bytes of key and 16 of tag")
+    refused: str | None = None
+    later: bool = Field(default=False, description="whether asking again may help")
+
+    @model_validator(mode="after")
+    def _key_or_reason(self) -> Self:
+        if (self.ephemeral is None) != (self.box is None) or (self.box is None) != (self.refused is not None):
+            raise ValueError("expected ephemeral and box, or refused")
+        return self
+
+
+class PipesLine(Body):
+    """One Dagster Pipes message, as the trainer printed it."""
+
+    pipes: dict[str, Any]
+
+
+class Gpu(Body):
+    """One graphics processor."""
+
+    name: str
+    memory_bytes: int = Field(ge=0)
+
+
+class HardwareSummary(Body):
+    """What a node is made of, in short."""
+
+    cpu: str
+    cores: Positive
+    memory_bytes: Positive
+    gpus: list[Gpu] = Field(default_factory=list)
+
+
+class Heartbeat(Body):
+    """A node's sign of life. Liveness that is worth money is on chain; this one is for people and schedulers."""
+
+    node_id: Positive
+    address: str
+    slots: Positive
+    running: list[str] = Field(description="task ids in work")
+    version: str
+    hardware: HardwareSummary

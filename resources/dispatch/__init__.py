@@ -1,0 +1,1 @@
+"""Dispatch of a round's tasks to nodes."""

@@ -1,0 +1,70 @@
+"""What a person reads when something happens to a task: one function per event, each a sentence in one line."""
+
+from collections.abc import Iterable
+
+from atlas.aggregation.gates.refusal import Refusal
+from atlas.documents.manifests import RoundManifest
+from atlas.spec.job import TaskSpec
+from atlas.unexpected import one_line
+from resources.dispatch.outcomes import CompletedTask, TaskOutcome
+
+
+def assigned(task: TaskSpec, node: int) -> str:
+    """A node was given a task."""
+    return f"{name_of(task)}: node {node} has it, attempt {task.attempt}"
+
+
+def adopted(task: TaskSpec, node: int) -> str:
+    """A run takes over what a node has in work from an earlier run."""
+    return f"{name_of(task)}: taken over from an earlier run, node {node}, attempt {task.attempt}"
+
+
+def moved(task: TaskSpec, before: int, node: int, step: int | None) -> str:
+    """A task whose attempt was lost was given out again; `step` is the training checkpoint's, None without one."""
+    way = f"moves from node {before} to node {node}" if node != before else f"starts again on node {node}"
+    return f"{name_of(task)}: {way} and {goes_on(step)} (attempt {task.attempt})"
+
+
+def restarted(task: TaskSpec, node: int, reason: str, step: int | None) -> str:
+    """A trainer was started again on its node; `step` None stands for the checkpoint that the attempt began with."""
+    where = "goes on from the checkpoint that it was given" if step is None else goes_on(step)
+    return f"{name_of(task)}: {one_line(reason)} on node {node}; it {where}"
+
+
+def goes_on(step: int | None) -> str:
+    """Where work is taken up."""
+    return f"goes on from step {step}" if step else "begins anew"
+
+
+def lost(task: TaskSpec, node: int, reason: str) -> str:
+    """An attempt ended without a result."""
+    return f"{name_of(task)}: attempt {task.attempt} on node {node} is lost: {one_line(reason)}"
+
+
+def refused(task: TaskSpec, node: int, refusal: Refusal) -> str:
+    """A gate refused an update."""
+    return (
+        f"{name_of(task)}: the update of attempt {task.attempt} on node {node} is refused by the gate {refusal.gate}: "
+        f"{one_line(refusal.reason)}"
+    )
+
+
+def left_out(manifest: RoundManifest, outcomes: Iterable[TaskOutcome]) -> list[str]:
+    """For each update that passed on arrival and is refused now that all of its round are compared: why."""
+    arrived = {(one.task.shard, one.task.attempt) for one in outcomes if isinstance(one, CompletedTask)}
+    return [
+        f"{one.shard}, round {manifest.round}: its update is left out by the gate {one.gate}, now that all updates are "
+        f"compared: {one_line(one.reason)}"
+        for one in manifest.refused
+        if (one.shard, one.attempt) in arrived
+    ]
+
+
+def waiting(task: TaskSpec, seconds: float, reason: str) -> str:
+    """Nobody can take a task for now."""
+    return f"{name_of(task)}: waits at most {seconds:g} s, since {one_line(reason)}"
+
+
+def name_of(task: TaskSpec) -> str:
+    """What a task is called: its shard, or `evaluation`, and its round."""
+    return f"{task.shard or 'evaluation'}, round {task.round}"

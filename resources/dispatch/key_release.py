@@ -1,0 +1,121 @@
+"""Who gets the key of a sealed shard: the node that the chain leases its task to at this moment, and nobody else."""
+
+import logging
+
+from atlas.content.sealed.wrapping import KeyContext, wrap_key
+from atlas.content.store import ContentStore
+from atlas.documents.manifests import ShardManifest
+from atlas.errors import AtlasError
+from atlas.signing import address_of
+from atlas.spec.job import TaskSpec
+from chain_bridge.client.messages import Lease
+from chain_bridge.ledger import Ledger
+from node_agent.wire.messages import KeyAnswer, KeyRequest
+from resources.dispatch.leased_tasks import LeasedTask, PlanReader
+from resources.errors import CoordinatorError
+from resources.jobs.open_job import OpenJob
+from resources.keys.key_journal import KeyJournal, KeyRecipient
+from resources.keys.keyring import KeyRings
+
+log = logging.getLogger(__name__)
+
+
+class NotEntitled(CoordinatorError):
+    """Whoever asks for a key does not get it; the reason says nothing that the chain does not say."""
+
+
+class KeyRelease:
+    """Answers the nodes of one round of a job whose data is sealed. The chain and the ring are read for each answer."""
+
+    def __init__(
+        self,
+        job: OpenJob,
+        number: int,
+        ledger: Ledger,
+        store: ContentStore,
+        rings: KeyRings,
+        name: str,
+        journal: KeyJournal,
+    ) -> None:
+        """`name` is that of the job's ring."""
+        self._job = job
+        self._ref = job.round(number)
+        self._ledger = ledger
+        self._store = store
+        self._rings = rings
+        self._name = name
+        self._journal = journal
+
+    def revoked(self) -> list[str]:
+        """The addresses that get no key at this moment; raises `KeyRingError`. Blocks."""
+        return self._rings.get(self._name).revoked
+
+    def answer(self, sender: str, request: KeyRequest) -> KeyAnswer:
+        """The key of the file that the sender's task trains on, wrapped for the sender, or a refusal. Blocks.
+
+        `sender` has signed the request.
+        """
+        where = _place(request, self._ref.job_id)
+        try:
+            leased = self._entitled(sender, request)
+            ring = self._rings.get(self._name)
+            if sender in ring.revoked:
+                raise NotEntitled(f"{sender} gets no key any more. Ask the operator of the job.")
+            key = ring.file_key(self._store.fetch(leased.task.data))
+            wrapped = wrap_key(key, bytes.fromhex(request.public_key), KeyContext.of(leased.task))
+            self._journal.note(self._recipient(sender, leased.task))
+        except NotEntitled as refusal:
+            log.warning("no key for %s, %s: %s", sender, where, refusal)
+            return KeyAnswer(refused=str(refusal))
+        except AtlasError as error:
+            log.warning("no key for %s at this moment, %s: %s", sender, where, error)
+            return KeyAnswer(refused="the coordinator cannot tell at this moment", later=True)
+        log.info("the key of %s goes to %s, %s", leased.task.data, sender, where)
+        return KeyAnswer(ephemeral=wrapped.ephemeral.hex(), box=wrapped.box.hex())
+
+    def _entitled(self, sender: str, request: KeyRequest) -> LeasedTask:
+        """The task that the sender holds and asks for; raises `NotEntitled`, `ChainError`."""
+        if address_of(bytes.fromhex(request.public_key), sender.rpartition("1")[0]) != sender:
+            raise NotEntitled(f"The public key {request.public_key} is not that of {sender}.")
+        lease = self._ledger.lease(self._ref.job_id, self._ref.round, request.slot)
+        held = self._held(sender, request, lease)
+        leased = PlanReader(self._ref, self._store).task(held)
+        if leased is None or (leased.cid, leased.task.task_id) != (request.task, request.task_id):
+            raise NotEntitled(f"The lease of slot {request.slot} is not for the task {request.task}.")
+        data = self._data(request.slot)
+        if data is None or (leased.task.data, leased.task.form, data.form) != (data.cid, "sealed", "sealed"):
+            raise NotEntitled(f"The task {request.task} is not on sealed data of this job.")
+        return leased
+
+    def _held(self, sender: str, request: KeyRequest, lease: Lease | None) -> Lease:
+        """The live lease of the sender for this attempt."""
+        what = _place(request, self._ref.job_id)
+        if lease is None or not lease.live or (lease.round, lease.attempt) != (request.round, request.attempt):
+            raise NotEntitled(f"The chain has no live lease of {what}.")
+        if self._ledger.node(lease.node).owner != sender:
+            raise NotEntitled(f"The lease of {what} is not held by {sender}.")
+        return lease
+
+    def _recipient(self, sender: str, task: TaskSpec) -> KeyRecipient:
+        return KeyRecipient(
+            ring=self._name,
+            address=sender,
+            contract=task.contract,
+            job_id=task.job_id,
+            job=self._job.name,
+            round=task.round,
+            attempt=task.attempt,
+            data=task.shard or self._job.dataset.holdout.key,
+            file=task.data,
+        )
+
+    def _data(self, slot: int) -> ShardManifest | None:
+        """What the job has its tasks in a slot work on."""
+        dataset = self._job.dataset
+        if slot == self._job.evaluation_slot:
+            return dataset.holdout
+        return dataset.shards[slot] if slot < len(dataset.shards) else None
+
+
+def _place(request: KeyRequest, job_id: int) -> str:
+    return f"slot {request.slot}, attempt {request.attempt} in round {request.round} of job {job_id}"

@@ -1,0 +1,64 @@
+"""From leases to tasks: a lease names its batch's plan, and the plan names the task."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from atlas.content.store import ContentStore
+from atlas.documents.stored import get_document
+from atlas.errors import ContentError, SpecError
+from atlas.spec.job import TaskSpec
+from atlas.spec.task_plan import TaskPlan
+from chain_bridge.client.messages import Lease
+from resources.jobs.registry import RoundRef
+
+Kind = TypeVar("Kind", TaskPlan, TaskSpec)
+
+
+@dataclass(frozen=True)
+class LeasedTask:
+    """What a lease stands for."""
+
+    cid: str
+    task: TaskSpec
+
+
+class PlanReader:
+    """Reads each plan and each task of a round once. What cannot be read, or is of another round, gives None."""
+
+    def __init__(self, ref: RoundRef, store: ContentStore) -> None:
+        self._ref = ref
+        self._store = store
+        self._plans: dict[str, dict[tuple[int, int], str]] = {}
+        self._tasks: dict[str, TaskSpec | None] = {}
+
+    def task_cid(self, lease: Lease) -> str | None:
+        """CID of the TaskSpec that a lease stands for."""
+        if lease.plan not in self._plans:
+            plan, ref = self._read(lease.plan, TaskPlan), self._ref
+            self._plans[lease.plan] = plan.tasks_in(ref.contract, ref.job_id, ref.round) if plan else {}
+        return self._plans[lease.plan].get((lease.slot, lease.attempt))
+
+    def task(self, lease: Lease) -> LeasedTask | None:
+        """The task that a lease stands for; None also when the task is of another slot or attempt than the lease."""
+        cid = self.task_cid(lease)
+        if cid is None:
+            return None
+        if cid not in self._tasks:
+            self._tasks[cid] = self._read(cid, TaskSpec)
+        task = self._tasks[cid]
+        if task is None or (task.slot, task.attempt) != (lease.slot, lease.attempt):
+            return None
+        return LeasedTask(cid, task)
+
+    def _read(self, cid: str, kind: type[Kind]) -> Kind | None:
+        try:
+            return get_document(self._store, cid, kind)
+        except (ContentError, SpecError):
+            return None  # not ours, or of another home: no work of this run
+
+
+def leased_tasks(ref: RoundRef, leases: Iterable[Lease], store: ContentStore) -> dict[int, str | None]:
+    """CID of the TaskSpec of each slot's lease; None where its plan is unreadable or of another round."""
+    plans = PlanReader(ref, store)
+    return {lease.slot: plans.task_cid(lease) for lease in leases}

@@ -1,0 +1,139 @@
+"""One round as the contract has it. Blocking: call it from a thread."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+from atlas.content.store import ContentStore
+from atlas.documents.stored import put_document
+from atlas.spec.task_plan import TaskPlan
+from chain_bridge.client.messages import Assignment, ContractConfig, Lease, Node, SlotAttempt
+from chain_bridge.errors import ContractRefused
+from chain_bridge.ledger import Ledger
+from resources.dispatch.leased_tasks import LeasedTask, PlanReader
+from resources.dispatch.scheduling import able_nodes, eligible_nodes
+from resources.dispatch.work import Held
+from resources.jobs.registry import RoundRef
+from resources.nodes.node_manifests import NodeManifests
+
+Item = TypeVar("Item", Assignment, SlotAttempt)
+Piece = TypeVar("Piece")
+Refused = dict[int, str]
+"""Slot -> the contract's reason."""
+
+
+class FitNodes(NamedTuple):
+    """The nodes that would work for a job, and those that would if it paid more than its `reward` per task."""
+
+    nodes: list[Node]
+    too_dear: list[Node]
+    reward: int
+
+    def why_nobody(self, only: str | None) -> str:
+        """Why no node can take a task: any task, or one whose data only the node of an address has."""
+        if dear := [str(node.id) for node in able_nodes(self.too_dear, only)]:
+            return f"the job pays {self.reward} per task, which is less than the price of node {', '.join(dear)}"
+        if able_nodes(self.nodes, only):
+            return "the nodes that are fit for work are revoked in the key ring of the job's data"
+        if only is None:
+            return "no node is fit for work"
+        return f"the node of {only}, which alone has the data, is not fit for work"
+
+
+class RoundOnChain:
+    """Reads and writes the leases of one round."""
+
+    def __init__(self, ledger: Ledger, store: ContentStore, ref: RoundRef) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._ref = ref
+        self._plans = PlanReader(ref, store)
+        self._manifests = NodeManifests(store)
+        self._addresses: dict[int, str] = {}
+        self._config: ContractConfig | None = None
+        self._reward: int | None = None
+
+    def leases(self) -> dict[int, tuple[Lease, LeasedTask | None]]:
+        """The newest lease of each slot that ever had one, with its task, or None where that is unreadable."""
+        return {
+            lease.slot: (lease, self._plans.task(lease))
+            for lease in self._ledger.leases(self._ref.job_id, self._ref.round)
+        }
+
+    def over(self) -> str | None:
+        """Why nothing more can be assigned in this round; None while something can."""
+        if self._ledger.round(self._ref.job_id, self._ref.round) is not None:
+            return f"round {self._ref.round} is submitted on chain, so nothing more can be assigned"
+        state = self._ledger.job(self._ref.job_id).state
+        return (
+            None if state == "open" else f"job {self._ref.job_id} is {state} on chain, so nothing more can be assigned"
+        )
+
+    def nodes_fit_for_work(self, now: float) -> FitNodes:
+        """The nodes that the contract would give work to, with or without room at this moment, by their price."""
+        fit = FitNodes([], [], self._reward_per_task())
+        eligible = eligible_nodes(self._ledger.nodes(), now, self._settings().heartbeat_seconds)
+        self._manifests.read(node.manifest for node in eligible)
+        for node in eligible:
+            (fit.nodes if self._manifests.price(node.manifest) <= fit.reward else fit.too_dear).append(node)
+        return fit
+
+    def address(self, node: int) -> str:
+        """The account that owns a node, and so signs for it."""
+        if node not in self._addresses:
+            self._addresses[node] = self._ledger.node(node).owner
+        return self._addresses[node]
+
+    def assign(self, held: Iterable[Held]) -> Refused:
+        """Lease slots, each batch under a plan of its tasks; a refused item does not keep the others from theirs.
+
+        Slots go in order: neighbours share a record on chain, so that a batch of neighbours costs the least gas.
+        """
+        refused: Refused = {}
+        for batch in self._batches(held, lambda one: one.task.slot):
+            plan = put_document(self._store, TaskPlan.over([one.task for one in batch]))
+            items = [Assignment(one.task.slot, one.node_id, one.task.attempt) for one in batch]
+            refused |= self._send(partial(self._ledger.assign_batch, plan=plan), items)
+        return refused
+
+    def complete(self, items: Iterable[SlotAttempt]) -> Refused:
+        """Record that results are in, which is what a node is paid for."""
+        return self._send_batches(self._ledger.complete_batch, items)
+
+    def release(self, items: Iterable[SlotAttempt]) -> Refused:
+        """End leases that lead nowhere."""
+        return self._send_batches(self._ledger.release_batch, items)
+
+    def _send_batches(self, message: Callable[..., Any], items: Iterable[SlotAttempt]) -> Refused:
+        refused: Refused = {}
+        for batch in self._batches(items, lambda item: item.slot):
+            refused |= self._send(message, batch)
+        return refused
+
+    def _batches(self, items: Iterable[Piece], slot: Callable[[Piece], int]) -> Iterator[list[Piece]]:
+        """Pieces that the contract takes at once, by slot."""
+        ordered, most = sorted(items, key=slot), self._settings().max_batch
+        for start in range(0, len(ordered), most):
+            yield ordered[start : start + most]
+
+    def _send(self, message: Callable[..., Any], items: list[Item]) -> Refused:
+        """The contract takes a batch whole or not at all; what it refuses is sent again in halves."""
+        try:
+            message(job=self._ref.job_id, round=self._ref.round, items=items)
+        except ContractRefused as refusal:
+            if len(items) == 1:
+                return {items[0].slot: refusal.reason}
+            middle = len(items) // 2
+            return self._send(message, items[:middle]) | self._send(message, items[middle:])
+        return {}
+
+    def _reward_per_task(self) -> int:
+        """In micro-units; a job's reward never changes."""
+        if self._reward is None:
+            self._reward = self._ledger.job(self._ref.job_id).reward
+        return self._reward
+
+    def _settings(self) -> ContractConfig:
+        if self._config is None:
+            self._config = self._ledger.config()
+        return self._config

@@ -1,0 +1,1 @@
+"""Jobs: registry, opening, local tasks of the coordinator."""

@@ -1,0 +1,85 @@
+"""What is on record of the job that a checkpoint belongs to: by this coordinator, and on the chain."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from atlas.counts import counted
+from atlas.errors import VerificationError
+from atlas.home import AtlasHome
+from chain_bridge.client.messages import Job
+from chain_bridge.client.network import Network
+from chain_bridge.errors import ChainError
+from chain_bridge.ledger import Ledger
+from resources.jobs.registry import JobRegistry, JobRow
+
+
+@dataclass(frozen=True)
+class OnChain:
+    """What a chain has of a job."""
+
+    dataset: str
+    """CID of its DatasetManifest."""
+    rounds: dict[int, str] = field(default_factory=dict)
+    """CID of the Checkpoint that each submitted round ended with."""
+
+
+@dataclass(frozen=True)
+class Unasked:
+    """Why a checkpoint was not compared with a chain."""
+
+    reason: str
+
+
+def job_row(spec: str, home: AtlasHome) -> JobRow | None:
+    """What this coordinator has recorded of the job with this spec CID; None for a job that was not opened here."""
+    if not home.jobs_database.exists():
+        return None
+    return next((row for row in JobRegistry(home.jobs_database).jobs() if row.spec_cid == spec), None)
+
+
+def look_on_chain(spec: str, checkpoint: str, row: JobRow | None, network: Network | None) -> OnChain | Unasked:
+    """The chain's record of the job with this spec CID, or why there is none to compare with.
+
+    Anybody may open a job with the same spec and another data set. The one meant is the one in `row`, or else the one
+    of whose rounds one ended with `checkpoint`.
+    """
+    if network is None:
+        return Unasked("no network is running; start it with `atlas up`, or set $ATLAS_NETWORK")
+    try:
+        with Ledger(network) as ledger:
+            return _find(spec, checkpoint, row, ledger)
+    except ChainError as error:
+        return Unasked(str(error))
+
+
+def _find(spec: str, checkpoint: str, row: JobRow | None, ledger: Ledger) -> OnChain | Unasked:
+    contract = ledger.contract
+    if row is not None:
+        if row.contract != contract:
+            return Unasked(f"the job is on contract {row.contract}, but this network's contract is {contract}")
+        return _record_of(ledger.job(row.job_id), ledger)
+    named = [_record_of(job, ledger) for job in ledger.jobs() if job.spec == spec]
+    meant = [one for one in named if checkpoint in one.rounds.values()]
+    if len(meant) == 1:
+        return meant[0]
+    return Unasked(f"this checkpoint is that of {len(meant)} of {counted(len(named), 'job')} on chain with this spec")
+
+
+def _record_of(job: Job, ledger: Ledger) -> OnChain:
+    return OnChain(job.dataset, {one.round: one.checkpoint for one in ledger.rounds(job.id)})
+
+
+def agreed_dataset(records: Sequence[tuple[str, str]]) -> str | None:
+    """The CID of a job's DatasetManifest from (who says so, CID); None where nobody says.
+
+    Raises `VerificationError` when two say different things.
+    """
+    for who, cid in records[1:]:
+        if cid != records[0][1]:
+            raise VerificationError(
+                f"The job's data set is {records[0][1]} by {records[0][0]}, but {cid} by {who}.",
+                "data set",
+                expected=records[0][1],
+                found=cid,
+            )
+    return records[0][1] if records else None

@@ -1,0 +1,236 @@
+"""Opening a job: everything is checked before anything is written on chain, and a restart adopts what exists."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from atlas.content.store import ContentStore
+from atlas.counts import counted
+from atlas.data.warnings import dataset_warnings
+from atlas.documents.manifests import DatasetManifest
+from atlas.documents.stored import get_document, put_document
+from atlas.errors import SpecError
+from atlas.home import AtlasHome
+from atlas.models.files import model_manifest
+from atlas.spec.job import JobSpec
+from atlas.spec.recorded_forms import recorded_forms
+from chain_bridge.client.messages import Job
+from chain_bridge.errors import ContractRefused, InsufficientFunds
+from chain_bridge.ledger import Ledger
+from resources.errors import ChainReset, JobEnded, JobNotFound
+from resources.jobs.node_local import node_local_dataset
+from resources.jobs.order_checks import check_budget, check_model_limits, check_shard_ranks, reference_rows
+from resources.jobs.own_work import MakeAdapter, make_untrained_adapter
+from resources.jobs.registry import JobRegistry, JobRow, RoundRef
+from resources.jobs.taken_names import refuse_other_order
+from resources.jobs.untrained import untrained_adapter
+from resources.keys.sealed_rows import sealer_for
+
+
+@dataclass(frozen=True)
+class OpenJob:
+    """A job that is on chain, and the documents that define it."""
+
+    job_id: int
+    contract: str
+    spec: JobSpec
+    spec_cid: str
+    model_cid: str
+    dataset: DatasetManifest
+    dataset_cid: str
+    genesis: str
+    """CID of the Checkpoint of round 0."""
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return self.spec.name
+
+    @property
+    def evaluation_slot(self) -> int:
+        """The slot of a round's evaluation; the shards have those below it."""
+        return len(self.dataset.shards)
+
+    def only_node(self, slot: int) -> str | None:
+        """The address of the only node that has the data of a slot; None where any node will do."""
+        return self.dataset.shards[slot].node if slot < self.evaluation_slot else None
+
+    def round(self, number: int) -> RoundRef:
+        """The registry's key of one of the job's rounds."""
+        return RoundRef(self.contract, self.job_id, number)
+
+
+def open_job(
+    spec: JobSpec,
+    home: AtlasHome,
+    store: ContentStore,
+    registry: JobRegistry,
+    ledger: Ledger,
+    on_progress: Callable[[str], None] = lambda text: None,
+    make_adapter: MakeAdapter = make_untrained_adapter,
+    on_reading: Callable[[str], None] = lambda text: None,
+) -> OpenJob:
+    """Open a job, or take up the one of this name and order; `on_progress` gets each step as a sentence.
+
+    `on_reading` is called often, with the number of rows read so far in a sentence.
+
+    Raises `SpecError` for a taken name, a `max_length` beyond the model's or a rank for a shard that there is not,
+    `BudgetError` for a budget below what the job promises, `InsufficientFunds` for an operator who cannot pay it,
+    `ModelError` or `DataError` for a model or dataset that is not as the spec says, what `make_adapter` raises, and
+    `ChainReset`. Until the last of these checks has passed, nothing is written on chain.
+    """
+    from atlas.rounds.checkpoint import genesis  # numpy, which most of those who import this module do without
+
+    contract = ledger.contract
+    known = registry.job(spec.name)
+    if known is not None:
+        refuse_other_order(known, spec, store)
+        return load_job(spec.name, store, registry, contract)
+    spec = _form_on_chain(spec, ledger)
+    on_progress(f"Checking the files of {spec.model.source}.")
+    model = model_manifest(spec.model.source, spec.model.revision, home.root / "cache")
+    check_model_limits(spec, model.revision, home)
+    dataset = read_dataset(spec, home, store, ledger, on_progress, on_reading)
+    check_shard_ranks(spec, [shard.key for shard in dataset.shards])
+    check_budget(spec, len(dataset.shards))
+    adapter = untrained_adapter(spec, model, home, store, registry, on_progress, make_adapter)
+    row = JobRow(
+        name=spec.name,
+        spec_cid=put_document(store, spec),
+        model_cid=put_document(store, model),
+        dataset_cid=dataset.cid,
+        genesis_cid=put_document(store, genesis(spec.cid, adapter)),
+        contract=contract,
+        job_id=_job_on_chain(spec, dataset, ledger).id,
+    )
+    registry.save_job(row)
+    on_progress(f"Job {spec.name} is number {row.job_id} on chain, with {spec.payment.budget} in escrow.")
+    return load_job(spec.name, store, registry, contract)
+
+
+def read_dataset(
+    spec: JobSpec,
+    home: AtlasHome,
+    store: ContentStore,
+    ledger: Ledger,
+    on_progress: Callable[[str], None] = lambda text: None,
+    on_reading: Callable[[str], None] = lambda text: None,
+) -> DatasetManifest:
+    """Cut a job's dataset into shards, as `open_job` does; the same rows and spec give the same manifest.
+
+    Of data that stays on its nodes it is what they offer at this moment, and sealed data is sealed with the newest
+    key: so once such a job is on chain, its dataset is what it was then.
+    """
+    source, cache, seed = spec.dataset.source, home.root / "cache", spec.training.seed
+    kept_back = reference_rows(spec)
+
+    def told(rows: int) -> None:
+        on_reading(f"Read {counted(rows, 'row')} of {spec.dataset.holdout_source or source}.")
+
+    changing = spec.dataset.node_local is not None or spec.dataset.keyring is not None
+    opened = ledger.job_of(ledger.address, _key(_form_on_chain(spec, ledger))) if changing else None
+    on_progress(f"Reading {source}.")
+    if opened is not None and store.has(opened.dataset):
+        manifest = get_document(store, opened.dataset, DatasetManifest)
+    elif spec.dataset.node_local is None:
+        seal = sealer_for(spec.dataset, home)
+        from atlas.data.prepare import prepare_dataset
+
+        manifest = prepare_dataset(spec.dataset, store, cache, seed, told, kept_back, seal)
+    else:
+        manifest = node_local_dataset(spec, store, cache, ledger, kept_back, told)
+    rows, held_out = sum(shard.rows for shard in manifest.shards), manifest.holdout.rows
+    on_progress(
+        f"{source} has {counted(rows, 'row')} in {counted(len(manifest.shards), 'shard')}, and {held_out:,} held out."
+    )
+    for warning in dataset_warnings(manifest):
+        on_progress(f"Warning: {warning}")
+    return manifest
+
+
+def load_job(name: str, store: ContentStore, registry: JobRegistry, contract: str) -> OpenJob:
+    """A job that was opened before; raises `JobNotFound`, or `ChainReset` when it is on another contract."""
+    row = registry.job(name)
+    if row is None:
+        raise JobNotFound(f"No job {name!r} was opened here. Start it with `atlas run SPEC`.")
+    refuse_other_contract(row, contract)
+    return OpenJob(
+        job_id=row.job_id,
+        contract=row.contract,
+        spec=get_document(store, row.spec_cid, JobSpec),
+        spec_cid=row.spec_cid,
+        model_cid=row.model_cid,
+        dataset=get_document(store, row.dataset_cid, DatasetManifest),
+        dataset_cid=row.dataset_cid,
+        genesis=row.genesis_cid,
+    )
+
+
+def refuse_other_contract(row: JobRow, contract: str) -> None:
+    """Raise `ChainReset` unless a recorded job is on this contract."""
+    if row.contract != contract:
+        raise ChainReset(
+            f"Job {row.name!r} was opened on contract {row.contract}, but this network's contract is {contract}: the "
+            "chain was reset, or the settings name another network. Go back to that network, or choose another name "
+            "for the job."
+        )
+
+
+def refuse_ended_job(job: OpenJob, number: int, ledger: Ledger) -> None:
+    """Raise `JobEnded` when a job is cancelled or closed and this round of it was never begun."""
+    state = ledger.job(job.job_id).state
+    if state != "open" and not ledger.leases(job.job_id, number, limit=1):
+        raise JobEnded(
+            f"Job {job.name!r} is {state} on chain, so round {number} cannot begin; what was begun may still end. "
+            "Order the rest as a job of another name."
+        )
+
+
+def _key(spec: JobSpec) -> str:
+    """What the chain knows the job by, among those of its owner."""
+    return f"{spec.name}@{spec.cid}"
+
+
+def _form_on_chain(order: JobSpec, ledger: Ledger) -> JobSpec:
+    """The document by which the chain knows a job of this order; for a new job the one to open it with."""
+    forms = recorded_forms(order)
+    return next((form for form in forms if ledger.job_of(ledger.address, _key(form)) is not None), forms[0])
+
+
+def _job_on_chain(spec: JobSpec, dataset: DatasetManifest, ledger: Ledger) -> Job:
+    """The job with this spec's key, created if it is not there yet."""
+    key = _key(spec)
+    found = ledger.job_of(ledger.address, key) or _create(key, spec, dataset, ledger)
+    if found.dataset != dataset.cid:
+        raise SpecError(
+            f"Job {spec.name!r} is on chain with dataset {found.dataset}, but {spec.dataset.source} now gives "
+            f"{dataset.cid}: its rows have changed, or another version of Atlas cut them. Restore them, or choose "
+            "another name for the job."
+        )
+    return found
+
+
+def _create(key: str, spec: JobSpec, dataset: DatasetManifest, ledger: Ledger) -> Job:
+    balance = ledger.balance(ledger.address)
+    if balance < spec.payment.budget:
+        raise InsufficientFunds(
+            f"Account {ledger.address} holds {balance} {ledger.network.denom}, but the budget of job {spec.name!r} "
+            f"is {spec.payment.budget}. Send it {spec.payment.budget - balance} more, or lower payment.budget."
+        )
+    try:
+        ledger.create_job(
+            key=key,
+            spec=spec.cid,
+            dataset=dataset.cid,
+            shards=len(dataset.shards),
+            rounds=spec.rounds,
+            reward=spec.payment.reward_per_task,
+            lease_seconds=spec.fleet.lease_seconds,
+            escrow=spec.payment.budget,
+        )
+    except ContractRefused:
+        if ledger.job_of(ledger.address, key) is None:  # else another process of ours was first
+            raise
+    created = ledger.job_of(ledger.address, key)
+    if created is None:
+        raise ChainReset(f"The chain took job {key!r} and does not know it any more; it was reset meanwhile.")
+    return created

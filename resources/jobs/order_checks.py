@@ -1,0 +1,70 @@
+"""What of an order can be checked only against its model and its dataset; nothing is written before it holds."""
+
+from collections.abc import Callable, Sequence
+
+from atlas.aggregation.robust.registry import RULES
+from atlas.counts import counted
+from atlas.errors import SpecError
+from atlas.home import AtlasHome
+from atlas.models.files import locate_model
+from atlas.spec.job import JobSpec
+from atlas.spec.model_limits import check_max_length, read_config
+from resources.errors import BudgetError
+
+SHARDS_LISTED = 20
+
+
+def check_order(spec: JobSpec, home: AtlasHome, on_progress: Callable[[str], None] = lambda text: None) -> None:
+    """Raise what opening a job of this order would raise, as far as its settings, its model and its first rows tell.
+
+    It takes a second, unless something is downloaded, and needs neither chain nor nodes. A dataset of few rows is
+    checked as a whole, and with it the budget. Raises `SpecError`, `BudgetError`, `ModelError` and `DataError`.
+    """
+    from atlas.data.prepare import check_first_rows  # numpy, which most of those who import this module do without
+
+    on_progress(
+        f"Checking {spec.model.source} and the first rows of {spec.dataset.holdout_source or spec.dataset.source}."
+    )
+    check_model_limits(spec, spec.model.revision, home)
+    shards = check_first_rows(spec.dataset, home.root / "cache", spec.training.seed, reference_rows(spec))
+    if shards is not None:
+        check_shard_ranks(spec, shards)
+        check_budget(spec, len(shards))
+
+
+def check_model_limits(spec: JobSpec, revision: str | None, home: AtlasHome) -> None:
+    """Raise `SpecError` for a `max_length` beyond the model's, `ModelError` for a model that cannot be had."""
+    check_max_length(spec, read_config(locate_model(spec.model.source, revision, home.root / "cache")))
+
+
+def reference_rows(spec: JobSpec) -> int:
+    """How many rows the coordinator keeps to train on itself."""
+    robust = spec.aggregation.robust
+    rule = RULES.get(robust.rule)
+    return robust.reference_rows if rule is not None and rule.needs_reference else 0
+
+
+def check_shard_ranks(spec: JobSpec, shards: Sequence[str]) -> None:
+    """Raise `SpecError` when `lora.shard_ranks` names a shard that is none of the dataset's, whose keys these are."""
+    if unknown := sorted(spec.lora.shard_ranks.keys() - set(shards)):
+        raise SpecError(
+            f"lora.shard_ranks names {', '.join(unknown)}, but the shards of {spec.dataset.source} are "
+            f"{_listed(shards)}. Correct the shard_ranks, or dataset.shard_by."
+        )
+
+
+def _listed(shards: Sequence[str]) -> str:
+    return ", ".join(shards) if len(shards) <= SHARDS_LISTED else f"{shards[0]} to {shards[-1]}"
+
+
+def check_budget(spec: JobSpec, shards: int) -> None:
+    """Raise `BudgetError` unless the budget pays for every shard and one evaluation in every round."""
+    reward = spec.payment.reward_per_task
+    needed = reward * (shards + 1) * spec.rounds
+    if spec.payment.budget < needed:
+        raise BudgetError(
+            f"The budget of job {spec.name!r} is {spec.payment.budget}, but "
+            f"{counted(spec.rounds, 'round')} of {counted(shards, 'shard')} "
+            f"and one evaluation at {reward} each cost {needed}. Raise payment.budget to {needed} or more, or lower "
+            "payment.reward_per_task or rounds."
+        )

@@ -1,0 +1,79 @@
+"""What the coordinator computes with torch: a child process does it, so that this one never loads torch itself."""
+
+import importlib.util
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from atlas.aggregation.compression.settings import CompressionSpec
+from atlas.content.format.cid import cid_of_file
+from atlas.content.store import ContentStore
+from atlas.documents.manifests import ModelManifest
+from atlas.documents.stored import put_document
+from atlas.models.files import model_manifest
+from atlas.spec.job import JobSpec, TaskSpec
+from node_agent.tasks.inputs import prepare_order
+from node_agent.tasks.run_here import run_worker
+from node_agent.tasks.work_order import WorkOrder
+from resources.errors import CoordinatorError
+
+NEEDED = ("torch", "transformers", "peft", "dagster_pipes")
+
+MakeAdapter = Callable[[JobSpec, ModelManifest, Path, Path], Path]
+"""Makes the untrained adapter of a job; gets the model cache and an empty folder for the file."""
+TrainUpdate = Callable[[TaskSpec, Path, ContentStore, Path, Path], Path]
+"""Trains one task here and now; gets its rows, the store, the model cache and an empty folder for the file."""
+
+
+def make_untrained_adapter(spec: JobSpec, model: ModelManifest, cache: Path, folder: Path) -> Path:
+    """The adapter of round 0, which the spec's seed defines.
+
+    Raises `CoordinatorError` where torch is not installed, `TrainerFailed` with the child's last words.
+    """
+    return _run(
+        WorkOrder(
+            kind="initialize",
+            task_id=spec.cid,
+            spec=spec,
+            model=model,
+            cache=cache,
+            threads=1,
+            device="cpu",
+            parent=os.getpid(),
+        ),
+        folder,
+        f"The untrained adapter of job {spec.name!r}",
+    )
+
+
+def train_update(task: TaskSpec, rows: Path, store: ContentStore, cache: Path, folder: Path) -> Path:
+    """The update that a task asks for, trained on `rows` on all of this machine's processors, or on its GPU if any.
+
+    It goes nowhere, so it is not compressed.
+    Raises as `make_untrained_adapter` does.
+    """
+    put_document(store, task)
+    order = prepare_order(task, rows, None, store, cache, os.cpu_count() or 1, None)
+    order = order.model_copy(update={"compression": CompressionSpec()})
+    return _run(order, folder, f"The update of the reference rows in round {task.round}")
+
+
+def rebuilt_untrained_adapter(spec: JobSpec, cache: Path) -> str:
+    """CID of the adapter of round 0, made anew from the model as it is found here; raises as the above."""
+    model = model_manifest(spec.model.source, spec.model.revision, cache)
+    with tempfile.TemporaryDirectory() as folder:
+        return cid_of_file(make_untrained_adapter(spec, model, cache, Path(folder)))
+
+
+def _run(order: WorkOrder, folder: Path, what: str) -> Path:
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise CoordinatorError(
+            f"{what} is made with {', '.join(missing)}, which this machine lacks. Install atlas-pipelines[node] here, "
+            "or run this on a machine that has it."
+        )
+    result = run_worker(order, folder, os.environ)
+    if result.adapter is None:
+        raise CoordinatorError(f"{what} did not come about: the worker ended without one.")
+    return result.adapter

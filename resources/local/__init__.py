@@ -1,0 +1,1 @@
+"""The local network: chain, bus, nodes and their supervisor."""

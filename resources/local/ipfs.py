@@ -1,0 +1,52 @@
+"""How a local network shares out IPFS nodes among its coordinator and its agents."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from atlas.content.places.open import IpfsPlaces, Url
+from atlas.documents.document import describe_validation
+from atlas.errors import SpecError
+
+
+class LocalIpfs(BaseModel):
+    """RPC addresses of Kubo nodes: the first is the coordinator's, the others are the agents' in turn."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    nodes: list[Url] = Field(min_length=1, description="RPC addresses of Kubo nodes; one alone serves all")
+    replicas: int = Field(default=1, gt=0, description="nodes that each put goes to")
+
+    @model_validator(mode="after")
+    def _as_many_nodes_as_replicas(self) -> Self:
+        if self.replicas > len(set(self.nodes)):
+            raise ValueError(f"{self.replicas} replicas need as many nodes, found {len(set(self.nodes))}")
+        return self
+
+    def coordinator(self) -> IpfsPlaces:
+        """The content of the coordinator."""
+        return self._beginning_with(0)
+
+    def agent(self, number: int) -> IpfsPlaces:
+        """The content of an agent, counted from 1."""
+        others = len(self.nodes) - 1
+        return self._beginning_with(1 + (number - 1) % others if others else 0)
+
+    def _beginning_with(self, index: int) -> IpfsPlaces:
+        """A node of one's own, and after it only as many more as replicas need."""
+        in_turn = dict.fromkeys([*self.nodes[index:], *self.nodes[:index]])
+        return IpfsPlaces(nodes=list(in_turn)[: self.replicas], replicas=self.replicas)
+
+
+def local_ipfs(nodes: list[str], replicas: int) -> LocalIpfs | None:
+    """What the command line asks for: None without nodes. Raises `SpecError` that names each bad value."""
+    if not nodes:
+        if replicas != 1:
+            raise SpecError(
+                "--replicas counts nodes of --ipfs; give their RPC addresses, such as http://127.0.0.1:5001."
+            )
+        return None
+    try:
+        return LocalIpfs(nodes=nodes, replicas=replicas)
+    except ValidationError as error:
+        raise SpecError(f"--ipfs and --replicas do not fit:\n{describe_validation(error)}") from error

@@ -1,0 +1,185 @@
+"""The local network on demand: whoever needs it starts it, the last one out stops it."""
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+import resources
+from atlas.counts import counted
+from atlas.home import AtlasHome
+from chain_bridge.networks.networks import EMBEDDED
+from resources.errors import LocalNetworkError
+from resources.local.child import open_log, tail
+from resources.local.ipfs import LocalIpfs
+from resources.local.locks import exclusive, is_free, shared
+from resources.local.network_file import LocalNetwork, read_network
+from resources.local.network_watch import NetworkWatch
+from resources.local.node_file import NodeFile
+from resources.local.start_steps import StepReader
+
+log = logging.getLogger(__name__)
+START_SECONDS = 120.0
+STOP_SECONDS = 40.0
+POLL_SECONDS = 0.05
+
+
+def users_lock(home: AtlasHome) -> Path:
+    """Held, shared, by everybody who uses the local network."""
+    return home.root / "network.lock"
+
+
+def change_lock(home: AtlasHome) -> Path:
+    """Held, alone, while the local network is started or stopped."""
+    return home.root / "network.change.lock"
+
+
+def running_network(home: AtlasHome) -> LocalNetwork | None:
+    """The local network that runs now, or None."""
+    return read_network(home.network_file)
+
+
+@contextmanager
+def ensure_local_network(
+    home: AtlasHome,
+    agents: int = 2,
+    threads: int = 1,
+    restart_agents: bool = True,
+    chain: str | None = None,
+    ipfs: LocalIpfs | None = None,
+    nodes: NodeFile | None = None,
+    watch: NetworkWatch | None = None,
+) -> Iterator[LocalNetwork]:
+    """Use the local network that runs, or start one with `agents` agents of `threads` threads per task.
+
+    `chain` names the network whose chain it must use, `ipfs` the nodes that must hold its content, `nodes` the settings
+    that its agents must have, and with them their number. None takes what runs, or else the embedded chain, a folder,
+    and agents without settings of their own. It stays for as long as anybody uses it. Should a user die, its supervisor
+    notices; should the supervisor die, the `watch` of each user notices, and one of them starts the network again.
+
+    Raises `LocalNetworkError` with the end of the log when a part does not start, or when it runs otherwise than it
+    must.
+    """
+    watch = watch or NetworkWatch()
+    with ExitStack() as using:
+        using.enter_context(shared(users_lock(home)))
+        try:
+            with exclusive(change_lock(home)):
+                network = running_network(home)
+                command = supervisor_command(
+                    home, agents, threads, restart_agents, chain or EMBEDDED, ipfs, nodes and nodes.path
+                )
+                if network is None:
+                    network = _start(home, command, watch.step)
+                else:
+                    with suppress(psutil.NoSuchProcess):  # it died just now, which the watch notices
+                        command = psutil.Process(network.pid).cmdline() or command
+            _refuse_another(network, chain, ipfs, nodes)
+            for name, reason in network.not_started.items():
+                watch.notice(f"{name} of the local network did not start, the others work without it: {reason}")
+            with watch.over(network, lambda: _revived(home, command, watch.step)):
+                yield network
+        finally:
+            with exclusive(change_lock(home)):
+                using.close()
+                if is_free(users_lock(home)):
+                    stop_local_network(home)
+
+
+def _revived(home: AtlasHome, command: list[str], on_step: Callable[[str], None]) -> LocalNetwork:
+    """The network that runs now; without one it is started by `command`. Raises `LocalNetworkError`."""
+    with exclusive(change_lock(home)):
+        return running_network(home) or _start(home, command, on_step)
+
+
+def stop_local_network(home: AtlasHome) -> None:
+    """Stop the supervisor, which stops the rest; nothing happens when none runs."""
+    network = running_network(home)
+    if network is None:
+        return
+    try:
+        supervisor = psutil.Process(network.pid)
+        supervisor.terminate()
+        supervisor.wait(STOP_SECONDS)
+    except psutil.NoSuchProcess:
+        return
+    except psutil.TimeoutExpired:
+        log.warning("the local network's supervisor %d did not stop in time and is killed", network.pid)
+        supervisor.kill()
+
+
+def supervisor_command(
+    home: AtlasHome,
+    agents: int,
+    threads: int,
+    restart_agents: bool,
+    chain: str = EMBEDDED,
+    ipfs: LocalIpfs | None = None,
+    nodes: Path | None = None,
+) -> list[str]:
+    """The command line of the process that keeps the local network."""
+    command = [sys.executable, "-m", "resources.local.supervisor", "--home", str(home.root)]
+    command += ["--agents", str(agents), "--threads", str(threads), "--chain", chain]
+    if ipfs is not None:
+        command += [f"--ipfs={url}" for url in ipfs.nodes] + ["--replicas", str(ipfs.replicas)]
+    if nodes is not None:
+        command += ["--nodes", str(nodes)]
+    return command if restart_agents else [*command, "--no-restart-agents"]
+
+
+def child_environment() -> dict[str, str]:
+    """This environment, in which a child finds the same packages as we do, wherever it starts."""
+    root = str(Path(resources.__file__).parents[1])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def _refuse_another(network: LocalNetwork, chain: str | None, ipfs: LocalIpfs | None, nodes: NodeFile | None) -> None:
+    """Raise `LocalNetworkError` unless the network is what was asked for."""
+    differences = []
+    if chain is not None and network.chain != chain:
+        differences.append(f"runs on the chain {network.chain}, not on {chain}")
+    if ipfs is not None and network.ipfs != ipfs:
+        differences.append(f"keeps its content {_described(network.ipfs)}, not {_described(ipfs)}")
+    if nodes is not None and network.nodes != nodes.settings:
+        differences.append(f"has agents with other settings than {nodes.path}")
+    if differences:
+        raise LocalNetworkError(
+            f"The local network {' and '.join(differences)}. Stop what uses it first, such as `atlas up`."
+        )
+
+
+def _described(ipfs: LocalIpfs | None) -> str:
+    return "in a folder" if ipfs is None else f"{counted(ipfs.replicas, 'time')} on {', '.join(ipfs.nodes)}"
+
+
+def _start(home: AtlasHome, command: list[str], on_step: Callable[[str], None]) -> LocalNetwork:
+    on_step("Starting the local network.")
+    log_file = home.logs / "supervisor.log"
+    with open_log(log_file) as output:
+        offset = output.tell()
+        supervisor = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=child_environment(),
+            start_new_session=True,
+        )
+    steps = StepReader(log_file, offset)
+    deadline = time.monotonic() + START_SECONDS
+    while supervisor.poll() is None and time.monotonic() < deadline:
+        network = running_network(home)
+        for step in steps.new():
+            on_step(step)
+        if network is not None and network.pid == supervisor.pid:
+            return network
+        time.sleep(POLL_SECONDS)
+    supervisor.terminate()
+    raise LocalNetworkError(f"The local network did not start. The end of {log_file}:\n{tail(log_file, offset)}")

@@ -1,0 +1,64 @@
+"""`network.json`: where the local network answers while it runs."""
+
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pydantic import Field, ValidationError
+
+from atlas.disk.files import read_if_there
+from chain_bridge.networks.networks import EMBEDDED
+from resources.local.ipfs import LocalIpfs
+from resources.settings import Addresses
+
+
+class LocalNetwork(Addresses):
+    """The addresses of a running local network, and the process that keeps it."""
+
+    chain: str = Field(default=EMBEDDED, description="the name of the network whose chain it uses")
+    ipfs: LocalIpfs | None = Field(default=None, description="how IPFS nodes are shared out; null: content is a folder")
+    nodes: list[dict[str, Any]] = Field(default=[], description="settings of each agent, if they were given")
+    pid: int = Field(description="the supervisor")
+    home: Path | None = Field(default=None, description="the coordinator's folder that it is kept in")
+    host: str | None = Field(default=None, description="the name of the machine that it is kept on")
+    started: float = Field(description="the supervisor's start, as the kernel tells it; guards against reused pids")
+    not_started: dict[str, str] = Field(default={}, description="agents that did not start, and why")
+    webserver: str | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the supervisor that wrote this still runs."""
+        try:
+            process = psutil.Process(self.pid)
+            return process.create_time() == self.started and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+
+def read_network(path: Path) -> LocalNetwork | None:
+    """The network that runs now; None when there is none, or its supervisor is dead."""
+    network = last_network(path)
+    return network if network is not None and network.alive else None
+
+
+def last_network(path: Path) -> LocalNetwork | None:
+    """The network that runs, or the one whose supervisor died; None when the last one stopped in good order.
+
+    The record of another home's network, which came here with a copy of that home, is none of this one.
+    """
+    network = recorded_network(path)
+    return None if network is None or is_copied(network, path) else network
+
+
+def recorded_network(path: Path) -> LocalNetwork | None:
+    """What the file at `path` says, whichever home's network it is; None without a file that this version can read."""
+    found = read_if_there(path)
+    try:
+        return None if found is None else LocalNetwork.model_validate_json(found)
+    except ValidationError:
+        return None  # written by another version that left no process of ours
+
+
+def is_copied(network: LocalNetwork, path: Path) -> bool:
+    """Whether the network in the file at `path` is kept in another folder than that file's."""
+    return network.home is not None and network.home.resolve() != path.parent.resolve()

@@ -1,0 +1,1 @@
+"""Discovery of nodes and their manifests."""

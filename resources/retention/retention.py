@@ -1,0 +1,150 @@
+"""What of the content is needed, and why. Pure: what names a content comes in, reasons to keep it go out."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from atlas.documents.document import describe_validation
+from atlas.errors import SpecError
+from atlas.spec.job import read_mapping
+
+Part = Literal["order", "data", "record", "weights", "update", "passing"]
+"""What a content is to its job.
+
+order: the documents that define it, and its held-out rows · data: shards and reference rows · record: plans, tasks,
+receipts, manifests, checkpoints, evidence, diagnostics, all of them small · weights: the files of a checkpoint that the
+job's result descends from · update: what such a checkpoint was aggregated from · passing: what a round needs only while
+it is in work: refused and encoded updates, training checkpoints, checkpoints that leave out one update.
+"""
+
+
+class JobRetention(BaseModel):
+    """What one job keeps otherwise than the others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keep_rounds: int | None = Field(default=None, ge=1)
+    keep_updates: bool | None = None
+
+
+class RetentionSettings(BaseModel):
+    """What stays of a job that is over; of the others, everything does."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keep_rounds: int = Field(default=3, ge=1, description="newest checkpoints of each job whose files stay")
+    keep_updates: bool = Field(default=True, description="whether shards and updates stay, so that all can be verified")
+    unused_hours: float = Field(default=24.0, ge=0, description="nothing goes that was used since so long ago")
+    jobs: dict[str, JobRetention] = Field(default_factory=dict, description="by the job's name")
+
+    def of(self, job: str) -> tuple[int, bool]:
+        """`keep_rounds` and `keep_updates` of one job."""
+        own = self.jobs.get(job, JobRetention())
+        return (
+            self.keep_rounds if own.keep_rounds is None else own.keep_rounds,
+            self.keep_updates if own.keep_updates is None else own.keep_updates,
+        )
+
+
+def read_retention(path: Path) -> RetentionSettings:
+    """The settings in a YAML file, or the defaults when there is none; raises `SpecError` that names each bad field."""
+    if not path.exists():
+        return RetentionSettings()
+    try:
+        return RetentionSettings.model_validate(read_mapping(path))
+    except ValidationError as error:
+        raise SpecError(
+            f"{path} does not say what to keep:\n{describe_validation(error, RetentionSettings)}"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Use:
+    """One way in which a job names a content."""
+
+    cid: str
+    part: Part
+    what: str
+    """Such as `shard s000`."""
+    round: int = 0
+    """0 for the job as a whole, and for its untrained adapter."""
+
+
+@dataclass(frozen=True)
+class JobUses:
+    """All that a job names."""
+
+    name: str
+    held_by: str | None
+    """Why everything of the job stays, such as `is open`; None when the job is over and every round of it settled."""
+    uses: tuple[Use, ...]
+
+
+class Reason(NamedTuple):
+    """Why a content stays."""
+
+    because: str
+    """What asks for it, such as `job sentiment is open`."""
+    what: str
+    """What it is there."""
+
+    def __str__(self) -> str:
+        return f"{self.because}: {self.what}"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What names which content."""
+
+    jobs: tuple[JobUses, ...]
+    others: dict[str, Reason]
+    """What stays whatever becomes of its job: models, and what nodes say of themselves."""
+
+    def needed(self, settings: RetentionSettings) -> dict[str, Reason]:
+        """Each content that must stay, with the first reason for it."""
+        found = dict(self.others)
+        for job in self.jobs:
+            for use, because in _kept(job, settings):
+                found.setdefault(use.cid, Reason(because, _described(use)))
+        return found
+
+    def uses(self, cid: str) -> str:
+        """Everything that names a content, in words; empty when nothing does."""
+        return "; ".join(self._named.get(cid, ()))
+
+    @cached_property
+    def _named(self) -> dict[str, dict[str, None]]:
+        found: dict[str, dict[str, None]] = {cid: {str(reason): None} for cid, reason in self.others.items()}
+        for job in self.jobs:
+            for use in job.uses:
+                found.setdefault(use.cid, {})[f"{job.name}, {_described(use)}"] = None
+        return found
+
+
+def _kept(job: JobUses, settings: RetentionSettings) -> Iterator[tuple[Use, str]]:
+    """What of a job stays, and what for."""
+    if job.held_by is not None:
+        yield from ((use, f"job {job.name} {job.held_by}") for use in job.uses)
+        return
+    keep_rounds, keep_updates = settings.of(job.name)
+    newest = newest_checkpoints(job.uses, keep_rounds)
+    for use in job.uses:
+        if use.part in ("order", "record"):
+            yield use, f"record of job {job.name}"
+        elif use.part == "weights" and use.round in newest:
+            yield use, f"newest checkpoints of job {job.name}"
+        elif use.part != "passing" and keep_updates:
+            yield use, f"proof of job {job.name}"
+
+
+def newest_checkpoints(uses: Iterable[Use], count: int) -> set[int]:
+    """The rounds of the newest checkpoints; round 0 has the untrained adapter."""
+    return set(sorted({use.round for use in uses if use.part == "weights"})[-count:])
+
+
+def _described(use: Use) -> str:
+    return f"round {use.round}, {use.what}" if use.round else use.what

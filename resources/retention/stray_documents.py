@@ -1,0 +1,73 @@
+"""Documents that no record here names, and that say themselves which job they belong to.
+
+A plan is named by leases on chain alone, and a receipt that no run has taken in yet by its node alone: both are found
+so, whether or not the chain answers.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from atlas.documents.document import Document
+from atlas.documents.manifests import Checkpoint, RoundEvidence, RoundManifest, SignedReceipt
+from atlas.documents.round_diagnostics import RoundDiagnostics
+from atlas.errors import SpecError
+from atlas.spec.job import TaskSpec
+from atlas.spec.task_plan import TaskPlan
+from resources.retention.content_uses import JobWalk
+
+LARGEST = 4 << 20
+"""Bytes of a document: a plan of 10,000 tasks has 1.2 million."""
+KINDS: dict[str, type[Document]] = {
+    "plan": TaskPlan,
+    "train": TaskSpec,
+    "evaluate": TaskSpec,
+    "": SignedReceipt,
+    "round": RoundManifest,
+    "checkpoint": Checkpoint,
+    "evidence": RoundEvidence,
+    "diagnostics": RoundDiagnostics,
+}
+ORDER = (TaskPlan, TaskSpec, SignedReceipt, Checkpoint, RoundManifest, RoundEvidence, RoundDiagnostics)
+"""A receipt is told by its task, and diagnostics by their manifest."""
+
+
+def follow_strays(cids: Iterable[str], peek: Callable[[str], bytes | None], walks: Collection[JobWalk]) -> None:
+    """Tell each job's walk of the documents among `cids` that are its own; `peek` reads one, None when it is gone."""
+    found = [(cid, document) for cid in cids if (document := parse_document(peek(cid) or b"")) is not None]
+    for cid, document in sorted(found, key=lambda item: (ORDER.index(type(item[1])), item[0])):
+        for walk in walks:
+            _tell(walk, cid, document)
+
+
+def parse_document(data: bytes) -> Any:
+    """A document that belongs to a round; None for anything else."""
+    if data[:1] != b"{":
+        return None
+    try:
+        raw = json.loads(data)
+        kind = KINDS.get(str(raw.get("kind", "")))
+        return None if kind is None else kind.from_bytes(data)
+    except (ValueError, SpecError):
+        return None
+
+
+def _tell(walk: JobWalk, cid: str, document: Any) -> None:
+    row = walk.row
+    match document:
+        case TaskPlan() if (document.contract, document.job_id) == (row.contract, row.job_id):
+            walk.follow_plan(cid, document)
+        case TaskSpec() if (document.contract, document.job_id) == (row.contract, row.job_id):
+            walk.follow_task(cid, document)
+        case SignedReceipt() if walk.parts(document.receipt.task):
+            receipt = document.receipt
+            label = f"task {receipt.task_id}, attempt {receipt.attempt}"
+            walk.follow_receipt(cid, document, label, number=0)
+        case Checkpoint() if document.job == row.spec_cid:
+            walk.follow_checkpoint(cid, final=False)
+        case RoundManifest() if document.job == row.spec_cid:
+            walk.follow_manifest(cid, final=False)
+        case RoundEvidence() if (document.contract, document.job_id) == (row.contract, row.job_id):
+            walk.follow_evidence(cid, document, document.round, final=False)
+        case RoundDiagnostics() if walk.parts(document.manifest):
+            walk.add_diagnostics(cid, document.manifest)

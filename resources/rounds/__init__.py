@@ -1,0 +1,1 @@
+"""Steps of a round: gate, manifest, evaluation, settlement, verification."""

@@ -1,0 +1,97 @@
+"""Why shards of a round have no update that counts, in one sentence: causes that are alike are counted together."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from atlas.counts import counted
+from atlas.unexpected import one_line
+from resources.dispatch.outcomes import CompletedTask, TaskOutcome
+from resources.errors import TaskLost
+from resources.jobs.open_job import OpenJob
+from resources.jobs.registry import Attempt, JobRegistry
+
+LISTED = 3
+"""Kinds of causes that are quoted; the others are counted."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why one shard has no update that counts; `node` and `log` of its newest attempt, where there was one."""
+
+    shard: str
+    reason: str
+    node: int | None = None
+    log: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The shard, its node, and the node's log."""
+        where = self.shard if self.node is None else f"{self.shard} on node {self.node}"
+        return where if self.log is None else f"{where}; log {self.log}"
+
+
+def causes_of(
+    job: OpenJob, number: int, outcomes: Iterable[TaskOutcome], registry: JobRegistry, nodes: Path | None
+) -> list[Cause]:
+    """One cause for each training task of a round that was lost, or whose update the registry has as refused, by shard.
+
+    `nodes` is the folder of the local nodes, whose logs are named by their whole path.
+    """
+    newest = {one.slot: one for one in registry.attempts(job.round(number))}
+    found = [_cause(outcome, newest.get(outcome.task.slot), nodes) for outcome in outcomes]
+    return sorted(filter(None, found), key=lambda cause: cause.shard)
+
+
+def task_lost(
+    job: OpenJob, number: int, what: str, outcome: TaskOutcome, registry: JobRegistry, nodes: Path
+) -> TaskLost:
+    """The error of a step that cannot go on without the task that was lost; `what` begins its sentence."""
+    (cause,) = causes_of(job, number, [outcome], registry, nodes)
+    return TaskLost(f"{what}: {cause.reason.rstrip('.')} ({cause.place}). Run the job again to try once more.")
+
+
+def _cause(outcome: TaskOutcome, newest: Attempt | None, nodes: Path | None) -> Cause | None:
+    shard = outcome.task.shard or "evaluation"
+    completed = isinstance(outcome, CompletedTask)
+    if completed and (newest is None or newest.gate is None):
+        return None
+    if newest is None or not newest.reason or not (completed or newest.reason in outcome.reason):
+        return Cause(shard, one_line(outcome.reason))
+    gate = f"refused by gate {newest.gate}: " if newest.gate else ""
+    log = None if newest.gate else trainer_log(newest, nodes)
+    return Cause(shard, one_line(gate + newest.reason), newest.node_id, log)
+
+
+def trainer_log(attempt: Attempt, nodes: Path | None) -> str:
+    """Where an attempt's trainer logs: the whole path on a local node, the name in the node's folder elsewhere."""
+    name = f"{attempt.task_id}-{attempt.attempt}.log"
+    local = sorted(nodes.glob(f"*/logs/{name}")) if nodes else []
+    return str(local[0]) if local else f"logs/{name} in the folder of node {attempt.node_id}"
+
+
+def describe_causes(causes: Sequence[Cause], shards: int) -> str:
+    """`4 of 4 shards failed: 4 times "REASON" (first: s000 on node 1; log PATH).`, the most frequent causes first."""
+    if not causes:
+        return "No shard failed."
+    groups: dict[str, list[Cause]] = {}
+    for cause in causes:
+        groups.setdefault(_kind(cause.reason), []).append(cause)
+    ordered = sorted(groups.values(), key=lambda group: (-len(group), group[0].shard))
+    told = [_told(group) for group in ordered[:LISTED]]
+    if rest := sum(len(group) for group in ordered[LISTED:]):
+        told.append(f"{rest} for other reasons; see `atlas job show`")
+    return f"{len(causes)} of {counted(shards, 'shard')} failed: {'; '.join(told)}."
+
+
+def _told(group: list[Cause]) -> str:
+    first, count = group[0], len(group)
+    if count == 1:
+        return f'once "{first.reason}" ({first.place})'
+    return f'{count} times "{first.reason}" (first: {first.place})'
+
+
+def _kind(reason: str) -> str:
+    """What reasons that differ in numbers and names only have in common."""
+    return re.sub(r"[-+]?\d[\w.+-]*|\b(baf[ky]\w{20,}|atlas1\w+|s\d{3,})\b", "#", reason)

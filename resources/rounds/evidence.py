@@ -1,0 +1,119 @@
+"""The evidence of a round: its tasks as they ended, what each contributed, and each node's part of the pool."""
+
+from collections.abc import Collection, Mapping
+
+from atlas.content.store import ContentStore
+from atlas.documents.manifests import (
+    NodeShare,
+    Receipt,
+    RejectedUpdate,
+    RoundEvidence,
+    ShardManifest,
+    SignedReceipt,
+    TaskRecord,
+)
+from atlas.documents.stored import get_document
+from atlas.spec.job import TrainingSpec
+from chain_bridge.errors import ChainUnreachable
+from chain_bridge.ledger import Ledger
+from chain_bridge.settlement import PaidTask, divide_round
+from resources.dispatch.leased_tasks import leased_tasks
+from resources.errors import SettlementError
+from resources.jobs.open_job import OpenJob
+from resources.jobs.registry import Attempt, JobRegistry
+from resources.rounds.scoring import manifest_of, score_updates
+
+
+def build_evidence(
+    job: OpenJob, number: int, checkpoint: str, store: ContentStore, registry: JobRegistry, ledger: Ledger
+) -> RoundEvidence:
+    """A round as it ended; it follows from the coordinator's record and content alone.
+
+    Raises `SettlementError` unless the chain completed exactly these tasks. A chain that does not answer cannot be
+    asked; it checks the numbers itself when the round is submitted.
+    """
+    attempts = registry.attempts(job.round(number))
+    completed = [attempt for attempt in attempts if attempt.state == "completed"]
+    try:
+        _check_completed(job, number, completed, store, ledger)
+    except ChainUnreachable:
+        if not completed:
+            raise
+    evaluation = next((one for one in completed if one.slot == job.evaluation_slot), None)
+    receipt = receipt_of(evaluation.receipt_cid or "", store) if evaluation else None
+    scoring, scores = score_updates(job, checkpoint, receipt, store)
+    aggregated = {update.shard: update.adapter for update in manifest_of(checkpoint, store).updates}
+    records = [_record(job, one, aggregated, scores) for one in completed]
+    parts = divide_round(PaidTask(record.node_id, record.contribution) for record in records)
+    return RoundEvidence(
+        contract=job.contract,
+        job_id=job.job_id,
+        round=number,
+        checkpoint=checkpoint,
+        scoring=scoring,
+        records=records,
+        per_node=[NodeShare(node_id=part.node, count=part.count, bps=part.bps) for part in parts],
+        rejected=[_rejected(job, one) for one in attempts if one.gate],
+    )
+
+
+def receipt_of(cid: str, store: ContentStore) -> Receipt:
+    """The receipt of a result that was verified when it came in."""
+    return get_document(store, cid, SignedReceipt).receipt
+
+
+def trained_tokens(training: TrainingSpec, shard: ShardManifest) -> int:
+    """The tokens of one task: of as many rows as the spec has it train on, at the shard's mean length, rounded down.
+
+    Spec and manifest say so, whatever the node reports.
+    """
+    rows = training.steps * training.batch_size * training.gradient_accumulation
+    return rows * shard.size // shard.rows
+
+
+def _check_completed(
+    job: OpenJob, number: int, completed: Collection[Attempt], store: ContentStore, ledger: Ledger
+) -> None:
+    leases = [lease for lease in ledger.leases(job.job_id, number) if lease.state == "completed"]
+    tasks = leased_tasks(job.round(number), leases, store)
+    on_chain = {(lease.slot, lease.attempt, lease.node, tasks[lease.slot] or "unreadable") for lease in leases}
+    known = {(one.slot, one.attempt, one.node_id, one.task_cid) for one in completed}
+    if known != on_chain or not known:
+        raise SettlementError(
+            f"Round {number} of job {job.name!r}: the chain has completed {_slots(on_chain)}, this coordinator has "
+            f"the results of {_slots(known)}. Run the round again; it takes over what is missing."
+        )
+
+
+def _record(job: OpenJob, one: Attempt, aggregated: Mapping[str, str], scores: Mapping[str, int]) -> TaskRecord:
+    """An update that was left out of the aggregation has no validated tokens, and so no contribution."""
+    tokens = score = None
+    shard = None if one.slot == job.evaluation_slot else job.dataset.shards[one.slot]
+    if shard is not None:
+        counts = aggregated.get(shard.key) == one.result_cid
+        tokens, score = (trained_tokens(job.spec.training, shard), scores[shard.key]) if counts else (0, 0)
+    return TaskRecord(
+        slot=one.slot,
+        shard=shard.key if shard else None,
+        node_id=one.node_id,
+        attempt=one.attempt,
+        receipt=one.receipt_cid or "",
+        result=one.result_cid or "",
+        tokens=tokens,
+        score=score,
+    )
+
+
+def _rejected(job: OpenJob, attempt: Attempt) -> RejectedUpdate:
+    trained = attempt.slot != job.evaluation_slot
+    return RejectedUpdate(
+        shard=job.dataset.shards[attempt.slot].key if trained else "evaluation",
+        node_id=attempt.node_id,
+        attempt=attempt.attempt,
+        gate=attempt.gate or "",
+        reason=attempt.reason or "",
+    )
+
+
+def _slots(items: Collection[tuple[int, int, int, str]]) -> str:
+    return ", ".join(f"slot {slot} attempt {attempt}" for slot, attempt, _, _ in sorted(items)) or "nothing"
