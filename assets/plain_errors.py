@@ -15,9 +15,9 @@ import dagster as dg
 from atlas.errors import AtlasError, SpecError
 from atlas.home import AtlasHome
 from atlas.unexpected import record_unexpected
-from resources.errors import ChainReset, JobEnded
+from resources.errors import JobEnded, OtherContract
 
-REFUSALS = (SpecError, ChainReset, JobEnded)
+REFUSALS = (SpecError, OtherContract, JobEnded)
 """An order that is refused before anything is done for it."""
 INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 INTERRUPTED = "The run was interrupted. Launch the round again to go on where it stopped."

@@ -76,7 +76,7 @@ def summarize(job: OpenJob, registry: JobRegistry, store: ContentStore, ledger: 
     return Summary(
         job=job.name,
         state=ledger.job(job.job_id).state,
-        base=metrics.get(job.genesis, {}),
+        base=metrics.get(job.untrained, {}),
         rounds=[_round(one, metrics.get(one.checkpoint, {}), evaluations.get(one.round), job, store) for one in ended],
         tasks=tasks,
         nodes=_nodes(job, tasks, ended, ledger),

@@ -14,16 +14,16 @@ from chain_bridge.client.messages import Lease
 from chain_bridge.errors import ChainError, ChainUnreachable, InsufficientFunds
 from chain_bridge.ledger import Ledger
 from node_agent.chain.assignment import check_assignment, unheard_hint
-from node_agent.chain.chain import explain_poverty
+from node_agent.chain.chain import explain_insufficient_funds
 from node_agent.chain.heartbeat import persist, repeat
 from node_agent.errors import BusUnreachable, NodeError, TaskRefused
 from node_agent.home.journal import Entry
+from node_agent.node_context import NodeContext
 from node_agent.tasks.leases import UnheardLeases, held, place_of, release
 from node_agent.tasks.workbench import Workbench
 from node_agent.wire import subjects
 from node_agent.wire.bus import Message
-from node_agent.wire.messages import AssignHint, Heartbeat, Place
-from node_agent.workshop import Workshop
+from node_agent.wire.messages import AssignHint, Heartbeat, LeaseRef
 
 log = logging.getLogger(__name__)
 LAST_SECONDS = 5.0
@@ -33,16 +33,16 @@ class Agent:
     """One node at work. All of it runs in one event loop; calls that block go to threads."""
 
     def __init__(
-        self, workshop: Workshop, ledger: Ledger, heartbeat: Heartbeat, capacity: int, slot_gpus: Sequence[str | None]
+        self, context: NodeContext, ledger: Ledger, heartbeat: Heartbeat, capacity: int, slot_gpus: Sequence[str | None]
     ) -> None:
         """`heartbeat` is what the node says of itself, but for what is running."""
-        self._shop = workshop
+        self._shop = context
         self._ledger = ledger
         self._heartbeat = heartbeat
         self._capacity = capacity
-        self._bench = Workbench(workshop, slot_gpus, self._give_back_one)
+        self._bench = Workbench(context, slot_gpus, self._give_back_one)
         self._unheard = UnheardLeases()
-        self._to_release: list[Place] = []
+        self._to_release: list[LeaseRef] = []
         self._stopping = False
         self._told_full = False
 
@@ -130,7 +130,7 @@ class Agent:
         try:
             self._ledger.heartbeat()
         except InsufficientFunds as error:
-            log.warning("%s", explain_poverty(self._ledger, error))
+            log.warning("%s", explain_insufficient_funds(self._ledger, error))
             raise
 
     async def _take_up(self, leases: Iterable[Lease]) -> None:
@@ -169,7 +169,7 @@ class Agent:
     async def _give_back_one(self, entry: Entry) -> None:
         await self._give_back([entry.hint.place])
 
-    async def _give_back(self, places: Iterable[Place]) -> None:
+    async def _give_back(self, places: Iterable[LeaseRef]) -> None:
         """Release leases; what the chain does not answer for now is kept for the next heartbeat."""
         places = list(places)
         try:

@@ -22,12 +22,12 @@ from node_agent.home.config import NodeConfig, NodeHome, load_config
 from node_agent.home.journal import Journal
 from node_agent.home.lock import only_agent
 from node_agent.home.residuals import Residuals
+from node_agent.node_context import NodeContext
 from node_agent.presence.announcing import announcing, open_announcer
 from node_agent.presence.machine import own_version, probe_machine
 from node_agent.presence.registration import ensure_registered, open_store
 from node_agent.wire.bus import Bus
 from node_agent.wire.messages import Heartbeat
-from node_agent.workshop import Workshop
 
 log = logging.getLogger(__name__)
 LONGEST_WAIT_SECONDS = 30.0
@@ -79,10 +79,10 @@ async def _work(home: NodeHome, config: NodeConfig, on_ready: Callable[[Node], N
                 hardware=machine.hardware,
             )
             residuals = Residuals(home.residuals)
-            workshop = Workshop(
+            context = NodeContext(
                 home, config, journal, store, residuals, bus, key, time.time, lambda job: ledger.job(job).owner
             )
-            agent = Agent(workshop, ledger, heartbeat, machine.capacity, machine.slot_gpus)
+            agent = Agent(context, ledger, heartbeat, machine.capacity, machine.slot_gpus)
             async with announcing(open_announcer(config.content, key, ledger, node, machine.manifest(key.address))):
                 await agent.serve(chain_interval(config.heartbeat_seconds, grace), lambda: on_ready(node))
         finally:

@@ -19,7 +19,7 @@ class JobEnded(CoordinatorError):
     """A round is asked for of a job that was cancelled or closed before."""
 
 
-class ChainReset(CoordinatorError):
+class OtherContract(CoordinatorError):
     """A job was opened on another contract than the one that answers now."""
 
 

@@ -21,7 +21,7 @@ from atlas.documents.manifests import (
 )
 from atlas.documents.stored import put_document
 from atlas.home import AtlasHome
-from atlas.rounds.checkpoint import aggregate_round, genesis
+from atlas.rounds.checkpoint import aggregate_round, untrained_checkpoint
 from atlas.spec.job import JobSpec, TaskSpec
 from resources.jobs.registry import Attempt, JobRegistry, JobRow
 
@@ -51,7 +51,7 @@ def small_round(home: AtlasHome, contract: str = "contract") -> RoundManifest:
             return store.put(path)
 
     job = put_document(store, JobSpec.from_mapping(SPEC))
-    base = put_document(store, genesis(job, adapter(0)))
+    base = put_document(store, untrained_checkpoint(job, adapter(0)))
     dataset = DatasetManifest(
         source="x", text_column="text", label_column=None, labels=[], shards=SHARDS, holdout=SHARDS[0]
     )

@@ -199,7 +199,7 @@ class TaskRecord(Value):
         return None if self.tokens is None or self.score is None else self.tokens * self.score
 
 
-class RejectedUpdate(Value):
+class RefusalRecord(Value):
     """An update that a gate refused."""
 
     shard: str
@@ -228,4 +228,4 @@ class RoundEvidence(Document):
     scoring: ScoringMethod = Field(default="none", description="how the scores were found")
     records: list[TaskRecord] = Field(min_length=1)
     per_node: list[NodeShare] = Field(default_factory=list, description="by node id; as submitted on chain")
-    rejected: list[RejectedUpdate] = Field(default_factory=list)
+    rejected: list[RefusalRecord] = Field(default_factory=list)

@@ -14,7 +14,7 @@ from atlas.errors import AggregationError
 from atlas.spec.job import JobSpec
 
 
-def genesis(job: str, adapter: str) -> Checkpoint:
+def untrained_checkpoint(job: str, adapter: str) -> Checkpoint:
     """The checkpoint of round 0: the untrained adapter, which the job's seed defines."""
     return Checkpoint(job=job, round=0, adapter=adapter, parent=None, manifest=None)
 

@@ -12,7 +12,7 @@ from atlas.data.local_data import LocalData
 from atlas.documents.manifests import AcceptedUpdate, Checkpoint, RoundManifest
 from atlas.documents.stored import get_document
 from atlas.errors import VerificationError
-from atlas.rounds.checkpoint import genesis, recompute
+from atlas.rounds.checkpoint import recompute, untrained_checkpoint
 from atlas.spec.job import JobSpec
 from atlas.verification.job_data import JobRecord, check_round_data
 
@@ -76,7 +76,7 @@ def _verify_start(
     rebuild: Callable[[JobSpec], str] | None,
     record: JobRecord | None,
 ) -> VerifiedCheckpoint:
-    if checkpoint != genesis(checkpoint.job, checkpoint.adapter):
+    if checkpoint != untrained_checkpoint(checkpoint.job, checkpoint.adapter):
         raise VerificationError(
             f"Checkpoint {cid} has no manifest, yet is not round 0 of {checkpoint.job}.",
             "start",

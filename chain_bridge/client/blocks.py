@@ -8,17 +8,17 @@ from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import GetBlockWithTxsRequest
 
 from chain_bridge.client.connection import Connection
 from chain_bridge.client.network import Network
-from chain_bridge.client.signed import Place
+from chain_bridge.client.signed import BlockRef
 from chain_bridge.errors import ChainUnreachable, TransactionFailed
 
 
-def latest_place(connection: Connection) -> Place:
+def latest_block(connection: Connection) -> BlockRef:
     """The newest block."""
     answer = connection.ask(lambda chain: chain.node.GetLatestBlock(GetLatestBlockRequest()))
-    return Place(int(answer.block.header.height), answer.block_id.hash.hex())
+    return BlockRef(int(answer.block.header.height), answer.block_id.hash.hex())
 
 
-def is_on_chain(connection: Connection, place: Place, height: int) -> bool:
+def is_on_chain(connection: Connection, place: BlockRef, height: int) -> bool:
     """Whether the chain, now `height` blocks long, has this block; a node that no longer keeps it is believed."""
     if height < place.height:
         return False

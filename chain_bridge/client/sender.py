@@ -21,7 +21,7 @@ from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import (
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgExecuteContract
 
 from chain_bridge.client import fees
-from chain_bridge.client.blocks import latest_place
+from chain_bridge.client.blocks import latest_block
 from chain_bridge.client.connection import Connection
 from chain_bridge.client.failures import SequenceMismatch, explain
 from chain_bridge.client.keys import Key
@@ -112,7 +112,7 @@ class Sender:
     def sign(self, messages: list[Any], gas: int) -> Signed:
         """A transaction of the key's next sequence; raises `FeeTooHigh`."""
         fees.check_limits(self.network, gas)
-        place = latest_place(self.connection)
+        place = latest_block(self.connection)
         sequence = self._next_sequence()
         timeout_height = place.height + self.network.timeout_blocks
         data = self._seal(messages, sequence, gas, timeout_height)

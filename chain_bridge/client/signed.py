@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 
-class Place(NamedTuple):
+class BlockRef(NamedTuple):
     """A block: its height and its hash, in hex. A chain that was reset has another hash at that height."""
 
     height: int
@@ -17,4 +17,4 @@ class Signed(NamedTuple):
     hash: str
     sequence: int
     timeout_height: int
-    place: Place
+    place: BlockRef

@@ -11,7 +11,7 @@ from cosmpy.protos.cosmos.base.abci.v1beta1.abci_pb2 import TxResponse
 
 from atlas.counts import counted
 from chain_bridge.client import fees
-from chain_bridge.client.blocks import describe_reset, in_blocks, is_on_chain, latest_place
+from chain_bridge.client.blocks import describe_reset, in_blocks, is_on_chain, latest_block
 from chain_bridge.client.failures import SequenceMismatch, explain, refused_message
 from chain_bridge.client.messages import Tx
 from chain_bridge.client.sender import Sender, contract_message, look_up, outcome_of
@@ -96,7 +96,7 @@ class Delivery:
     def _check_chain(self) -> None:
         anchor = self.outbox.anchor()
         if anchor is not None:
-            height = latest_place(self._sender.connection).height
+            height = latest_block(self._sender.connection).height
             if not is_on_chain(self._sender.connection, anchor, height):
                 self._start_over(anchor.height, height)
 
@@ -152,7 +152,7 @@ class Delivery:
             return ChainView(True, signed.sequence, int(found.height))
         connection = self._sender.connection
         sequence = self._sequence_of_account()
-        height = latest_place(connection).height
+        height = latest_block(connection).height
         return ChainView(False, sequence, height, is_on_chain(connection, signed.place, height))
 
     def _sequence_of_account(self) -> int:

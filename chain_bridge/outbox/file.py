@@ -8,7 +8,7 @@ from pathlib import Path
 
 from atlas.disk.sqlite_file import SqliteFile
 from chain_bridge.client.messages import Tx
-from chain_bridge.client.signed import Place, Signed
+from chain_bridge.client.signed import BlockRef, Signed
 from chain_bridge.errors import OutboxError
 from chain_bridge.outbox.rows import Backlog, Entry
 
@@ -107,17 +107,17 @@ def flight(database: sqlite3.Connection) -> Signed | None:
     row = database.execute("SELECT * FROM flight").fetchone()
     if row is None:
         return None
-    place = Place(row["height"], row["block"])
+    place = BlockRef(row["height"], row["block"])
     return Signed(row["data"], row["hash"], row["sequence"], row["timeout_height"], place)
 
 
-def anchor(database: sqlite3.Connection) -> Place | None:
+def anchor(database: sqlite3.Connection) -> BlockRef | None:
     """The block by which the chain is recognised."""
     text = fact(database, "anchor")
-    return None if text is None else Place(*json.loads(text))
+    return None if text is None else BlockRef(*json.loads(text))
 
 
-def set_anchor(database: sqlite3.Connection, place: Place) -> None:
+def set_anchor(database: sqlite3.Connection, place: BlockRef) -> None:
     """Recognise the chain by this block from now on."""
     database.execute("INSERT OR REPLACE INTO facts VALUES ('anchor', ?)", (json.dumps(place),))
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from atlas.disk.files import open_lock
 from chain_bridge.client.messages import Tx
-from chain_bridge.client.signed import Place, Signed
+from chain_bridge.client.signed import BlockRef, Signed
 from chain_bridge.errors import ChainError, OutboxError, ReplayedKey
 from chain_bridge.outbox import file as file
 from chain_bridge.outbox.rows import Backlog, Entry, canonical, is_one_time, is_own_key
@@ -167,7 +167,7 @@ class Outbox:
             with self._transaction() as database:
                 database.execute("DELETE FROM entries WHERE id = ?", (entry.id,))
 
-    def anchor(self) -> Place | None:
+    def anchor(self) -> BlockRef | None:
         """The last block that a transaction was made at; None before the first."""
         with self._transaction() as database:
             return file.anchor(database)

@@ -42,10 +42,10 @@ def reconcile(ledger: Ledger) -> None:
     except ChainReset as error:
         log.warning("%s", error)  # what was said to a chain that is gone is of no use to this one
     except InsufficientFunds as error:
-        raise explain_poverty(ledger, error) from error
+        raise explain_insufficient_funds(ledger, error) from error
 
 
-def explain_poverty(ledger: Ledger, error: InsufficientFunds) -> NodeError:
+def explain_insufficient_funds(ledger: Ledger, error: InsufficientFunds) -> NodeError:
     """What the owner of a node that cannot pay can do about it. Blocks."""
     try:
         balance, stake = ledger.balance(ledger.address), ledger.config().min_stake

@@ -12,7 +12,7 @@ from atlas.terminal.console import WordConsole
 from chain_bridge.client.messages import Node
 from chain_bridge.errors import InsufficientFunds
 from chain_bridge.ledger import Ledger
-from node_agent.chain.chain import explain_poverty, need_key, open_ledger
+from node_agent.chain.chain import explain_insufficient_funds, need_key, open_ledger
 from node_agent.errors import NodeError
 from node_agent.home.config import HOME_VARIABLE, NodeHome, load_config
 
@@ -70,4 +70,4 @@ def registered_node(home: Path, reading: bool = False) -> Iterator[tuple[Ledger,
         try:
             yield ledger, node
         except InsufficientFunds as error:
-            raise explain_poverty(ledger, error) from error
+            raise explain_insufficient_funds(ledger, error) from error

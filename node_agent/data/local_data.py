@@ -17,7 +17,7 @@ from atlas.spec.partition_names import spellings
 from node_agent.data.salt import load_or_create_salt
 from node_agent.errors import ConfigError, LocalDataError
 from node_agent.home.config import NodeConfig, NodeHome
-from node_agent.workshop import Workshop
+from node_agent.node_context import NodeContext
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def commit_to(name: str, home: NodeHome, config: NodeConfig, address: str) -> Lo
     return commit_rows(name, address, labelled, lines, load_or_create_salt(home.salt))
 
 
-def local_rows(task: TaskSpec, shop: Workshop, folder: Path) -> Path:
+def local_rows(task: TaskSpec, shop: NodeContext, folder: Path) -> Path:
     """Write the node's own rows for a task into its folder (mode 600), once they are what was registered. Blocks.
 
     Raises `LocalDataError`, whose text tells nothing of a row, since it goes to the coordinator.
@@ -72,7 +72,7 @@ def _check_unchanged(registered: LocalData, found: LocalData) -> None:
         )
 
 
-def _permitted(task: TaskSpec, registered: LocalData, spec: JobSpec, shop: Workshop) -> LocalSource:
+def _permitted(task: TaskSpec, registered: LocalData, spec: JobSpec, shop: NodeContext) -> LocalSource:
     """The settings of the data set that a task may train on."""
     name, address = registered.name, shop.signer.address
     if registered.address != address:

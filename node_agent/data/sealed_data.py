@@ -10,9 +10,9 @@ from atlas.content.sealed.sealing import open_sealed
 from atlas.content.sealed.wrapping import KeyContext, WrappedKey, unwrap_key
 from atlas.spec.job import TaskSpec
 from node_agent.errors import BusError, NodeError
+from node_agent.node_context import NodeContext
 from node_agent.wire import subjects
 from node_agent.wire.messages import KeyAnswer, KeyRequest
-from node_agent.workshop import Workshop
 
 ANSWER_SECONDS = 15.0
 _PATIENT = stamina.AsyncRetryingCaller(attempts=20, timeout=180, wait_initial=0.5, wait_max=15)
@@ -26,7 +26,7 @@ class KeyNotYet(KeyRefused):
     """No coordinator gives the key at this moment; it may still be starting."""
 
 
-async def sealed_rows(task: TaskSpec, shop: Workshop, folder: Path) -> Path:
+async def sealed_rows(task: TaskSpec, shop: NodeContext, folder: Path) -> Path:
     """The rows of a task whose data is sealed, opened into `folder`; what was opened there before is used again.
 
     Waits some three minutes for a coordinator. Raises `KeyRefused` with its reason, `SealError` when the file or the
@@ -41,7 +41,7 @@ async def sealed_rows(task: TaskSpec, shop: Workshop, folder: Path) -> Path:
     return rows
 
 
-async def _ask_for_key(task: TaskSpec, shop: Workshop) -> bytes:
+async def _ask_for_key(task: TaskSpec, shop: NodeContext) -> bytes:
     """One request and its answer, which only the job's owner can give."""
     activity.begin("asking for the key of its data")
     owner = await asyncio.to_thread(shop.owner_of, task.job_id)

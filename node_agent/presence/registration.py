@@ -12,7 +12,7 @@ from chain_bridge.client.keys import Key
 from chain_bridge.client.messages import Node
 from chain_bridge.errors import InsufficientFunds, OutcomeUnknown
 from chain_bridge.ledger import Ledger
-from node_agent.chain.chain import explain_poverty
+from node_agent.chain.chain import explain_insufficient_funds
 from node_agent.errors import ConfigError
 from node_agent.home.config import NodeConfig, NodeHome
 from node_agent.presence.machine import Machine
@@ -49,7 +49,7 @@ def ensure_registered(
             return node
         ledger.update_node(capacity, manifest, key.public_key)
     except InsufficientFunds as error:
-        raise explain_poverty(ledger, error) from error
+        raise explain_insufficient_funds(ledger, error) from error
     log.info("node %d is updated: capacity %d, manifest %s", node.id, capacity, manifest)
     return ledger.node(node.id)
 

@@ -14,12 +14,12 @@ from atlas.spec.job import TaskSpec
 from atlas.verification.receipts import sign_receipt
 from node_agent.home.journal import Entry
 from node_agent.home.residuals import residual_place
-from node_agent.tasks.work_order import WorkResult
-from node_agent.workshop import Workshop
+from node_agent.node_context import NodeContext
+from node_agent.tasks.trainer_files import TrainerResult
 
 
 async def hand_over(
-    shop: Workshop, entry: Entry, task: TaskSpec, result: WorkResult, started_at: float
+    shop: NodeContext, entry: Entry, task: TaskSpec, result: TrainerResult, started_at: float
 ) -> dict[str, str | None]:
     """Upload what was made; the CIDs of the adapter (None for an evaluation) and of the signed receipt.
 
@@ -55,7 +55,7 @@ async def hand_over(
     return {"adapter": adapter, "receipt": signed}
 
 
-async def _put_update(store: ContentStore, result: WorkResult) -> tuple[str | None, str | None]:
+async def _put_update(store: ContentStore, result: TrainerResult) -> tuple[str | None, str | None]:
     """Upload the update as it travels; the CIDs of it after and before decoding, as far as there are such."""
     if result.adapter is None:
         return None, None

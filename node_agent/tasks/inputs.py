@@ -12,7 +12,7 @@ from atlas.errors import ContentError, SpecError
 from atlas.models.files import locate_model
 from atlas.spec.job import JobSpec, TaskSpec
 from node_agent.home.residuals import Residuals, residual_place
-from node_agent.tasks.work_order import EvaluatedAdapter, WorkOrder
+from node_agent.tasks.trainer_files import EvaluatedAdapter, TrainerOrder
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def prepare_order(
     threads: int,
     device: str | None,
     residuals: Residuals | None = None,
-) -> WorkOrder:
+) -> TrainerOrder:
     """Fetch all that a task needs beside its rows, `data`; what is missing or altered raises an `AtlasError`.
 
     Only `resume` may be missing: training then starts afresh, at the cost of time. The base model is fetched here,
@@ -45,7 +45,7 @@ def prepare_order(
     spec = get_document(store, task.job, JobSpec)
     model = get_document(store, task.model, ModelManifest)
     locate_model(model.source, model.revision, cache)
-    order = WorkOrder(
+    order = TrainerOrder(
         kind=task.kind,
         task_id=task.task_id,
         spec=spec,

@@ -9,14 +9,14 @@ from chain_bridge.errors import ContractRefused
 from chain_bridge.ledger import Ledger
 from node_agent.home.journal import Entry
 from node_agent.tasks.decision import in_time, still_held
-from node_agent.wire.messages import Place
+from node_agent.wire.messages import LeaseRef
 
 log = logging.getLogger(__name__)
 
 
-def place_of(lease: Lease) -> Place:
+def place_of(lease: Lease) -> LeaseRef:
     """The attempt that a lease is for."""
-    return Place(lease.job, lease.round, lease.slot, lease.attempt)
+    return LeaseRef(lease.job, lease.round, lease.slot, lease.attempt)
 
 
 def held(entries: Iterable[Entry], leases: Iterable[Lease], node_id: int, now: float) -> dict[str, bool]:
@@ -32,7 +32,7 @@ class UnheardLeases:
     """Finds leases whose hints never came, which is told from a hint on its way by a second look at the chain."""
 
     def __init__(self) -> None:
-        self._before: set[Place] = set()
+        self._before: set[LeaseRef] = set()
 
     def look(self, entries: Iterable[Entry], leases: Iterable[Lease], now: float) -> list[Lease]:
         """Those of this node's active leases that no entry stands for, neither now nor at the look before this."""
@@ -43,13 +43,13 @@ class UnheardLeases:
         return overdue
 
 
-def release(ledger: Ledger, places: Iterable[Place]) -> None:
+def release(ledger: Ledger, places: Iterable[LeaseRef]) -> None:
     """Give leases back, so that their slots can be assigned again at once.
 
     A lease that ended otherwise meanwhile is passed over. Raises `ChainError` when the chain cannot be asked. Blocks.
     """
 
-    def job_and_round(place: Place) -> tuple[int, int]:
+    def job_and_round(place: LeaseRef) -> tuple[int, int]:
         return place.job, place.round
 
     for (job, round_), group in groupby(sorted(places), key=job_and_round):

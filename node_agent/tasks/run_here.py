@@ -9,13 +9,13 @@ from pathlib import Path
 
 from node_agent.errors import NoProgress, TrainerFailed
 from node_agent.tasks.standstill import LOOKS_PER_LIMIT, Standstill
-from node_agent.tasks.trainer_process import tail, trainer_environment, worker_command
-from node_agent.tasks.work_order import FAILURE, RESULT, WorkOrder, WorkResult, failure_reason
+from node_agent.tasks.trainer_files import FAILURE, RESULT, TrainerOrder, TrainerResult, failure_reason
+from node_agent.tasks.trainer_process import tail, trainer_command, trainer_environment
 
 log = logging.getLogger(__name__)
 
 
-def run_worker(order: WorkOrder, folder: Path, environment: Mapping[str, str]) -> WorkResult:
+def run_trainer(order: TrainerOrder, folder: Path, environment: Mapping[str, str]) -> TrainerResult:
     """Run an order in a child process in `folder` and wait for its result. Blocks.
 
     `environment` is this process's own; the worker gets of it what a trainer gets. `order.parent` must be the id of
@@ -31,7 +31,7 @@ def run_worker(order: WorkOrder, folder: Path, environment: Mapping[str, str]) -
     path, messages = folder / "worker.log", folder / "messages.log"
     with path.open("wb") as output, messages.open("wb") as reports:
         process = subprocess.Popen(
-            worker_command(folder),
+            trainer_command(folder),
             cwd=folder,
             env=trainer_environment(environment, {}, order.threads, gpu, order.cache),
             stdin=subprocess.DEVNULL,
@@ -53,7 +53,7 @@ def run_worker(order: WorkOrder, folder: Path, environment: Mapping[str, str]) -
         log.error("the worker of task %s ended with exit code %d:\n%s", order.task_id, code, printed)
         reason = failure_reason(folder, printed)
         raise TrainerFailed(f"The worker of task {order.task_id} ended with exit code {code}: {reason}")
-    return WorkResult.read(result)
+    return TrainerResult.read(result)
 
 
 def _wait(process: subprocess.Popen[bytes], messages: Path, seconds: float) -> int:

@@ -11,10 +11,10 @@ from atlas.documents.manifests import SavedCheckpoint
 from atlas.errors import ContentError
 from node_agent.errors import BusError
 from node_agent.home.journal import Entry
+from node_agent.node_context import NodeContext
 from node_agent.tasks.progress_messages import StageReports, custom, is_sign, payload_of
 from node_agent.wire import subjects
 from node_agent.wire.messages import PipesLine
-from node_agent.workshop import Workshop
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 class TaskProgress:
     """`entry` is always what a coordinator may be told. Steps live in memory; all else is in the journal first."""
 
-    def __init__(self, workshop: Workshop, entry: Entry) -> None:
-        self._shop = workshop
+    def __init__(self, context: NodeContext, entry: Entry) -> None:
+        self._shop = context
         self.entry = entry
         self.confidential = False
         """Whether the trainer's rows are private: a library's error, which may quote one, is not passed on then."""
@@ -31,7 +31,7 @@ class TaskProgress:
         self._upload: asyncio.Task[None] | None = None
         self._outbox: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
         self._relay: asyncio.Task[None] | None = None
-        self._farewell: dict[str, Any] | None = None
+        self._last_message: dict[str, Any] | None = None
         self._loop = asyncio.get_running_loop()
         self._stages = StageReports(self._relay_stage)
         self.signs = 0
@@ -64,7 +64,7 @@ class TaskProgress:
             )
         if message.get("method") == "closed":
             # A session takes nothing after it, and a checkpoint may be on its way up.
-            self._farewell = {**message, "params": {}} if self.confidential else message
+            self._last_message = {**message, "params": {}} if self.confidential else message
             return
         self._relay_pipes(message)
 
@@ -93,9 +93,9 @@ class TaskProgress:
         """Wait until checkpoints are uploaded and messages handed to the bus."""
         if self._upload is not None:
             await self._upload
-        if self._farewell is not None:
-            self._relay_pipes(self._farewell)
-            self._farewell = None
+        if self._last_message is not None:
+            self._relay_pipes(self._last_message)
+            self._last_message = None
         await self._outbox.join()
 
     async def close(self) -> None:

@@ -19,13 +19,13 @@ from node_agent.data.task_data import open_data
 from node_agent.errors import NoProgress, TrainerFailed
 from node_agent.home.config import NodeHome
 from node_agent.home.journal import Entry
+from node_agent.node_context import NodeContext
 from node_agent.tasks.handing_over import hand_over
 from node_agent.tasks.inputs import prepare_order
 from node_agent.tasks.standstill import unless_still
 from node_agent.tasks.task_progress import TaskProgress
-from node_agent.tasks.trainer_process import Trainer, TrainerExit, trainer_environment, worker_command
-from node_agent.tasks.work_order import EXIT_FAILED, EXIT_STOPPED, WorkResult, failure_kind, failure_reason
-from node_agent.workshop import Workshop
+from node_agent.tasks.trainer_files import EXIT_FAILED, EXIT_STOPPED, TrainerResult, failure_kind, failure_reason
+from node_agent.tasks.trainer_process import Trainer, TrainerExit, trainer_command, trainer_environment
 
 log = logging.getLogger(__name__)
 MOST_CRASHES = 2
@@ -35,12 +35,12 @@ Result = TypeVar("Result")
 class TaskRun:
     """A task that has a slot, and the GPU of that slot (None: whatever there is)."""
 
-    def __init__(self, workshop: Workshop, entry: Entry, gpu: str | None) -> None:
-        self._shop = workshop
+    def __init__(self, context: NodeContext, entry: Entry, gpu: str | None) -> None:
+        self._shop = context
         self._gpu = gpu
-        self._progress = TaskProgress(workshop, entry)
-        self._folder = work_folder(workshop.home, entry)
-        command, log_path = worker_command(self._folder), log_file(workshop.home, entry)
+        self._progress = TaskProgress(context, entry)
+        self._folder = work_folder(context.home, entry)
+        command, log_path = trainer_command(self._folder), log_file(context.home, entry)
         self._trainer = Trainer(command, self._folder, log_path, self._progress.on_message)
         self._stopping = False
         self._abandoned: str | None = None
@@ -100,7 +100,7 @@ class TaskRun:
             self._progress.update(state="failed", error=describe_error(error))
         self._progress.announce()
 
-    async def _train(self, task: TaskSpec) -> WorkResult | None:
+    async def _train(self, task: TaskSpec) -> TrainerResult | None:
         """The trainer's result; None when it was stopped. Starts it again, a few times, when it was killed."""
         result_file = self._folder / "result.json"
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -122,7 +122,7 @@ class TaskRun:
                 self._count_end(end, task)
             else:
                 self._count_crash(str(end), "Look at its disk and network, or raise fleet.progress_seconds.")
-        return WorkResult.read(result_file)
+        return TrainerResult.read(result_file)
 
     def _adopt_newer_checkpoint(self) -> None:
         """A checkpoint that an earlier agent or trainer wrote, and did not live to upload."""

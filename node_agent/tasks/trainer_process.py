@@ -69,9 +69,9 @@ def trainer_environment(
     }
 
 
-def worker_command(folder: Path) -> list[str]:
+def trainer_command(folder: Path) -> list[str]:
     """What runs the task in `folder`; -P keeps files that lie there from being imported."""
-    return [sys.executable, "-P", "-u", "-m", "node_agent.worker", "--task", str(folder)]
+    return [sys.executable, "-P", "-u", "-m", "node_agent.trainer", "--task", str(folder)]
 
 
 class Trainer:

@@ -10,12 +10,12 @@ from atlas.errors import AtlasError
 from atlas.unexpected import describe_error
 from node_agent.errors import BusError, NodeError
 from node_agent.home.journal import Entry
+from node_agent.node_context import NodeContext
 from node_agent.tasks.decision import LOOKS, Drop, Observed, plan
 from node_agent.tasks.rests import Rests
 from node_agent.tasks.task_run import TaskRun, log_file, work_folder
 from node_agent.wire import subjects
 from node_agent.wire.messages import AssignHint, TaskState
-from node_agent.workshop import Workshop
 
 log = logging.getLogger(__name__)
 LOST = "The lease is not this node's any more: it ran out, was taken back, or went to another attempt."
@@ -27,16 +27,16 @@ class Workbench:
     """Keeps the slots busy with the journal's tasks. Not thread-safe: it lives in the event loop."""
 
     def __init__(
-        self, workshop: Workshop, slot_gpus: Sequence[str | None], give_back: Callable[[Entry], Awaitable[None]]
+        self, context: NodeContext, slot_gpus: Sequence[str | None], give_back: Callable[[Entry], Awaitable[None]]
     ) -> None:
         """`slot_gpus`: what CUDA may see in each slot, None for no limit. `give_back` releases a failed task."""
-        self._shop = workshop
+        self._shop = context
         self._slot_gpus = slot_gpus
         self._give_back = give_back
         self._runs: dict[str, tuple[int, TaskRun]] = {}
         self._work: set[asyncio.Task[None]] = set()
         self._misses: dict[str, int] = {}
-        self._rests = Rests(workshop.clock)
+        self._rests = Rests(context.clock)
         self._stopping = False
 
     @property
@@ -109,7 +109,7 @@ class Workbench:
             work.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
         for entry in waiting:
-            await self._farewell(self._end(entry, state="paused"))
+            await self._report_end(self._end(entry, state="paused"))
         ended = [run.entry for run in runs] + [self._shop.journal[entry.task] for entry in waiting]
         return [entry for entry in ended if entry.state == "paused"]
 
@@ -132,7 +132,7 @@ class Workbench:
             self._interrupted(entry, error)
         else:
             self._rests.forget(entry.task)
-            self._keep(self._farewell(ended))
+            self._keep(self._report_end(ended))
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         """Hold a reference to work in the background until it ends."""
@@ -174,7 +174,7 @@ class Workbench:
         self._shop.journal.save(ended, self._shop.clock())
         return ended
 
-    async def _farewell(self, entry: Entry) -> None:
+    async def _report_end(self, entry: Entry) -> None:
         try:
             await self._shop.bus.publish(subjects.gradients(entry.hint.job_id), entry.report().to_body())
         except BusError as error:

@@ -24,7 +24,7 @@ class Body(BaseModel):
         return self.model_dump(mode="json")
 
 
-class Place(NamedTuple):
+class LeaseRef(NamedTuple):
     """One attempt at one slot: what a lease is for."""
 
     job: int
@@ -45,9 +45,9 @@ class AssignHint(Body):
     pipes: dict[str, str] = Field(default_factory=dict, description="the DAGSTER_PIPES_* variables; may be empty")
 
     @property
-    def place(self) -> Place:
+    def place(self) -> LeaseRef:
         """The attempt that the task is."""
-        return Place(self.job_id, self.round, self.slot, self.attempt)
+        return LeaseRef(self.job_id, self.round, self.slot, self.attempt)
 
     @field_validator("pipes")
     @classmethod

@@ -165,7 +165,7 @@ class RoundDrive:
     async def _assign(self, leased: list[Leased], ended: list[TaskOutcome]) -> None:
         previous: dict[int, Lease | None] = {}
         for work, lease in leased:
-            await self._mourn(work, lease)
+            await self._mark_lost(work, lease)
             if reason := work.given_up(self._job.spec.fleet.max_attempts):
                 self._end(work, LostTask(work.draft, reason), ended)
             else:
@@ -183,9 +183,9 @@ class RoundDrive:
         fit = await asyncio.to_thread(self._chain.nodes_fit_for_work, self._tools.clock())
         revoked = await asyncio.to_thread(self._revoked)
         nodes = [node for node in fit.nodes if node.owner not in revoked]
-        shunned = {slot: self._open[slot].shunned for slot in previous}
+        excluded_nodes = {slot: self._open[slot].excluded_nodes for slot in previous}
         only = {slot: owner for slot in previous if (owner := self._job.only_node(slot)) is not None}
-        plan = plan_assignments(list(previous), nodes, shunned, only)
+        plan = plan_assignments(list(previous), nodes, excluded_nodes, only)
         owners = {node.id: node.owner for node in nodes}
         held = {}
         for slot, node in plan:
@@ -213,9 +213,9 @@ class RoundDrive:
         task = work.draft.model_copy(update={"attempt": attempt, "resume": saved.cid if saved else None})
         return Held(node, owner, task, put_document(self._tools.store, task), saved.step if saved else None)
 
-    async def _mourn(self, work: Work, lease: Lease | None) -> None:
+    async def _mark_lost(self, work: Work, lease: Lease | None) -> None:
         """Note, once, that the attempt of a lease came to nothing."""
-        if lease is None or lease.attempt == work.mourned:
+        if lease is None or lease.attempt == work.last_lost_attempt:
             return
         reason = work.failed or _why_lost(lease)
         await asyncio.to_thread(self._tools.registry.record_lost, self._ref, work.slot, lease.attempt, reason)
@@ -224,7 +224,7 @@ class RoundDrive:
             self._tell("refused", attempt, events.refused(attempt, lease.node, work.refusal), lease.node)
         else:
             self._tell("lost", attempt, events.lost(attempt, lease.node, reason), lease.node)
-        work.mourn(lease, reason)
+        work.mark_lost(lease, reason)
 
     def _wait(self, work: Work, reason: str, ended: list[TaskOutcome]) -> None:
         now, patience = self._tools.clock(), self._tools.settings.patience_seconds

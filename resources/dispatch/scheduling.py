@@ -51,9 +51,9 @@ def _share_out(
     used = {node.id: node.used for node in nodes}
     shared = {}
     for slot in sorted(wanted, key=lambda slot: (slot not in only, slot)):
-        shunned = avoid.get(slot, ())
+        excluded_nodes = avoid.get(slot, ())
         able = able_nodes(nodes, only.get(slot))
-        candidates = [node for node in able if node.id not in shunned] or able
+        candidates = [node for node in able if node.id not in excluded_nodes] or able
         free = [node for node in candidates if used[node.id] < node.capacity]
         if not free:
             continue

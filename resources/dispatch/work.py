@@ -53,9 +53,9 @@ class Work:
     judging: bool = False
     begun: int = 0
     """Attempts handed out or taken over in this run."""
-    mourned: int = 0
+    last_lost_attempt: int = 0
     """The newest attempt that is known to be lost."""
-    shunned: set[int] = field(default_factory=set)
+    excluded_nodes: set[int] = field(default_factory=set)
     """Nodes that let this task down."""
     waiting_since: float | None = None
     asked_at: float = float("-inf")
@@ -89,13 +89,13 @@ class Work:
         self.waiting_since = None
         self.asked_at = float("-inf")
 
-    def mourn(self, lease: Lease, reason: str) -> None:
+    def mark_lost(self, lease: Lease, reason: str) -> None:
         """The lease's attempt came to nothing."""
         if self.kind is not None:
             self.kinds[self.kind] += 1
         self.held, self.result, self.failed, self.refusal, self.kind = None, None, None, None, None
-        self.mourned = lease.attempt
-        self.shunned.add(lease.node)
+        self.last_lost_attempt = lease.attempt
+        self.excluded_nodes.add(lease.node)
         self.reason = reason
 
     def given_up(self, most: int) -> str | None:

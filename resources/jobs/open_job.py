@@ -16,10 +16,10 @@ from atlas.spec.recorded_forms import recorded_forms
 from chain_bridge.client.messages import Job
 from chain_bridge.errors import ContractRefused, InsufficientFunds
 from chain_bridge.ledger import Ledger
-from resources.errors import ChainReset, JobEnded, JobNotFound
+from resources.errors import JobEnded, JobNotFound, OtherContract
+from resources.jobs.local_tasks import MakeAdapter, make_untrained_adapter
 from resources.jobs.node_local import node_local_dataset
 from resources.jobs.order_checks import check_budget, check_model_limits, check_shard_ranks, reference_rows
-from resources.jobs.own_work import MakeAdapter, make_untrained_adapter
 from resources.jobs.registry import JobRegistry, JobRow, RoundRef
 from resources.jobs.taken_names import refuse_other_order
 from resources.jobs.untrained import untrained_adapter
@@ -37,7 +37,7 @@ class OpenJob:
     model_cid: str
     dataset: DatasetManifest
     dataset_cid: str
-    genesis: str
+    untrained: str
     """CID of the Checkpoint of round 0."""
 
     @property
@@ -76,9 +76,11 @@ def open_job(
     Raises `SpecError` for a taken name, a `max_length` beyond the model's or a rank for a shard that there is not,
     `BudgetError` for a budget below what the job promises, `InsufficientFunds` for an operator who cannot pay it,
     `ModelError` or `DataError` for a model or dataset that is not as the spec says, what `make_adapter` raises, and
-    `ChainReset`. Until the last of these checks has passed, nothing is written on chain.
+    `OtherContract`. Until the last of these checks has passed, nothing is written on chain.
     """
-    from atlas.rounds.checkpoint import genesis  # numpy, which most of those who import this module do without
+    from atlas.rounds.checkpoint import (
+        untrained_checkpoint,  # numpy, which most of those who import this module do without
+    )
 
     contract = ledger.contract
     known = registry.job(spec.name)
@@ -98,7 +100,7 @@ def open_job(
         spec_cid=put_document(store, spec),
         model_cid=put_document(store, model),
         dataset_cid=dataset.cid,
-        genesis_cid=put_document(store, genesis(spec.cid, adapter)),
+        genesis_cid=put_document(store, untrained_checkpoint(spec.cid, adapter)),
         contract=contract,
         job_id=_job_on_chain(spec, dataset, ledger).id,
     )
@@ -148,7 +150,7 @@ def read_dataset(
 
 
 def load_job(name: str, store: ContentStore, registry: JobRegistry, contract: str) -> OpenJob:
-    """A job that was opened before; raises `JobNotFound`, or `ChainReset` when it is on another contract."""
+    """A job that was opened before; raises `JobNotFound`, or `OtherContract` when it is on another contract."""
     row = registry.job(name)
     if row is None:
         raise JobNotFound(f"No job {name!r} was opened here. Start it with `atlas run SPEC`.")
@@ -161,14 +163,14 @@ def load_job(name: str, store: ContentStore, registry: JobRegistry, contract: st
         model_cid=row.model_cid,
         dataset=get_document(store, row.dataset_cid, DatasetManifest),
         dataset_cid=row.dataset_cid,
-        genesis=row.genesis_cid,
+        untrained=row.genesis_cid,
     )
 
 
 def refuse_other_contract(row: JobRow, contract: str) -> None:
-    """Raise `ChainReset` unless a recorded job is on this contract."""
+    """Raise `OtherContract` unless a recorded job is on this contract."""
     if row.contract != contract:
-        raise ChainReset(
+        raise OtherContract(
             f"Job {row.name!r} was opened on contract {row.contract}, but this network's contract is {contract}: the "
             "chain was reset, or the settings name another network. Go back to that network, or choose another name "
             "for the job."
@@ -232,5 +234,5 @@ def _create(key: str, spec: JobSpec, dataset: DatasetManifest, ledger: Ledger) -
             raise
     created = ledger.job_of(ledger.address, key)
     if created is None:
-        raise ChainReset(f"The chain took job {key!r} and does not know it any more; it was reset meanwhile.")
+        raise OtherContract(f"The chain took job {key!r} and does not know it any more; it was reset meanwhile.")
     return created

@@ -8,7 +8,7 @@ from atlas.content.store import ContentStore, is_kept
 from atlas.documents.manifests import ModelManifest
 from atlas.home import AtlasHome
 from atlas.spec.job import JobSpec
-from resources.jobs.own_work import MakeAdapter
+from resources.jobs.local_tasks import MakeAdapter
 from resources.jobs.registry import JobRegistry
 
 

@@ -6,7 +6,7 @@ from atlas.content.store import ContentStore
 from atlas.documents.manifests import (
     NodeShare,
     Receipt,
-    RejectedUpdate,
+    RefusalRecord,
     RoundEvidence,
     ShardManifest,
     SignedReceipt,
@@ -53,7 +53,7 @@ def build_evidence(
         scoring=scoring,
         records=records,
         per_node=[NodeShare(node_id=part.node, count=part.count, bps=part.bps) for part in parts],
-        rejected=[_rejected(job, one) for one in attempts if one.gate],
+        rejected=[_refusal_record(job, one) for one in attempts if one.gate],
     )
 
 
@@ -104,9 +104,9 @@ def _record(job: OpenJob, one: Attempt, aggregated: Mapping[str, str], scores: M
     )
 
 
-def _rejected(job: OpenJob, attempt: Attempt) -> RejectedUpdate:
+def _refusal_record(job: OpenJob, attempt: Attempt) -> RefusalRecord:
     trained = attempt.slot != job.evaluation_slot
-    return RejectedUpdate(
+    return RefusalRecord(
         shard=job.dataset.shards[attempt.slot].key if trained else "evaluation",
         node_id=attempt.node_id,
         attempt=attempt.attempt,

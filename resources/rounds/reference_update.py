@@ -7,8 +7,8 @@ from pathlib import Path
 from atlas.content.store import ContentStore, is_kept
 from atlas.counts import counted
 from atlas.home import AtlasHome
+from resources.jobs.local_tasks import TrainUpdate, train_update
 from resources.jobs.open_job import OpenJob
-from resources.jobs.own_work import TrainUpdate, train_update
 from resources.jobs.registry import JobRegistry
 from resources.keys.sealed_rows import open_rows
 from resources.rounds.steps import reference_task

@@ -31,7 +31,7 @@ def base_checkpoint(job: OpenJob, number: int, ledger: Ledger) -> str:
     `RoundOrderError` when the round before has not ended.
     """
     if number == 1:
-        return job.genesis
+        return job.untrained
     chain_answers = True
     try:
         previous = ledger.round(job.job_id, number - 1)

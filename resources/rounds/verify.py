@@ -16,7 +16,7 @@ from atlas.verification.checkpoint import VerifiedCheckpoint, verify_checkpoint
 from atlas.verification.job_data import JobRecord
 from chain_bridge.client.network import Network
 from resources.jobs.job_record import OnChain, Unasked, agreed_dataset, job_row, look_on_chain
-from resources.jobs.own_work import rebuilt_untrained_adapter
+from resources.jobs.local_tasks import rebuilt_untrained_adapter
 from resources.jobs.registry import JobRow
 from resources.keys.sealed_rows import count_sealed_rows
 

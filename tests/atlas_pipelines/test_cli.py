@@ -14,10 +14,10 @@ from atlas.content.local.store import LocalStore
 from atlas.documents.stored import get_document, put_document
 from atlas.home import AtlasHome
 from atlas.models.files import model_manifest
-from atlas.rounds.checkpoint import genesis, recompute
+from atlas.rounds.checkpoint import recompute, untrained_checkpoint
 from atlas.spec.job import JobSpec, TaskSpec
 from atlas_pipelines.cli.main import app
-from resources.jobs.own_work import make_untrained_adapter
+from resources.jobs.local_tasks import make_untrained_adapter
 from resources.jobs.registry import Attempt, JobRegistry
 
 ANY = cid_of_bytes(b"any")
@@ -133,7 +133,7 @@ def test_the_list_names_the_newest_rounds_checkpoint_and_none_that_leaves_an_upd
 def test_the_untrained_checkpoint_verifies(atlas):
     store = LocalStore(atlas.home.content)
     adapter = store.put(b"adapter")
-    cid = put_document(store, genesis(ANY, adapter))
+    cid = put_document(store, untrained_checkpoint(ANY, adapter))
     told = json.loads(atlas("verify", cid, "--json").stdout)
     assert (told["verified"], [(one["check"], one["result"]) for one in told["checks"]]) == (
         True,
@@ -160,7 +160,7 @@ def test_a_checkpoint_of_a_job_that_was_opened_here_is_compared_with_its_data_se
 def test_a_file_that_is_not_whole_fails_its_check_with_the_commands_that_bring_it_back(atlas, damage):
     store = LocalStore(atlas.home.content)
     adapter = store.put(b"adapter")
-    cid, path = put_document(store, genesis(ANY, adapter)), store.fetch(adapter)
+    cid, path = put_document(store, untrained_checkpoint(ANY, adapter)), store.fetch(adapter)
     path.unlink()
     if damage == "changed":
         path.write_bytes(b"other")
@@ -191,7 +191,9 @@ def test_the_untrained_adapter_can_be_made_anew(atlas, tiny_spec, tmp_path):
     job = put_document(store, spec)
     cache, folder = atlas.home.root / "cache", tmp_path / "work"
     made = make_untrained_adapter(spec, model_manifest(spec.model.source, None, cache), cache, folder)
-    honest, false = (put_document(store, genesis(job, store.put(one))) for one in (made, b"another adapter"))
+    honest, false = (
+        put_document(store, untrained_checkpoint(job, store.put(one))) for one in (made, b"another adapter")
+    )
     assert f"round 0: {honest} follows from the seed" in atlas("verify", honest, "--rebuild-start").stdout
     assert atlas("verify", false).exit_code == 0
     refused = atlas("verify", false, "--rebuild-start")

@@ -21,7 +21,7 @@ from atlas.data.prepare import prepare_dataset
 from atlas.documents.manifests import SignedReceipt
 from atlas.documents.stored import get_document, put_document
 from atlas.models.files import model_manifest
-from atlas.rounds.checkpoint import genesis
+from atlas.rounds.checkpoint import untrained_checkpoint
 from atlas.spec.job import JobSpec, TaskSpec
 from atlas.spec.task_plan import TaskPlan
 from chain_bridge.client.keys import Key, load_or_create_key
@@ -29,8 +29,8 @@ from chain_bridge.client.messages import Assignment, Lease, Share, SlotAttempt
 from chain_bridge.client.network import Network
 from chain_bridge.ledger import Ledger
 from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract
-from node_agent.tasks.run_here import run_worker
-from node_agent.tasks.work_order import WorkOrder
+from node_agent.tasks.run_here import run_trainer
+from node_agent.tasks.trainer_files import TrainerOrder
 from node_agent.wire import subjects
 from node_agent.wire.bus import Bus
 from node_agent.wire.messages import AssignHint, TaskReport
@@ -86,7 +86,7 @@ class AgentProcess:
         return [
             process
             for process in psutil.process_iter(["cmdline"])
-            if str(self.home) in " ".join(process.info["cmdline"] or []) and "node_agent.worker" in process.cmdline()
+            if str(self.home) in " ".join(process.info["cmdline"] or []) and "node_agent.trainer" in process.cmdline()
         ]
 
     def kill(self) -> None:
@@ -136,7 +136,7 @@ class SmallNetwork:
             self.port,
             "--chain-id",
             "atlas-test",
-            "--genesis",
+            "--untrained_checkpoint",
             f"{self.key.address}=1000000000",
         ]
         self._chain = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE)
@@ -179,7 +179,7 @@ class SmallNetwork:
         dataset = prepare_dataset(spec.dataset, self.store, self.folder / "cache", spec.training.seed)
         model = put_document(self.store, model_manifest(spec.model.source, None, self.folder / "cache"))
         job = put_document(self.store, spec)
-        base = put_document(self.store, genesis(job, self.untrained_adapter(spec)))
+        base = put_document(self.store, untrained_checkpoint(job, self.untrained_adapter(spec)))
         job_id = self.ledger.create_job(
             key=f"{spec.name}-{len(self.ledger.jobs()) + 1}",
             spec=job,
@@ -220,7 +220,7 @@ class SmallNetwork:
     def untrained_adapter(self, spec: JobSpec) -> str:
         """CID of the adapter of round 0."""
         cache, folder = self.folder / "cache", self.folder / "initialize"
-        order = WorkOrder(
+        order = TrainerOrder(
             kind="initialize",
             task_id=spec.name,
             spec=spec,
@@ -230,7 +230,7 @@ class SmallNetwork:
             device="cpu",
             parent=os.getpid(),
         )
-        adapter = run_worker(order, folder, os.environ).adapter
+        adapter = run_trainer(order, folder, os.environ).adapter
         assert adapter is not None
         return self.store.put(adapter)
 

@@ -27,9 +27,9 @@ from chain_bridge.client.messages import Assignment, SlotAttempt
 from node_agent.home.residuals import Residuals
 from node_agent.tasks.inputs import prepare_order
 from node_agent.tasks.progress_messages import payload_of
-from node_agent.tasks.run_here import run_worker
+from node_agent.tasks.run_here import run_trainer
+from node_agent.tasks.trainer_files import TrainerResult
 from node_agent.tasks.trainer_process import trainer_environment
-from node_agent.tasks.work_order import WorkResult
 from node_agent.wire import subjects
 from node_agent.wire.bus import Bus, Message
 from node_agent.wire.messages import Heartbeat, PipesLine, TaskReport
@@ -73,9 +73,9 @@ def train_undisturbed(network: SmallNetwork, task: TaskSpec) -> str:
         folder / "task.json"
     )
     environment = trainer_environment(os.environ, {}, 1, "", network.folder / "cache")
-    command = [sys.executable, "-m", "node_agent.worker", "--task", str(folder)]
+    command = [sys.executable, "-m", "node_agent.trainer", "--task", str(folder)]
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-    adapter = WorkResult.read(folder / "result.json").adapter
+    adapter = TrainerResult.read(folder / "result.json").adapter
     assert adapter is not None
     return network.store.put(adapter)
 
@@ -325,10 +325,10 @@ async def test_what_compression_left_over_survives_a_kill_and_joins_the_next_rou
     )
     assert order.residual is not None
     assert receipt.residual == order.residual.name == cid_of_file(order.residual)
-    undisturbed = run_worker(order, network.folder / "again", os.environ)
+    undisturbed = run_trainer(order, network.folder / "again", os.environ)
     assert undisturbed.adapter is not None
     assert cid_of_file(undisturbed.adapter) == receipt.adapter
-    without = run_worker(order.model_copy(update={"residual": None}), network.folder / "without", os.environ)
+    without = run_trainer(order.model_copy(update={"residual": None}), network.folder / "without", os.environ)
     assert without.adapter is not None
     assert cid_of_file(without.adapter) != receipt.adapter
 

@@ -19,10 +19,10 @@ from node_agent.errors import NodeError, TaskRefused
 from node_agent.home.config import NodeConfig, NodeHome
 from node_agent.home.journal import Entry, Journal
 from node_agent.home.residuals import Residuals
+from node_agent.node_context import NodeContext
 from node_agent.tasks.rests import FIRST_SECONDS, LONGEST_SECONDS, Rests, rest_seconds
 from node_agent.tasks.workbench import LOST, Workbench
 from node_agent.wire.messages import AssignHint
-from node_agent.workshop import Workshop
 
 PLAN, CID = cid_of_bytes(b"plan"), cid_of_bytes(b"task")
 HINT = AssignHint(task=CID, task_id=f"{1:016x}", job_id=1, round=1, slot=1, attempt=1)
@@ -90,7 +90,7 @@ class Node:
             }
         )
         home = NodeHome(elsewhere / "node")
-        shop = Workshop(
+        shop = NodeContext(
             home, config, self.journal, LocalStore(elsewhere / "content"), Residuals(home.residuals), self,  # type: ignore[arg-type]
             KeySigner(b"\x01" * 32, "atlas"), self.clock, lambda job: "atlas1",
         )  # fmt: skip

@@ -13,7 +13,7 @@ from atlas.documents.manifests import Checkpoint
 from atlas.documents.stored import put_document
 from atlas.errors import AtlasError, ContentNotFound, CorruptContent, SpecError
 from atlas.models.files import model_manifest
-from atlas.rounds.checkpoint import genesis
+from atlas.rounds.checkpoint import untrained_checkpoint
 from atlas.spec.job import JobSpec, TaskSpec
 from node_agent.home.residuals import Residuals, residual_place
 from node_agent.tasks.inputs import data_order_seed, prepare_order
@@ -59,7 +59,7 @@ def task(store: LocalStore, spec: JobSpec, tmp_path: Path) -> TaskSpec:
         shard="s000",
         data=store.put(ROWS),
         rows=1,
-        base=put_document(store, genesis(job, store.put(UNTRAINED))),
+        base=put_document(store, untrained_checkpoint(job, store.put(UNTRAINED))),
         attempt=1,
     )
 
@@ -108,7 +108,7 @@ def for_job(task: TaskSpec, store: LocalStore, spec: JobSpec, **aggregation: Any
     """The same task of a job with another aggregation."""
     raw = spec.model_dump(mode="json") | {"aggregation": aggregation}
     job = put_document(store, JobSpec.from_mapping(raw))
-    base = put_document(store, genesis(job, store.put(UNTRAINED)))
+    base = put_document(store, untrained_checkpoint(job, store.put(UNTRAINED)))
     return task.model_copy(update={"job": job, "base": base})
 
 
@@ -164,7 +164,7 @@ def test_an_altered_input_is_named(task: TaskSpec, store: LocalStore, tmp_path: 
 
 
 def test_a_checkpoint_of_another_job_is_refused(task: TaskSpec, store: LocalStore, tmp_path: Path) -> None:
-    foreign = put_document(store, genesis(task.data, task.data))
+    foreign = put_document(store, untrained_checkpoint(task.data, task.data))
     with pytest.raises(SpecError, match=f"is of job {task.data}"):
         prepare(task.model_copy(update={"base": foreign}), store, tmp_path)
 

@@ -29,8 +29,8 @@ from node_agent.data.local_data import commit_to_data, local_rows
 from node_agent.data.salt import load_or_create_salt
 from node_agent.errors import ConfigError, LocalDataError, NodeError
 from node_agent.home.config import NodeConfig, NodeHome, load_config
+from node_agent.node_context import NodeContext
 from node_agent.presence.machine import NodeManifest
-from node_agent.workshop import Workshop
 
 CID = cid_of_bytes(b"any")
 NETWORK = {"chain_id": "test", "url": "grpc+http://127.0.0.1:1", "contract": "atlas1contract"}
@@ -106,8 +106,8 @@ class Site:
         config = self.write_config(self.settings() if datasets is None else datasets)
         unused: Any = None
         given = {"home": self.home, "config": config, "store": self.store, "signer": self.signer}
-        others = {field.name: unused for field in dataclasses.fields(Workshop) if field.name not in given}
-        return local_rows(task, Workshop(**given, **others), self.folder)
+        others = {field.name: unused for field in dataclasses.fields(NodeContext) if field.name not in given}
+        return local_rows(task, NodeContext(**given, **others), self.folder)
 
     def refusal(self, task: TaskSpec, datasets: dict[str, Any] | None = None) -> str:
         with pytest.raises(LocalDataError) as caught:

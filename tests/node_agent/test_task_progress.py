@@ -17,13 +17,13 @@ from chain_bridge.client.network import Network
 from node_agent.home.config import NodeConfig, NodeHome
 from node_agent.home.journal import Journal
 from node_agent.home.residuals import Residuals
+from node_agent.node_context import NodeContext
 from node_agent.tasks.task_progress import TaskProgress
 from node_agent.tasks.task_run import TaskRun, last_words
 from node_agent.tasks.trainer_process import TrainerExit
 from node_agent.wire import subjects
 from node_agent.wire.bus import Bus, Message
 from node_agent.wire.messages import AssignHint, TaskReport
-from node_agent.workshop import Workshop
 
 PLAN = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 HINT = AssignHint(
@@ -37,14 +37,14 @@ HINT = AssignHint(
 
 
 @pytest.fixture
-async def workshop(tmp_path: Path, nats_server: Any, alice: KeySigner) -> AsyncIterator[Workshop]:
+async def context(tmp_path: Path, nats_server: Any, alice: KeySigner) -> AsyncIterator[NodeContext]:
     network = Network(chain_id="test", url="grpc+http://127.0.0.1:1", contract="atlas1contract")
     config = NodeConfig(network=network, bus=nats_server.url, content=tmp_path / "shared")
     store = CachedStore(LocalStore(tmp_path / "own"), LocalStore(config.content))
     bus = await Bus.connect(nats_server.url, alice)
     home = NodeHome(tmp_path)
     journal, residuals = Journal(home.journal), Residuals(home.residuals)
-    yield Workshop(home, config, journal, store, residuals, bus, alice, lambda: 5.0, lambda job: alice.address)
+    yield NodeContext(home, config, journal, store, residuals, bus, alice, lambda: 5.0, lambda job: alice.address)
     await bus.close()
 
 
@@ -69,11 +69,11 @@ async def drain(heard: asyncio.Queue[Message], count: int) -> list[Message]:
     return [await asyncio.wait_for(heard.get(), 10) for _ in range(count)]
 
 
-async def test_progress_is_told_and_not_journaled(workshop: Workshop, heard: asyncio.Queue[Message]) -> None:
-    progress = TaskProgress(workshop, workshop.journal.accept(HINT, PLAN))
+async def test_progress_is_told_and_not_journaled(context: NodeContext, heard: asyncio.Queue[Message]) -> None:
+    progress = TaskProgress(context, context.journal.accept(HINT, PLAN))
     progress.on_message(custom("progress", step=3, steps=9, loss=0.5, tokens_per_second=1.0))
     assert (progress.entry.report().step, progress.entry.report().loss) == (3, 0.5)
-    assert workshop.journal[HINT.task].step == 0, "a step a fsync would slow training down"
+    assert context.journal[HINT.task].step == 0, "a step a fsync would slow training down"
     (message,) = await drain(heard, 1)
     assert message.subject == subjects.pipes(HINT.task_id)
     assert message.body["pipes"]["params"]["payload"]["step"] == 3
@@ -81,8 +81,8 @@ async def test_progress_is_told_and_not_journaled(workshop: Workshop, heard: asy
 
 
 @pytest.mark.parametrize("loss", [float("nan"), None])
-async def test_a_loss_that_is_no_number_ends_nothing(loss: float | None, workshop: Workshop) -> None:
-    progress = TaskProgress(workshop, workshop.journal.accept(HINT, PLAN))
+async def test_a_loss_that_is_no_number_ends_nothing(loss: float | None, context: NodeContext) -> None:
+    progress = TaskProgress(context, context.journal.accept(HINT, PLAN))
     progress.on_message(custom("progress", step=3, steps=9, loss=loss, tokens_per_second=1.0))
     await progress.settle()
     assert progress.entry.report().loss is None
@@ -90,15 +90,15 @@ async def test_a_loss_that_is_no_number_ends_nothing(loss: float | None, worksho
 
 
 async def test_a_checkpoint_is_uploaded_journaled_and_announced_before_the_session_closes(
-    workshop: Workshop, heard: asyncio.Queue[Message], tmp_path: Path
+    context: NodeContext, heard: asyncio.Queue[Message], tmp_path: Path
 ) -> None:
     path = tmp_path / "checkpoint-000004.safetensors"
     path.write_bytes(b"moments")
-    progress = TaskProgress(workshop, workshop.journal.accept(HINT, PLAN))
+    progress = TaskProgress(context, context.journal.accept(HINT, PLAN))
     progress.on_message(custom("checkpoint", step=4, path=str(path)))
     progress.on_message(pipes("closed"))
     await progress.settle()
-    (saved,) = workshop.journal[HINT.task].checkpoints
+    (saved,) = context.journal[HINT.task].checkpoints
     assert LocalStore(tmp_path / "shared").read(saved.cid) == b"moments"
     rollback, announced, closed = await drain(heard, 3)
     assert rollback.subject == subjects.rollback(1)
@@ -109,8 +109,8 @@ async def test_a_checkpoint_is_uploaded_journaled_and_announced_before_the_sessi
     await progress.close()
 
 
-async def test_an_overtaken_a_vanished_and_an_old_checkpoint_are_left_out(workshop: Workshop, tmp_path: Path) -> None:
-    progress = TaskProgress(workshop, workshop.journal.accept(HINT, PLAN))
+async def test_an_overtaken_a_vanished_and_an_old_checkpoint_are_left_out(context: NodeContext, tmp_path: Path) -> None:
+    progress = TaskProgress(context, context.journal.accept(HINT, PLAN))
     paths = {step: tmp_path / f"checkpoint-{step:06d}.safetensors" for step in (2, 4, 6)}
     for step in (2, 6):
         paths[step].write_bytes(b"moments %d" % step)
@@ -123,29 +123,29 @@ async def test_an_overtaken_a_vanished_and_an_old_checkpoint_are_left_out(worksh
     assert [saved.step for saved in progress.entry.checkpoints] == [6]
     progress.save_checkpoint(2, paths[2])
     await progress.settle()
-    assert [saved.step for saved in workshop.journal[HINT.task].checkpoints] == [6]
+    assert [saved.step for saved in context.journal[HINT.task].checkpoints] == [6]
     await progress.close()
 
 
 async def test_without_a_bus_everything_but_the_news_goes_on(
-    workshop: Workshop, nats_server: Any, tmp_path: Path
+    context: NodeContext, nats_server: Any, tmp_path: Path
 ) -> None:
-    await workshop.bus.close()
+    await context.bus.close()
     path = tmp_path / "checkpoint-000004.safetensors"
     path.write_bytes(b"moments")
-    progress = TaskProgress(workshop, workshop.journal.accept(HINT, PLAN))
+    progress = TaskProgress(context, context.journal.accept(HINT, PLAN))
     progress.save_checkpoint(4, path)
     progress.announce()
     await progress.settle()
-    assert [saved.step for saved in workshop.journal[HINT.task].checkpoints] == [4]
+    assert [saved.step for saved in context.journal[HINT.task].checkpoints] == [4]
     await progress.close()
 
 
 @pytest.mark.parametrize("confidential", [False, True])
 async def test_a_trainer_s_error_may_quote_a_private_row(
-    workshop: Workshop, heard: asyncio.Queue[Message], confidential: bool
+    context: NodeContext, heard: asyncio.Queue[Message], confidential: bool
 ) -> None:
-    progress = TaskProgress(workshop, workshop.journal.accept(HINT, PLAN))
+    progress = TaskProgress(context, context.journal.accept(HINT, PLAN))
     progress.confidential = confidential
     progress.on_message(pipes("closed", exception={"message": "cannot encode 'Mrs Miller has the flu'"}))
     await progress.settle()
@@ -169,18 +169,18 @@ def test_last_words_stay_on_the_node_where_rows_are_private(form: Any, told: boo
 
 
 async def test_a_trainer_that_ends_in_good_order_without_a_result_fails_its_task(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    context: NodeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cids = dict.fromkeys(("job", "model", "data", "base"), PLAN)
     task = TaskSpec(kind="train", contract="c", job_id=1, round=1, slot=0, shard="s000", rows=1, attempt=1, **cids)
-    hint = HINT.model_copy(update={"task": put_document(workshop.store, task), "task_id": task.task_id})
+    hint = HINT.model_copy(update={"task": put_document(context.store, task), "task_id": task.task_id})
 
     async def without_inputs(run: TaskRun, task: TaskSpec) -> None:
         """Nothing is fetched."""
 
     monkeypatch.setattr(TaskRun, "_fetch", without_inputs)
-    monkeypatch.setattr("node_agent.tasks.task_run.worker_command", lambda folder: [sys.executable, "-c", "pass"])
-    run = TaskRun(workshop, workshop.journal.accept(hint, PLAN), None)
+    monkeypatch.setattr("node_agent.tasks.task_run.trainer_command", lambda folder: [sys.executable, "-c", "pass"])
+    run = TaskRun(context, context.journal.accept(hint, PLAN), None)
     ended = await asyncio.wait_for(run.run(), 120)
     assert ended.state == "failed"
     assert "exit code 0" in (ended.error or "")

@@ -10,7 +10,7 @@ from atlas.documents.manifests import ModelManifest
 from atlas.errors import DataError, DivergedError, ModelError, NothingToPredict, SpecError
 from atlas.spec.job import JobSpec
 from node_agent import worker
-from node_agent.tasks.work_order import FAILURE, WorkFailure, WorkOrder, failure_kind, failure_reason
+from node_agent.tasks.trainer_files import FAILURE, TrainerFailure, TrainerOrder, failure_kind, failure_reason
 
 ANY = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 
@@ -28,7 +28,7 @@ def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         }
     )
     model = ModelManifest(source="path:/model", files={"config.json": ANY})
-    order = WorkOrder(
+    order = TrainerOrder(
         kind="initialize", task_id="0" * 16, spec=spec, model=model, cache=tmp_path, threads=1, device=None, parent=1
     )
     order.write(tmp_path / "task.json")
@@ -46,7 +46,7 @@ def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
                 worker.main()
         finally:
             signal.signal(signal.SIGTERM, before)
-        return end.value.code, WorkFailure.read(tmp_path / FAILURE).reason
+        return end.value.code, TrainerFailure.read(tmp_path / FAILURE).reason
 
     return run
 
@@ -104,6 +104,6 @@ def test_what_was_printed_stands_in_for_a_reason_that_was_not_written(tmp_path: 
 
 
 def test_the_reason_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
-    WorkFailure(reason="KeyError: 'x'").write(tmp_path / FAILURE)
+    TrainerFailure(reason="KeyError: 'x'").write(tmp_path / FAILURE)
     assert failure_reason(tmp_path, "noise") == "KeyError: 'x'"
     assert list(tmp_path.iterdir()) == [tmp_path / FAILURE]

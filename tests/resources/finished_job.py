@@ -24,7 +24,7 @@ from atlas.documents.manifests import (
     TaskRecord,
 )
 from atlas.documents.stored import put_document
-from atlas.rounds.checkpoint import aggregate_round, genesis
+from atlas.rounds.checkpoint import aggregate_round, untrained_checkpoint
 from atlas.rounds.diagnose import diagnose_round
 from atlas.spec.job import JobSpec, TaskSpec
 from atlas.spec.task_plan import TaskPlan
@@ -89,7 +89,7 @@ class Maker:
         model = ModelManifest(source="package:minilm", files={"model.safetensors": shards[0].cid})
         start = self._adapter(job_id * 100)
         row = JobRow(
-            name, self._put(spec), self._put(model), self._put(dataset), self._put(genesis(spec.cid, start)),
+            name, self._put(spec), self._put(model), self._put(dataset), self._put(untrained_checkpoint(spec.cid, start)),
             CONTRACT, job_id,
         )  # fmt: skip
         self.registry.save_job(row)

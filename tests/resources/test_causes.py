@@ -39,7 +39,7 @@ def attempt(task, number, reason, node=1, **fields):
 
 
 def test_a_round_without_updates_ends_with_its_causes_the_node_and_the_log(place, job, tmp_path):
-    tasks, lost = training_tasks(job, 1, job.genesis), []
+    tasks, lost = training_tasks(job, 1, job.untrained), []
     for task in tasks:
         reason = OVERFLOW.format("1e+38") if task.slot else "its node was not heard of in time\n" * 100
         place.registry.record_assigned(job.round(1), attempt(task, 1, "earlier", node=2))
@@ -49,7 +49,7 @@ def test_a_round_without_updates_ends_with_its_causes_the_node_and_the_log(place
     log.parent.mkdir(parents=True)
     log.touch()
     with pytest.raises(QuorumError) as raised:
-        build_round_manifest(job, 1, job.genesis, lost, place.store, place.registry, nodes=tmp_path / "nodes")
+        build_round_manifest(job, 1, job.untrained, lost, place.store, place.registry, nodes=tmp_path / "nodes")
     told = str(raised.value)
     assert told.startswith(f"Round 1 of job {job.name!r} has 0 of the 2 updates that its quorum asks for. 4 of 4 ")
     assert f'3 times "{OVERFLOW.format("1e+38")}" (first: s001 on node 1; log {log})' in told
@@ -60,14 +60,14 @@ def test_a_round_without_updates_ends_with_its_causes_the_node_and_the_log(place
 
 
 def test_a_task_that_no_node_took_has_no_node_and_no_log(place, job):
-    (task, *_) = training_tasks(job, 1, job.genesis)
+    (task, *_) = training_tasks(job, 1, job.untrained)
     (cause,) = causes_of(job, 1, [LostTask(task, "waited 60 s, since no node is fit for work")], place.registry, None)
     assert (cause.node, cause.log) == (None, None)
     assert cause.reason == "waited 60 s, since no node is fit for work"
 
 
 def test_an_evaluation_that_is_lost_names_its_node(place, job, tmp_path):
-    task = evaluation_task(job, 1, job.genesis, job.genesis)
+    task = evaluation_task(job, 1, job.untrained, job.untrained)
     place.registry.record_assigned(job.round(1), attempt(task, 1, "KeyError: 'x'", node=7))
     outcome = LostTask(task, "given up after 1 attempt: KeyError: 'x'")
     error = task_lost(job, 1, "The checkpoint was not evaluated", outcome, place.registry, tmp_path)

@@ -44,7 +44,7 @@ async def test_every_task_is_done_once_shared_by_the_nodes_and_completed_on_chai
     nodes = [await add_node(), await add_node()]
     updates = []
     dispatcher = await place.dispatcher(bus)
-    tasks = training_tasks(job, 1, job.genesis)
+    tasks = training_tasks(job, 1, job.untrained)
     outcomes = await collect(dispatcher.run(job, 1, tasks, on_update=updates.append))
 
     assert all(isinstance(one, CompletedTask) and not one.adopted for one in outcomes)
@@ -58,7 +58,7 @@ async def test_every_task_is_done_once_shared_by_the_nodes_and_completed_on_chai
 
 async def test_a_second_run_adopts_everything_and_asks_nobody(place, job, add_node, bus):
     node = await add_node()
-    tasks = training_tasks(job, 1, job.genesis)
+    tasks = training_tasks(job, 1, job.untrained)
     first = await collect((await place.dispatcher(bus)).run(job, 1, tasks))
     asked = dict(node.asked)
     second = await collect((await place.dispatcher(bus)).run(job, 1, tasks))
@@ -75,7 +75,7 @@ async def test_a_new_coordinator_takes_over_what_is_under_way(place, job, add_no
 
     finish = asyncio.Event()
     node = await add_node(last_one_waits)
-    tasks = training_tasks(job, 1, job.genesis)
+    tasks = training_tasks(job, 1, job.untrained)
     async with aclosing((await place.dispatcher(bus)).run(job, 1, tasks)) as running:
         seen = [await anext(running) for _ in range(3)]
     assert sorted(one.task.slot for one in seen) == [0, 1, 2]
@@ -91,7 +91,7 @@ async def test_a_new_coordinator_takes_over_what_is_under_way(place, job, add_no
 
 async def test_a_task_that_fails_goes_to_another_node(place, job, add_node, bus):
     bad, good = await add_node(fails), await add_node()
-    outcomes = await collect((await place.dispatcher(bus)).run(job, 1, training_tasks(job, 1, job.genesis)))
+    outcomes = await collect((await place.dispatcher(bus)).run(job, 1, training_tasks(job, 1, job.untrained)))
     assert {one.node_id for one in outcomes} == {good.node_id}
     attempts = place.registry.attempts(job.round(1))
     lost = [attempt for attempt in attempts if attempt.state == "lost"]
@@ -106,7 +106,7 @@ async def test_a_task_that_always_fails_costs_itself_alone(place, job, add_node,
         return await (fails if task.slot == 2 else completes)(node, task, hint, count)
 
     await add_node(slot_2_fails)
-    outcomes = await collect((await place.dispatcher(bus)).run(job, 1, training_tasks(job, 1, job.genesis)))
+    outcomes = await collect((await place.dispatcher(bus)).run(job, 1, training_tasks(job, 1, job.untrained)))
     (lost,) = [one for one in outcomes if isinstance(one, LostTask)]
     assert lost.task.slot == 2
     assert "3 attempts" in lost.reason
@@ -124,7 +124,7 @@ async def test_what_two_nodes_cannot_do_for_the_same_reason_no_third_one_tries(p
 
     for _ in range(nodes):
         await add_node(slot_2_diverges)
-    outcomes = await collect((await place.dispatcher(bus)).run(job, 1, training_tasks(job, 1, job.genesis)))
+    outcomes = await collect((await place.dispatcher(bus)).run(job, 1, training_tasks(job, 1, job.untrained)))
     (lost,) = [one for one in outcomes if isinstance(one, LostTask)]
     assert lost.reason == "given up, since 2 of 2 attempts failed alike (diverged): Training diverged at step 1."
     tried = [one for one in place.registry.attempts(job.round(1)) if one.slot == 2]
@@ -140,7 +140,7 @@ async def test_failures_of_different_kinds_are_no_word_of_two_nodes(place, job, 
         return node.report(task, "failed", error="no", failure=kinds[task.attempt - 1])
 
     await add_node(always_fails)
-    tasks = training_tasks(job, 1, job.genesis, shards=["s000"])
+    tasks = training_tasks(job, 1, job.untrained, shards=["s000"])
     (lost,) = await collect((await place.dispatcher(bus)).run(job, 1, tasks))
     assert lost.reason == "given up after 3 attempts: no"
 
@@ -150,8 +150,8 @@ async def test_a_result_that_the_gate_refuses_is_not_paid_and_trained_elsewhere(
         return node.completed(task, adapter_bytes(task.slot, broken=True))
 
     bad, good = await add_node(breaks), await add_node()
-    gate = RoundGate(job, 1, job.genesis, place.store, place.registry)
-    tasks = training_tasks(job, 1, job.genesis)
+    gate = RoundGate(job, 1, job.untrained, place.store, place.registry)
+    tasks = training_tasks(job, 1, job.untrained)
     outcomes = await collect((await place.dispatcher(bus)).run(job, 1, tasks, check=gate))
     assert {one.node_id for one in outcomes} == {good.node_id}
     refused = [one for one in place.registry.attempts(job.round(1)) if one.state == "refused"]
@@ -166,7 +166,7 @@ async def test_a_receipt_of_another_attempt_is_refused(place, job, add_node, bus
         return node.report(task, "completed", receipt=node.completed(other).receipt)
 
     cheat, honest = await add_node(reuses), await add_node()
-    tasks = training_tasks(job, 1, job.genesis, shards=["s000"])
+    tasks = training_tasks(job, 1, job.untrained, shards=["s000"])
     (outcome,) = await collect((await place.dispatcher(bus)).run(job, 1, tasks))
     assert outcome.node_id == honest.node_id
     refused, kept = place.registry.attempts(job.round(1))
@@ -185,7 +185,7 @@ async def test_a_result_that_another_node_reports_is_refused(place, job, add_nod
 
     await add_node(steals_when_asked_again)
     thief = await add_node(fails)
-    tasks = training_tasks(job, 1, job.genesis, shards=["s000"])
+    tasks = training_tasks(job, 1, job.untrained, shards=["s000"])
     (outcome,) = await collect((await place.dispatcher(bus)).run(job, 1, tasks))
     assert outcome.node_id != thief.node_id
     assert stolen
@@ -200,14 +200,14 @@ async def test_a_result_that_nobody_asked_for_is_taken_at_once(place, job, add_n
 
     await add_node(announces)
     dispatcher = await place.dispatcher(bus, poll_seconds=60)
-    outcomes = await collect(dispatcher.run(job, 1, training_tasks(job, 1, job.genesis)))
+    outcomes = await collect(dispatcher.run(job, 1, training_tasks(job, 1, job.untrained)))
     assert all(isinstance(one, CompletedTask) for one in outcomes)
 
 
 async def test_more_tasks_than_the_fleet_has_room_for_wait_their_turn(place, job, add_node, bus):
     await add_node(capacity=1)
     dispatcher = await place.dispatcher(bus, patience_seconds=0)
-    outcomes = await collect(dispatcher.run(job, 1, training_tasks(job, 1, job.genesis)))
+    outcomes = await collect(dispatcher.run(job, 1, training_tasks(job, 1, job.untrained)))
     assert sorted(one.task.slot for one in outcomes if isinstance(one, CompletedTask)) == [0, 1, 2, 3]
 
 
@@ -215,7 +215,7 @@ async def test_without_any_node_a_task_is_given_up_after_the_patience(place, job
     updates = []
     dispatcher = await place.dispatcher(bus, patience_seconds=0.3)
     outcomes = await collect(
-        dispatcher.run(job, 1, training_tasks(job, 1, job.genesis, shards=["s001"]), on_update=updates.append)
+        dispatcher.run(job, 1, training_tasks(job, 1, job.untrained, shards=["s001"]), on_update=updates.append)
     )
     (lost,) = outcomes
     assert (lost.task.slot, "no node is fit for work" in lost.reason) == (1, True)
@@ -233,7 +233,7 @@ async def test_pipes_messages_of_the_holder_alone_are_passed_on(place, job, add_
     node = await add_node(talks)
     other.beating.cancel()
     updates = []
-    tasks = training_tasks(job, 1, job.genesis)
+    tasks = training_tasks(job, 1, job.untrained)
     running = (await place.dispatcher(bus)).run(
         job, 1, tasks, on_update=updates.append, pipes_env=lambda task: {"DAGSTER_PIPES_CONTEXT": task.cid}
     )
@@ -254,7 +254,7 @@ async def test_a_node_that_falls_silent_loses_its_task_which_goes_on_from_its_ch
 
     doomed = await add_node(saves_and_dies)
     dispatcher = await place.dispatcher(bus)
-    tasks = training_tasks(job, 1, job.genesis)[:2]
+    tasks = training_tasks(job, 1, job.untrained)[:2]
     running = asyncio.create_task(collect(dispatcher.run(job, 1, tasks)))
     while len(saved) < 2:
         await asyncio.sleep(0.05)
@@ -272,9 +272,9 @@ async def test_a_node_that_falls_silent_loses_its_task_which_goes_on_from_its_ch
 async def test_nothing_is_assigned_once_the_round_is_submitted(place, job, add_node, bus):
     await add_node()
     dispatcher = await place.dispatcher(bus)
-    tasks = training_tasks(job, 1, job.genesis)
+    tasks = training_tasks(job, 1, job.untrained)
     outcomes = await collect(dispatcher.run(job, 1, tasks[:3]))
-    manifest = build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
+    manifest = build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry)
     settle_round(job, 1, aggregate(manifest, place.store), place.store, place.registry, place.ledger)
     outcomes = await collect(dispatcher.run(job, 1, tasks))
     (lost,) = [one for one in outcomes if isinstance(one, LostTask)]
@@ -291,7 +291,7 @@ async def test_an_evaluation_is_a_task_like_any_other(place, job, add_node, bus)
 
 async def test_a_batch_is_leased_under_one_plan_that_names_its_tasks(place, job, add_node, bus):
     await add_node()
-    outcomes = await collect((await place.dispatcher(bus)).run(job, 1, training_tasks(job, 1, job.genesis)))
+    outcomes = await collect((await place.dispatcher(bus)).run(job, 1, training_tasks(job, 1, job.untrained)))
     found = place.ledger.leases(job.job_id, 1)
     assert len({lease.plan for lease in found}) == 1
     assert leased_tasks(job.round(1), found, place.store) == {one.task.slot: one.task_cid for one in outcomes}
@@ -305,7 +305,7 @@ async def test_a_cancelled_job_gets_nothing_new_and_what_runs_is_finished(place,
 
     cancelled = asyncio.Event()
     await add_node(fails_at_slot_3)
-    tasks = training_tasks(job, 1, job.genesis)
+    tasks = training_tasks(job, 1, job.untrained)
     async with aclosing((await place.dispatcher(bus)).run(job, 1, tasks)) as running:
         done = [await anext(running) for _ in range(2)]
         await asyncio.to_thread(place.ledger.cancel_job, job.job_id)
@@ -339,7 +339,7 @@ async def test_a_task_without_progress_is_taken_from_its_live_node_long_before_i
     stuck = await add_node(behaviour)
     updates = []
     dispatcher = await place.dispatcher(bus)
-    tasks = training_tasks(job, 1, job.genesis)[:2]
+    tasks = training_tasks(job, 1, job.untrained)[:2]
     running = asyncio.create_task(collect(dispatcher.run(job, 1, tasks, on_update=updates.append)))
     while len(stuck.asked) < 2:
         await asyncio.sleep(0.05)
@@ -386,7 +386,7 @@ async def test_a_slow_task_whose_node_tells_of_stages_steps_or_its_queue_is_left
                 return node.report(task, "in_progress")
 
     await add_node(slow)
-    outcomes = await collect((await place.dispatcher(bus)).run(job, 1, training_tasks(job, 1, job.genesis)))
+    outcomes = await collect((await place.dispatcher(bus)).run(job, 1, training_tasks(job, 1, job.untrained)))
     assert {one.task.attempt for one in outcomes} == {1}
     assert len(outcomes) == 4
 
@@ -402,8 +402,8 @@ async def test_a_trainer_that_was_started_again_and_a_refused_update_are_told(pl
 
     node = await add_node(stumbles)
     updates = []
-    gate = RoundGate(job, 1, job.genesis, place.store, place.registry)
-    tasks = training_tasks(job, 1, job.genesis, shards=["s000"])
+    gate = RoundGate(job, 1, job.untrained, place.store, place.registry)
+    tasks = training_tasks(job, 1, job.untrained, shards=["s000"])
     running = (await place.dispatcher(bus)).run(job, 1, tasks, on_update=updates.append, check=gate)
     (outcome,) = await collect(running)
     assert outcome.task.attempt == 2
@@ -435,7 +435,7 @@ async def test_a_node_whose_clock_is_wrong_loses_its_tasks_with_a_reason_that_na
     right = await add_node()
     talking = asyncio.create_task(talk())
     try:
-        tasks = training_tasks(job, 1, job.genesis)
+        tasks = training_tasks(job, 1, job.untrained)
         outcomes = await collect((await place.dispatcher(bus)).run(job, 1, tasks))
     finally:
         talking.cancel()

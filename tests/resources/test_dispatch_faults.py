@@ -73,9 +73,9 @@ def give_back(node, hint) -> None:
 async def test_nodes_of_every_kind_of_whim_leave_the_books_straight(place, paper_spec, add_node, bus, seed):
     job = place.open(paper_spec(fleet={"max_attempts": 6}))
     nodes = [await add_node(whims(10 * seed + number)) for number in range(3)]
-    tasks = training_tasks(job, 1, job.genesis)
+    tasks = training_tasks(job, 1, job.untrained)
     dispatcher = await place.dispatcher(bus, answer_seconds=0.3)
-    gate = RoundGate(job, 1, job.genesis, place.store, place.registry)
+    gate = RoundGate(job, 1, job.untrained, place.store, place.registry)
     outcomes = await collect(dispatcher.run(job, 1, tasks, check=gate))
 
     assert sorted(one.task.slot for one in outcomes) == [0, 1, 2, 3]
@@ -92,7 +92,7 @@ async def test_nodes_of_every_kind_of_whim_leave_the_books_straight(place, paper
         slot: one.receipt_cid for slot, one in completed.items()
     }
     if completed:
-        manifest = build_round_manifest(job, 1, job.genesis, completed.values(), place.store, place.registry)
+        manifest = build_round_manifest(job, 1, job.untrained, completed.values(), place.store, place.registry)
         settled = settle_round(job, 1, aggregate(manifest, place.store), place.store, place.registry, place.ledger)
         assert settled.leaf_count == len(completed)
         credited = sum(place.ledger.credit(node.key.address) for node in nodes)
@@ -104,7 +104,7 @@ async def test_nodes_of_every_kind_of_whim_leave_the_books_straight(place, paper
 async def test_two_coordinators_of_one_operator_do_the_work_once(place, paper_spec, add_node, addresses, operator, bus):
     job = place.open(paper_spec())
     nodes = [await add_node(), await add_node()]
-    tasks = training_tasks(job, 1, job.genesis)
+    tasks = training_tasks(job, 1, job.untrained)
     second_bus = await Bus.connect(addresses.bus, operator)
     with open_ledger(place.home, addresses.network, operator) as second_ledger:
         settings = DispatchSettings(poll_seconds=0.1)
@@ -139,7 +139,7 @@ async def test_a_chain_that_is_away_for_a_while_delays_payment_not_training(tmp_
         node = await scripted(tmp_path, addresses, store, when_told)
         settings = DispatchSettings(poll_seconds=0.1, answer_seconds=1, longest_pause_seconds=0.5)
         dispatcher = Dispatcher(ledger, bus, store, registry, settings=settings)
-        running = asyncio.create_task(collect(dispatcher.run(job, 1, training_tasks(job, 1, job.genesis))))
+        running = asyncio.create_task(collect(dispatcher.run(job, 1, training_tasks(job, 1, job.untrained))))
         while len(node.asked) < 4:
             await asyncio.sleep(0.05)
 
@@ -181,4 +181,4 @@ async def test_a_chain_that_stays_away_ends_the_run_with_its_error(place, paper_
         settings = DispatchSettings(poll_seconds=0.05, chain_patience_seconds=0.3)
         dispatcher = Dispatcher(ledger, bus, place.store, place.registry, settings=settings)
         with pytest.raises(ChainUnreachable):
-            await collect(dispatcher.run(job, 1, training_tasks(job, 1, job.genesis)))
+            await collect(dispatcher.run(job, 1, training_tasks(job, 1, job.untrained)))

@@ -21,8 +21,8 @@ async def trained(place, bus, add_node, spec) -> tuple:
     job = place.open(spec)
     await add_node()
     await add_node()
-    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis))
-    manifest = build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained))
+    manifest = build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry)
     checkpoint = aggregate(manifest, place.store)
     return job, checkpoint, checkpoints_without(job, checkpoint, place.store)
 
@@ -34,8 +34,8 @@ async def test_what_plain_averaging_gives_is_the_last_rival(place, paper_spec, a
     job, checkpoint, without = await trained(
         place, bus, add_node, paper_spec(aggregation={"robust": robust}, payment=payment)
     )
-    task = plan_evaluation(job, 1, job.genesis, checkpoint, without, place.store, place.registry)
-    assert task.checkpoints[:-1] == [job.genesis, checkpoint, *without.values()]
+    task = plan_evaluation(job, 1, job.untrained, checkpoint, without, place.store, place.registry)
+    assert task.checkpoints[:-1] == [job.untrained, checkpoint, *without.values()]
     mean = get_document(place.store, task.checkpoints[-1], Checkpoint)
     assert plain_mean_of(task, place.store) == task.checkpoints[-1]
     assert task.sample_rows == (500 if without else 250)
@@ -43,7 +43,7 @@ async def test_what_plain_averaging_gives_is_the_last_rival(place, paper_spec, a
     plain = job.spec.model_copy(update={"aggregation": job.spec.aggregation.model_copy(update={"robust": NO_RULE})})
     spec = put_document(place.store, plain)
     manifest = manifest_of(checkpoint, place.store)
-    start = get_document(place.store, job.genesis, Checkpoint).model_copy(update={"job": spec})
+    start = get_document(place.store, job.untrained, Checkpoint).model_copy(update={"job": spec})
     twin = manifest.model_copy(update={"job": spec, "base": put_document(place.store, start)})
     expected = get_document(place.store, aggregate(twin, place.store), Checkpoint)
     assert mean.adapter == expected.adapter
@@ -52,21 +52,21 @@ async def test_what_plain_averaging_gives_is_the_last_rival(place, paper_spec, a
 
 async def test_a_job_without_a_rule_has_no_such_rival(place, paper_spec, add_node, bus):
     job, checkpoint, without = await trained(place, bus, add_node, paper_spec(aggregation={"robust": "none"}))
-    task = plan_evaluation(job, 1, job.genesis, checkpoint, without, place.store, place.registry)
-    assert task == evaluation_task(job, 1, job.genesis, checkpoint, without)
+    task = plan_evaluation(job, 1, job.untrained, checkpoint, without, place.store, place.registry)
+    assert task == evaluation_task(job, 1, job.untrained, checkpoint, without)
     assert plain_mean_of(task, place.store) is None
 
 
 async def test_an_evaluation_that_was_given_out_keeps_its_rivals(place, paper_spec, add_node, bus):
     robust = {"rule": "median"}
     job, checkpoint, without = await trained(place, bus, add_node, paper_spec(aggregation={"robust": robust}))
-    earlier = evaluation_task(job, 1, job.genesis, checkpoint, without)
+    earlier = evaluation_task(job, 1, job.untrained, checkpoint, without)
     second = put_document(place.store, earlier.model_copy(update={"attempt": 2}))
     place.registry.record_assigned(job.round(1), Attempt(4, 2, earlier.task_id, second, node_id=1))
-    task = plan_evaluation(job, 1, job.genesis, checkpoint, without, place.store, place.registry)
+    task = plan_evaluation(job, 1, job.untrained, checkpoint, without, place.store, place.registry)
     assert task == earlier
     another = without["s000"]
-    assert plan_evaluation(job, 1, job.genesis, another, {}, place.store, place.registry).checkpoints[1] == another
+    assert plan_evaluation(job, 1, job.untrained, another, {}, place.store, place.registry).checkpoints[1] == another
 
 
 async def test_the_summary_tells_what_plain_averaging_gave(place, paper_spec, add_node, bus):

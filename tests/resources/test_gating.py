@@ -25,7 +25,7 @@ def job(place, paper_spec):
 
 
 def gate_of(place, job, number=1, base=None) -> RoundGate:
-    return RoundGate(job, number, base or job.genesis, place.store, place.registry)
+    return RoundGate(job, number, base or job.untrained, place.store, place.registry)
 
 
 def attempts(place, job, state, number=1) -> list:
@@ -50,16 +50,16 @@ async def test_a_copy_of_another_node_s_update_is_refused_and_its_shard_trained_
         return node.completed(task, disguise(adapter_bytes(0)))
 
     honest = await add_node()
-    alone = training_tasks(job, 1, job.genesis, shards=["s000"])
+    alone = training_tasks(job, 1, job.untrained, shards=["s000"])
     (first,) = await run(place, bus, job, 1, alone, check=gate_of(place, job))
     thief = await add_node(copies_slot_0)
-    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis), check=gate_of(place, job))
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained), check=gate_of(place, job))
 
     assert {one.node_id for one in outcomes} == {honest.node_id}
     refused = attempts(place, job, "refused")
     assert refused
     assert {(one.node_id, one.gate) for one in refused} == {(thief.node_id, "copy")}
-    manifest = build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
+    manifest = build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry)
     assert [update.shard for update in manifest.updates] == ["s000", "s001", "s002", "s003"]
     assert {one.gate for one in manifest.refused} == {"copy"}
     assert {one.adapter for one in manifest.refused} == {cid_of_bytes(disguise(adapter_bytes(0)))}
@@ -79,7 +79,7 @@ async def test_a_restart_in_the_middle_knows_what_had_arrived(place, job, add_no
     restarted = asyncio.Event()
     honest = await add_node(waits_after_two, capacity=4)
     dispatcher = await place.dispatcher(bus)
-    tasks = training_tasks(job, 1, job.genesis)
+    tasks = training_tasks(job, 1, job.untrained)
     running = dispatcher.run(job, 1, tasks[:2], check=gate_of(place, job))
     assert {one.task.slot async for one in running} == {0, 1}
 
@@ -98,9 +98,9 @@ async def test_a_scaled_update_that_came_first_is_excluded_at_the_end_of_the_rou
         return await (completes if arrived(place, job, 0) else works_on)(node, task, hint, count)
 
     await add_node(scales_slot_0)
-    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis), check=gate_of(place, job))
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained), check=gate_of(place, job))
     assert attempts(place, job, "refused") == []
-    manifest = build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
+    manifest = build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry)
     assert [update.shard for update in manifest.updates] == ["s001", "s002", "s003"]
     (refused,) = manifest.refused
     assert (refused.shard, refused.attempt, refused.gate) == ("s000", 1, "norm")
@@ -152,11 +152,11 @@ async def test_what_was_excluded_while_little_was_known_counts_again(place, job,
         return node.completed(task, adapter_bytes(task.slot, scale=8.0 if task.slot in (2, 3) else 1.0))
 
     await add_node(grows)
-    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis))
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained))
     three = [one for one in outcomes if one.task.slot < 3]
-    early = build_round_manifest(job, 1, job.genesis, three, place.store, place.registry)
+    early = build_round_manifest(job, 1, job.untrained, three, place.store, place.registry)
     assert [(one.shard, one.gate) for one in early.refused] == [("s002", "norm")]
-    late = build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
+    late = build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry)
     assert (len(late.updates), late.refused) == (4, [])
 
 
@@ -166,19 +166,19 @@ async def test_an_update_on_another_round_s_base_is_stale(place, job, add_node, 
         return node.report(task, "completed", receipt=node.completed(behind, adapter_bytes(0)).receipt)
 
     await add_node(stays_behind)
-    tasks = training_tasks(job, 1, job.genesis, shards=["s000"])
+    tasks = training_tasks(job, 1, job.untrained, shards=["s000"])
     (lost,) = await run(place, bus, job, 1, tasks, check=gate_of(place, job))
     assert "gate stale" in lost.reason
     refused = attempts(place, job, "refused")
     assert {one.gate for one in refused} == {"stale"}
-    assert all(job.spec_cid in one.reason and job.genesis in one.reason for one in refused)
+    assert all(job.spec_cid in one.reason and job.untrained in one.reason for one in refused)
 
 
 def test_one_gate_may_be_asked_in_many_threads(place, job):
     """However the threads interleave, of copies exactly the first stays."""
     update = place.store.put(adapter_bytes(0))
     gate = gate_of(place, job)
-    tasks = training_tasks(job, 1, job.genesis)
+    tasks = training_tasks(job, 1, job.untrained)
 
     def judge(task: TaskSpec):
         receipt = Receipt.model_construct(adapter=update, node=f"atlas1node{task.slot}", data=task.data)
@@ -196,9 +196,9 @@ def test_one_gate_may_be_asked_in_many_threads(place, job):
 async def test_a_compressed_update_is_decoded_into_the_store(place, paper_spec, add_node, bus, codec):
     job = place.open(paper_spec(aggregation={"compression": {"codec": codec, "density": 0.5}}))
     node = await add_node()
-    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis), check=gate_of(place, job))
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained), check=gate_of(place, job))
     assert {one.result for one in outcomes} == node.encoded_only
-    manifest = build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
+    manifest = build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry)
     assert (len(manifest.updates), manifest.refused) == (4, [])
     assert aggregate(manifest, place.store)
 
@@ -213,7 +213,7 @@ async def test_an_encoded_update_that_decodes_to_another_is_refused(place, paper
         return node.completed(task)
 
     await add_node(lies)
-    tasks = training_tasks(job, 1, job.genesis, shards=["s000"])
+    tasks = training_tasks(job, 1, job.untrained, shards=["s000"])
     (lost,) = await run(place, bus, job, 1, tasks, check=gate_of(place, job))
     assert not isinstance(lost, CompletedTask)
     (refused, *_) = attempts(place, job, "refused")
@@ -230,7 +230,7 @@ async def test_what_is_no_encoded_update_is_refused_as_unreadable(place, paper_s
         return node.completed(task)
 
     await add_node(sends_junk)
-    tasks = training_tasks(job, 1, job.genesis, shards=["s000"])
+    tasks = training_tasks(job, 1, job.untrained, shards=["s000"])
     await run(place, bus, job, 1, tasks, check=gate_of(place, job))
     assert {one.gate for one in attempts(place, job, "refused")} == {"readable"}
 
@@ -246,7 +246,7 @@ async def test_of_one_or_two_updates_none_is_longer_than_the_steps_can_make_it(
 
     job = place.open(paper_spec())
     await add_node(far_away)
-    tasks = training_tasks(job, 1, job.genesis, shards=shards)
+    tasks = training_tasks(job, 1, job.untrained, shards=shards)
     await run(place, bus, job, 1, tasks, check=gate_of(place, job))
     refused = attempts(place, job, "refused")
     assert {(one.slot, one.gate) for one in refused} == {(0, "norm")}

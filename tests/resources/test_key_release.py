@@ -75,7 +75,7 @@ def desk(place, job, rings, journal):
 
 @pytest.fixture
 def tasks(job):
-    return training_tasks(job, 1, job.genesis)
+    return training_tasks(job, 1, job.untrained)
 
 
 async def test_the_holder_of_a_lease_gets_the_key_of_its_shard_and_of_no_other(desk, tasks, add_node, place, tmp_path):
@@ -92,7 +92,7 @@ async def test_the_holder_of_a_lease_gets_the_key_of_its_shard_and_of_no_other(d
 
 async def test_an_evaluation_opens_the_held_out_rows(desk, job, add_node, place, tmp_path):
     node = await add_node()
-    task = desk.lease(evaluation_task(job, 1, job.genesis, job.genesis), node)
+    task = desk.lease(evaluation_task(job, 1, job.untrained, job.untrained), node)
     key = unwrap(desk.ask(task, node.key), task, node.key)
     open_sealed(place.store.fetch(job.dataset.holdout.cid), key, tmp_path / "r")
     assert len((tmp_path / "r").read_text().splitlines()) == job.dataset.holdout.rows
@@ -193,7 +193,7 @@ async def test_a_ring_that_is_gone_is_no_final_refusal(desk, tasks, add_node, pl
 
 async def test_what_is_given_is_on_record_once_and_what_is_refused_is_not(desk, job, tasks, add_node, journal):
     node, other = await add_node(), await add_node()
-    first, second = desk.lease(tasks[1], node), desk.lease(evaluation_task(job, 1, job.genesis, job.genesis), other)
+    first, second = desk.lease(tasks[1], node), desk.lease(evaluation_task(job, 1, job.untrained, job.untrained), other)
     desk.refused("not held by", first, other.key)
     assert journal.released("ward") == []
     for task, asker in ((first, node), (second, other), (first, node)):

@@ -60,7 +60,7 @@ async def test_the_round_goes_on_over_the_same_connections(
     nodes = [await add_node(waits), await add_node(waits)]
 
     async def run():
-        tasks = training_tasks(job, 1, job.genesis)
+        tasks = training_tasks(job, 1, job.untrained)
         async with aclosing((await place.dispatcher(bus)).run(job, 1, tasks)) as outcomes:
             return [outcome async for outcome in outcomes]
 

@@ -17,7 +17,7 @@ from atlas.documents.stored import put_document
 from atlas.errors import TrainingError
 from atlas.home import AtlasHome
 from atlas.models.files import model_manifest
-from atlas.rounds.checkpoint import genesis
+from atlas.rounds.checkpoint import untrained_checkpoint
 from atlas.spec.job import JobSpec
 from atlas.training.models.adapters import build_adapted_model, load_adapter, save_adapter
 from resources.errors import JobNotFound
@@ -52,7 +52,7 @@ class Finished:
         path = folder / "adapter.safetensors"
         save_adapter(adapted.model, path)
         job = put_document(self.store, spec)
-        start = put_document(self.store, genesis(job, self.store.put(path)))
+        start = put_document(self.store, untrained_checkpoint(job, self.store.put(path)))
         torch.manual_seed(8)
         save_file({name: torch.randn(tensor.shape) * 0.3 for name, tensor in load_file(path).items()}, path)
         load_adapter(adapted.model, path)

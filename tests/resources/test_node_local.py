@@ -158,7 +158,7 @@ async def test_each_node_trains_on_its_own_data_also_after_it_failed(place, note
     await add_node()  # idle all along, and no help
     sites[0].behaviour = fails_once
     job = place.open(notes())
-    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis))
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained))
     nodes = {node.node_id: node.key.address for node in sites}
     assert all(isinstance(one, CompletedTask) for one in outcomes), outcomes
     assert {one.task.slot: nodes[one.node_id] for one in outcomes} == {slot: job.only_node(slot) for slot in (0, 1)}
@@ -171,7 +171,7 @@ async def test_a_slot_whose_node_is_gone_is_lost_after_the_patience(place, notes
     gone = sites[0]
     await gone.die()
     dispatcher = await place.dispatcher(bus, patience_seconds=0.3)
-    async with aclosing(dispatcher.run(job, 1, training_tasks(job, 1, job.genesis))) as running:
+    async with aclosing(dispatcher.run(job, 1, training_tasks(job, 1, job.untrained))) as running:
         outcomes = [outcome async for outcome in running]
     (lost,) = [one for one in outcomes if isinstance(one, LostTask)]
     assert job.only_node(lost.task.slot) == gone.key.address

@@ -15,9 +15,9 @@ from atlas.spec.recorded_forms import as_opened, recorded_forms
 from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.errors import InsufficientFunds
 from chain_bridge.ledger import Ledger
-from resources.errors import BudgetError, ChainReset, CoordinatorError, JobNotFound
+from resources.errors import BudgetError, CoordinatorError, JobNotFound, OtherContract
+from resources.jobs.local_tasks import rebuilt_untrained_adapter
 from resources.jobs.open_job import load_job, open_job, read_dataset
-from resources.jobs.own_work import rebuilt_untrained_adapter
 from resources.jobs.registry import JobRegistry
 
 
@@ -33,10 +33,10 @@ def test_a_job_is_on_chain_with_its_documents_in_the_store(place, paper_spec):
     assert get_document(place.store, job.spec_cid, JobSpec) == recorded
     assert get_document(place.store, job.dataset_cid, DatasetManifest) == job.dataset
     assert get_document(place.store, job.model_cid, ModelManifest).source == spec.model.source
-    assert get_document(place.store, job.genesis, Checkpoint) == Checkpoint(
+    assert get_document(place.store, job.untrained, Checkpoint) == Checkpoint(
         job=recorded.cid, round=0, adapter=cid_of_bytes(untrained_bytes()), parent=None, manifest=None
     )
-    assert place.store.read(get_document(place.store, job.genesis, Checkpoint).adapter) == untrained_bytes()
+    assert place.store.read(get_document(place.store, job.untrained, Checkpoint).adapter) == untrained_bytes()
     assert any("rows" in text for text in told)
     assert told.count("Making the untrained adapter.") == 1
     assert read_dataset(spec, place.home, place.store, place.ledger) == job.dataset
@@ -111,14 +111,14 @@ def test_an_opening_that_was_cut_short_does_not_make_the_adapter_again(place, pa
     assert place.made.count == 1
     job = place.open(spec)
     assert place.made.count == 1
-    place.store.fetch(get_document(place.store, job.genesis, Checkpoint).adapter).unlink()
+    place.store.fetch(get_document(place.store, job.untrained, Checkpoint).adapter).unlink()
     forgotten = JobRegistry(place.home.root / "other.db")
     again = open_job(spec, place.home, place.store, forgotten, place.ledger, make_adapter=place.made.make)
     assert (again, place.made.count) == (job, 2)
 
 
 def test_nothing_is_on_chain_when_the_adapter_cannot_be_made(place, paper_spec, monkeypatch):
-    monkeypatch.setattr("resources.jobs.own_work.NEEDED", ("torch", "no_such_package"))
+    monkeypatch.setattr("resources.jobs.local_tasks.NEEDED", ("torch", "no_such_package"))
     with pytest.raises(
         CoordinatorError, match=r"no_such_package, which this machine lacks\. Install atlas-pipelines\[node"
     ):
@@ -131,7 +131,7 @@ def test_nothing_is_on_chain_when_the_adapter_cannot_be_made(place, paper_spec, 
 def test_the_untrained_adapter_is_made_by_a_child_process_and_is_the_same_again(place, tiny_spec):
     spec = JobSpec.load(tiny_spec())
     job = open_job(spec, place.home, place.store, place.registry, place.ledger)
-    adapter = get_document(place.store, job.genesis, Checkpoint).adapter
+    adapter = get_document(place.store, job.untrained, Checkpoint).adapter
     schema = schema_of(place.store.fetch(adapter))
     assert {shape[0] for name, (_, shape) in schema.items() if ".lora_A." in name} == {4}
     assert rebuilt_untrained_adapter(spec, place.home.root / "cache") == adapter
@@ -201,7 +201,7 @@ def test_rows_that_changed_since_the_job_was_opened_are_refused(place, paper_spe
 
 def test_another_contract_is_told_from_the_recorded_one(place, paper_spec):
     job = place.open(paper_spec())
-    with pytest.raises(ChainReset) as caught:
+    with pytest.raises(OtherContract) as caught:
         load_job("paper", place.store, place.registry, "atlas1another")
     assert job.contract in str(caught.value)
     assert "atlas1another" in str(caught.value)

@@ -35,7 +35,7 @@ async def ask_for(node, price: int) -> None:
 
 async def run(place, job, bus, updates, **settings) -> list:
     dispatcher = await place.dispatcher(bus, **settings)
-    running = dispatcher.run(job, 1, training_tasks(job, 1, job.genesis), on_update=updates.append)
+    running = dispatcher.run(job, 1, training_tasks(job, 1, job.untrained), on_update=updates.append)
     async with aclosing(running) as outcomes:
         return [outcome async for outcome in outcomes]
 

@@ -68,7 +68,7 @@ class Coordinator:
 
     async def finish(self, outcomes):
         """Aggregate, evaluate and settle the first round."""
-        base = self.job.genesis
+        base = self.job.untrained
         manifest = build_round_manifest(self.job, 1, base, outcomes, self.store, self.registry)
         checkpoint = aggregate(manifest, self.store)
         without = checkpoints_without(self.job, checkpoint, self.store)

@@ -32,20 +32,20 @@ def job(place, paper_spec):
 
 
 def test_training_tasks_are_one_per_shard_in_order(job):
-    tasks = training_tasks(job, 1, job.genesis)
+    tasks = training_tasks(job, 1, job.untrained)
     assert [task.slot for task in tasks] == [0, 1, 2, 3]
     assert [task.shard for task in tasks] == ["s000", "s001", "s002", "s003"]
     assert [(task.data, task.rows) for task in tasks] == [(shard.cid, shard.rows) for shard in job.dataset.shards]
-    assert [task.shard for task in training_tasks(job, 1, job.genesis, shards={"s003", "s001"})] == ["s001", "s003"]
-    assert len({task.task_id for task in [*tasks, *training_tasks(job, 2, job.genesis)]}) == 8
+    assert [task.shard for task in training_tasks(job, 1, job.untrained, shards={"s003", "s001"})] == ["s001", "s003"]
+    assert len({task.task_id for task in [*tasks, *training_tasks(job, 2, job.untrained)]}) == 8
     assert {task.rank for task in tasks} == {None}
 
 
 def test_a_shard_of_a_lower_rank_is_said_in_its_task(place, paper_spec):
     lora = {"rank": 4, "target_modules": ["query"], "shard_ranks": {"s001": 2, "s002": 4}}
     job = place.open(paper_spec(lora=lora, aggregation={"strategy": "stack"}))
-    assert [task.rank for task in training_tasks(job, 1, job.genesis)] == [None, 2, None, None]
-    assert evaluation_task(job, 1, job.genesis, job.genesis).rank is None
+    assert [task.rank for task in training_tasks(job, 1, job.untrained)] == [None, 2, None, None]
+    assert evaluation_task(job, 1, job.untrained, job.untrained).rank is None
 
 
 async def test_two_rounds_end_to_end_are_paid_once_and_can_be_recomputed(place, job, add_node, bus):
@@ -82,8 +82,8 @@ async def test_two_rounds_end_to_end_are_paid_once_and_can_be_recomputed(place, 
 async def test_the_checkpoint_is_the_mean_weighted_by_rows_of_the_manifest(place, paper_spec, add_node, bus):
     job = place.open(paper_spec(fleet={"trusted": True}))
     await add_node()
-    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis))
-    manifest = build_round_manifest(job, 1, job.genesis, reversed(outcomes), place.store, place.registry)
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained))
+    manifest = build_round_manifest(job, 1, job.untrained, reversed(outcomes), place.store, place.registry)
     assert [update.shard for update in manifest.updates] == ["s000", "s001", "s002", "s003"]
     assert (manifest.refused, manifest.reference) == ([], None)
     assert get_document(place.store, manifest.cid, RoundManifest) == manifest
@@ -105,9 +105,9 @@ async def slot_1_is_odd(node, task, hint, count):
 
 async def test_an_adapter_of_another_shape_is_refused_and_trained_elsewhere(place, job, add_node, bus):
     await add_node(slot_1_is_odd)
-    gate = RoundGate(job, 1, job.genesis, place.store, place.registry)
-    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis), check=gate)
-    manifest = build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
+    gate = RoundGate(job, 1, job.untrained, place.store, place.registry)
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained), check=gate)
+    manifest = build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry)
     assert [update.shard for update in manifest.updates] == ["s000", "s002", "s003"]
     assert [(one.shard, one.attempt, one.gate) for one in manifest.refused] == [
         ("s001", attempt, "schema") for attempt in (1, 2, 3)
@@ -117,10 +117,10 @@ async def test_an_adapter_of_another_shape_is_refused_and_trained_elsewhere(plac
 
 async def test_an_adapter_that_only_the_whole_round_shows_to_be_odd_contributes_nothing(place, job, add_node, bus):
     await add_node(slot_1_is_odd)
-    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis))
-    manifest = build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained))
+    manifest = build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry)
     assert [update.shard for update in manifest.updates] == ["s000", "s002", "s003"]
-    assert build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry) == manifest
+    assert build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry) == manifest
     settled = settle_round(job, 1, aggregate(manifest, place.store), place.store, place.registry, place.ledger)
     evidence = get_document(place.store, settled.evidence, RoundEvidence)
     (rejected,) = evidence.rejected
@@ -134,34 +134,34 @@ async def test_a_round_whose_updates_are_all_refused_says_by_which_gate(place, j
         return node.completed(task, ODD)
 
     node = await add_node(odd)
-    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis))
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained))
     message = f"4 of 4 shards failed: 4 times .refused by gate schema: .* \\(first: s000 on node {node.node_id}\\)"
     with pytest.raises(QuorumError, match=message):
-        build_round_manifest(job, 1, job.genesis, outcomes, place.store, place.registry)
+        build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry)
 
 
 def test_nothing_trained_is_no_round(place, job):
-    (task, *_) = training_tasks(job, 1, job.genesis)
+    (task, *_) = training_tasks(job, 1, job.untrained)
     with pytest.raises(QuorumError, match=r"0 of the 2 updates .* 1 of 4 shards failed: once .gone."):
-        build_round_manifest(job, 1, job.genesis, [LostTask(task, "gone")], place.store, place.registry)
+        build_round_manifest(job, 1, job.untrained, [LostTask(task, "gone")], place.store, place.registry)
 
 
 async def test_the_quorum_counts_updates_against_shards(place, job, add_node, bus):
     await add_node()
-    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.genesis))
+    outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained))
     reached = []
     for count in (1, 2, 4):
-        manifest = build_round_manifest(job, 1, job.genesis, outcomes[:count], place.store, place.registry)
+        manifest = build_round_manifest(job, 1, job.untrained, outcomes[:count], place.store, place.registry)
         reached.append(quorum_reached(job, manifest))
     assert reached == [False, True, True]
 
 
 async def test_results_that_this_coordinator_does_not_know_of_stop_the_settlement(place, job, add_node, bus):
     await add_node()
-    await run(place, bus, job, 1, training_tasks(job, 1, job.genesis))
+    await run(place, bus, job, 1, training_tasks(job, 1, job.untrained))
     place.registry.record_lost(job.round(1), 2, 1, "forgotten")
     with pytest.raises(SettlementError, match="slot 2 attempt 1"):
-        settle_round(job, 1, job.genesis, place.store, place.registry, place.ledger)
+        settle_round(job, 1, job.untrained, place.store, place.registry, place.ledger)
     assert place.ledger.round(job.job_id, 1) is None
 
 
@@ -173,4 +173,4 @@ async def test_a_round_that_is_on_chain_with_another_checkpoint_is_refused(place
     with pytest.raises(SettlementError, match=other):
         settle_round(job, 1, other, place.store, place.registry, place.ledger)
     with pytest.raises(SettlementError, match="untrained"):
-        settle_round(job, 1, job.genesis, place.store, place.registry, place.ledger)
+        settle_round(job, 1, job.untrained, place.store, place.registry, place.ledger)

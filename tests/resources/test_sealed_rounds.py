@@ -34,7 +34,7 @@ def rings(place):
 
 @pytest.fixture
 def tasks(job):
-    return training_tasks(job, 1, job.genesis)
+    return training_tasks(job, 1, job.untrained)
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_the_coordinators_own_training_reads_the_opened_reference_rows(place, pa
         (folder / "adapter.safetensors").write_bytes(b"an update")
         return folder / "adapter.safetensors"
 
-    update = reference_update(job, 1, job.genesis, place.home, place.store, place.registry, train=train)
+    update = reference_update(job, 1, job.untrained, place.home, place.store, place.registry, train=train)
     assert place.store.read(update) == b"an update"
     ((path, rows),) = seen
     assert len(rows) == 20

@@ -85,14 +85,14 @@ async def test_the_coordinator_trains_the_reference_of_a_round_once(place, paper
     }
     assert [one.round for one in verify_checkpoint(checkpoint, place.store)] == [2, 1, 0]
     place.store.fetch(updates[0]).unlink()
-    assert reference_of(place, job, 1, job.genesis, trainer) == updates[0]
+    assert reference_of(place, job, 1, job.untrained, trainer) == updates[0]
     assert len(trainer.tasks) == 3
 
 
 async def test_other_jobs_train_no_reference(place, paper_spec):
     job = place.open(paper_spec())
     trainer = Trainer()
-    assert reference_of(place, job, 1, job.genesis, trainer) is None
+    assert reference_of(place, job, 1, job.untrained, trainer) is None
     assert trainer.tasks == []
 
 
@@ -102,7 +102,7 @@ def test_a_real_reference_is_trained_in_a_child_process(place, tiny_spec):
     spec = JobSpec.load(tiny_spec(aggregation=settings, training={"steps": 2}))
     job = open_job(spec, place.home, place.store, place.registry, place.ledger)
     told = []
-    update = reference_update(job, 1, job.genesis, place.home, place.store, place.registry, told.append)
+    update = reference_update(job, 1, job.untrained, place.home, place.store, place.registry, told.append)
     assert told == ["Training the reference update of round 1 on 20 rows."]
     names = schema_of(place.store.fetch(update))
     assert any(".lora_B." in name for name in names)

@@ -32,7 +32,7 @@ def test_a_stopped_trainer_and_a_stopped_agent_cost_time_and_no_result(workplace
     place = workplace("trainer")
     run = place.start("run", spec)
     node = place.wait_for(lambda: in_mid_shard(place), "a shard with a checkpoint")
-    of_node(node, place.processes("node_agent.worker")).send_signal(signal.SIGSTOP)
+    of_node(node, place.processes("node_agent.trainer")).send_signal(signal.SIGSTOP)
     assert run.wait(timeout=500) == 0, place.output()[-6000:]
     told = r"s00\d, round 1: its trainer made no progress for 30 s on node \d; it goes on from step \d+"
     assert len(re.findall(told, place.output())) == 1, place.output()

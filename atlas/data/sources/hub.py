@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from atlas.data.sources.source_row import Place, SourceRow, Wanted
+from atlas.data.sources.source_row import RowLocation, SourceRow, Wanted
 from atlas.errors import DataError
 
 NAME = re.compile(r"(?P<repository>\w[\w.-]*(/\w[\w.-]*)?)(:(?P<split>[\w.\[\]:%+-]+))?", re.ASCII)
@@ -41,7 +41,7 @@ def hub_rows(name: str, cache: Path, wanted: Wanted) -> Iterator[SourceRow]:
         for column, own in names.items()
         if isinstance(rows.features[own], datasets.ClassLabel)
     }
-    place, number = Place(), 0
+    place, number = RowLocation(), 0
     for batch in rows.select_columns(list(names.values())).iter(ROWS_AT_A_TIME):
         for cells in zip(*(batch[own] for own in names.values()), strict=True):
             number += 1

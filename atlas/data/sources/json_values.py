@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from atlas.data.bad_rows import BadRow
-from atlas.data.sources.source_row import Place, SourceRow, Wanted
+from atlas.data.sources.source_row import RowLocation, SourceRow, Wanted
 from atlas.spec.partition_names import nfc
 
 MOST_DIGITS = 1000
@@ -34,7 +34,7 @@ def _whole(digits: str) -> int | Decimal:
 decoder = json.JSONDecoder(object_pairs_hook=_collect, parse_int=_whole)
 
 
-def row_of(value: object, number: int, place: Place, wanted: Wanted) -> SourceRow:
+def row_of(value: object, number: int, place: RowLocation, wanted: Wanted) -> SourceRow:
     """The wanted columns of a JSON value; a bad row when it is no object, or lacks a column or has it twice.
 
     Twin keys of columns that nobody uses do no harm.

@@ -10,7 +10,7 @@ from atlas.data.sources.hub import hub_rows
 from atlas.data.sources.json_file import json_rows
 from atlas.data.sources.jsonl_file import jsonl_rows
 from atlas.data.sources.parquet_file import parquet_rows
-from atlas.data.sources.source_row import Place, SourceRow, Wanted
+from atlas.data.sources.source_row import RowLocation, SourceRow, Wanted
 from atlas.data.sources.vader import vader_rows
 from atlas.errors import DataError
 
@@ -51,7 +51,7 @@ def _file_rows(files: Files, wanted: Wanted) -> Iterator[SourceRow]:
 
 
 def _package_rows(rows: Iterator[dict[str, object]], source: str, wanted: Wanted) -> Iterator[SourceRow]:
-    place = Place()
+    place = RowLocation()
     for number, row in enumerate(rows, 1):
         if number == 1:
             wanted.find(list(row), source)

@@ -12,7 +12,7 @@ from atlas.spec.partition_names import nfc
 MOST_COLUMNS_SHOWN = 30
 
 
-class Place(NamedTuple):
+class RowLocation(NamedTuple):
     """Where rows are counted: lines or rows, of the only file or of one of several."""
 
     unit: str = "row"
@@ -27,7 +27,7 @@ class SourceRow(NamedTuple):
     """The values of the wanted columns, or why the row has none."""
 
     number: int
-    place: Place
+    place: RowLocation
     values: Mapping[str, object]
     problem: BadRow | None = None
 
@@ -44,9 +44,9 @@ class Wanted:
     several: bool = field(default=False)
     """Whether the rows come from several files, so that a place needs the file's name."""
 
-    def place(self, unit: str, file: str) -> Place:
+    def place(self, unit: str, file: str) -> RowLocation:
         """Where the rows of a file are."""
-        return Place(unit, file if self.several else None)
+        return RowLocation(unit, file if self.several else None)
 
     def find(self, names: Sequence[str], where: str, hint: str = "") -> dict[str, int]:
         """The position of each wanted column among a table's columns, compared in normal form C.

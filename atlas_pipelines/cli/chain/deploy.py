@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from atlas_pipelines.cli.chain import network as given
-from atlas_pipelines.cli.chain.network import Place, place
+from atlas_pipelines.cli.chain.network import ChainTarget, place
 from atlas_pipelines.cli.output import print_json, results_console
 from chain_bridge.errors import WrongContract
 from chain_bridge.networks.contract_version import contract_version
@@ -77,7 +77,7 @@ def deploy(
         results_console().print(_next_step(here))
 
 
-def _refuse_second(here: Place) -> None:
+def _refuse_second(here: ChainTarget) -> None:
     """Raise unless no contract that this coordinator deployed is there."""
     recorded = deployments(here.home).get(here.name)
     known = recorded.contract if recorded and recorded.chain_id == here.network.chain_id else None
@@ -94,14 +94,14 @@ def _refuse_second(here: Place) -> None:
     )
 
 
-def _remember(here: Place, address: str) -> None:
+def _remember(here: ChainTarget, address: str) -> None:
     if here.name == EMBEDDED:
         record_embedded_contract(here.home, address)
     elif here.name != NETWORK_VARIABLE:
         record_deployment(here.home, here.name, here.network.model_copy(update={"contract": address}))
 
 
-def _next_step(here: Place) -> str:
+def _next_step(here: ChainTarget) -> str:
     if here.name == NETWORK_VARIABLE:
         return f"Set network.contract to it in the file that ${NETWORK_VARIABLE} names."
     if here.name == EMBEDDED:

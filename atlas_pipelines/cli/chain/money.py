@@ -7,7 +7,7 @@ import typer
 
 from atlas.terminal.tables import numbers, print_table, texts
 from atlas_pipelines.cli.chain import network as given
-from atlas_pipelines.cli.chain.network import Place, place
+from atlas_pipelines.cli.chain.network import ChainTarget, place
 from atlas_pipelines.cli.output import print_json, results_console
 from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.follower.follower import Follower
@@ -136,7 +136,7 @@ def withdraw(
         results_console().print(f"Withdrew {amount:,} {here.network.denom} in {done.hash}")
 
 
-def _give(here: Place, account: str, amount: int) -> dict[str, str]:
+def _give(here: ChainTarget, account: str, amount: int) -> dict[str, str]:
     if here.is_local:
         return {"transaction": _give_locally(here, account, amount)}
     preset = here.preset
@@ -150,7 +150,7 @@ def _give(here: Place, account: str, amount: int) -> dict[str, str]:
     return {"transaction": request_coins(here.network.faucet, account)}
 
 
-def _give_locally(here: Place, account: str, amount: int) -> str:
+def _give_locally(here: ChainTarget, account: str, amount: int) -> str:
     """From the genesis account, which on an embedded chain is the operator's."""
     path = find_localnet(os.environ).key if here.name == LOCAL else here.home.operator_key
     source = load_or_create_key(path, here.network.prefix)

@@ -43,7 +43,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @dataclass(frozen=True)
-class Place:
+class ChainTarget:
     """A network by the name that it has here, and whose account acts on it."""
 
     home: AtlasHome
@@ -82,7 +82,7 @@ class Place:
 @contextmanager
 def place(
     name: str | None, url: str | None, key: Path | None, deployed: bool = True, reading: bool = False
-) -> Iterator[Place]:
+) -> Iterator[ChainTarget]:
     """The network that a command was given, with its contract unless it need not be `deployed`.
 
     The embedded chain is started when it does not run, and kept running meanwhile. A command that is only `reading`
@@ -92,7 +92,7 @@ def place(
     if name is not None and name != EMBEDDED:
         find = named_network if deployed else bare_network
         network = find(home, name, os.environ, url)
-        yield Place(home, name, network, _key_file(home, key))
+        yield ChainTarget(home, name, network, _key_file(home, key))
         return
     if url is not None:
         raise typer.BadParameter("it goes with --network NAME", param_hint="--url")
@@ -103,7 +103,7 @@ def place(
         yield _in_use(home, addresses, key)
 
 
-def look_at_place(name: str | None, url: str | None, key: Path | None) -> Place:
+def look_at_place(name: str | None, url: str | None, key: Path | None) -> ChainTarget:
     """As `place`, but nothing is started, and a network without a contract is fine."""
     home = AtlasHome.from_environment()
     if name is not None and name != EMBEDDED:
@@ -111,19 +111,19 @@ def look_at_place(name: str | None, url: str | None, key: Path | None) -> Place:
         found = deployments(home).get(name)
         contract = found.contract if found is not None and found.chain_id == network.chain_id else None
         network = network.model_copy(update={"contract": contract})
-        return Place(home, name, network, _key_file(home, key))
+        return ChainTarget(home, name, network, _key_file(home, key))
     explicit, running = explicit_network(os.environ), running_network(home)
     if name is None and explicit is not None:
         return _in_use(home, explicit, key)
     if running is not None and name in (None, running.chain):
         return _in_use(home, running, key)
     network = find_preset(EMBEDDED, networks_file(home)).network("grpc+http://127.0.0.1:0", embedded_contract(home))
-    return Place(home, EMBEDDED, network, _key_file(home, key), running=False)
+    return ChainTarget(home, EMBEDDED, network, _key_file(home, key), running=False)
 
 
-def _in_use(home: AtlasHome, addresses: Addresses, key: Path | None) -> Place:
+def _in_use(home: AtlasHome, addresses: Addresses, key: Path | None) -> ChainTarget:
     name = addresses.chain if isinstance(addresses, LocalNetwork) else NETWORK_VARIABLE
-    return Place(home, name, addresses.network, _key_file(home, key))
+    return ChainTarget(home, name, addresses.network, _key_file(home, key))
 
 
 def _key_file(home: AtlasHome, path: Path | None) -> Path:

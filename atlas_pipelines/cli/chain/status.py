@@ -7,7 +7,7 @@ from typing import Any
 
 from atlas.terminal.tables import print_fields
 from atlas_pipelines.cli.chain import network as given
-from atlas_pipelines.cli.chain.network import Place, look_at_place
+from atlas_pipelines.cli.chain.network import ChainTarget, look_at_place
 from atlas_pipelines.cli.output import print_json, results_console
 from chain_bridge.errors import ChainError
 from chain_bridge.follower.follower import Follower
@@ -37,7 +37,7 @@ def status(
     print_fields(results_console(), [(name, _words(value)) for name, value in facts.items()])
 
 
-def chain_facts(here: Place, now: float) -> dict[str, Any]:
+def chain_facts(here: ChainTarget, now: float) -> dict[str, Any]:
     """What `status` tells, after what waits was sent; `now` is in unix seconds."""
     address = here.address
     path = here.home.outbox(here.network.chain_id, address) if address else None
@@ -59,7 +59,7 @@ def chain_facts(here: Place, now: float) -> dict[str, Any]:
     return {**facts, "outbox": _outbox(path, unsent, now) if path and path.exists() else None}
 
 
-def _send(here: Place, now: float) -> str:
+def _send(here: ChainTarget, now: float) -> str:
     """Send what waits and settle what is due; what went wrong, if anything did."""
     try:
         with open_ledger(here.home, here.network, here.key) as ledger:
@@ -70,7 +70,7 @@ def _send(here: Place, now: float) -> str:
     return ""
 
 
-def _ask(here: Place) -> tuple[str, dict[str, Any]]:
+def _ask(here: ChainTarget) -> tuple[str, dict[str, Any]]:
     """What is wrong, if anything, and what the chain says."""
     live: dict[str, Any] = {}
     try:
@@ -88,7 +88,7 @@ def _ask(here: Place) -> tuple[str, dict[str, Any]]:
     return "", live
 
 
-def _follow(here: Place, model: ReadModel, up: bool) -> dict[str, Any]:
+def _follow(here: ChainTarget, model: ReadModel, up: bool) -> dict[str, Any]:
     if up:
         with Follower(here.network, model) as follower:
             follower.catch_up()

@@ -13,7 +13,7 @@ from atlas.aggregation.strategies.registry import STRATEGIES
 from atlas.content.local.store import LocalStore
 from atlas.documents.manifests import AcceptedUpdate, RoundManifest
 from atlas.documents.stored import put_document
-from atlas.rounds.checkpoint import genesis, recompute
+from atlas.rounds.checkpoint import recompute, untrained_checkpoint
 from atlas.spec.job import JobSpec
 
 
@@ -57,7 +57,7 @@ def _without_frozen(folder: str, updates: int, strategy: str) -> str:
 def _checkpoint(inputs: RoundInputs, spec: JobSpec, order: list[int], store: LocalStore, rank: int) -> str:
     """One round whose updates arrive in this order."""
     job = put_document(store, spec)
-    base = put_document(store, genesis(job, store.put(inputs.base)))
+    base = put_document(store, untrained_checkpoint(job, store.put(inputs.base)))
     assert not gated(inputs, rank, order)
     accepted = {}
     for number in order:

@@ -16,7 +16,7 @@ from atlas.content.local.store import LocalStore
 from atlas.documents.manifests import AcceptedUpdate, Checkpoint, RoundManifest
 from atlas.documents.stored import put_document
 from atlas.models.files import model_manifest
-from atlas.rounds.checkpoint import aggregate_round, genesis, recompute
+from atlas.rounds.checkpoint import aggregate_round, recompute, untrained_checkpoint
 from atlas.spec.job import JobSpec
 from atlas.training.evaluate import Candidate, EvaluateRequest, evaluate
 from atlas.training.export.merged_model import export_merged
@@ -53,7 +53,7 @@ class Job:
         self.model = model_manifest(f"path:{folder}", None, folder)
         initialize(self.spec, self.model, folder, folder / "start.safetensors", threads=1)
         put_document(self.store, self.spec)
-        self.checkpoint = genesis(self.spec.cid, self.store.put(folder / "start.safetensors"))
+        self.checkpoint = untrained_checkpoint(self.spec.cid, self.store.put(folder / "start.safetensors"))
 
     def play(self, number: int) -> None:
         frozen = self.spec.aggregation.method.frozen_factor(number)

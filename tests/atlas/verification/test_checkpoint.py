@@ -9,7 +9,7 @@ from atlas.content.local.store import LocalStore
 from atlas.documents.manifests import AcceptedUpdate, Checkpoint, DatasetManifest, RoundManifest, ShardManifest
 from atlas.documents.stored import get_document, put_document
 from atlas.errors import ContentNotFound, CorruptContent, VerificationError
-from atlas.rounds.checkpoint import aggregate_round, genesis
+from atlas.rounds.checkpoint import aggregate_round, untrained_checkpoint
 from atlas.spec.job import JobSpec
 from atlas.verification.checkpoint import verify_checkpoint
 from atlas.verification.job_data import JobRecord, check_round_data
@@ -66,7 +66,7 @@ class History:
             }
         )
         self.job = put_document(store, self.spec)
-        self.start = self.newest = put_document(store, genesis(self.job, store.put(tensors(0))))
+        self.start = self.newest = put_document(store, untrained_checkpoint(self.job, store.put(tensors(0))))
         self.rows = [store.put(b"{}\n" * (3 + place)) for place in range(len(SHARDS))]
         shards = [
             ShardManifest(key=key, cid=self.rows[place], rows=3 + place, bytes=9 + 3 * place)
@@ -223,13 +223,13 @@ def test_a_weight_that_is_not_the_shard_s_rows_is_refused(store):
 def test_the_untrained_adapter_must_be_there_as_it_was(store):
     job = put_document(store, History(store, {}).spec)
     with pytest.raises(ContentNotFound):
-        verify_checkpoint(put_document(store, genesis(job, cid_of_bytes(b"gone"))), store)
+        verify_checkpoint(put_document(store, untrained_checkpoint(job, cid_of_bytes(b"gone"))), store)
     adapter = store.put(tensors(5))
     path = store.fetch(adapter)
     path.chmod(0o600)
     path.write_bytes(b"altered")
     with pytest.raises(CorruptContent):
-        verify_checkpoint(put_document(store, genesis(job, adapter)), store)
+        verify_checkpoint(put_document(store, untrained_checkpoint(job, adapter)), store)
 
 
 @pytest.mark.parametrize("change", [{"round": 2}, {"merged": [cid_of_bytes(b"m")]}, {"optimizer": cid_of_bytes(b"o")}])
@@ -376,7 +376,7 @@ def test_a_round_that_the_job_does_not_have_is_refused(store):
 def test_another_untrained_adapter_than_the_job_was_opened_with_is_refused(store):
     history = History(store, {})
     honest = history.add(1)
-    start = put_document(store, genesis(history.job, store.put(tensors(99))))
+    start = put_document(store, untrained_checkpoint(history.job, store.put(tensors(99))))
     forged = history.forge(honest, base=start)
     assert len(verify_checkpoint(forged, store)) == 2
     with pytest.raises(VerificationError, match=f"was opened with {history.start}, found {start}"):

@@ -1,4 +1,4 @@
-"""The trainer: one process per task, `python -u -m node_agent.worker --task FOLDER`.
+"""The trainer: one process per task, `python -u -m node_agent.trainer --task FOLDER`.
 
 It reads FOLDER/task.json, prints Dagster Pipes messages, and writes FOLDER/result.json last of all. Exit codes: 0 done,
 75 stopped on SIGTERM in good order, 1 failed: FOLDER/failure.json has the reason on one line, standard error the
@@ -25,7 +25,7 @@ from node_agent.errors import NodeError
 from node_agent.imports import report_imports
 from node_agent.tasks.lifeline import die_with
 from node_agent.tasks.progress_messages import StageReports
-from node_agent.tasks.work_order import EXIT_STOPPED, FAILURE, RESULT, WorkFailure, WorkOrder, WorkResult
+from node_agent.tasks.trainer_files import EXIT_STOPPED, FAILURE, RESULT, TrainerFailure, TrainerOrder, TrainerResult
 
 if TYPE_CHECKING:
     from atlas.training.progress import Progress
@@ -96,7 +96,7 @@ def main() -> None:
     switch = StopSwitch()
     try:
         switch.install()
-        order = WorkOrder.read(folder / "task.json")
+        order = TrainerOrder.read(folder / "task.json")
         die_with(order.parent)
         with (
             open_dagster_pipes(params_loader=pipes_parameters(os.environ, order.task_id)) as pipes,
@@ -108,12 +108,12 @@ def main() -> None:
     except (Stopped, Exception, SystemExit) as error:  # SystemExit: a library that ends the process has no result
         if switch.raised:  # also where a library has turned `Stopped` into an error of its own
             sys.exit(EXIT_STOPPED)
-        WorkFailure.of(error).write(folder / FAILURE)
+        TrainerFailure.of(error).write(folder / FAILURE)
         sys.exit(f"{type(error).__name__}: {error}" if isinstance(error, AtlasError) else traceback_text(error))
     sys.exit(EXIT_STOPPED if result is None else 0)
 
 
-def run(order: WorkOrder, folder: Path, pipes: PipesContext, switch: StopSwitch) -> WorkResult | None:
+def run(order: TrainerOrder, folder: Path, pipes: PipesContext, switch: StopSwitch) -> TrainerResult | None:
     """Do what the order says; None when training was stopped and has left a checkpoint."""
     report_imports()
     if order.kind == "initialize":
@@ -123,18 +123,18 @@ def run(order: WorkOrder, folder: Path, pipes: PipesContext, switch: StopSwitch)
     return _train(order, folder, Reporter(pipes, switch, saves_its_work=True), pipes, switch)
 
 
-def _initialize(order: WorkOrder, folder: Path) -> WorkResult:
+def _initialize(order: TrainerOrder, folder: Path) -> TrainerResult:
     from atlas.training.models.initialize import initialize
 
     adapter = folder / "adapter.safetensors"
-    return WorkResult(
+    return TrainerResult(
         adapter=adapter, environment=initialize(order.spec, order.model, order.cache, adapter, order.threads)
     )
 
 
 def _train(
-    order: WorkOrder, folder: Path, reporter: Reporter, pipes: PipesContext, switch: StopSwitch
-) -> WorkResult | None:
+    order: TrainerOrder, folder: Path, reporter: Reporter, pipes: PipesContext, switch: StopSwitch
+) -> TrainerResult | None:
     from atlas.training.train import TrainRequest, train
 
     request = TrainRequest(
@@ -163,7 +163,7 @@ def _train(
         result = train(request, reporter.progress, reporter.checkpoint, lambda: switch.requested, warn=reporter.warn)
     if not result.finished:
         return None
-    finished = WorkResult(
+    finished = TrainerResult(
         adapter=result.adapter,
         steps=result.step,
         losses=result.losses,
@@ -175,7 +175,7 @@ def _train(
     return finished if order.compression.codec == "none" else _compress(finished, order, folder)
 
 
-def _compress(result: WorkResult, order: WorkOrder, folder: Path) -> WorkResult:
+def _compress(result: TrainerResult, order: TrainerOrder, folder: Path) -> TrainerResult:
     """The update is from now on what it reads as after it has travelled."""
     from atlas.aggregation.compression.wire import encode_update
 
@@ -193,7 +193,7 @@ def _needed(path: Path | None, field: str) -> Path:
     return path
 
 
-def _evaluate(order: WorkOrder, reporter: Reporter) -> WorkResult:
+def _evaluate(order: TrainerOrder, reporter: Reporter) -> TrainerResult:
     from atlas.training.evaluate import Candidate, EvaluateRequest, evaluate
 
     steps: list[Progress] = []
@@ -217,7 +217,7 @@ def _evaluate(order: WorkOrder, reporter: Reporter) -> WorkResult:
         warn=reporter.warn,
     )
     last = steps[-1] if steps else None
-    return WorkResult(
+    return TrainerResult(
         steps=last.step if last else 0,
         rows_seen=last.rows_seen if last else 0,
         tokens_seen=last.tokens_seen if last else 0,

@@ -12,7 +12,7 @@ from node_agent.wire.bus import Bus
 
 
 @dataclass(frozen=True)
-class Workshop:
+class NodeContext:
     """The node's folder, settings, journal, content and residuals, its voice and name, and the time in unix seconds."""
 
     home: NodeHome

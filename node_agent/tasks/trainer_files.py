@@ -33,7 +33,7 @@ class EvaluatedAdapter(BaseModel):
     merged: list[Path] = Field(default_factory=list)
 
 
-class WorkOrder(JsonFile):
+class TrainerOrder(JsonFile):
     """One task with all of its inputs as verified local files.
 
     `train` needs `data` and `base_adapter`; `evaluate` needs `data` and `adapters`; `initialize`, which makes the
@@ -80,16 +80,16 @@ KINDS: dict[type[AtlasError], FailureKind] = {
 def failure_kind(folder: Path) -> FailureKind | None:
     """What kind of failure the trainer of a work folder wrote, if it is a known one."""
     written = folder / FAILURE
-    return WorkFailure.read(written).kind if written.exists() else None
+    return TrainerFailure.read(written).kind if written.exists() else None
 
 
 def failure_reason(folder: Path, printed: str) -> str:
     """Why the trainer of a work folder failed, on one line: what it wrote, or else the end of what it printed."""
     written = folder / FAILURE
-    return WorkFailure.read(written).reason if written.exists() else one_line(printed) or "it printed nothing."
+    return TrainerFailure.read(written).reason if written.exists() else one_line(printed) or "it printed nothing."
 
 
-class WorkFailure(JsonFile):
+class TrainerFailure(JsonFile):
     """Why a trainer that ended with exit code 1 has no result."""
 
     reason: str
@@ -103,7 +103,7 @@ class WorkFailure(JsonFile):
         return cls(reason=describe_error(error), kind=kinds[0] if kinds else None)
 
 
-class WorkResult(JsonFile):
+class TrainerResult(JsonFile):
     """What a finished trainer hands over."""
 
     adapter: Path | None = None

@@ -20,12 +20,12 @@ from atlas.data.prepare import prepare_dataset
 from atlas.errors import TrainingError
 from atlas.models.files import model_manifest
 from atlas.spec.job import JobSpec
-from node_agent import worker
+from node_agent import trainer
 from node_agent.errors import TrainerFailed
-from node_agent.tasks.run_here import run_worker
-from node_agent.tasks.trainer_process import trainer_environment, worker_command
-from node_agent.tasks.work_order import EXIT_STOPPED, EvaluatedAdapter, WorkOrder, WorkResult
-from node_agent.worker import CONTEXT, MESSAGES, pipes_parameters
+from node_agent.tasks.run_here import run_trainer
+from node_agent.tasks.trainer_files import EXIT_STOPPED, EvaluatedAdapter, TrainerOrder, TrainerResult
+from node_agent.tasks.trainer_process import trainer_command, trainer_environment
+from node_agent.trainer import CONTEXT, MESSAGES, pipes_parameters
 
 TASK_ID = "0123456789abcdef"
 
@@ -44,7 +44,7 @@ def untrained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
             "payment": {"budget": 10, "reward_per_task": 1},
         }
     )
-    order = WorkOrder(
+    order = TrainerOrder(
         kind="initialize",
         task_id=TASK_ID,
         spec=spec,
@@ -54,16 +54,16 @@ def untrained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         device="cpu",
         parent=os.getpid(),
     )
-    adapter = run_worker(order, folder / "work", os.environ).adapter
+    adapter = run_trainer(order, folder / "work", os.environ).adapter
     assert adapter is not None
     return adapter
 
 
 @pytest.fixture
-def order(tiny_spec: Any, untrained: Path, tmp_path: Path) -> Callable[..., WorkOrder]:
+def order(tiny_spec: Any, untrained: Path, tmp_path: Path) -> Callable[..., TrainerOrder]:
     """A work order over the first shard of the tiny dataset."""
 
-    def build(training: dict[str, Any], sections: dict[str, Any] | None = None, **changes: Any) -> WorkOrder:
+    def build(training: dict[str, Any], sections: dict[str, Any] | None = None, **changes: Any) -> TrainerOrder:
         spec = JobSpec.load(tiny_spec(training={"batch_size": 4, **training}, **(sections or {})))
         store = LocalStore(tmp_path / "content")
         dataset = prepare_dataset(spec.dataset, store, tmp_path / "cache", spec.training.seed)
@@ -80,7 +80,7 @@ def order(tiny_spec: Any, untrained: Path, tmp_path: Path) -> Callable[..., Work
             "seed": 3,
             "base_adapter": untrained,
         }
-        return WorkOrder.model_validate({**fields, **changes})
+        return TrainerOrder.model_validate({**fields, **changes})
 
     return build
 
@@ -88,12 +88,12 @@ def order(tiny_spec: Any, untrained: Path, tmp_path: Path) -> Callable[..., Work
 class Worker:
     """A worker process over `folder/task.json`."""
 
-    def __init__(self, folder: Path, order: WorkOrder, pipes: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, order: TrainerOrder, pipes: dict[str, str] | None = None) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         order.write(folder / "task.json")
         self.process = subprocess.Popen(
-            worker_command(folder),
+            trainer_command(folder),
             cwd=folder,
             env=trainer_environment(os.environ, pipes or {}, 1, "", order.cache),
             stdout=subprocess.PIPE,
@@ -138,10 +138,10 @@ def test_a_stopped_worker_leaves_a_checkpoint_and_the_next_one_ends_with_the_sam
     code, messages, errors = second.end()
     assert code == 0, errors
     assert payloads(messages, "progress")[0]["step"] == saved["step"] + 1
-    result = WorkResult.read(tmp_path / "second" / "result.json")
+    result = TrainerResult.read(tmp_path / "second" / "result.json")
     assert (result.resumed, result.steps, len(result.losses)) == (True, 400, 400)
     assert whole.end()[0] == 0
-    undisturbed = WorkResult.read(tmp_path / "whole" / "result.json")
+    undisturbed = TrainerResult.read(tmp_path / "whole" / "result.json")
     assert result.adapter is not None
     assert undisturbed.adapter is not None
     assert result.adapter.read_bytes() == undisturbed.adapter.read_bytes()
@@ -152,7 +152,7 @@ def test_a_stopped_worker_leaves_a_checkpoint_and_the_next_one_ends_with_the_sam
     code, messages, errors = third.end()
     assert code == 0, errors
     assert payloads(messages, "progress")[0]["step"] == 1
-    assert WorkResult.read(tmp_path / "third" / "result.json").resumed is False
+    assert TrainerResult.read(tmp_path / "third" / "result.json").resumed is False
     assert any("starting afresh" in m["params"]["message"] for m in messages if m["method"] == "log")
 
 
@@ -178,7 +178,7 @@ def test_an_evaluation_is_measured_and_stops_when_told(order: Any, untrained: Pa
     work = order({}, kind="evaluate", adapters=judged)
     code, messages, errors = Worker(tmp_path / "whole", work).end()
     assert code == 0, errors
-    result = WorkResult.read(tmp_path / "whole" / "result.json")
+    result = TrainerResult.read(tmp_path / "whole" / "result.json")
     assert set(result.metrics["base"]) == {"loss", "accuracy", "macro_f1", "rows"}
     assert result.adapter is None
     assert result.steps == len(payloads(messages, "progress"))
@@ -205,13 +205,13 @@ def test_a_stop_that_a_library_turns_into_its_own_error_is_still_a_stop(
             raise TrainingError("Cannot load the adapter.") from error
 
     order({}).write(tmp_path / "task.json")
-    monkeypatch.setattr(worker, "run", unlucky_library)
-    monkeypatch.setattr(worker, "die_with", lambda parent: None)
-    monkeypatch.setattr("sys.argv", ["worker", "--task", str(tmp_path)])
+    monkeypatch.setattr(trainer, "run", unlucky_library)
+    monkeypatch.setattr(trainer, "die_with", lambda parent: None)
+    monkeypatch.setattr("sys.argv", ["trainer", "--task", str(tmp_path)])
     before = signal.getsignal(signal.SIGTERM)
     try:
         with pytest.raises(SystemExit) as end:
-            worker.main()
+            trainer.main()
     finally:
         signal.signal(signal.SIGTERM, before)
     assert end.value.code == EXIT_STOPPED
@@ -232,7 +232,7 @@ def test_own_work_that_fails_ends_with_the_workers_last_words(order: Any, tmp_pa
     folder.mkdir()
     (folder / "result.json").write_text("{}")  # of an earlier try
     with pytest.raises(TrainerFailed, match="exit code 1: NodeError: The work order lacks base_adapter"):
-        run_worker(work.model_copy(update={"base_adapter": None}), folder, os.environ)
+        run_trainer(work.model_copy(update={"base_adapter": None}), folder, os.environ)
     assert not (folder / "result.json").exists()
 
 
@@ -251,8 +251,8 @@ def test_a_compressed_update_is_what_everybody_decodes(
     plain = order({"steps": 2}, {"aggregation": aggregation}, **shape)
     compression = plain.spec.aggregation.compression
     work = plain.model_copy(update={"compression": compression})
-    trained = run_worker(plain, tmp_path / "plain", os.environ)
-    sent = run_worker(work, tmp_path / "sent", os.environ)
+    trained = run_trainer(plain, tmp_path / "plain", os.environ)
+    sent = run_trainer(work, tmp_path / "sent", os.environ)
     assert trained.adapter is not None
     assert trained.encoded is None
     assert sent.adapter is not None
@@ -269,7 +269,7 @@ def test_a_compressed_update_is_what_everybody_decodes(
 
     # What was left over goes with the next update, and the same again with the same once more.
     later = work.model_copy(update={"residual": sent.residual})
-    first, second = (run_worker(later, tmp_path / name, os.environ) for name in ("first", "second"))
+    first, second = (run_trainer(later, tmp_path / name, os.environ) for name in ("first", "second"))
     assert first.added == cid_of_file(sent.residual)
     assert first.encoded is not None
     assert second.encoded is not None
@@ -304,7 +304,7 @@ def test_a_worker_whose_agent_is_gone_does_nothing(order: Any, tmp_path: Path) -
 
 def test_a_worker_without_a_work_order_says_so(tmp_path: Path) -> None:
     environment = trainer_environment(os.environ, {}, 1, "", tmp_path)
-    command = [sys.executable, "-m", "node_agent.worker", "--task", str(tmp_path)]
+    command = [sys.executable, "-m", "node_agent.trainer", "--task", str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "task.json" in done.stderr

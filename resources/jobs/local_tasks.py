@@ -14,8 +14,8 @@ from atlas.documents.stored import put_document
 from atlas.models.files import model_manifest
 from atlas.spec.job import JobSpec, TaskSpec
 from node_agent.tasks.inputs import prepare_order
-from node_agent.tasks.run_here import run_worker
-from node_agent.tasks.work_order import WorkOrder
+from node_agent.tasks.run_here import run_trainer
+from node_agent.tasks.trainer_files import TrainerOrder
 from resources.errors import CoordinatorError
 
 NEEDED = ("torch", "transformers", "peft", "dagster_pipes")
@@ -32,7 +32,7 @@ def make_untrained_adapter(spec: JobSpec, model: ModelManifest, cache: Path, fol
     Raises `CoordinatorError` where torch is not installed, `TrainerFailed` with the child's last words.
     """
     return _run(
-        WorkOrder(
+        TrainerOrder(
             kind="initialize",
             task_id=spec.cid,
             spec=spec,
@@ -66,14 +66,14 @@ def rebuilt_untrained_adapter(spec: JobSpec, cache: Path) -> str:
         return cid_of_file(make_untrained_adapter(spec, model, cache, Path(folder)))
 
 
-def _run(order: WorkOrder, folder: Path, what: str) -> Path:
+def _run(order: TrainerOrder, folder: Path, what: str) -> Path:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise CoordinatorError(
             f"{what} is made with {', '.join(missing)}, which this machine lacks. Install atlas-pipelines[node] here, "
             "or run this on a machine that has it."
         )
-    result = run_worker(order, folder, os.environ)
+    result = run_trainer(order, folder, os.environ)
     if result.adapter is None:
         raise CoordinatorError(f"{what} did not come about: the worker ended without one.")
     return result.adapter
