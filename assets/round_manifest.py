@@ -49,7 +49,7 @@ def round_manifest(
     content: ContentResource,
     ledger: LedgerResource,
     progress: dg.ResourceParam[Progress],
-) -> Iterator[dg.AssetMaterialization | dg.AssetCheckResult | dg.MaterializeResult]:
+) -> Iterator[dg.AssetMaterialization | dg.AssetCheckResult | dg.MaterializeResult[None]]:
     """The updates that made it into a round. Trains whatever is missing; what earlier runs finished is adopted."""
     from resources.rounds.round_gate import RoundGate  # numpy, which the code location does without
 
@@ -84,14 +84,14 @@ def round_manifest(
         progress.note(f"  {text}")
     causes = causes_of(job, number, outcomes, fleet.registry, nodes)
     reached, updates = rounds.quorum_reached(job, manifest), len(manifest.updates)
-    error = None if reached else rounds.quorum_error(job, number, updates, causes)
+    too_few = None if reached else rounds.quorum_error(job, number, updates, causes)
     yield dg.MaterializeResult(
         metadata={"content": content.link(manifest.cid), **_metadata(job, manifest, outcomes, fleet.registry)},
         data_version=dg.DataVersion(manifest.cid),
-        check_results=[_quorum(job, updates, causes, None if error is None else str(error))],
+        check_results=[_quorum(job, updates, causes, None if too_few is None else str(too_few))],
     )
-    if error is not None:
-        raise error
+    if too_few is not None:
+        raise too_few
 
 
 def _quorum(job: OpenJob, updates: int, causes: Sequence[Cause], error: str | None) -> dg.AssetCheckResult:

@@ -4,7 +4,6 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperCommand
 
@@ -26,14 +25,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 class ExportCommand(TyperCommand):
     """Also takes `--merged FOLDER` and `--merged=FOLDER`, the forms of earlier versions."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Turn an earlier form into today's, with a hint."""
         others, folder = _take_merged_folder(args)
         if folder is None:
             return super().parse_args(ctx, args)
         named = [one for one in others if not one.startswith("-")]
         if len(named) == 1:  # else too few or too many, which the parser tells
-            click.echo(f"Hint: write it as `atlas model export {named[0]} {folder} --merged`.", err=True)
+            typer.echo(f"Hint: write it as `atlas model export {named[0]} {folder} --merged`.", err=True)
         return super().parse_args(ctx, [*others, folder, "--merged"])
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx2
 from huggingface_hub import HfApi, constants, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public, but loaded lazily
 
 from resources.errors import PushError
 

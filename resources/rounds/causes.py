@@ -54,10 +54,11 @@ def task_lost(
 
 def _cause(outcome: TaskOutcome, newest: Attempt | None, nodes: Path | None) -> Cause | None:
     shard = outcome.task.shard or "evaluation"
-    completed = isinstance(outcome, CompletedTask)
-    if completed and (newest is None or newest.gate is None):
-        return None
-    if newest is None or not newest.reason or not (completed or newest.reason in outcome.reason):
+    if isinstance(outcome, CompletedTask):
+        if newest is None or newest.gate is None:
+            return None
+        return Cause(shard, one_line(f"refused by gate {newest.gate}: {newest.reason}"), newest.node_id)
+    if newest is None or not newest.reason or newest.reason not in outcome.reason:
         return Cause(shard, one_line(outcome.reason))
     gate = f"refused by gate {newest.gate}: " if newest.gate else ""
     log = None if newest.gate else trainer_log(newest, nodes)

@@ -89,7 +89,8 @@ class Maker:
         model = ModelManifest(source="package:minilm", files={"model.safetensors": shards[0].cid})
         start = self._adapter(job_id * 100)
         row = JobRow(
-            name, self._put(spec), self._put(model), self._put(dataset), self._put(untrained_checkpoint(spec.cid, start)),
+            name, self._put(spec), self._put(model), self._put(dataset),
+            self._put(untrained_checkpoint(spec.cid, start)),
             CONTRACT, job_id,
         )  # fmt: skip
         self.registry.save_job(row)

@@ -140,7 +140,7 @@ def draw(title: str, lines: dict[str, Line]) -> Table:
 def describe(line: Line) -> str:
     """The line as a sentence, for a log."""
     task, node, attempt, state, step, loss, speed = _cells(replace(line, stage=""))
-    where = [node and f"node {node}", attempt not in ("", "1") and f"attempt {attempt}"]
+    where = [node and f"node {node}", f"attempt {attempt}" if attempt not in ("", "1") else ""]
     if state.startswith(LOST):  # a reason may be several sentences, so it stands last
         return f"{', '.join(filter(None, [task, *where]))}: {state}"
     parts = [f"{task}: {state}", *where]
