@@ -12,7 +12,7 @@ export DAGSTER_HOME ?= $(ATLAS_HOME)/dagster
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test lint type contract clean
+.PHONY: help install demo up test lint type docs contract clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,8 +41,13 @@ lint: install  ## Check style and import direction
 type: install  ## Check types
 	mypy
 
+docs: install  ## Build the documentation site into ./site, with the reference generated from the code
+	uv pip install --quiet --python "$(BIN)/python" --constraint constraints.txt --group docs
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --quiet
+	@echo "Open $(CURDIR)/site/index.html in a browser."
+
 contract:  ## Rebuild the contract and compare it with the committed bytecode and schema, bit for bit
 	scripts/contract check
 
 clean:  ## Remove the environment and all local state
-	rm -rf "$(VENV)" "$(CURDIR)/.atlas"
+	rm -rf "$(VENV)" "$(CURDIR)/.atlas" "$(CURDIR)/site"

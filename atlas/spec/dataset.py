@@ -15,10 +15,10 @@ class ShardRule(Value):
     Data that stays on its nodes is cut by them: one shard a node, of at least so many `nodes`.
     """
 
-    column: str | None = None
-    rows: Positive | None = None
-    bytes: Positive | None = None
-    nodes: Positive | None = None
+    column: str | None = Field(default=None, description="one shard for each value of this column")
+    rows: Positive | None = Field(default=None, description="most rows of a shard")
+    bytes: Positive | None = Field(default=None, description="most bytes of a shard")
+    nodes: Positive | None = Field(default=None, description="least number of nodes that must offer the data")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -38,7 +38,7 @@ def _tab(separator: object) -> object:
 class RowSettings(Value):
     """How rows are read from a source, on the coordinator as on a node."""
 
-    text_column: str = "text"
+    text_column: str = Field(default="text", description="the column that holds the text")
     label_column: str | None = Field(default="label", description="null when there are no labels")
     separator: Annotated[str | None, OMIT_DEFAULT, BeforeValidator(_tab)] = Field(
         default=None,

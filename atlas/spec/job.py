@@ -31,10 +31,14 @@ class ModelSpec(Value):
 class LoraSpec(Value):
     """The adapter's shape."""
 
-    rank: Positive = 8
-    alpha: Positive = 16
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    target_modules: list[str] = Field(min_length=1)
+    rank: Positive = Field(default=8, description="rows of A and columns of B; the size of an update grows with it")
+    alpha: Positive = Field(default=16, description="the product of the factors is scaled by alpha / rank")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="share of LoRA's inputs that training zeroes at random")
+    target_modules: list[str] = Field(
+        min_length=1,
+        description="names, or ends of names, of the linear layers and embeddings that get LoRA; packaged models have "
+        "a default",
+    )
     shard_ranks: dict[str, Positive] = Field(
         default_factory=dict, description="ranks up to `rank` for single shards, such as {s001: 4}"
     )
@@ -60,24 +64,26 @@ class TrainingSpec(Value):
     """What a node does with one shard in one round."""
 
     steps: Positive = Field(default=40, description="optimizer steps per shard and round")
-    batch_size: Positive = 16
-    gradient_accumulation: Positive = 1
+    batch_size: Positive = Field(default=16, description="rows per forward pass")
+    gradient_accumulation: Positive = Field(default=1, description="forward passes per optimizer step")
     max_length: Positive = Field(default=64, description="tokens per row; longer rows are cut")
-    learning_rate: float = Field(default=1e-3, gt=0)
-    warmup_steps: int = Field(default=0, ge=0)
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    weight_decay: float = Field(default=0.0, ge=0)
-    max_grad_norm: float = Field(default=1.0, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0, description="of AdamW, after the warm-up")
+    warmup_steps: int = Field(default=0, ge=0, description="steps over which the learning rate rises to its full value")
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        default="constant", description="how the learning rate changes after the warm-up; linear and cosine end at 0"
+    )
+    weight_decay: float = Field(default=0.0, ge=0, description="of AdamW")
+    max_grad_norm: float = Field(default=1.0, gt=0, description="gradients with a larger norm are scaled down to it")
     proximal: float = Field(default=0.0, ge=0, description="FedProx: pull towards the round's base, 0 for none")
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="of the frozen weights and the arithmetic")
     checkpoint_every: Positive = Field(default=10, description="steps between resumable checkpoints")
-    seed: int = Field(default=17, ge=0, lt=2**31)
+    seed: int = Field(default=17, ge=0, lt=2**31, description="of the untrained adapter, row order and dropout")
 
 
 class EvaluationSpec(Value):
     """How a checkpoint is judged on the held-out rows."""
 
-    batch_size: Positive = 64
+    batch_size: Positive = Field(default=64, description="rows per forward pass")
     tolerance: float = Field(default=0.02, ge=0, description="loss may exceed its base's by this share")
 
 
@@ -112,7 +118,7 @@ class JobSpec(Document):
     evaluation: EvaluationSpec = EvaluationSpec()
     aggregation: AggregationSpec = AggregationSpec()
     fleet: FleetSpec = FleetSpec()
-    rounds: int = Field(default=3, gt=0, le=9999)
+    rounds: int = Field(default=3, gt=0, le=9999, description="how many times every shard is trained")
     payment: PaymentSpec
 
     @model_validator(mode="after")

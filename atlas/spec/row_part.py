@@ -15,9 +15,9 @@ class RowPart(Value):
     Equal texts fall into the same part, whatever stands beside them and wherever they come from.
     """
 
-    first: Annotated[int, Field(ge=0)]
-    last: Annotated[int, Field(ge=0)]
-    of: Annotated[int, Field(gt=1, lt=2**31)]
+    first: Annotated[int, Field(ge=0, description="number of the first part, counted from 0")]
+    last: Annotated[int, Field(ge=0, description="number of the last part, included")]
+    of: Annotated[int, Field(gt=1, lt=2**31, description="how many parts there are")]
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -1,0 +1,57 @@
+"""Links of the pages lead somewhere: to a file, and to a heading in it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scripts.reference.pages import PAGES
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+TEXTS = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+NAV = re.compile(r"(?:: |- )(\S+\.md)$", re.MULTILINE)
+
+
+def without_code(text):
+    return re.sub(r"^( *)```.*?^\1```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page):
+    """The anchors of a page's headings, as GitHub and the site make them."""
+    found = set()
+    for heading in re.findall(r"^#+ +(.+)$", without_code(page.read_text()), re.MULTILINE):
+        words = re.sub(r"[^\w\- ]", "", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower())
+        found.add(words.strip().replace(" ", "-"))
+    return found
+
+
+def is_generated(path):
+    return path.is_relative_to(DOCS) and str(path.relative_to(DOCS)) in PAGES
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_resolve(page):
+    for link in LINK.findall(without_code(page.read_text())):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        if is_generated(target):
+            assert page.is_relative_to(DOCS), f"{link}: only the site has the generated pages"
+            continue
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_site_lists_every_page():
+    listed = set(NAV.findall((ROOT / "mkdocs.yml").read_text()))
+    written = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if page.parent != DOCS / "decisions"}
+    assert listed == {*written, *PAGES, "decisions/index.md"}
+
+
+def test_the_index_lists_every_decision():
+    index = (DOCS / "decisions/index.md").read_text()
+    pages = {page.name for page in (DOCS / "decisions").glob("*.md")} - {"index.md"}
+    assert set(re.findall(r"^\| \d{4}-\d\d-\d\d \| \[[^\]]+\]\(([a-z0-9-]+\.md)\)", index, re.MULTILINE)) == pages
