@@ -1,7 +1,7 @@
 """Tables of fields, from JSON Schema: pydantic models and the contract's messages."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -72,7 +72,7 @@ def fields_table(schema: Schema, definitions: Schema) -> str:
     return table(("Field", "Type", "Default", "Bounds", "Description"), rows)
 
 
-def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table without the columns that are empty in every row."""
     kept = [column for column in range(len(header)) if any(row[column] for row in rows)]
     lines = [
@@ -148,7 +148,7 @@ def _number(bound: object) -> object:
 def _default(field: Schema, *, needed: bool) -> str:
     if needed:
         return "required"
-    empty = {"array": [], "object": {}}.get(str(field.get("type")))  # pydantic leaves out what a factory makes
+    empty: Any = {"array": [], "object": {}}.get(str(field.get("type")))  # pydantic leaves out what a factory makes
     default = json.dumps(field.get("default", empty), ensure_ascii=False)
     return _cell(f"`{default}`") if len(default) < _INLINE_DEFAULT else "see below"
 
