@@ -44,7 +44,7 @@ type: install  ## Check types
 docs: install  ## Build the documentation site into ./site, with the reference generated from the code
 	uv pip install --quiet --python "$(BIN)/python" --constraint constraints.txt --group docs
 	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --quiet
-	@echo "Open $(CURDIR)/site/index.html in a browser."
+	@echo "Open $(CURDIR)/site/index.html in a browser; for the search, run: python -m http.server --directory site"
 
 contract:  ## Rebuild the contract and compare it with the committed bytecode and schema, bit for bit
 	scripts/contract check

@@ -24,8 +24,6 @@ _LARGEST_EXACT = 2**53
 """The bound of all integers in canonical JSON; the pages state it once."""
 LIBRARY_TYPES = {"Uint128": "amount", "Uint64": "integer as string", "Binary": "base64", "Timestamp": "time"}
 """Types of the contract's library, whose descriptions are about Rust."""
-_INLINE_DEFAULT = 60
-"""Characters of a default that still fits a cell."""
 
 
 def model_fields(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, Schema, Schema]]:
@@ -149,8 +147,9 @@ def _default(field: Schema, *, needed: bool) -> str:
     if needed:
         return "required"
     empty: Any = {"array": [], "object": {}}.get(str(field.get("type")))  # pydantic leaves out what a factory makes
-    default = json.dumps(field.get("default", empty), ensure_ascii=False)
-    return _cell(f"`{default}`") if len(default) < _INLINE_DEFAULT else "see below"
+    default = field.get("default", empty)
+    nested = isinstance(default, dict) and default
+    return "see below" if nested else _cell(f"`{json.dumps(default, ensure_ascii=False)}`")
 
 
 def _described(field: Schema, definitions: Schema) -> str:
