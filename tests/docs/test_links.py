@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 TEXTS = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+PATH = re.compile(r"`((?:atlas|atlas_pipelines|assets|resources|node_agent|chain_bridge|tests|scripts|examples)/[\w./-]+)`")
 NAV = re.compile(r"(?:: |- )(\S+\.md)$", re.MULTILINE)
 
 
@@ -43,6 +44,13 @@ def test_links_resolve(page):
             continue
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_a_page_names_are_there(page):
+    # NAME stands for the file that the reader writes; a change log may name what is gone.
+    named = [path for path in PATH.findall(page.read_text()) if "NAME" not in path and page.name != "CHANGELOG.md"]
+    assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 def test_the_site_lists_every_page():
