@@ -11,7 +11,9 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 TEXTS = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
-PATH = re.compile(r"`((?:atlas|atlas_pipelines|assets|resources|node_agent|chain_bridge|tests|scripts|examples)/[\w./-]+)`")
+PATH = re.compile(
+    r"`((?:atlas|atlas_pipelines|assets|resources|node_agent|chain_bridge|tests|scripts|examples)/[\w./-]+)`"
+)
 NAV = re.compile(r"(?:: |- )(\S+\.md)$", re.MULTILINE)
 
 
