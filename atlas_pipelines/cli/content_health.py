@@ -87,9 +87,10 @@ def replicas(
     if short and json:
         raise typer.Exit(1)
     if short:
+        given = "".join(f" --ipfs {url}" for url in ipfs or ()) + (f" --replicas {copies}" if copies > 1 else "")
         raise ContentError(
-            f"{len(short)} of {len(found)} contents have fewer copies than wanted. `atlas content replicas --repair` "
-            "copies them to more nodes."
+            f"{len(short)} of {len(found)} contents have fewer copies than wanted. "
+            f"`atlas content replicas --repair{given}` copies them to more nodes."
         )
 
 
