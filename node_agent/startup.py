@@ -67,7 +67,7 @@ async def _work(home: NodeHome, config: NodeConfig, on_ready: Callable[[Node], N
 
         node, grace = await persist(register, (ChainUnreachable, ContentError), LONGEST_WAIT_SECONDS)
         if node.status == "jailed":
-            log.warning("%s", jail_advice(node))
+            log.warning("%s", jail_advice(node, home))
         bus = await persist(connect, BusUnreachable, LONGEST_WAIT_SECONDS)
         try:
             heartbeat = Heartbeat(

@@ -54,7 +54,7 @@ def request_coins(
         if clock() > deadline:
             raise FaucetRefused(
                 f"The faucet {url} has the claim {uuid} of {address} still {status} after {seconds:g} s. "
-                "It may send later: look with `atlas chain balance`."
+                f"It may send later: look with `atlas chain balance {address}` on the same network."
             )
         sleep(_PAUSE_SECONDS)
 

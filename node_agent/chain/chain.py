@@ -22,7 +22,7 @@ def need_key(home: NodeHome, config: NodeConfig) -> Key:
     """The node's key, for a command that only reads; raises `NodeError` where there is none, and `KeyFileError`."""
     key = read_key(home.key, config.network.prefix)
     if key is None:
-        raise NodeError(f"There is no key at {home.key} yet. `atlas-node register` or `start` makes it.")
+        raise NodeError(f"There is no key at {home.key} yet. `{home.command('register')}` or `start` makes it.")
     return key
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from atlas.counts import counted
 from chain_bridge.client.messages import Node
+from node_agent.home.config import NodeHome
 
 
 def describe_standing(node: Node, now: float) -> str:
@@ -21,11 +22,11 @@ def describe_stake(node: Node, denomination: str, now: float) -> str:
     return text
 
 
-def jail_advice(node: Node) -> str:
+def jail_advice(node: Node, home: NodeHome) -> str:
     """What to do about a node in jail."""
     return (
         f"Node {node.id} is in jail until {moment(node.jailed_until)}: it gets no work. After that, free it with "
-        "`atlas-node unjail`, which pays a new stake."
+        f"`{home.command('unjail')}`, which pays a new stake."
     )
 
 

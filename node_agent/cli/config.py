@@ -57,4 +57,4 @@ def init_config(
             "On another machine than the coordinator's, set these to addresses that reach it before you start. "
             "On the same machine, all is well; --local leaves this out."
         )
-    console.print(f"Wrote {folder.config}. Start the node with: atlas-node start --home {folder.root}")
+    console.print(f"Wrote {folder.config}. Start the node with: {folder.command('start')}")

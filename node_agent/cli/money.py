@@ -80,7 +80,8 @@ def withdraw(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> No
     """Move the node's credit to its account."""
     with registered_node(home) as (ledger, _):
         if ledger.credit(ledger.address) == 0:
-            raise NodeError(f"{ledger.address} has no credit. See what is due with `atlas-node rewards`.")
+            command = node_home(home).command("rewards")
+            raise NodeError(f"{ledger.address} has no credit. See what is due with `{command}`.")
         tx = ledger.withdraw()
         amount, denom = int(tx.attribute("amount")), ledger.network.denom
         balance = ledger.balance(ledger.address)

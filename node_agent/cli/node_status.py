@@ -40,13 +40,16 @@ def node_status(home: NodeHome, config: NodeConfig, limit: int) -> NodeStatus:
         denom=config.network.denom,
         counts=dict(journal.counts()),
         tasks=[entry.report() for entry in journal.recent(limit)],
-        **(_on_chain(config, address) if address else {}),
+        **_on_chain(config, address),
     )
 
 
-def _on_chain(config: NodeConfig, address: str) -> dict[str, Any]:
+def _on_chain(config: NodeConfig, address: str | None) -> dict[str, Any]:
     with Ledger(config.network) as ledger:
         try:
+            if address is None:
+                ledger.height()  # whether it answers
+                return {}
             return {
                 "node": ledger.node_of(address),
                 "balance": ledger.balance(address),

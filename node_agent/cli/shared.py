@@ -65,7 +65,7 @@ def registered_node(home: Path, reading: bool = False) -> Iterator[tuple[Ledger,
         node = ledger.node_of(ledger.address)
         if node is None:
             raise NodeError(
-                f"No node of {ledger.address} is registered on {config.contract}. Run `atlas-node register`."
+                f"No node of {ledger.address} is registered on {config.contract}. Run `{folder.command('register')}`."
             )
         try:
             yield ledger, node

@@ -16,7 +16,7 @@ from node_agent.cli.shared import (
     node_home,
     print_json,
 )
-from node_agent.home.config import load_config
+from node_agent.home.config import NodeHome, load_config
 
 
 def status(
@@ -30,15 +30,15 @@ def status(
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
-        _show_status(found)
+        _show_status(found, folder)
 
 
-def _show_status(found: NodeStatus) -> None:
+def _show_status(found: NodeStatus, home: NodeHome) -> None:
     console.print(f"Agent: {'running' if found.running else 'not running'}   Address: {found.address or 'none yet'}")
     if found.chain_error is not None:
         console.print(f"Chain: {found.chain_error}")
     elif found.node is None:
-        console.print("Chain: not registered yet; `atlas-node start` registers.")
+        console.print(f"Chain: not registered yet; `{home.command('start')}` registers.")
     else:
         node, now = found.node, time.time()
         console.print(f"Chain: {describe_standing(node, now)}")
@@ -47,7 +47,7 @@ def _show_status(found: NodeStatus) -> None:
             f"credit {found.credit} {found.denom}",
         )
         if node.status == "jailed":
-            console.print(jail_advice(node))
+            console.print(jail_advice(node, home))
     cells = []
     for task in found.tasks:
         loss = "" if task.loss is None else f"{task.loss:.4f}"

@@ -1,6 +1,7 @@
 """The settings of a node: one YAML file in the node's folder."""
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -81,6 +82,11 @@ class NodeHome:
         """The folder that `$ATLAS_NODE_HOME` names (default `~/.atlas-node`), made absolute."""
         return cls(Path(os.environ.get(HOME_VARIABLE, "~/.atlas-node")).expanduser().absolute())
 
+    def command(self, words: str) -> str:
+        """`atlas-node` with these words, to be pasted: with --home unless the environment names this folder anyway."""
+        usual = self.root == NodeHome.from_environment().root
+        return f"atlas-node {words}" if usual else f"atlas-node {words} --home {shlex.quote(str(self.root))}"
+
     @property
     def config(self) -> Path:
         """The settings."""
@@ -147,7 +153,8 @@ def load_config(home: NodeHome) -> NodeConfig:
         raw = yaml.safe_load(home.config.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(
-            f"There are no settings at {home.config}. Write them with `atlas-node config init --from NETWORK_FILE`, "
+            f"There are no settings at {home.config}. Write them with "
+            f"`{home.command('config init --from NETWORK_FILE')}`, "
             "where NETWORK_FILE is the network.json of a coordinator, or give --home or $ATLAS_NODE_HOME."
         ) from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -23,9 +23,9 @@ from atlas_pipelines.doctor import machine
 from atlas_pipelines.doctor.coherence import Sighting, check_jobs, compare
 from atlas_pipelines.doctor.services import check_bus, check_clock, check_supervisor
 from atlas_pipelines.doctor.state_files import databases
-from chain_bridge.client.blocks import Place
 from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.client.sender import Signed
+from chain_bridge.client.signed import BlockRef
 from chain_bridge.embedded.chain import Chain, Settings
 from chain_bridge.follower.read_model import ReadModel
 from chain_bridge.outbox.outbox import Outbox
@@ -194,7 +194,7 @@ def test_a_log_that_a_killed_process_left_is_read_and_left_as_it_is_also_while_o
 def test_a_chain_without_its_newest_blocks_is_told_by_the_outbox_that_knows_them(home):
     operator = load_or_create_key(home.operator_key, "atlas")
     outbox = Outbox(home.outbox("atlas-local", operator.address))
-    outbox.sign([], Signed(b"", "AB", 1, 20, Place(7, "ab" * 32)))
+    outbox.sign([], Signed(b"", "AB", 1, 20, BlockRef(7, "ab" * 32)))
     [found] = failures(home)
     assert "chain.db ends at block 0" in found
     assert "knows block 7" in found

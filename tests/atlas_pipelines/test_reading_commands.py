@@ -77,6 +77,20 @@ def test_atlas(command, tmp_path, monkeypatch):
     assert tree(tmp_path) == {}
 
 
+@pytest.mark.parametrize("words", ["rewards", "stake claim", "withdraw"])
+def test_a_hint_names_the_folder_that_was_given_unless_the_environment_does(words, tmp_path, monkeypatch):
+    home = tmp_path / "a node"
+    home.mkdir()
+    network = {"chain_id": "c", "url": "grpc+http://127.0.0.1:1", "denom": "u", "contract": "atlas1c"}
+    settings = {"network": network, "bus": "nats://127.0.0.1:1", "content": str(tmp_path / "content")}
+    (home / "config.yaml").write_text(yaml.safe_dump(settings))
+    monkeypatch.delenv("ATLAS_NODE_HOME", raising=False)
+    asked = CliRunner().invoke(atlas_node, [*words.split(), "--home", str(home)])
+    assert f"`atlas-node register --home '{home}'`" in " ".join(asked.stderr.split())
+    monkeypatch.setenv("ATLAS_NODE_HOME", str(home))
+    assert "`atlas-node register`" in CliRunner().invoke(atlas_node, words.split()).stderr
+
+
 @pytest.mark.parametrize("command", NODE_READING)
 def test_atlas_node(command, tmp_path):
     network = {"chain_id": "c", "url": "grpc+http://127.0.0.1:1", "denom": "u", "contract": "atlas1c"}

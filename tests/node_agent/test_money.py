@@ -1,5 +1,7 @@
 """What a node's owner is told about stake, jail, fees and rewards."""
 
+from pathlib import Path
+
 import pytest
 
 from chain_bridge.client.messages import Job, Node, Round
@@ -7,6 +9,7 @@ from chain_bridge.client.network import Network
 from node_agent.chain.chain import poverty_advice
 from node_agent.chain.earnings import round_earning
 from node_agent.chain.standing import describe_stake, describe_standing, jail_advice
+from node_agent.home.config import NodeHome
 
 
 def node(**changes: object) -> Node:
@@ -27,7 +30,7 @@ def test_a_jailed_node_is_told_until_when_and_how_to_get_free() -> None:
     jailed = node(status="jailed", jailed_until=86_400, reputation=0)
     assert "jailed until 1970-01-02" in describe_standing(jailed, 86_399)
     assert "may be freed" in describe_standing(jailed, 86_400)
-    assert "atlas-node unjail" in jail_advice(jailed)
+    assert "atlas-node unjail --home /node" in jail_advice(jailed, NodeHome(Path("/node")))
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,10 @@ def test_a_jailed_node_is_told_so_and_freed(network: SmallNetwork, home: NodeHom
     wait_until(expired, "the leases to run out", 30)
     jailed = atlas_node(home, "status")["node"]
     assert (jailed["status"], jailed["reputation"]) == ("jailed", 0)
-    assert "atlas-node unjail" in CliRunner().invoke(app, ["status", "--home", str(home.root)]).stdout
+    assert (
+        f"`atlas-node unjail --home {home.root}`"
+        in CliRunner().invoke(app, ["status", "--home", str(home.root)]).stdout
+    )
     wait_until(lambda: time.time() > jailed["jailed_until"] + 1, "the time in jail", 20)
     freed = atlas_node(home, "unjail")["node"]
     assert (freed["status"], freed["stake"], freed["reputation"] > 0) == ("active", 2 * STAKE, True)

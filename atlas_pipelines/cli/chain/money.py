@@ -156,6 +156,7 @@ def _give_locally(here: ChainTarget, account: str, amount: int) -> str:
     source = load_or_create_key(path, here.network.prefix)
     if source.address == account:
         raise CoordinatorError(
-            f"{account} is the account that has all the coins here. Name another: atlas chain faucet ADDRESS"
+            f"{account} is the account that has all the coins here. Name another: "
+            f"atlas chain faucet ADDRESS --network {here.name}"
         )
     return send_coins(here.network, source, {account: amount})

@@ -91,10 +91,10 @@ def replicas(
     if short and json:
         raise typer.Exit(1)
     if short:
+        given = "".join(f" --ipfs {url}" for url in ipfs or ()) + (f" --replicas {copies}" if copies > 1 else "")
         raise ContentError(
-            f"With fewer copies than wanted: {len(short)} of {counted(len(found), 'content')}. `atlas "
-            f"content replicas --repair` "
-            "copies them to more nodes."
+            f"With fewer copies than wanted: {len(short)} of {counted(len(found), 'content')}. "
+            f"`atlas content replicas --repair{given}` copies them to more nodes."
         )
 
 

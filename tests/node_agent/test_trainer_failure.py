@@ -9,7 +9,7 @@ import pytest
 from atlas.documents.manifests import ModelManifest
 from atlas.errors import DataError, DivergedError, ModelError, NothingToPredict, SpecError
 from atlas.spec.job import JobSpec
-from node_agent import worker
+from node_agent import trainer
 from node_agent.tasks.trainer_files import FAILURE, TrainerFailure, TrainerOrder, failure_kind, failure_reason
 
 ANY = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
@@ -37,13 +37,13 @@ def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         def work(*_: object) -> None:
             raise error
 
-        monkeypatch.setattr(worker, "run", work)
-        monkeypatch.setattr(worker, "die_with", lambda parent: None)
-        monkeypatch.setattr("sys.argv", ["worker", "--task", str(tmp_path)])
+        monkeypatch.setattr(trainer, "run", work)
+        monkeypatch.setattr(trainer, "die_with", lambda parent: None)
+        monkeypatch.setattr("sys.argv", ["trainer", "--task", str(tmp_path)])
         before = signal.getsignal(signal.SIGTERM)
         try:
             with pytest.raises(SystemExit) as end:
-                worker.main()
+                trainer.main()
         finally:
             signal.signal(signal.SIGTERM, before)
         return end.value.code, TrainerFailure.read(tmp_path / FAILURE).reason
