@@ -18,6 +18,9 @@ REPOSITORY = Path(__file__).parents[2]
 class Workplace:
     """One `$ATLAS_HOME` and the commands run in it."""
 
+    seconds = 540
+    """A command that takes longer has hung."""
+
     def __init__(self, home: Path, **environment: str) -> None:
         self.home = home
         self.environment = {
@@ -37,7 +40,7 @@ class Workplace:
         """`atlas ARGUMENTS`, to its end; fails with what it printed when it exits otherwise than expected."""
         command = self.command("atlas_pipelines.cli", *arguments)
         done = subprocess.run(
-            command, env=self.environment, cwd=REPOSITORY, text=True, capture_output=True, timeout=540, check=False
+            command, env=self.environment, cwd=REPOSITORY, text=True, capture_output=True, timeout=self.seconds, check=False
         )
         assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-8000:]}"
         return done
