@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt, StrictStr, field_validator
 
+from atlas.counts import counted
 from atlas.data.merkle import merkle_root
 from atlas.data.reading import RowReader
 from atlas.data.rows import EncodedRow
@@ -65,7 +66,7 @@ def read_local_rows(source: LocalSource, cache: Path) -> Iterator[EncodedRow]:
     reader = RowReader(source.source, source, source.where, source.keep, prefix="")
     yield from reader.rows(cache)
     if reader.bad.count:
-        log.warning("%d rows of %s cannot be used and are skipped", reader.bad.count, source.source)
+        log.warning("skipped %s of %s that cannot be used", counted(reader.bad.count, "row"), source.source)
 
 
 def commit_rows(name: str, address: str, labelled: bool, lines: Iterable[bytes], salt: bytes) -> LocalData:

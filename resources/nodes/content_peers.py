@@ -9,6 +9,7 @@ from threading import Event
 from typing import Protocol
 
 from atlas.content.store import ContentStore
+from atlas.counts import counted
 from atlas.errors import AtlasError, ContentError
 from chain_bridge.ledger import Ledger
 from resources.nodes.discovery import Directory, directory_of, discover, peer_in, peers_of
@@ -45,7 +46,7 @@ async def connected_content(addresses: Addresses, ledger: Ledger, store: Content
 
         peers = peers_of(addresses.content)
         found = discover(addresses.network, node, peers, ledger, store, time.time, wanted=wanted)
-        log.info("connected to the IPFS nodes of %d nodes", connect_to(found, node, wanted))
+        log.info("connected to the IPFS nodes of %s", counted(connect_to(found, node, wanted), "node"))
 
     connecting = asyncio.create_task(_quietly(connect))
     try:

@@ -49,7 +49,7 @@ def test_data_of_one_label_are_warned_about(manifest, store):
     found = evaluate(dataset_teaches, manifest, store)
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert found.description == "tiny: Every one of 300 rows has the label 'yes': nothing can be told apart."
-    assert "All 300 rows" in dataset_metadata(manifest, dg.MetadataValue.text)["warnings"].value
+    assert "Every one of 300 rows" in dataset_metadata(manifest, dg.MetadataValue.text)["warnings"].value
 
 
 def test_held_out_rows_that_are_trained_on_are_counted(manifest, store):
@@ -57,4 +57,4 @@ def test_held_out_rows_that_are_trained_on_are_counted(manifest, store):
     older = manifest.model_copy(update={"shards": [*manifest.shards, manifest.holdout]})
     found = evaluate(held_out_apart, older, store)
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert found.description == "tiny: 30 rows of holdout have a text that is trained on, too."
+    assert found.description == "tiny: 30 rows of holdout with a text that is trained on, too."

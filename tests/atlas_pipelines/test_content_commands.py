@@ -158,7 +158,7 @@ def test_every_corrupt_copy_is_found(atlas, folder):
     assert "2 of 4" in told
     found = json.loads(atlas("verify", "--json", good, bad[0], ABSENT, expect=1).stdout)
     assert (found["verified"], sorted(found["bad"])) == (1, sorted([bad[0], ABSENT]))
-    assert found["error"].startswith("Corrupt or missing: 2 of 3 contents")
+    assert found["error"].startswith("Corrupt or missing: 2 of 3 contents.")
     assert json.loads(atlas("verify", "--json", tree).stdout) == {"verified": 1, "bad": {}}
 
 

@@ -196,7 +196,7 @@ async def test_beyond_its_capacity_a_node_refuses_and_gives_the_lease_back(
     hint = network.assign(second, agent)
     report = await ask(bus, agent, hint)
     assert report.state == "failed", "the chain sees room, but the node has not heard of that yet"
-    assert "has 1 tasks already" in (report.error or "")
+    assert "has 1 task already" in (report.error or "")
     assert network.lease(second).state == "released"
 
 

@@ -9,6 +9,7 @@ from atlas.content.format.cid import is_leaf
 from atlas.content.kubo.node import KuboNode
 from atlas.content.local.store import LocalStore
 from atlas.content.places.health import Copies, Health
+from atlas.counts import counted
 from atlas.errors import ContentError, ContentNotFound, ContentUnreachable
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,8 @@ class Uploads:
         if len(holding) >= self._wanted:
             self._copies.settle(cids)
         else:
-            log.warning("%s: on %d nodes, wanted on %d", ", ".join(cids[:3]), len(holding), self._wanted)
+            held = counted(len(holding), "node")
+            log.warning("%s: on %s, wanted on %d", ", ".join(cids[:3]), held, self._wanted)
         return holding
 
     def let_go(self, cids: Sequence[str], nodes: Sequence[KuboNode]) -> None:

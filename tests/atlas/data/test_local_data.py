@@ -107,7 +107,7 @@ def test_a_node_has_the_same_settings_for_its_files_as_a_job(tmp_path, caplog):
     with pytest.raises(DataError, match=r"1 row of .*\n  line 3: the text column 'note' is empty\n.*help: text_column"):
         texts(source, tmp_path)
     assert texts(source.model_copy(update={"bad_rows": "skip"}), tmp_path) == ["müde"]
-    assert "1 rows of" in caplog.text
+    assert "skipped 1 row of" in caplog.text
 
 
 def test_where_compares_names_as_labels_are_compared(write_rows, tmp_path):
