@@ -1,10 +1,10 @@
 """The tables of a SQLite file that whoever only reads does not make."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+from atlas.disk.files import describe_os_error
 from atlas.disk.sqlite_file import SqliteFile, has_log
 
 
@@ -39,7 +39,14 @@ class SqliteTables:
             yield database
 
     def _is_there(self) -> bool:
-        return os.path.lexists(self.file.path) or has_log(self.file.path)
+        """Whether there is a file, or a log of one; raises the file's `error` where neither could ever be."""
+        try:
+            self.file.path.lstat()
+        except FileNotFoundError:
+            return has_log(self.file.path)
+        except OSError as problem:  # a file in place of a folder, or a folder that may not be searched
+            raise self.file.error(f"Cannot read {self.file.path}: {describe_os_error(problem)}") from problem
+        return True
 
     def _make(self) -> None:
         if not self._made:  # else a file that was lost meanwhile would be made anew, without a word

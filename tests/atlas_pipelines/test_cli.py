@@ -66,7 +66,7 @@ def atlas(tmp_path, monkeypatch):
         (["job", "show", "nope"], "'nope'"),
         (["verify", "nonsense"], "'nonsense'"),
         (["verify", ANY], ANY),
-        (["model", "export", ANY, "--merged", "model"], ANY),
+        (["model", "export", ANY, "model", "--merged"], ANY),
     ],
 )
 def test_what_cannot_be_done_is_told_in_words(atlas, monkeypatch, arguments, told):

@@ -47,3 +47,9 @@ def test_a_log_without_its_file_is_refused(tables, tmp_path):
     (tmp_path / "words.db-wal").write_bytes(b"log")
     with pytest.raises(DiskError, match="is missing, while its log"):
         tables()
+
+
+def test_a_file_on_the_way_is_no_empty_file(tmp_path):
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(DiskError, match=r"Cannot read .*words.db: Not a directory"):
+        SqliteTables(SqliteFile(tmp_path / "file" / "words.db", holds="words", remedy="Do."), SCHEMA)
