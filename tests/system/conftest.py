@@ -40,7 +40,13 @@ class Workplace:
         """`atlas ARGUMENTS`, to its end; fails with what it printed when it exits otherwise than expected."""
         command = self.command("atlas_pipelines.cli", *arguments)
         done = subprocess.run(
-            command, env=self.environment, cwd=REPOSITORY, text=True, capture_output=True, timeout=self.seconds, check=False
+            command,
+            env=self.environment,
+            cwd=REPOSITORY,
+            text=True,
+            capture_output=True,
+            timeout=self.seconds,
+            check=False,
         )
         assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-8000:]}"
         return done
