@@ -30,7 +30,7 @@ from resources.rounds.evidence import receipt_of
 @plain_errors
 def aggregated_checkpoint(
     context: dg.AssetExecutionContext, fleet: FleetResource, content: ContentResource
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult:
     """The checkpoint that a round ends with; anyone can recompute its bytes from the round's manifest."""
     from atlas.rounds.diagnose import diagnose_round  # numpy, which the code location does without
 

@@ -41,7 +41,7 @@ def dataset(
     content: ContentResource,
     ledger: LedgerResource,
     progress: dg.ResourceParam[Progress],
-) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult[None]]:
+) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
     """The manifest of a job's data: its shards, and the rows that are held out for evaluation."""
     name = context.partition_key
     spec = find_order(name, config, fleet, content)

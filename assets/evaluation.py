@@ -46,7 +46,7 @@ def evaluation(
     content: ContentResource,
     ledger: LedgerResource,
     progress: dg.ResourceParam[Progress],
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult:
     """Loss and accuracy of a round's checkpoint and of its base on the held-out rows, measured by one node."""
     job, number = find_round(context.partition_key, fleet, content, ledger)
     base = rounds.base_checkpoint(job, number, ledger.client)

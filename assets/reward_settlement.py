@@ -24,7 +24,7 @@ from resources.rounds.settle import Settlement, publish_model, settle_round
 @plain_errors
 def reward_settlement(
     context: dg.AssetExecutionContext, fleet: FleetResource, content: ContentResource, ledger: LedgerResource
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult:
     """What a round's nodes are credited on chain, or will be once it answers, and the evidence behind it."""
     job, number = find_round(context.partition_key, fleet, content, ledger)
     checkpoint = recorded_cid(context, "aggregated_checkpoint")

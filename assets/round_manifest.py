@@ -49,7 +49,7 @@ def round_manifest(
     content: ContentResource,
     ledger: LedgerResource,
     progress: dg.ResourceParam[Progress],
-) -> Iterator[dg.AssetMaterialization | dg.AssetCheckResult | dg.MaterializeResult[None]]:
+) -> Iterator[dg.AssetMaterialization | dg.AssetCheckResult | dg.MaterializeResult]:
     """The updates that made it into a round. Trains whatever is missing; what earlier runs finished is adopted."""
     from resources.rounds.round_gate import RoundGate  # numpy, which the code location does without
 

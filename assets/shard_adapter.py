@@ -37,7 +37,7 @@ def shard_adapter(
     content: ContentResource,
     ledger: LedgerResource,
     progress: dg.ResourceParam[Progress],
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult:
     """A LoRA adapter that one node trained on one shard; round_manifest trains a whole round of them at once."""
     from resources.rounds.round_gate import RoundGate  # numpy, which the code location does without
 

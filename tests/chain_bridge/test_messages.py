@@ -16,9 +16,9 @@ from chain_bridge.client.messages import Assignment, Share, SignedBeat, SlotAtte
 from chain_bridge.client.network import Network
 from chain_bridge.client.queries import CONTRACT_VERSION, Queries
 from chain_bridge.ledger import Ledger
-from chain_bridge.networks import deploy
+import chain_bridge
 
-SCHEMA = json.loads((Path(deploy.__file__).parent / "contract" / "schema" / "atlas.json").read_text())
+SCHEMA = json.loads((Path(chain_bridge.__file__).parent / "contract" / "schema" / "atlas.json").read_text())
 DEFINITIONS = SCHEMA["execute"]["definitions"]
 NETWORK = Network(chain_id="atlas-test", url="grpc+http://127.0.0.1:1", contract="atlas1contract")
 ITEMS, LEASES, SHARES = [Assignment(0, 1, 1)], [SlotAttempt(0, 1)], [Share(1, 1, 10_000)]

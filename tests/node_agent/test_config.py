@@ -126,8 +126,8 @@ def test_a_content_folder_that_is_not_there_is_an_error(home: NodeHome, tmp_path
 
 
 def test_an_unforeseen_error_is_one_sentence_and_a_log_in_the_nodes_folder(home, monkeypatch):
-    for module in ("cli_status", "cli_config"):
-        monkeypatch.setattr(f"node_agent.{module}.load_config", lambda folder: {}["settings"])
+    for module in ("status", "config"):
+        monkeypatch.setattr(f"node_agent.cli.{module}.load_config", lambda folder: {}["settings"])
     result = CliRunner().invoke(app, ["status", "--home", str(home.root)])
     assert result.exit_code == 1
     assert result.stderr == f"Error: Unexpected error: KeyError: 'settings'. The traceback is in {home.log}.\n"
