@@ -11,12 +11,12 @@ import jsonschema
 import pytest
 from pydantic import BaseModel
 
+import chain_bridge
 from chain_bridge.client import messages, writes
 from chain_bridge.client.messages import Assignment, Share, SignedBeat, SlotAttempt, Tx
 from chain_bridge.client.network import Network
 from chain_bridge.client.queries import CONTRACT_VERSION, Queries
 from chain_bridge.ledger import Ledger
-import chain_bridge
 
 SCHEMA = json.loads((Path(chain_bridge.__file__).parent / "contract" / "schema" / "atlas.json").read_text())
 DEFINITIONS = SCHEMA["execute"]["definitions"]
