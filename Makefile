@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 MODEL ?= minilm
 # Tests of one file stay together, and so do their fixtures.
 WORKERS ?= --numprocesses 2 --dist loadfile
+QUICK := "not slow and not system and not browser and not wasmd and not kubo"
 # A causal step costs five times as much on a CPU; this keeps its demo to some minutes, too.
 DEMO_smollm2 = --set training.steps=10 --set training.batch_size=8 --set training.max_length=48 --set dataset.holdout_rows=200
 export ATLAS_HOME ?= $(CURDIR)/.atlas
@@ -12,7 +13,7 @@ export DAGSTER_HOME ?= $(ATLAS_HOME)/dagster
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test lint type docs contract clean
+.PHONY: help install demo up test quick lint type docs contract clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +31,11 @@ up: install  ## Keep chain, bus, two nodes and the Dagster UI running
 	atlas up
 
 test: install  ## Run every test, the quick ones first
-	pytest $(WORKERS) -m "not slow and not system and not browser and not wasmd and not kubo"
+	pytest $(WORKERS) -m $(QUICK)
 	pytest $(WORKERS) -m "slow or system or browser or wasmd or kubo"
+
+quick: install  ## Run the quick tests alone
+	pytest $(WORKERS) -m $(QUICK)
 
 lint: install  ## Check style and import direction
 	ruff check .

@@ -56,7 +56,7 @@ class Bus:
         self._client = client
         self._signer = signer
         self._clock = clock
-        self._guard = ReplayGuard(born=clock())
+        self._guard = ReplayGuard(started_at=clock())
         self.clocks = ClockWatch(clock)
         self.refused = 0
 

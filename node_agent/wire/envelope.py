@@ -89,8 +89,8 @@ class ReplayGuard:
     A new guard knows no nonces, so it takes nothing that was signed before it existed.
     """
 
-    def __init__(self, born: float, max_age: float = MAX_AGE_SECONDS) -> None:
-        self._born = born
+    def __init__(self, started_at: float, max_age: float = MAX_AGE_SECONDS) -> None:
+        self._started_at = started_at
         self._max_age = max_age
         self._seen: dict[tuple[str, str], float] = {}
 
@@ -100,7 +100,7 @@ class ReplayGuard:
         if abs(age) > self._max_age:
             text = describe_difference(now, envelope.time, f"a message of {envelope.sender} on {envelope.subject}")
             raise RefusedMessage(text)
-        if envelope.time < self._born and envelope.in_reply_to is None:
+        if envelope.time < self._started_at and envelope.in_reply_to is None:
             raise RefusedMessage(f"A message of {envelope.sender} on {envelope.subject} predates this listener.")
         self._forget(now)
         key = (envelope.sender, envelope.nonce)

@@ -157,9 +157,11 @@ def test_a_proxy_of_the_environment_is_passed_by(network, monkeypatch):
         assert ledger.height() > 0
 
 
-def test_a_closed_ledger_opens_again(node):
+def test_a_closed_ledger_opens_again(node, chain):
     node.close()
+    before = chain.sequence(node.address)
     node.heartbeat()
+    assert chain.sequence(node.address) == before + 1
 
 
 def test_without_a_key_one_may_read(network):

@@ -93,7 +93,7 @@ def test_a_body_without_canonical_json_cannot_be_sealed(body: dict[str, object])
 
 
 def test_a_message_is_admitted_once() -> None:
-    guard = ReplayGuard(born=1000.0)
+    guard = ReplayGuard(started_at=1000.0)
     envelope = seal(ALICE, "atlas.test", {}, 1000.0, NONCE)
     guard.admit(envelope, 1001.0)
     with pytest.raises(RefusedMessage, match="replayed"):
@@ -101,19 +101,23 @@ def test_a_message_is_admitted_once() -> None:
 
 
 def test_two_senders_may_draw_the_same_nonce() -> None:
-    guard = ReplayGuard(born=1000.0)
-    guard.admit(seal(ALICE, "atlas.test", {}, 1000.0, NONCE), 1001.0)
-    guard.admit(seal(BOB, "atlas.test", {}, 1000.0, NONCE), 1001.0)
+    guard = ReplayGuard(started_at=1000.0)
+    both = [seal(sender, "atlas.test", {}, 1000.0, NONCE) for sender in (ALICE, BOB)]
+    for envelope in both:
+        guard.admit(envelope, 1001.0)
+    for envelope in both:
+        with pytest.raises(RefusedMessage, match="replayed"):
+            guard.admit(envelope, 1002.0)
 
 
 def test_what_was_signed_before_the_guard_existed_is_refused() -> None:
     with pytest.raises(RefusedMessage, match="predates"):
-        ReplayGuard(born=1000.0).admit(seal(ALICE, "atlas.test", {}, 999.0, NONCE), 1001.0)
+        ReplayGuard(started_at=1000.0).admit(seal(ALICE, "atlas.test", {}, 999.0, NONCE), 1001.0)
 
 
 @given(st.floats(-1000, 1000))
 def test_stale_and_future_messages_are_refused(age: float) -> None:
-    guard = ReplayGuard(born=0.0)
+    guard = ReplayGuard(started_at=0.0)
     envelope = seal(ALICE, "atlas.test", {}, 5000.0, NONCE)
     now = 5000.0 + age
     if abs(now - 5000.0) <= MAX_AGE_SECONDS:
@@ -126,7 +130,7 @@ def test_stale_and_future_messages_are_refused(age: float) -> None:
 @given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 100)), max_size=30))
 def test_no_history_admits_an_envelope_twice(history: list[tuple[int, float]]) -> None:
     """Whatever comes when, from clocks behind and ahead of ours, one envelope passes at most once."""
-    guard = ReplayGuard(born=0.0)
+    guard = ReplayGuard(started_at=0.0)
     envelopes = [seal(ALICE, "atlas.test", {}, 500.0 + 40 * index, f"{index:032x}") for index in range(6)]
     admitted: list[int] = []
     now = 400.0
