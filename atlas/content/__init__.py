@@ -1,1 +1,1 @@
-"""Content by identifier: what a CID is, and the stores that hold what CIDs name."""
+"""Content-addressed storage: CIDs, and the stores that hold content by CID."""

@@ -1,4 +1,4 @@
-"""What every content store can do."""
+"""The interfaces of content stores."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from typing import Protocol
 from atlas.errors import ContentNotFound, CorruptContent
 
 PINNED = "kept"
-"""The pin set of what somebody wants to keep and says no more about."""
+"""The default pin set."""
 
 
 @dataclass(frozen=True)
 class ContentStat:
-    """What a store knows of one content without reading it."""
+    """The metadata of one content, available without reading it."""
 
     cid: str
     size: int
@@ -22,7 +22,7 @@ class ContentStat:
 
 @dataclass(frozen=True)
 class Replicas:
-    """Where whole copies of one content are known to be."""
+    """The known complete copies of one content."""
 
     cid: str
     wanted: int
@@ -33,21 +33,23 @@ class Replicas:
 
     @property
     def enough(self) -> bool:
-        """Whether as many copies are there as are wanted."""
+        """Whether there are at least `wanted` copies."""
         return len(self.holders) >= self.wanted
 
 
 class ContentStore(Protocol):
-    """Bytes named by their CID. Whatever a store hands out was checked against its CID on the way out.
+    """Bytes named by their CID. A store checks content against its CID whenever it returns it.
 
-    Every method raises `ContentError` for text that is no CID, and when the store cannot be read or written.
+    Every method raises `ContentError` for text that is not a CID, and when the store cannot be read or written.
     """
 
     def put(self, source: Path | bytes) -> str:
-        """Hold a file or bytes and return the CID; complete and durable on return, else absent."""
+        """Store a file or bytes and return the CID. On return the content is complete and durable; after an error it is
+        absent.
+        """
 
     def fetch(self, cid: str) -> Path:
-        """A local file with exactly the bytes of `cid`, to be read only.
+        """The path of a local file with exactly the bytes of `cid`; callers must not modify it.
 
         Raises `ContentNotFound`, or `CorruptContent` when the bytes have another CID.
         """
@@ -65,13 +67,13 @@ class ContentStore(Protocol):
         """Keep a copy of `cid` here while it is in this pin set; raises `ContentNotFound`."""
 
     def replicate(self, cid: str) -> Replicas:
-        """Make the copies that a put of `cid` would make, as far as places answer; where it is now.
+        """Make the copies that a put of `cid` would make, on the places that answer; returns the resulting replicas.
 
         Raises as `fetch` does when there is no copy here yet.
         """
 
     def unpin(self, cid: str, out_of: str | None = None) -> None:
-        """Take `cid` out of a pin set, or out of all of them; once it is in none, it may go when room is made."""
+        """Remove `cid` from a pin set, or from all of them; once it is in none, `trim` may remove it."""
 
     def trim(self, keep_bytes: int) -> int:
         """Remove local copies that are not pinned, oldest first, until `keep_bytes` are left; returns bytes freed."""
@@ -84,37 +86,37 @@ class HeldContent:
     cid: str
     size: int
     used_at: float
-    """Seconds since the epoch: when it was last put or handed out."""
+    """When it was last put or fetched, in seconds since the epoch."""
     pins: tuple[str, ...] = ()
     """The pin sets that it is in, sorted."""
 
     @property
     def pinned(self) -> bool:
-        """Whether it stays whatever is removed."""
+        """Whether the content is protected from removal."""
         return bool(self.pins)
 
 
 class KeptStore(ContentStore, Protocol):
-    """A store whose owner decides what stays."""
+    """A store whose owner can list and remove content."""
 
     def held(self) -> Iterator[HeldContent]:
-        """Every local copy, by CID."""
+        """Every local copy, sorted by CID."""
 
     def remove(self, cid: str, unused_since: float) -> int:
         """Remove every copy that is ours, unless pinned or used after `unused_since` (seconds since the epoch).
 
-        Returns the bytes freed here, 0 when it stays. Safe beside readers: one that has the path reads on, or the
-        content counts as used.
+        Returns the bytes freed on this machine, 0 when the content stays. Safe with concurrent readers: a reader with
+        the file open can continue, and a fetch marks the content as used.
         """
 
     def replicas(self, cid: str) -> Replicas:
-        """Ask every place for `cid`."""
+        """Ask every place whether it holds `cid`."""
 
 
 def is_kept(store: ContentStore, cid: str) -> bool:
-    """Whether `cid` can be had whole. From now on it counts as used, so that a collection leaves it.
+    """Whether a complete copy of `cid` is available. Marks it as used, so that a collection keeps it.
 
-    Raises `ContentError` when no place can tell.
+    Raises `ContentError` when no place answers.
     """
     try:
         store.fetch(cid)

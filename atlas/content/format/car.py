@@ -11,7 +11,7 @@ from atlas.errors import ContentError
 
 CID_BYTES = 36
 LARGEST_HEADER = 2 << 20
-"""Bytes: some 50,000 roots."""
+"""In bytes; enough for about 50,000 roots."""
 
 # The header in dag-cbor is {"roots": [CID, …], "version": 1}; a CID is tag 42 over a byte string that starts with 0.
 _ROOTS = b"\xa2\x65roots"
@@ -20,10 +20,10 @@ _VERSION = b"\x67version\x01"
 
 
 def car_chunks(paths: Sequence[Path]) -> Iterator[bytes]:
-    """A CAR of several files or folders, whose roots are in the order of `paths`; one block at a time is in memory.
+    """A CAR of several files or folders, with its roots in the order of `paths`. Holds one block in memory at a time.
 
-    Every path is read twice: the roots come first in the stream. Raises `ContentError` when one changes meanwhile, or
-    as `blocks_of` does.
+    Every path is read twice, because the roots come first in the stream. Raises `ContentError` when a file changes
+    between the reads, and as `blocks_of` does.
     """
     roots = [cid_of_path(path) for path in paths]
     header = _encode_header(roots)
@@ -41,9 +41,9 @@ def car_chunks(paths: Sequence[Path]) -> Iterator[bytes]:
 def read_car(stream: BinaryIO) -> Iterator[Block]:
     """The blocks of a CAR, each checked against its CID; holds one block at a time.
 
-    Raises `ContentError` when the archive is malformed, cut short within a block, or holds blocks that are no files
-    and folders; `CorruptContent` for a block that is not what its name says. A CAR does not say where it ends, so
-    whoever reads it checks that all blocks under the root came.
+    Raises `ContentError` when the archive is malformed, truncated within a block, or holds blocks that are not files or
+    folders; `CorruptContent` for a block that does not match its CID. A CAR has no end marker, so the caller must check
+    that it received all blocks under the root.
     """
     length = _read_length(stream)
     if length is None:
@@ -67,7 +67,7 @@ def _encode_header(roots: list[str]) -> bytes:
 
 
 def _array_head(length: int) -> bytes:
-    """The start of a CBOR array, as short as it can be."""
+    """The head of a CBOR array in its shortest form."""
     if length < 24:
         return bytes([0x80 | length])
     size = 1 if length < 1 << 8 else 2 if length < 1 << 16 else 4

@@ -1,4 +1,4 @@
-"""Content identifiers: the CIDv1 that `ipfs add` of Kubo gives with its `unixfs-v1-2025` profile."""
+"""Content identifiers: the CIDv1 that Kubo's `ipfs add` computes with the profile `unixfs-v1-2025`."""
 
 import base64
 import binascii
@@ -21,10 +21,10 @@ def cid_of_file(path: Path) -> str:
 
 
 def cid_of_folder(path: Path) -> str:
-    """The CID of a folder with all that is in it, hidden files included.
+    """The CID of a folder with everything in it, including hidden files.
 
-    Raises `ContentError` for what a UnixFS folder cannot hold (links, devices, names that are not UTF-8), `OSError`
-    when it cannot be read.
+    Raises `ContentError` for entries that a UnixFS folder cannot hold (links, devices, names that are not UTF-8),
+    `OSError` when the folder cannot be read.
     """
     if not path.is_dir():
         raise ContentError(f"{path} is not a folder. Give a folder, or take the CID of the file itself.")
@@ -43,12 +43,14 @@ def cids_of_path(path: Path) -> dict[Path, str]:
 
 
 def cid_of_chunks(chunks: Iterable[Chunk]) -> str:
-    """The CID of a file given as its chunks, all of 1 MiB but the last; holds at most 1024 links of each level."""
+    """The CID of a file given as its chunks, all of 1 MiB but the last. Holds at most 1024 links per tree level in
+    memory.
+    """
     return _root(nodes_of_chunks(chunks))
 
 
 def parse_cid(text: str) -> str:
-    """Return `text` if it is a CID that this store can hold; raises `ContentError` that says what is wrong with it."""
+    """Return `text` if it is a CID that this store can hold; otherwise raise `ContentError` with the reason."""
     cid_bytes(text)
     return text
 

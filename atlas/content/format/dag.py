@@ -15,7 +15,7 @@ from atlas.content.format.unixfs import encode_file, encode_folder, nodes_of_pat
 from atlas.errors import ContentError, CorruptContent
 
 LARGEST_BLOCK = 2 << 20
-"""Bytes; what Kubo exchanges at most."""
+"""In bytes: the most that Kubo exchanges."""
 
 
 Kind = Literal["file", "folder", "shard"]
@@ -30,13 +30,13 @@ class Block(NamedTuple):
 
 
 class Link(NamedTuple):
-    """What a node says of a child."""
+    """A node's reference to a child."""
 
     cid: str
     name: str
-    """Empty within a file; in a shard it begins with a place, see `hamt.split_name`."""
+    """Empty within a file. In a HAMT shard it begins with the position in the shard; see `hamt.split_name`."""
     tree_bytes: int
-    """Bytes of all blocks below, by the parent's word."""
+    """Bytes of all blocks below, as the parent claims."""
 
 
 class DagNode(NamedTuple):
@@ -45,11 +45,13 @@ class DagNode(NamedTuple):
     kind: Kind
     links: list[Link]
     sizes: list[int]
-    """Bytes of the file under each link, by this node's word; empty for a folder or shard."""
+    """Bytes of the file under each link, as this node claims; empty for a folder or shard."""
 
 
 def check_block(cid: str, data: bytes) -> None:
-    """Raise `CorruptContent` unless the SHA-256 in `cid` is that of `data`; `ContentError` when `cid` is no CID."""
+    """Raise `CorruptContent` unless the SHA-256 in `cid` is that of `data`, and `ContentError` when `cid` is not a
+    CID.
+    """
     found = cid_bytes(cid)[:4] + hashlib.sha256(data).digest()
     if found != cid_bytes(cid):
         raise CorruptContent(
@@ -59,7 +61,7 @@ def check_block(cid: str, data: bytes) -> None:
 
 
 def blocks_of(path: Path) -> Iterator[Block]:
-    """The blocks of a file or folder: children before parents, the root last; one block at a time is in memory.
+    """The blocks of a file or folder: children before parents, the root last. Holds one block in memory at a time.
 
     Raises `ContentError` for a folder that cannot be stored, `OSError` when something cannot be read.
     """
@@ -68,10 +70,11 @@ def blocks_of(path: Path) -> Iterator[Block]:
 
 
 def parse_node(cid: str, data: bytes) -> DagNode:
-    """Read a block that `check_block` found good.
+    """Decode a block that `check_block` has verified.
 
-    Raises `ContentError` that names what it is, if it is nothing that the profile `unixfs-v1-2025` writes for a file
-    or folder: then the whole would have another CID here. Whether a shard is where it belongs, its block does not tell.
+    Raises `ContentError`, which names the kind of block, if the profile `unixfs-v1-2025` would not write it for a file
+    or folder: the content would then have another CID here. The block alone does not show whether a shard is at its
+    correct position.
     """
     if len(data) > LARGEST_BLOCK:
         _refuse(cid, f"it has {len(data)} bytes, more than {LARGEST_BLOCK}")
@@ -119,7 +122,9 @@ def _read(cid: str, data: bytes) -> tuple[DagNode, list[TreeLink]]:
 
 
 def _read_unixfs(cid: str, message: bytes) -> tuple[Kind, list[int]]:
-    """The kind of node and the sizes below it; whatever else it holds, the comparison with our own encoding finds."""
+    """The kind of node and the sizes below it. The caller compares the block with our own encoding, which detects all
+    other fields.
+    """
     kind, sizes, inline = None, [], False
     for number, value in fields_of(message):
         if number == 1:
@@ -156,7 +161,7 @@ def _read_link(cid: str, message: bytes, file_bytes: int) -> TreeLink:
 
 
 def _check_file(cid: str, links: list[TreeLink]) -> None:
-    """Children of a balanced tree: all alike and full, but for the last."""
+    """Refuse children that do not form a balanced tree: all of one kind and full, except the last."""
     sizes = [link.file_bytes for link in links]
     full = sizes[0]
     if any(size != full for size in sizes[:-1]) or not 0 < sizes[-1] <= full:
@@ -190,7 +195,7 @@ def _check_folder(cid: str, links: list[TreeLink]) -> None:
 
 
 def _check_shard(cid: str, links: list[TreeLink]) -> None:
-    """Entries and further shards at different places; no shard is there for fewer than two entries."""
+    """Refuse a shard unless its links have distinct positions and it leads to at least two entries."""
     for link in links:
         if not is_link_name(link.name):
             _refuse(cid, f"{link.name!r} does not begin with a place in a shard, 00 to FF")

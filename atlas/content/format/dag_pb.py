@@ -1,4 +1,4 @@
-"""Nodes of dag-pb: links and data in the one form that has a CID. https://ipld.io/specs/codecs/dag-pb/spec/."""
+"""dag-pb nodes: links and data in the canonical encoding. https://ipld.io/specs/codecs/dag-pb/spec/."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ Chunk = bytes | memoryview
 
 
 class Node(NamedTuple):
-    """A block of a tree, and what the node above it says of it."""
+    """A block of a tree, with the values that its parent's link records."""
 
     cid: bytes
     data: Chunk
-    """Valid until the next node is asked for: a leaf may lie in a buffer that is used again."""
+    """Valid only until the next node is requested: a leaf may lie in a buffer that is reused."""
     file_bytes: int
     tree_bytes: int
 
 
 class TreeLink(NamedTuple):
-    """A link as dag-pb and UnixFS write it; `file_bytes` counts in files only."""
+    """A link as dag-pb and UnixFS encode it; `file_bytes` is used in files only."""
 
     cid: bytes
     name: str
@@ -32,12 +32,12 @@ class TreeLink(NamedTuple):
 
 
 def leaf(chunk: Chunk) -> Node:
-    """A raw block, which is no dag-pb."""
+    """A raw block, without a dag-pb envelope."""
     return Node(RAW_PREFIX + hashlib.sha256(chunk).digest(), chunk, len(chunk), len(chunk))
 
 
 def inner_node(block: bytes, links: Sequence[TreeLink]) -> Node:
-    """A node given as its block, over what its links say of those below."""
+    """A node from its encoded block; its sizes are summed from `links`."""
     file_bytes = sum(link.file_bytes for link in links)
     tree_bytes = len(block) + sum(link.tree_bytes for link in links)
     return Node(DAG_PB_PREFIX + hashlib.sha256(block).digest(), block, file_bytes, tree_bytes)

@@ -1,7 +1,9 @@
-"""How Kubo spreads a folder that is too large for one block: over a HAMT, a tree of shards of up to 256 links each.
+"""Kubo's encoding of a folder that is too large for one block: a HAMT, which is a tree of shards of up to 256 links
+each.
 
-The hash of a name is its way through the tree, one byte a level. A link's name is that byte in hex; if it leads to an
-entry, the entry's name follows; if several names share the byte, it leads to the shard of the next level.
+The hash of a name is its path through the tree, one byte per level. A link's name starts with that byte in hex. A link
+to an entry continues with the entry's name; if several names share the byte, the link leads to a shard of the next
+level.
 
 https://specs.ipfs.tech/unixfs/#dag-pb-hamtdirectory
 """
@@ -17,16 +19,16 @@ from atlas.content.format.protobuf import field
 from atlas.errors import ContentError
 
 HASH_BYTES = 8
-"""So many levels, too, at most."""
+"""Also the maximum number of levels."""
 
 _LINK_NAME = re.compile("[0-9A-F]{2}")
 _MURMUR3_AND_FANOUT = b"\x28\x22\x30\x80\x02"  # fields 5 and 6: murmur3-x64-64, 256
 
 
 def nodes_of_entries(entries: Iterable[TreeLink]) -> Iterator[Node]:
-    """The shards of a folder, the same in whatever order its entries come: children before parents, the root last.
+    """The shards of a folder: children before parents, the root last. The order of `entries` does not matter.
 
-    Raises `ContentError` for names that have the same hash, which no HAMT holds.
+    Raises `ContentError` for names that have the same hash, which a HAMT cannot hold.
     """
     return _shards(sorted((hash_of_name(entry.name), entry) for entry in entries), level=0)
 
@@ -39,12 +41,12 @@ def encode_shard(links: Sequence[TreeLink]) -> bytes:
 
 
 def is_link_name(text: str) -> bool:
-    """Whether a name begins with a place in a shard, 00 to FF."""
+    """Whether a name begins with a position in a shard, 00 to FF."""
     return bool(_LINK_NAME.match(text))
 
 
 def split_name(link_name: str) -> tuple[int, str]:
-    """The place of a link in its shard, and the name of the entry that it leads to: empty for another shard."""
+    """The position of a link in its shard, and the name of its entry; the name is empty for a link to another shard."""
     return int(link_name[:2], 16), link_name[2:]
 
 

@@ -1,4 +1,4 @@
-"""Just enough of protobuf's wire format for dag-pb and UnixFS, and the varints that CAR files share with it.
+"""The part of protobuf's wire format that dag-pb and UnixFS need, and the varints that CAR files also use.
 
 https://protobuf.dev/programming-guides/encoding/
 """
@@ -6,11 +6,11 @@ https://protobuf.dev/programming-guides/encoding/
 from collections.abc import Iterator
 
 LONGEST_VARINT = 9
-"""Bytes: 63 bits, as multiformats has it."""
+"""In bytes: 63 bits, the limit of multiformats."""
 
 
 class MalformedMessage(ValueError):
-    """Bytes that are no message of the fields that are read here."""
+    """The bytes are not a message with the fields that this module reads."""
 
 
 def varint(number: int) -> bytes:
@@ -29,7 +29,7 @@ def field(tag: int, value: bytes) -> bytes:
 
 
 def fields_of(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of a message in their order, each a number or bytes; raises `MalformedMessage`."""
+    """The fields of a message in order, each a number or bytes; raises `MalformedMessage`."""
     position = 0
     while position < len(message):
         tag, position = read_varint(message, position)

@@ -1,8 +1,9 @@
-"""How Kubo's `unixfs-v1-2025` profile lays out files and folders as blocks: what gives a content its CID.
+"""Layout of files and folders as blocks in Kubo's profile `unixfs-v1-2025`, which determines the CID of a content.
 
-A file is cut into chunks of 1 MiB; each chunk is a raw leaf named by SHA-256. A file of one chunk (or none) is its
-leaf. Longer files are a balanced tree of at most 1024 links a node, whose inner nodes are UnixFS files in dag-pb. A
-folder is one UnixFS directory in dag-pb, its links sorted by name, or the shards of `hamt` if that would be too large.
+A file is cut into chunks of 1 MiB; each chunk is a raw leaf named by SHA-256. A file of one chunk (or none) is a single
+leaf. A longer file is a balanced tree of at most 1024 links per node, whose inner nodes are UnixFS files in dag-pb. A
+folder is one UnixFS directory in dag-pb with its links sorted by name, or the shards of `hamt` if that directory would
+be too large.
 
 https://specs.ipfs.tech/unixfs/, https://github.com/ipfs/specs (IPIP-499)
 """
@@ -25,19 +26,19 @@ LINKS_PER_NODE = 1024
 FOLDER_NODE_BYTES = 256 << 10
 """The largest directory block; a folder that needs more is a HAMT."""
 DEEPEST_FOLDER = 64
-"""Folders within folders that are followed, here and when a tree is fetched."""
+"""The maximum depth of nested folders, when hashing and when fetching."""
 
 
 def cut_bytes(data: bytes) -> Iterator[memoryview]:
-    """Cut bytes into chunks of 1 MiB, the last one shorter, without a copy."""
+    """Cut bytes into chunks of 1 MiB without copying; the last may be shorter."""
     view = memoryview(data)
     return (view[start : start + CHUNK_BYTES] for start in range(0, len(view), CHUNK_BYTES))
 
 
 def read_chunks(stream: RawIOBase, buffers: int = 1) -> Iterator[memoryview]:
-    """Cut a stream into chunks of 1 MiB, the last one shorter.
+    """Cut a stream into chunks of 1 MiB; the last may be shorter.
 
-    Chunks lie in as many buffers as are asked for, in turn: each is overwritten when its buffer's turn comes again.
+    The chunks use `buffers` buffers in rotation, so a chunk is overwritten when its buffer is reused.
     """
     turns = cycle([memoryview(bytearray(CHUNK_BYTES)) for _ in range(buffers)])
     for buffer in turns:
@@ -92,7 +93,7 @@ def nodes_of_path(
 
 
 def nodes_of_folder(entries: list[TreeLink]) -> Iterator[Node]:
-    """The blocks of a folder given as its entries, sorted by name: one, or a HAMT whose root is last.
+    """The blocks of a folder given as its entries, sorted by name: one block, or a HAMT whose root comes last.
 
     Raises as `nodes_of_entries` does.
     """
@@ -116,7 +117,7 @@ def encode_folder(links: list[TreeLink]) -> bytes:
 
 
 def _append(levels: list[list[TreeLink]], height: int, node: Node) -> Iterator[Node]:
-    """Add a node to its level; a level that was full becomes one node of the level above."""
+    """Add a node to its level; a full level is first collapsed into one node of the level above."""
     if height == len(levels):
         levels.append([])
     if len(levels[height]) == LINKS_PER_NODE:
@@ -131,7 +132,7 @@ def _file_node(links: list[TreeLink]) -> Node:
 
 
 def _names_in(folder: Path) -> list[str]:
-    """The names in a folder, sorted; checked before anything is read, so that a hopeless folder costs no time."""
+    """The names in a folder, sorted. Checked before any file is read, so that an unusable folder fails early."""
     names = []
     with os.scandir(folder) as entries:
         for entry in entries:

@@ -1,11 +1,11 @@
-"""What a Kubo node tells about itself, its peers and what it holds."""
+"""Types of a Kubo node's answers about itself, its peers and its content."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class DagStat:
-    """What a whole DAG takes."""
+    """The size of a whole DAG."""
 
     size: int
     """Bytes of all its blocks."""
@@ -14,7 +14,7 @@ class DagStat:
 
 @dataclass(frozen=True)
 class Provider:
-    """A peer that says it has something."""
+    """A peer that claims to have a content."""
 
     peer_id: str
     addresses: list[str]
@@ -22,7 +22,7 @@ class Provider:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a node is."""
+    """Identity and addresses of a node."""
 
     peer_id: str
     addresses: list[str]
@@ -31,7 +31,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class RepositoryStat:
-    """What a node stores."""
+    """Storage use of a node."""
 
     bytes_used: int
     bytes_most: int

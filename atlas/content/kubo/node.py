@@ -1,4 +1,4 @@
-"""One Kubo node over its RPC, through `ipfshttpclient` where that still works, and through `kubo_rpc` elsewhere."""
+"""One Kubo node over its RPC: through `ipfshttpclient` where that still works, otherwise through `kubo.rpc`."""
 
 import io
 import time
@@ -16,7 +16,7 @@ from atlas.errors import ContentError, ContentNotFound, ContentUnreachable, Corr
 
 PIECE_BYTES = 1 << 18
 PROVIDER_EVENT = 4
-"""Among the events of a search, by number; in go-libp2p's core/routing/query.go."""
+"""The number of the query event that carries providers, from go-libp2p's core/routing/query.go."""
 ADD_OPTIONS = {
     "cid-version": "1",
     "raw-leaves": "true",
@@ -32,25 +32,25 @@ ADD_OPTIONS = {
     "preserve-mtime": "false",
     "progress": "false",
 }
-"""What the profile unixfs-v1-2025 says, whatever the node's own settings are; but from what size on a folder is a HAMT,
-no option says."""
+"""The profile unixfs-v1-2025, regardless of the node's own settings. No option sets the size from which a folder
+becomes a HAMT."""
 
 
 class KuboNode:
     """One Kubo node; thread-safe, and no connection is made before the first call.
 
     Every call raises `ContentUnreachable` when the node does not answer, `ContentNotFound` when it answers that it
-    has not and cannot find what was asked for, and `ContentError` with its own words for anything else.
+    neither has nor can find the content, and `ContentError` with the node's message for other errors.
     `$ATLAS_IPFS_AUTHORIZATION`, if set, is sent as the header Authorization.
     """
 
     def __init__(self, url: str, timeout_seconds: float = 30.0) -> None:
-        """`timeout_seconds`: how long the node may be silent."""
+        """`timeout_seconds`: the longest silence before a call fails."""
         self._rpc = KuboRpc(url, timeout_seconds)
         self.name = self._rpc.url
 
     def add(self, path: Path, pin: bool = True) -> str:
-        """Send a file or folder and return its CID; may be repeated, for it makes the same blocks."""
+        """Send a file or folder and return its CID. Idempotent: a repeated call creates the same blocks."""
 
         def send() -> str:
             last = ""
@@ -62,18 +62,18 @@ class KuboNode:
         return self._rpc.call("add", send)
 
     def block(self, cid: str, timeout_seconds: float | None = None) -> bytes:
-        """UNVERIFIED bytes of one block, its own or of any node that it can reach within the time."""
+        """UNVERIFIED bytes of one block, from this node or from any node that it can reach in time."""
         parse_cid(cid)
         seconds = timeout_seconds or self._rpc.timeout_seconds
         return self._rpc.call("block/get", lambda: self._read_block(cid, seconds))
 
     def put_block(self, data: bytes) -> str:
-        """Hold one block, unpinned, as a raw leaf; returns its CID."""
+        """Store one block as a raw leaf, unpinned; returns its CID."""
         put = self._rpc.client.block.put
         return self._rpc.call("block/put", lambda: str(put(io.BytesIO(data))["Key"]))
 
     def holds(self, cid: str) -> bool:
-        """Whether the node has pinned `cid` recursively, and so the whole DAG; asks no other node."""
+        """Whether the node has pinned `cid` recursively, and so holds the whole DAG; asks no other node."""
         pins = self._rpc.client.pin
         try:
             run = self._rpc.call
@@ -82,7 +82,7 @@ class KuboNode:
             return False
 
     def dag_stat(self, cid: str) -> DagStat:
-        """The size of a whole DAG; blocks that the node lacks are looked for."""
+        """The size of a whole DAG; the node searches its swarm for missing blocks."""
 
         def ask() -> DagStat:
             options = {"progress": "false"}
@@ -98,19 +98,19 @@ class KuboNode:
         return self._rpc.call("block/stat", lambda: int(stat(parse_cid(cid), **self._limit())["Size"]))
 
     def pin(self, cid: str, name: str = "", timeout_seconds: float | None = None) -> None:
-        """Fetch what the node lacks of `cid` and keep it.
+        """Make the node fetch the missing blocks of `cid` and pin it.
 
-        `timeout_seconds`: how long no further block may come, before this is `ContentNotFound`.
+        `timeout_seconds`: raises `ContentNotFound` after this long without a new block.
         """
         self._rpc.call("pin/add", lambda: self._pin(parse_cid(cid), name, timeout_seconds))
 
     def unpin(self, cid: str) -> None:
-        """Let `cid` go when the node collects garbage; raises `ContentNotFound` when it is not pinned."""
+        """Unpin `cid`, so that garbage collection may remove it; raises `ContentNotFound` when it is not pinned."""
         remove = self._rpc.client.pin.rm
         self._rpc.call("pin/rm", lambda: remove(parse_cid(cid)))
 
     def pins(self) -> dict[str, str]:
-        """The recursive pins of content such as ours, and their names."""
+        """The recursive pins of CIDs in our format, with their names."""
 
         def ask() -> dict[str, str]:
             keys = self._rpc.client.pin.ls(type="recursive", opts={"names": "true"})["Keys"]
@@ -119,16 +119,17 @@ class KuboNode:
         return self._rpc.call("pin/ls", ask)
 
     def export_car(self, cid: str) -> Iterator[bytes]:
-        """A CAR of the whole DAG, streamed and UNVERIFIED; blocks that the node lacks are looked for.
+        """A CAR of the whole DAG, streamed and UNVERIFIED; the node searches its swarm for missing blocks.
 
-        When one is not found, the stream may end early without an error: whoever reads it checks that all came.
+        If a block is not found, the stream may end early without an error, so the caller must check that it is
+        complete.
         """
-        self.block_stat(cid)  # says in time when there is nothing to begin with
+        self.block_stat(cid)  # fails early if the root is missing
         with self._rpc.post("dag/export", [parse_cid(cid)], {"progress": "false"}) as response:
             yield from response.iter_content(PIECE_BYTES)
 
     def import_car(self, chunks: Iterable[bytes]) -> list[str]:
-        """Hold all blocks of a CAR and pin its roots, whose CIDs are returned; the node checks every block."""
+        """Store all blocks of a CAR, pin its roots and return their CIDs; the node checks every block."""
         roots = []
         with self._rpc.calling("dag/import"):
             for line in self._rpc.lines("dag/import", options={"stats": "false"}, upload=stream_upload(chunks)):
@@ -139,16 +140,16 @@ class KuboNode:
         return roots
 
     def provide(self, cid: str) -> None:
-        """Tell the swarm now that this node has `cid`; fails without any peer."""
+        """Announce to the swarm now that this node has `cid`; fails if it has no peers."""
         for _ in self._rpc.lines("routing/provide", [parse_cid(cid)], timeout_seconds=self._rpc.timeout_seconds):
             pass
 
     def find_providers(self, cid: str, most: int = 20, timeout_seconds: float = 10.0) -> list[Provider]:
-        """Peers that say they have `cid`, as far as they are found in time; by peer id."""
+        """Peers that claim to have `cid` and are found in time, sorted by peer id."""
         found: dict[str, list[str]] = {}
         options = {"num-providers": str(most)}
         lines = self._rpc.lines("routing/findprovs", [parse_cid(cid)], options, timeout_seconds=timeout_seconds)
-        with suppress(ContentNotFound), self._rpc.calling("routing/findprovs"):  # not found: the time is over
+        with suppress(ContentNotFound), self._rpc.calling("routing/findprovs"):  # not found: the search timed out
             for line in lines:
                 if line.get("Type") == PROVIDER_EVENT:
                     for peer in line.get("Responses") or []:
@@ -156,7 +157,7 @@ class KuboNode:
         return [Provider(peer_id, addresses) for peer_id, addresses in sorted(found.items())][:most]
 
     def publish_name(self, cid: str, lifetime_seconds: int) -> str:
-        """Let the node's own IPNS name stand for `cid`, and return that name, its peer id."""
+        """Publish `cid` under the node's IPNS name, and return that name, which is its peer id."""
         publish = self._rpc.client.name.publish
         options = {"allow-offline": "true", "quieter": "true"}
         path = f"/ipfs/{parse_cid(cid)}"
@@ -167,7 +168,7 @@ class KuboNode:
         return self.identity().peer_id
 
     def resolve_name(self, peer_id: str, timeout_seconds: float = 10.0) -> str:
-        """The CID that a peer's name stands for; raises `ContentNotFound` when it is not found in time."""
+        """Resolve a peer's IPNS name to a CID; raises `ContentNotFound` when it is not found in time."""
 
         def ask() -> str:
             limit = self._limit(timeout_seconds)
@@ -187,18 +188,18 @@ class KuboNode:
         return self._rpc.call("id", ask)
 
     def peers(self) -> list[str]:
-        """Peer ids of the nodes that it is connected with."""
+        """Peer ids of the nodes that this node is connected to."""
         ask = self._rpc.client.swarm.peers
         return self._rpc.call("swarm/peers", lambda: sorted({str(peer["Peer"]) for peer in ask()["Peers"] or []}))
 
     def connect(self, multiaddr: str) -> None:
-        """Connect with a node, /ip4/…/tcp/…/p2p/PEER."""
+        """Connect to a node at a multiaddress /ip4/…/tcp/…/p2p/PEER."""
         limit = self._rpc.timeout_seconds
         run = self._rpc.lines
         self._rpc.call("swarm/connect", lambda: list(run("swarm/connect", [multiaddr], timeout_seconds=limit)))
 
     def repository(self) -> RepositoryStat:
-        """What the node stores, and how much it may."""
+        """Storage use and storage limit of the node."""
 
         def ask() -> RepositoryStat:
             stat = self._rpc.client.repo.stat()
@@ -207,7 +208,7 @@ class KuboNode:
         return self._rpc.call("repo/stat", ask)
 
     def collect_garbage(self) -> int:
-        """Remove every block that no pin holds; returns how many."""
+        """Remove every unpinned block; returns the number of blocks removed."""
         removed = 0
         for line in self._rpc.lines("repo/gc"):
             if line.get("Error"):
@@ -244,6 +245,6 @@ class KuboNode:
         raise ContentUnreachable(f"{self.name} broke off while it pinned {cid}.")
 
     def _limit(self, timeout_seconds: float | None = None) -> dict[str, Any]:
-        """How long the node may work on a call of the client, which itself waits a little longer."""
+        """Timeout arguments of a client call: the limit for the node, and a slightly longer one for the client."""
         seconds = timeout_seconds or self._rpc.timeout_seconds
         return {"timeout": seconds + GRACE_SECONDS, "opts": {"timeout": f"{seconds:g}s"}}

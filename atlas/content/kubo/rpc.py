@@ -20,18 +20,18 @@ from atlas.errors import ContentError, ContentNotFound, ContentUnreachable
 AUTHORIZATION_VARIABLE = "ATLAS_IPFS_AUTHORIZATION"
 MOST_LINE_BYTES = 1 << 20
 GRACE_SECONDS = 2.0
-"""How much longer than the node we wait, so that a node that gives up in time can say so itself."""
+"""The client waits this much longer than the node's limit, so that the node can report its own timeout."""
 
 Options = Mapping[str, str]
 Result = TypeVar("Result")
 
 _MALFORMED = (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""What reading an answer of another shape raises, here and in the client library."""
+"""Exceptions that parsing an unexpected answer raises, here and in the client library."""
 _MISSING = ("not found", "could not find", "not pinned", "could not resolve", "context deadline exceeded")
 
 
 class Disconnected(ContentUnreachable):
-    """The connection was refused or broke; unlike silence, that costs no time, so another try is cheap."""
+    """The connection was refused or broke. This fails at once, unlike a timeout, so a retry is cheap."""
 
 
 class KuboRpc:
@@ -56,9 +56,9 @@ class KuboRpc:
         upload: Upload | None = None,
         timeout_seconds: float | None = None,
     ) -> Iterator[requests.Response]:
-        """Run a command, its answer to be streamed by whoever asks; leaving the context ends it on the node, too.
+        """Run a command; the caller streams the response. Leaving the context also ends the command on the node.
 
-        `timeout_seconds`: how long the node may work on it; without, it may only not be silent for too long.
+        `timeout_seconds`: limit for the whole command. Without it, only the longest silence is limited.
         """
         limit = {"timeout": f"{timeout_seconds:g}s"} if timeout_seconds else {}
         with self.calling(command, timeout_seconds):
@@ -84,7 +84,7 @@ class KuboRpc:
         upload: Upload | None = None,
         timeout_seconds: float | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """The JSON objects that a command answers, one a line; as `post` does."""
+        """Run a command as `post` does; yields the JSON objects of its answer, one per line."""
         with self.post(command, arguments, options, upload, timeout_seconds) as response:
             rest = b""
             for chunk in response.iter_content(chunk_size=None):
@@ -100,7 +100,7 @@ class KuboRpc:
 
     @contextmanager
     def calling(self, command: str, timeout_seconds: float | None = None) -> Iterator[None]:
-        """Say in our own errors what goes wrong while a node is asked and its answer is read."""
+        """Translate errors of a request and its response into `ContentError` and its subclasses."""
         from ipfshttpclient import exceptions
 
         try:
@@ -112,7 +112,7 @@ class KuboRpc:
         except exceptions.StatusError as error:
             raise self._unexpected(command, error.original.response.status_code) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, exceptions.CommunicationError) as error:
-            if isinstance(_root(error), TimeoutError):  # it stopped taking what we send
+            if isinstance(_root(error), TimeoutError):  # the node stopped reading our request
                 raise self._silence(command, timeout_seconds) from error
             raise Disconnected(
                 f"{self.url} cannot be reached for {command}, or broke off: {_root(error)}. Is the node running?"
@@ -124,7 +124,7 @@ class KuboRpc:
             ) from error
 
     def call(self, command: str, run: Callable[[], Result]) -> Result:
-        """Make a call that may be repeated: a few tries with backoff and jitter while there is no connection."""
+        """Make an idempotent call; retries a few times with back-off and jitter while there is no connection."""
         for attempt in stamina.retry_context(on=Disconnected, attempts=3, wait_initial=0.1, wait_max=1.0):
             with attempt, self.calling(command):
                 return run()
@@ -151,7 +151,7 @@ class KuboRpc:
         return ContentError(f"{self.url} answers {command} with HTTP status {status}. {advice}")
 
     def _said(self, command: str, said: str) -> ContentError:
-        """The node's own words, as the error that they mean."""
+        """The error that matches the node's message."""
         message = f"{self.url} refuses {command}: {said}."
         return ContentNotFound(message) if any(words in said for words in _MISSING) else ContentError(message)
 
@@ -168,8 +168,8 @@ class KuboRpc:
 
 
 def _open_client(url: str, timeout_seconds: float, headers: Options) -> Any:
-    """The client library of IPFS, without `connect`, which refuses every Kubo newer than 2021."""
-    # Its own copy of parts of requests uses what urllib3 is about to drop.
+    """The IPFS client library, opened without `connect`, which refuses every Kubo newer than 2021."""
+    # Its patched copy of requests uses a urllib3 API that is about to be removed.
     os.environ.setdefault("PY_IPFS_HTTP_CLIENT_PATCH_REQUESTS", "no")
     import ipfshttpclient
 
@@ -180,11 +180,11 @@ def _open_client(url: str, timeout_seconds: float, headers: Options) -> Any:
     address = f"/{kind}/{host}/tcp/{port}/{parts.scheme}"
     base = f"{parts.path.strip('/')}/api/v0".lstrip("/")
     client = ipfshttpclient.Client(address, base, timeout=timeout_seconds, headers=dict(headers))
-    client._client._session_props["trust_env"] = False  # nodes are reached directly, as our own session does
+    client._client._session_props["trust_env"] = False  # bypass proxies, as our own session does
     return client
 
 
 def _root(error: BaseException) -> BaseException:
-    """What a chain of wrapped errors began with."""
+    """The root cause of a chain of wrapped errors."""
     cause = error.__cause__ or error.__context__
     return _root(cause) if cause else error

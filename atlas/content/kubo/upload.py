@@ -14,26 +14,30 @@ PIECE_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Upload:
-    """A body, to be sent once, and the headers that go with it."""
+    """A request body, which can be sent once, and its headers."""
 
     body: Iterator[bytes]
     headers: dict[str, str]
 
 
 def path_upload(path: Path) -> Upload:
-    """A file, or a folder with all in it, sorted by name; `ContentError` while sending when it cannot be read."""
+    """A file, or a folder with everything in it, sorted by name. Sending raises `ContentError` if a file cannot be
+    read.
+    """
     boundary = _boundary()
     return Upload(_body(_path_parts(path, "content", boundary), str(path), boundary), _headers(boundary))
 
 
 def stream_upload(pieces: Iterable[bytes]) -> Upload:
-    """One file given as its pieces; what they raise is raised while sending, `OSError` as `ContentError`."""
+    """One file given as its pieces. Sending raises what the iterator raises, with `OSError` turned into
+    `ContentError`.
+    """
     boundary = _boundary()
     return Upload(_body(_file_part("content", pieces, boundary), "a stream", boundary), _headers(boundary))
 
 
 def _boundary() -> str:
-    """Nobody can foresee it, so no content can end its own part."""
+    """A random boundary, so that no content can contain it and end its part early."""
     return f"atlas-{secrets.token_hex(16)}"
 
 
@@ -44,7 +48,7 @@ def _headers(boundary: str) -> dict[str, str]:
 def _body(parts: Iterator[bytes], what: str, boundary: str) -> Iterator[bytes]:
     try:
         yield from parts
-    except OSError as error:  # else it would look like a failure of the connection
+    except OSError as error:  # otherwise it would look like a connection failure
         raise ContentError(f"Cannot read {what} to send it: {error.strerror or error}.") from error
     yield f"--{boundary}--\r\n".encode()
 

@@ -1,4 +1,4 @@
-"""A store that keeps local copies of what an upstream store holds."""
+"""A store that keeps local copies of an upstream store's content."""
 
 import logging
 from pathlib import Path
@@ -18,12 +18,12 @@ class CachedStore:
         self.upstream = upstream
 
     def put(self, source: Path | bytes) -> str:
-        """Hold the content in both stores; on return it is durable in both."""
+        """Store the content in both stores; on return it is durable in both."""
         cid = self.local.put(source)
         return self.upstream.put(source if isinstance(source, bytes) else self.local.fetch(cid))
 
     def fetch(self, cid: str) -> Path:
-        """The local copy, made or healed from upstream if need be; raises as `ContentStore.fetch` does."""
+        """The local copy, fetched or repaired from upstream if necessary; raises as `ContentStore.fetch` does."""
         try:
             return self.local.fetch(cid)
         except ContentNotFound:
@@ -36,7 +36,7 @@ class CachedStore:
         return self.local.fetch(cid)
 
     def read(self, cid: str) -> bytes:
-        """The bytes, by way of the local copy; raises as `fetch` does."""
+        """The bytes, read through the local copy; raises as `fetch` does."""
         self.fetch(cid)
         return self.local.read(cid)
 
@@ -45,22 +45,22 @@ class CachedStore:
         return self.local.has(cid) or self.upstream.has(cid)
 
     def stat(self, cid: str) -> ContentStat:
-        """The size of `cid`, by whichever store holds it; raises `ContentNotFound`."""
+        """The size of `cid`, from a store that holds it; raises `ContentNotFound`."""
         return self.local.stat(cid) if self.local.has(cid) else self.upstream.stat(cid)
 
     def pin(self, cid: str, into: str = PINNED) -> None:
-        """Keep a local copy of `cid`; what upstream keeps is for its owner to say."""
+        """Keep a local copy of `cid`; the upstream store's pins do not change."""
         self.fetch(cid)
         self.local.pin(cid, into)
 
     def replicate(self, cid: str) -> Replicas:
-        """Make the copies that upstream wants."""
+        """Make the copies that the upstream store requires."""
         return self.upstream.replicate(cid)
 
     def unpin(self, cid: str, out_of: str | None = None) -> None:
-        """Let the local copy of `cid` go when room is made."""
+        """Unpin the local copy of `cid`, so that `trim` may remove it."""
         self.local.unpin(cid, out_of)
 
     def trim(self, keep_bytes: int) -> int:
-        """Make room among the local copies, as `LocalStore.trim` does; upstream keeps what it has."""
+        """Remove local copies, as `LocalStore.trim` does; the upstream store is unchanged."""
         return self.local.trim(keep_bytes)

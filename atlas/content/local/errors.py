@@ -1,4 +1,4 @@
-"""What a store in a folder says when it cannot read, cannot write, or finds other bytes than it should."""
+"""Errors of a store in a folder: failed reads, failed writes, and corrupt content."""
 
 import errno
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from atlas.errors import ContentError, ContentNotFound, CorruptContent
 
 @contextmanager
 def reading(cid: str, root: Path) -> Iterator[None]:
-    """Turn what the system says while `cid` is read into `ContentNotFound` or `ContentError`."""
+    """Turn an `OSError` while `cid` is read into `ContentNotFound` or `ContentError`."""
     try:
         yield
     except FileNotFoundError as error:
@@ -21,7 +21,7 @@ def reading(cid: str, root: Path) -> Iterator[None]:
 
 @contextmanager
 def writing(what: str, root: Path) -> Iterator[None]:
-    """Turn what the system says while something is stored into `ContentError`."""
+    """Turn an `OSError` while something is stored into `ContentError`."""
     try:
         yield
     except OSError as error:
@@ -34,7 +34,7 @@ def writing(what: str, root: Path) -> Iterator[None]:
 
 @contextmanager
 def removing(root: Path) -> Iterator[None]:
-    """Turn what the system says while content is removed into `ContentError`."""
+    """Turn an `OSError` while content is removed into `ContentError`."""
     try:
         yield
     except OSError as error:
@@ -44,7 +44,7 @@ def removing(root: Path) -> Iterator[None]:
 
 
 def check_cid(expected: str, found: str, path: Path, changed: Sequence[str] = ()) -> None:
-    """Raise `CorruptContent`, with the files within a folder that are not as they were, unless the CIDs are equal."""
+    """Raise `CorruptContent`, with the `changed` files of a folder, unless the CIDs are equal."""
     if found != expected:
         files = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
         within = f" (other than it was stored: {files})" if changed else ""
@@ -56,7 +56,7 @@ def check_cid(expected: str, found: str, path: Path, changed: Sequence[str] = ()
 
 
 def how_to_bring(cid: str) -> str:
-    """The commands that put a whole copy where a content is missing or corrupt."""
+    """The commands that restore a missing or corrupt content."""
     return (
         "Put the original again with `atlas content add FILE`, which also replaces a corrupt copy; or, where an IPFS "
         f"node holds it, fetch it with `atlas content get {cid} --ipfs RPC_ADDRESS`."

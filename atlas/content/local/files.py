@@ -1,4 +1,4 @@
-"""Files and folders as a store handles them: copied while they are hashed, made durable and read-only, removed."""
+"""File operations of a store: copy while hashing, make durable and read-only, remove."""
 
 import os
 import shutil
@@ -12,14 +12,14 @@ from atlas.content.format.unixfs import CHUNK_BYTES, cut_bytes, nodes_of_path, r
 from atlas.disk.files import sync
 
 WRITE_BACK_BYTES = 4 << 20
-"""How much is written before the disk is set to work on it; one long wait at the end would be a third of the time."""
+"""Bytes between two starts of write-back. A single sync at the end would take a third of the total time."""
 SYNCS_AT_ONCE = 16
 
 
 def copy_path(source: Path | bytes, target: Path) -> dict[Path, str]:
     """Write a file, folder or bytes to `target`; returns the CID of the copy and of everything in it.
 
-    What is hashed is what is written, in the same pass and in constant memory. Raises as `cid_of_folder` does.
+    The bytes are hashed in the same pass in which they are written, in constant memory. Raises as `cid_of_folder` does.
     """
     if isinstance(source, bytes):
         with target.open("xb", buffering=0) as writer:
@@ -38,7 +38,9 @@ def copy_path(source: Path | bytes, target: Path) -> dict[Path, str]:
 
 
 def _copied(source: Path, target: Path) -> Iterator[memoryview]:
-    """The chunks of a file, each written to `target`; a helper copies the next one while the caller hashes this one."""
+    """The chunks of a file, each written to `target`; a helper thread copies the next chunk while the caller hashes
+    this one.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
         chunks = _written(read_chunks(reader, buffers=2), writer)
@@ -54,26 +56,26 @@ def _copied(source: Path, target: Path) -> Iterator[memoryview]:
 
 
 def _written(chunks: Iterable[memoryview], writer: FileIO) -> Iterator[memoryview]:
-    """The same chunks, each written before it is given; the disk starts on them at once."""
+    """Yield the same chunks, each after it is written; write-back starts along the way."""
     begun = 0
     for chunk in chunks:
         done = 0
         while done < len(chunk):
             done += writer.write(chunk[done:])
         if writer.tell() - begun >= WRITE_BACK_BYTES:
-            # On Linux this starts to write dirty pages, and keeps them until they are written.
+            # On Linux this starts write-back of dirty pages, and keeps them in memory until they are written.
             os.posix_fadvise(writer.fileno(), begun, writer.tell() - begun, os.POSIX_FADV_DONTNEED)
             begun = writer.tell()
         yield chunk
 
 
 def freeze(path: Path) -> None:
-    """Make a file, or all in a folder, durable and read-only; the folder itself can still be moved."""
+    """Make a file, or everything in a folder, durable and read-only; the folder itself can still be moved."""
     if not path.is_dir():
         _freeze_file(path)
         return
     found = list(os.walk(path, topdown=False))
-    with ThreadPoolExecutor(SYNCS_AT_ONCE) as helpers:  # the file system makes one commit of several
+    with ThreadPoolExecutor(SYNCS_AT_ONCE) as helpers:  # the file system combines several syncs in one commit
         for _ in helpers.map(_freeze_file, [Path(folder, name) for folder, _, files in found for name in files]):
             pass
     for folder, folders, _ in found:
@@ -88,14 +90,14 @@ def _freeze_file(path: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, durably, whose parent is there."""
+    """Create a folder durably; its parent must exist."""
     if not folder.is_dir():
         folder.mkdir(exist_ok=True)
         sync(folder.parent)
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename a file, or a folder that is read-only before and after; nothing may be at `target`."""
+    """Rename a file or a read-only folder, which stays read-only; `target` must not exist."""
     if not source.is_dir():
         source.rename(target)
         return
@@ -105,7 +107,9 @@ def move(source: Path, target: Path) -> None:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """What tells a file or folder from another that had the same path; None when nothing is there."""
+    """Device and inode, which distinguish a file or folder from another at the same path; None when nothing is
+    there.
+    """
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -114,7 +118,7 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def remove_path(path: Path) -> None:
-    """Remove a file, or a folder whose parts may be read-only; nothing happens if it is not there."""
+    """Remove a file, or a folder whose parts may be read-only; no effect if it does not exist."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return

@@ -12,7 +12,7 @@ from atlas.content.local.files import remove_path
 
 @contextmanager
 def locked(path: Path, exclusive: bool) -> Iterator[None]:
-    """Hold a lock on a file, which is made if it is not there and never removed; waits for whoever holds it."""
+    """Hold a lock on a file, waiting until it is free. The file is created if missing and never removed."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
@@ -23,7 +23,7 @@ def locked(path: Path, exclusive: bool) -> Iterator[None]:
 
 @contextmanager
 def workspace(folder: Path) -> Iterator[Path]:
-    """A new folder within `folder`, locked, and removed at the end with all that is in it."""
+    """A new locked folder within `folder`; removed with its contents on exit."""
     while True:
         path = folder / secrets.token_hex(8)
         path.mkdir(mode=0o700, parents=True)
@@ -38,7 +38,7 @@ def workspace(folder: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path, unused_since: float) -> None:
-    """Remove what was last changed before `unused_since` and nobody locks, such as a killed process left."""
+    """Remove unlocked entries last changed before `unused_since`, such as leftovers of a killed process."""
     for path in folder.glob("*"):
         with suppress(FileNotFoundError, PermissionError):
             if path.stat().st_mtime <= unused_since:
@@ -46,7 +46,7 @@ def sweep(folder: Path, unused_since: float) -> None:
 
 
 def remove_unlocked(path: Path) -> None:
-    """Remove a file or folder, unless another process locks it: then it is at work there, or is removing it."""
+    """Remove a file or folder, unless another process has locked it to use or remove it."""
     descriptor = _lock(path)
     if descriptor is not None:
         try:
@@ -56,7 +56,7 @@ def remove_unlocked(path: Path) -> None:
 
 
 def _lock(path: Path) -> int | None:
-    """A descriptor that holds a lock on what `path` names; None when another process locks or removes it."""
+    """A descriptor that holds a lock on the file or folder `path`; None when another process locks or removes it."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:

@@ -1,4 +1,6 @@
-"""What is in each stored folder, remembered so that a damaged file can be named; the CID alone decides what is good."""
+"""A record of each stored folder's entries, so that an error can name a damaged file. Verification uses the CID
+alone.
+"""
 
 import json
 from pathlib import Path
@@ -13,17 +15,19 @@ def relative_to(folder: Path, cids: dict[Path, str]) -> Names:
 
 
 def write_names(target: Path, names: Names) -> None:
-    """Write what `changed_names` reads. It is not synced: without it an error is less exact, not less certain."""
+    """Write the record that `changed_names` reads. It is not synced: if it is lost, an error only lacks the names of
+    files.
+    """
     target.write_text(json.dumps(names))
 
 
 def changed_names(remembered: Path, found: Names) -> list[str]:
-    """The files that were changed, added or removed since; empty when nothing is remembered."""
+    """The files that were changed, added or removed since the record was written; empty when there is no record."""
     try:
         before = json.loads(remembered.read_text())
     except (OSError, ValueError):
         return []
     different = {name for name in before.keys() | found.keys() if before.get(name) != found.get(name)}
-    # A folder differs because something in it does.
+    # A folder differs because one of its entries differs, so report only the entry.
     explained = {parent.as_posix() for name in different for parent in Path(name).parents}
     return sorted(different - explained)

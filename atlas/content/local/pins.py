@@ -1,4 +1,4 @@
-"""Sets of contents that stay whatever is removed: one folder a set, one empty file a content."""
+"""Pin sets, whose contents are never removed: one folder per set, one empty file per content."""
 
 import re
 from collections import defaultdict
@@ -19,14 +19,14 @@ class PinSets:
         self._folder = folder
 
     def add(self, cid: str, into: str = PINNED) -> None:
-        """Put a content into a set, which is made if there is none; raises `ContentError` for a name that is none."""
+        """Add a content to a set, which is created if missing; raises `ContentError` for an invalid name."""
         pins = self._folder / _checked(into)
         pins.mkdir(parents=True, exist_ok=True)
         (pins / parse_cid(cid)).touch()
         sync(pins)
 
     def discard(self, cid: str, out_of: str | None = None) -> None:
-        """Take a content out of a set, or out of all; nothing happens if it is not there."""
+        """Remove a content from a set, or from all sets; no effect if it is in none."""
         parse_cid(cid)
         for name in self._names() if out_of is None else [_checked(out_of)]:
             (self._folder / name / cid).unlink(missing_ok=True)
@@ -36,7 +36,7 @@ class PinSets:
         return tuple(name for name in self._names() if (self._folder / name / cid).exists())
 
     def by_cid(self) -> dict[str, tuple[str, ...]]:
-        """The sets of every content that is in one."""
+        """The sets of every pinned content, by CID."""
         found: dict[str, tuple[str, ...]] = defaultdict(tuple)
         for name in self._names():
             for pin in (self._folder / name).iterdir():

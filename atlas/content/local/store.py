@@ -19,17 +19,18 @@ from atlas.errors import ContentError, CorruptContent
 
 EVERY_CONTENT = "??/baf" + 56 * "?"
 PARTIAL_SECONDS = 7 * 24 * 3600
-"""How long the bytes of an interrupted fetch wait for another try."""
+"""How long the partial bytes of an interrupted fetch are kept for a retry."""
 
 
 class LocalStore:
-    """Content in a folder, safe under `kill -9` and with many readers, writers and collectors at once.
+    """Content in a folder; safe under `kill -9` and with concurrent readers, writers and collectors.
 
-    Bytes are written to a locked folder in `tmp/`, synced, and renamed to their place, so a content is there whole or
-    not at all. What nobody locks in `tmp/` was left by a killed writer; the next store sweeps it.
+    Bytes are written to a locked folder in `tmp/`, synced, and renamed to their final path, so a content is either
+    complete or absent. An unlocked entry in `tmp/` was left by a killed writer; the next process that opens the store
+    removes it.
 
-    When content was last used is its modification time. It is set under a shared lock on `lock`, which whoever removes
-    content holds alone: what was just handed out is not taken for unused.
+    The modification time of a content is the time of its last use. It is set under a shared lock on the file `lock`.
+    Removal takes this lock exclusively, so that content that `fetch` just returned does not count as unused.
     """
 
     def __init__(self, root: Path) -> None:
@@ -43,9 +44,10 @@ class LocalStore:
         sweep(self._partial, unused_since=now - PARTIAL_SECONDS)
 
     def put(self, source: Path | bytes) -> str:
-        """Hold a file, folder or bytes and return the CID; heals a corrupt copy.
+        """Store a file, folder or bytes and return the CID; repairs a corrupt copy.
 
-        Raises `ContentError`, and leaves nothing, when it cannot be read or kept, or has no CID (see `cid_of_folder`).
+        Raises `ContentError`, and stores nothing, when the source cannot be read or stored, or has no CID (see
+        `cid_of_folder`).
         """
         what = f"{len(source)} bytes" if isinstance(source, bytes) else str(source)
         with writing(what, self.root), workspace(self._temporary) as room:
@@ -55,10 +57,11 @@ class LocalStore:
         return cids[copy]
 
     def partial(self, cid: str) -> Path:
-        """Where a fetch gathers the bytes of `cid`, as a file or folder of its own making, until `adopt` takes them.
+        """The path at which a fetch collects the bytes of `cid`, as a file or folder that it creates, until `adopt`
+        takes them.
 
-        They outlive a fetch that was cut off, and are swept when nobody asked for them for a week. Whoever writes
-        there locks the file or folder (flock).
+        They survive an interrupted fetch and are removed after a week without use. The writer must lock the file or
+        folder (flock).
         """
         path = self._partial / parse_cid(cid)
         with writing(cid, self.root):
@@ -68,9 +71,9 @@ class LocalStore:
         return path
 
     def adopt(self, path: Path, cid: str) -> None:
-        """Take over a file or folder that was written in `tmp` or `partial`: nothing is copied.
+        """Take over a file or folder that was written in `tmp` or `partial`, without copying it.
 
-        Raises `CorruptContent` when it is something else than `cid`; then it stays where it is.
+        Raises `CorruptContent`, and leaves it in place, when its CID is not `cid`.
         """
         parse_cid(cid)
         if not {self._temporary, self._partial} & set(path.parents):
@@ -95,7 +98,7 @@ class LocalStore:
     def read(self, cid: str) -> bytes:
         """The bytes of a file, checked against its CID; raises `ContentNotFound`, `CorruptContent`.
 
-        A folder has no bytes of its own: `ContentError`.
+        Raises `ContentError` for a folder.
         """
         path = self._path(cid)
         with reading(cid, self.root):
@@ -116,7 +119,7 @@ class LocalStore:
             return ContentStat(cid, bytes_in(self._path(cid)))
 
     def pin(self, cid: str, into: str = PINNED) -> None:
-        """Keep `cid` whatever `trim` and `remove` are asked to remove; raises `ContentNotFound`."""
+        """Protect `cid` from `trim` and `remove`; raises `ContentNotFound`."""
         path = self._path(cid)
         with reading(cid, self.root):
             path.stat()
@@ -125,13 +128,13 @@ class LocalStore:
                 self._pins.add(cid, into)
 
     def unpin(self, cid: str, out_of: str | None = None) -> None:
-        """Let `trim` and `remove` take `cid` once no set has it; nothing happens if it was not pinned."""
+        """Allow `trim` and `remove` to remove `cid` once it is in no set; no effect if it was not pinned."""
         self._pins.discard(cid, out_of)
 
     def trim(self, keep_bytes: int) -> int:
-        """Remove what is not pinned, the longest unused first, until `keep_bytes` are left; returns bytes freed.
+        """Remove unpinned content, the least recently used first, until `keep_bytes` are left; returns bytes freed.
 
-        A path that `fetch` gave out may vanish, so call it while nothing reads from this store.
+        A path that `fetch` returned may disappear, so call this while nothing reads from the store.
         """
         excess = sum(content.size for content in self.held()) - keep_bytes
         freed = 0
@@ -145,7 +148,7 @@ class LocalStore:
         return freed
 
     def held(self) -> Iterator[HeldContent]:
-        """Every content, by CID; its bytes are not checked."""
+        """Every content, sorted by CID; the bytes are not checked."""
         pins = self._pins.by_cid()
         for path in sorted(self.root.glob(EVERY_CONTENT), key=lambda path: path.name):
             try:
@@ -157,7 +160,7 @@ class LocalStore:
     def remove(self, cid: str, unused_since: float) -> int:
         """Remove `cid` unless it is pinned or was used after `unused_since` (seconds since the epoch).
 
-        Returns the bytes freed, 0 when it stays or is not there. A reader that opened the file reads on.
+        Returns the bytes freed, 0 when it stays or is absent. A reader that has the file open can continue to read.
         """
         path = self._path(cid)
         if not path.exists():
@@ -168,13 +171,13 @@ class LocalStore:
             return self._discard(path)
 
     def replicate(self, cid: str) -> Replicas:
-        """Look where `cid` is: a folder has no further place; raises `ContentNotFound`."""
+        """The replicas of `cid`; a single folder makes no further copies. Raises `ContentNotFound`."""
         with reading(cid, self.root):
             self._path(cid).stat()
         return self.replicas(cid)
 
     def replicas(self, cid: str) -> Replicas:
-        """This folder holds the one copy that is wanted, or none."""
+        """The one wanted copy is in this folder, or missing."""
         return Replicas(cid, wanted=1, holders=[str(self.root)] if self.has(cid) else [], silent=[])
 
     def _path(self, cid: str) -> Path:
@@ -184,18 +187,20 @@ class LocalStore:
         return self.root / "names" / f"{cid}.json"
 
     def _mark_used(self, path: Path) -> None:
-        """Set the time of last use; raises `FileNotFoundError` when the content is not there."""
+        """Set the time of last use; raises `FileNotFoundError` when the content is absent."""
         path.stat()
         try:
             with locked(self._lock, exclusive=False):
                 os.utime(path)
         except OSError as error:
-            # Whoever may only read here reads without a mark.
+            # A process with read-only access cannot set the time of last use.
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
 
     def _publish(self, written: Path, cids: dict[Path, str], room: Path) -> None:
-        """Give a file or folder its name, durably; a good copy that is already there stays, and `written` goes."""
+        """Move a file or folder to its final path, durably. An existing intact copy stays, and `written` is
+        discarded.
+        """
         cid = cids[written]
         target, names = self._path(cid), room / "names"
         while True:
@@ -209,7 +214,7 @@ class LocalStore:
                 write_names(names, relative_to(written, cids))
             with locked(self._lock, exclusive=True):
                 os.utime(written)
-                if identity(target) == there:  # or else another writer came first: look at what it wrote
+                if identity(target) == there:  # otherwise another writer was first: check its copy
                     if there:
                         move(target, room / "damaged")
                     if names.exists():
@@ -220,7 +225,7 @@ class LocalStore:
         sync(target.parent)
 
     def _is_good(self, cid: str) -> bool:
-        """Whether the copy of `cid` is whole; what cannot even be read is not."""
+        """Whether the copy of `cid` is intact; False if it cannot be read."""
         try:
             self.fetch(cid)
         except ContentError:
@@ -228,7 +233,7 @@ class LocalStore:
         return True
 
     def _discard(self, path: Path) -> int:
-        """Remove a content, in one step for whoever looks at its path; returns its bytes."""
+        """Remove a content atomically, as seen at its path; returns its size in bytes."""
         size = bytes_in(path)
         if path.is_dir():
             removed = self._temporary / secrets.token_hex(8)

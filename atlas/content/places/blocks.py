@@ -1,4 +1,4 @@
-"""Verified blocks from several places that may fail, lack them or lie."""
+"""Verified blocks from several places, each of which may fail, lack a block or return wrong bytes."""
 
 import threading
 from collections.abc import Sequence
@@ -13,27 +13,29 @@ from atlas.errors import ContentError, ContentNotFound, ContentUnreachable, Corr
 
 
 class Source(Protocol):
-    """A place that gives blocks, and may be wrong about them."""
+    """A place that returns unverified blocks."""
 
     @property
     def name(self) -> str:
         """Its address."""
 
     def block(self, cid: str, timeout_seconds: float | None = None) -> bytes:
-        """The bytes of one block, unverified; raises `ContentNotFound` when it lacks it, else `ContentError`."""
+        """The unverified bytes of one block; raises `ContentNotFound` when the place lacks it, `ContentError` for other
+        failures.
+        """
 
 
 @dataclass(frozen=True)
 class FetchLimits:
-    """What one content may cost; whoever named its CID may mean harm."""
+    """Limits for one content, because its CID may come from an untrusted party."""
 
     most_bytes: int = 1 << 40
     most_entries: int = 100_000
     """Files and folders in a folder."""
     first_patience_seconds: float = 8.0
-    """How long a place may look for the root, which it may lack."""
+    """Timeout for the root block, which the place may lack."""
     patience_seconds: float = 60.0
-    """How long a place that has the root may take for another block: 1 MiB at 17 KiB/s."""
+    """Timeout for each further block from a place that has the root: 1 MiB at 17 KiB/s."""
 
 
 LIMITS = FetchLimits()
@@ -43,7 +45,7 @@ _EMPTY = cid_of_bytes(b"")
 class Blocks:
     """Blocks of one content, from the healthiest place first; thread-safe.
 
-    A place that fails or lies is not asked again, and `health` is told once.
+    A place that fails or returns wrong bytes is not asked again; this is recorded once in `health`.
     """
 
     def __init__(self, sources: Sequence[Source], health: Health, limits: FetchLimits = LIMITS) -> None:
@@ -58,11 +60,11 @@ class Blocks:
     def get(self, cid: str) -> bytes:
         """The bytes of one block, checked.
 
-        Raises `ContentNotFound` when every place lacks it, `CorruptContent` when some gave other bytes and none the
-        right ones, `ContentUnreachable` when a place failed that may have it.
+        Raises `ContentNotFound` when every place lacks the block, `CorruptContent` when some places returned wrong
+        bytes and none the right ones, `ContentUnreachable` when a place that may have it failed.
         """
         if cid == _EMPTY:
-            return b""  # known without asking, and Kubo does not exchange it
+            return b""  # the empty block needs no request, and Kubo does not exchange it
         lacking = []
         with self._lock:
             sources = list(self._sources)

@@ -1,4 +1,4 @@
-"""Collecting what nobody needs: which copies go is the caller's word, that nothing in use goes is kept here."""
+"""Garbage collection: the caller chooses what to remove; this module refuses to remove anything in use."""
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from atlas.errors import ContentError
 
 @dataclass(frozen=True)
 class Collected:
-    """What a collection removed, or would remove."""
+    """The result of a collection, or of a dry run."""
 
     removed: tuple[HeldContent, ...]
     kept: int
     """Contents that are needed."""
     waiting: int
-    """Contents that nobody needs, but that are pinned or were used not long ago."""
+    """Contents that are not needed, but are pinned or were used recently."""
 
     @property
     def bytes(self) -> int:
@@ -33,10 +33,10 @@ def collect(
     dry_run: bool = False,
     on_removed: Callable[[HeldContent], None] = lambda _: None,
 ) -> Collected:
-    """Remove every copy that is not in `keep`, nor pinned, nor was used after `unused_since` (seconds since the epoch).
+    """Remove every copy that is not in `keep`, not pinned, and not used after `unused_since` (seconds since the epoch).
 
-    `unused_since` must lie before the moment from which `keep` was put together: what came into use since then counts
-    as used. Raises `ContentError` when a copy cannot be removed; what was removed before stays removed.
+    `unused_since` must be earlier than the time when `keep` was compiled, so that content which came into use since
+    then counts as used. Raises `ContentError` when a copy cannot be removed; earlier removals stand.
     """
     removed, kept, waiting = [], 0, 0
     for one in list(store.held()):
@@ -51,13 +51,13 @@ def collect(
 
 
 def _remove(store: KeptStore, one: HeldContent, unused_since: float) -> bool:
-    """Whether the copy is gone: the store has the last word, since somebody may just have begun to use it."""
+    """Remove a copy and return whether it is gone; the store refuses if the copy has just come into use."""
     freed = store.remove(one.cid, unused_since)
     return freed > 0 or one.size == 0
 
 
 def peek(folder: Path, cid: str) -> bytes | None:
-    """The bytes of a copy in a local store's folder, without it counting as used; None when it is gone or damaged."""
+    """The bytes of a copy in a local store's folder, without marking it as used; None when it is missing or corrupt."""
     path = folder / cid[-2:] / cid
     try:
         data = path.read_bytes()
@@ -71,7 +71,7 @@ def peek(folder: Path, cid: str) -> bytes | None:
 
 
 def local_folder(store: object) -> Path:
-    """The folder in which a store has its copies on this machine."""
+    """The folder of a store's copies on this machine."""
     local = getattr(store, "local", store)
     if not isinstance(local, LocalStore):
         raise ContentError(f"{type(store).__name__} keeps no copies on this machine, so there is nothing to collect.")

@@ -1,4 +1,4 @@
-"""Content over several IPFS nodes and gateways, with copies in a folder of one's own."""
+"""Content over several IPFS nodes and gateways, with copies in a local folder."""
 
 import logging
 import time
@@ -21,14 +21,15 @@ log = logging.getLogger(__name__)
 
 SEARCH = FetchLimits(first_patience_seconds=5.0)
 MADE_UP_AT_ONCE = 4
-"""Debts that a put pays beside its own: few, so that it stays quick."""
+"""Missing copies of other contents that one `put` also makes; few, so that `put` stays fast."""
 
 
 class FallbackStore:
-    """Reads come from `local`, else from nodes and gateways, checked; writes go to `local` and to `replicas` nodes.
+    """Reads come from `local`, else from nodes and gateways with verification; writes go to `local` and to `replicas`
+    nodes.
 
-    Under `local.root / "places"` it remembers who failed or lied, which copies it made, and which it still owes.
-    Thread-safe; threads of its own end with the call that began them.
+    A file under `local.root / "places"` records which places failed or returned wrong bytes, which copies were made,
+    and which are still missing. Thread-safe; the threads of a call end with it.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class FallbackStore:
         replicas: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`nodes`: one's own first. `replicas`: on how many of them each put makes a copy."""
+        """`nodes`: this machine's own first. `replicas`: the number of nodes on which each put makes a copy."""
         self.local = local
         self._nodes = list(nodes)
         self._sources: list[KuboNode | Gateway] = [*nodes, *gateways]
@@ -49,10 +50,11 @@ class FallbackStore:
         self._uploads = Uploads(local, nodes, replicas, self._health, self._copies)
 
     def put(self, source: Path | bytes) -> str:
-        """Hold a file, folder or bytes here and on `replicas` nodes, and return the CID.
+        """Store a file, folder or bytes locally and on `replicas` nodes, and return the CID.
 
-        One node is enough: what is missing is logged, remembered, and made up for by later puts or `replicate`. When
-        no node takes it, it stays here and `ContentUnreachable` says so; to put it again is harmless.
+        The call succeeds if one node stores it. Missing copies are logged, recorded, and made by later puts or
+        `replicate`. Raises `ContentUnreachable` when no node stores it; the local copy remains, and the put can be
+        repeated.
         """
         cid = self.local.put(source)
         self._uploads.spread([cid])
@@ -60,7 +62,7 @@ class FallbackStore:
         return cid
 
     def put_many(self, sources: Sequence[Path | bytes]) -> list[str]:
-        """Hold many contents, in one request a node; raises as `put` does."""
+        """Store many contents with one request per node; raises as `put` does."""
         cids = [self.local.put(source) for source in sources]
         if cids:
             self._uploads.spread(list(dict.fromkeys(cids)))
@@ -68,7 +70,7 @@ class FallbackStore:
         return cids
 
     def fetch(self, cid: str) -> Path:
-        """The local copy, made or healed from nodes and gateways if need be; raises as `fetching.fetch` does."""
+        """The local copy, fetched or repaired from nodes and gateways if necessary; raises as `fetching.fetch` does."""
         try:
             return self.local.fetch(cid)
         except ContentNotFound:
@@ -78,7 +80,7 @@ class FallbackStore:
         return fetch(cid, self._sources, self.local, self._health)
 
     def read(self, cid: str) -> bytes:
-        """The bytes, by way of a local copy; raises as `fetch` does."""
+        """The bytes, read through a local copy; raises as `fetch` does."""
         try:
             return self.local.read(cid)
         except (ContentNotFound, CorruptContent):
@@ -86,7 +88,9 @@ class FallbackStore:
             return self.local.read(cid)
 
     def has(self, cid: str) -> bool:
-        """Whether it is here, a node or gateway that answers holds it, or the first such node finds it in its swarm."""
+        """Whether there is a local copy, a reachable node or gateway holds it, or the first reachable node finds it in
+        its swarm.
+        """
         if self.local.has(cid):
             return True
         if any(self._who_holds(self._well(self._sources), cid).values()):
@@ -99,54 +103,56 @@ class FallbackStore:
         return True
 
     def stat(self, cid: str) -> ContentStat:
-        """The size of `cid`, from its root if it is not here; raises as `fetch` does."""
+        """The size of `cid`, from its root node if there is no local copy; raises as `fetch` does."""
         if self.local.has(cid):
             return self.local.stat(cid)
         return ContentStat(cid, content_bytes(cid, self._sources, self._health))
 
     def pin(self, cid: str, into: str = PINNED) -> None:
-        """Keep it here and on our nodes; raises as `fetch` does, and only warns when nodes are silent."""
+        """Pin `cid` locally and on our nodes. Raises as `fetch` does, but only warns when nodes do not answer."""
         self.fetch(cid)
         self.local.pin(cid, into)
         self.replicate(cid)
 
     def unpin(self, cid: str, out_of: str | None = None) -> None:
-        """Let it go here when room is made. A job may need it still, so nodes keep our copies until `remove`."""
+        """Unpin the local copy, so that `trim` may remove it. Nodes keep our copies until `remove`, as a job may need
+        them.
+        """
         self.local.unpin(cid, out_of)
 
     def trim(self, keep_bytes: int) -> int:
-        """Make room here as `LocalStore.trim` does; what went is let go on the first node, too."""
+        """Remove local copies as `LocalStore.trim` does, and unpin them on the first node, too."""
         before = {content.cid for content in self.local.held()}
         freed = self.local.trim(keep_bytes)
         self._uploads.let_go(sorted(before - {content.cid for content in self.local.held()}), self._nodes[:1])
         return freed
 
     def held(self) -> Iterator[HeldContent]:
-        """Every local copy, by CID."""
+        """Every local copy, sorted by CID."""
         return self.local.held()
 
     def remove(self, cid: str, unused_since: float) -> int:
-        """Remove the local copy as `LocalStore.remove` does; when it is gone, our copies on nodes are let go."""
+        """Remove the local copy as `LocalStore.remove` does; if it was removed, also unpin our copies on nodes."""
         freed = self.local.remove(cid, unused_since)
         if not self.local.has(cid):
             self._uploads.let_go([cid], self._nodes)
         return freed
 
     def replicas(self, cid: str) -> Replicas:
-        """Ask every node at once; a copy in the local folder does not count, for others cannot reach it."""
+        """Ask all nodes in parallel. The local copy does not count, because other machines cannot reach it."""
         answers = self._who_holds(self._nodes, parse_cid(cid))
         holders = [name for name, holds in answers.items() if holds]
         silent = [name for name, holds in answers.items() if holds is None]
         return Replicas(cid, self._wanted, holders, silent)
 
     def under_replicated(self) -> list[Replicas]:
-        """Contents that a put or `replicate` left with too few copies, as the nodes answer now."""
+        """Contents that a put or `replicate` left with too few copies, according to the nodes' current answers."""
         found = [self.replicas(cid) for cid in self._copies.short()]
         self._copies.settle([replicas.cid for replicas in found if replicas.enough])
         return [replicas for replicas in found if not replicas.enough]
 
     def replicate(self, cid: str) -> Replicas:
-        """Make the copies that are missing, as far as nodes answer; raises as `fetch` does when it has to fetch."""
+        """Make the missing copies on the nodes that answer; raises as `fetch` does if it has to fetch."""
         found = self.replicas(cid)
         if found.enough:
             self._copies.settle([cid])
@@ -156,7 +162,7 @@ class FallbackStore:
         return Replicas(cid, self._wanted, holders, [name for name in found.silent if name not in holders])
 
     def _make_up(self, except_for: Sequence[str]) -> None:
-        """Make a few of the copies that are missing, while every node is well."""
+        """Make a few missing copies of other contents, unless a node is failing."""
         if len(self._nodes) < self._wanted or len(self._health.rested(self._nodes)) < len(self._nodes):
             return
         short = [cid for cid in self._copies.short() if cid not in except_for and self.local.has(cid)]
@@ -167,11 +173,11 @@ class FallbackStore:
                 log.warning("no further copy of %s: %s", cid, error)
 
     def _well(self, places: Sequence[Place]) -> list[Place]:
-        """Those that did not fail of late; when all did, all but liars."""
+        """The places without a recent failure; if there are none, all except the distrusted ones."""
         return self._health.rested(places) or self._health.order(places)
 
     def _who_holds(self, places: Sequence[KuboNode | Gateway], cid: str) -> dict[str, bool | None]:
-        """What each place says, all asked at once; None for a place that does not answer."""
+        """Ask all places in parallel whether they hold `cid`; None for a place that does not answer."""
 
         def ask(place: KuboNode | Gateway) -> bool | None:
             try:

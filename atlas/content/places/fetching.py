@@ -1,4 +1,4 @@
-"""A file or folder brought here block by block from several places: each block is checked before it is written."""
+"""Fetch a file or folder block by block from several places; each block is verified before it is written."""
 
 import errno
 import fcntl
@@ -25,10 +25,10 @@ LEAVES_AHEAD = 8
 
 
 def fetch(cid: str, sources: Sequence[Source], local: LocalStore, health: Health, limits: FetchLimits = LIMITS) -> Path:
-    """Bring a file or folder into `local` and return its path there; a fetch that was cut off before goes on.
+    """Fetch a file or folder into `local` and return its path there; an interrupted fetch resumes.
 
-    Raises as `Blocks.get` does, and `ContentError` when it is more than `limits` allow, has a form that no store of
-    ours keeps, or has no room on the disk. What was written so far is not visible as content.
+    Raises as `Blocks.get` does, and `ContentError` when the content exceeds `limits`, has a form that our stores do not
+    support, or does not fit on the disk. A partial fetch is not visible as content.
     """
     blocks = Blocks(sources, health, limits)
     root = blocks.get(cid)
@@ -54,7 +54,7 @@ def fetch(cid: str, sources: Sequence[Source], local: LocalStore, health: Health
 
 
 def content_bytes(cid: str, sources: Sequence[Source], health: Health, limits: FetchLimits = LIMITS) -> int:
-    """Bytes of the file, or of all files of the folder, as its inner nodes tell; raises as `fetch` does."""
+    """Bytes of the file, or of all files of the folder, from its inner nodes; raises as `fetch` does."""
     blocks = Blocks(sources, health, limits)
     root = blocks.get(cid)
     node = parse_node(cid, root)
@@ -62,7 +62,7 @@ def content_bytes(cid: str, sources: Sequence[Source], health: Health, limits: F
 
 
 def _write(leaves: Iterator[Leaf], blocks: Blocks) -> None:
-    """Bring leaves to their places, a few at a time; the first error ends it."""
+    """Fetch and write leaves, a few in parallel; stops at the first error."""
     with ThreadPoolExecutor(PARALLEL_LEAVES, thread_name_prefix="fetch") as pool:
         pending: deque[Future[int]] = deque()
         try:
@@ -77,11 +77,11 @@ def _write(leaves: Iterator[Leaf], blocks: Blocks) -> None:
 
 
 def _write_leaf(leaf: Leaf, blocks: Blocks) -> int:
-    """Bring one leaf to its place; its size in bytes."""
+    """Fetch one leaf, write it at its offset, and return its size in bytes."""
     descriptor = os.open(leaf.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         if cid_of_bytes(_read_at(descriptor, leaf.offset, leaf.size)) == leaf.cid:
-            return leaf.size  # an earlier fetch brought it
+            return leaf.size  # an earlier fetch wrote it
         data = blocks.get(leaf.cid)
         if len(data) != leaf.size:
             raise ContentError(f"{leaf.cid} has {len(data)} bytes, but the node above it says {leaf.size}.")
@@ -103,7 +103,7 @@ def _read_at(descriptor: int, offset: int, size: int) -> bytes:
 
 @contextmanager
 def _held_alone(path: Path, node: DagNode, cid: str, local: LocalStore) -> Iterator[bool]:
-    """Keep other fetches of the same content waiting; False when one of them brought it here meanwhile."""
+    """Block other fetches of the same content; yields False when one of them completed first."""
     flags = os.O_CREAT if node.kind == "file" else os.O_DIRECTORY
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,7 +112,7 @@ def _held_alone(path: Path, node: DagNode, cid: str, local: LocalStore) -> Itera
         try:
             descriptor = os.open(path, flags | os.O_RDONLY | os.O_NOFOLLOW, 0o600)
         except FileNotFoundError:
-            continue  # whoever finished it, or a sweep, was faster
+            continue  # another fetch finished it, or a sweep removed it
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if _is_still(descriptor, path):
@@ -138,18 +138,18 @@ def _hand_over(path: Path, cid: str, local: LocalStore) -> None:
     try:
         local.adopt(path, cid)
     except CorruptContent:
-        remove_path(path)  # good blocks in a tree that no store of ours makes: nothing to go on from
+        remove_path(path)  # valid blocks in a tree that our stores do not create, so a retry could not resume from them
         raise
 
 
 def _make_writable(path: Path) -> None:
-    """Undo what was done to a finished content that did not get to its place."""
+    """Make a finished content writable again after its move to the final path failed."""
     for place in [path, *path.rglob("*")]:
         place.chmod(0o700 if place.is_dir() else 0o600)
 
 
 def _check_room(cid: str, node: DagNode, path: Path) -> None:
-    """Refuse at once what does not fit on the disk, by what its root says of its size."""
+    """Raise `ContentError` early if the content does not fit on the disk, by the size that its root claims."""
     size = sum(node.sizes) or sum(link.tree_bytes for link in node.links)
     there = sum(place.lstat().st_blocks * 512 for place in [path, *path.rglob("*")])
     free = shutil.disk_usage(path).free

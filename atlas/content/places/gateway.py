@@ -1,4 +1,4 @@
-"""A trustless HTTP gateway: blocks by CID, which whoever asked checks (https://specs.ipfs.tech/http-gateways/)."""
+"""A trustless HTTP gateway: unverified blocks by CID (https://specs.ipfs.tech/http-gateways/)."""
 
 import time
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from atlas.errors import ContentError, ContentNotFound, ContentUnreachable, Corr
 
 SLOWEST_BYTES_PER_SECOND = 4096
 _PIECE_BYTES = 1 << 16
-_LACKS = (404, 410, 412, 451)  # 412: not in the cache of a gateway that was asked not to look elsewhere
+_LACKS = (404, 410, 412, 451)  # 412: the request was only-if-cached, and the gateway has no copy
 _BUSY = (429, 502, 503, 504)
 _LONGEST_WAIT_SECONDS = 5.0
 
 
 class _Busy(ContentUnreachable):
-    """It may answer soon."""
+    """A temporary failure; a retry may succeed."""
 
     def __init__(self, message: str, wait_seconds: float | None = None) -> None:
         super().__init__(message)
@@ -27,10 +27,10 @@ class _Busy(ContentUnreachable):
 
 
 class Gateway:
-    """Reads blocks from one gateway; thread-safe, and connects to no address but its own."""
+    """Reads blocks from one gateway; thread-safe, and connects only to the gateway's own address."""
 
     def __init__(self, url: str, timeout_seconds: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
-        """`timeout_seconds`: how long the gateway may be silent, at the start or in between."""
+        """`timeout_seconds`: the longest silence, before or within a response."""
         self.name = url.rstrip("/")
         self._timeout = timeout_seconds
         self._clock = clock
@@ -41,15 +41,16 @@ class Gateway:
         self._session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=16))
 
     def block(self, cid: str, timeout_seconds: float | None = None) -> bytes:
-        """The bytes that the gateway gives for one block, UNVERIFIED; `timeout_seconds` of silence at most.
+        """The UNVERIFIED bytes of one block; `timeout_seconds` is the longest silence.
 
-        Raises `ContentNotFound`, `ContentUnreachable` when it is silent, slower than 4 KiB/s or busy after three
-        tries, `CorruptContent` when it sends more than a block can be, and `ContentError` for any other answer.
+        Raises `ContentNotFound`; `ContentUnreachable` when the gateway times out, is slower than 4 KiB/s, or is still
+        busy after three tries; `CorruptContent` when it sends more than the largest block; `ContentError` for any other
+        answer.
         """
         return self._ask("GET", cid, timeout_seconds or self._timeout)
 
     def holds(self, cid: str) -> bool:
-        """Whether the gateway has the root block of `cid` at hand; raises as `block` does."""
+        """Whether the gateway has the root block of `cid` in its cache; raises as `block` does."""
         try:
             self._ask("HEAD", cid, self._timeout, {"Cache-Control": "only-if-cached"})
         except ContentNotFound:
@@ -96,7 +97,7 @@ class Gateway:
         raise ContentError(answer)
 
     def _read(self, response: requests.Response, cid: str, timeout: float) -> bytes:
-        """The body, as it comes: nothing is unpacked, so that few bytes cannot become many."""
+        """The raw body, without decompression, so that a small response cannot expand in memory."""
         data = bytearray()
         begin = self._clock()
         for piece in response.raw.stream(_PIECE_BYTES, decode_content=False):
@@ -109,14 +110,14 @@ class Gateway:
 
 
 def _wait(error: Exception) -> bool | float:
-    """Whether, and after how many seconds if the gateway said so, to ask again."""
+    """Whether to retry, or the gateway's Retry-After in seconds."""
     if not isinstance(error, _Busy):
         return False
     return True if error.wait_seconds is None else error.wait_seconds
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """The header Retry-After in seconds, within reason; a date, which it may be as well, counts as none."""
+    """The header Retry-After in seconds, capped at `_LONGEST_WAIT_SECONDS`; None if it is a date."""
     if retry_after is None or not retry_after.isdecimal():
         return None
     return min(float(retry_after), _LONGEST_WAIT_SECONDS)

@@ -1,4 +1,4 @@
-"""What a store knows of the places that it reads from and writes to: who failed, who lied, who holds its copies."""
+"""A store's records of its places: which failed, which returned wrong bytes, which hold its copies."""
 
 import logging
 import sqlite3
@@ -69,7 +69,7 @@ class _File:
 
 
 def places_file(path: Path) -> SqliteFile:
-    """A file of what is known of IPFS places; it raises `ContentError` when it cannot be used."""
+    """Open the file of records about IPFS places; its use raises `ContentError` when it is damaged."""
     return SqliteFile(
         path,
         holds="how IPFS places behaved and which of them hold copies",
@@ -85,18 +85,21 @@ class _State(NamedTuple):
 
 
 class Health:
-    """Who failed, and is left alone for a pause that doubles and ends; and who lied, and is not asked for a day.
+    """Tracks failing places, with exponential back-off, and places that returned wrong bytes, which are excluded for a
+    day.
 
-    A failure is silence or an error; a lie is bytes that do not fit their CID. Lacking content is neither.
+    A failure is a timeout or an error; a lie is bytes that do not match their CID. Missing content is neither.
     """
 
     def __init__(self, path: Path | None, clock: Callable[[], float] = time.time) -> None:
-        """Open or create the file, or remember in memory only; `clock` gives seconds since the epoch."""
+        """Open or create the file; without a path, keep records in memory only. `clock` returns seconds since the
+        epoch.
+        """
         self._file = _File(path, _HEALTH)
         self._clock = clock
 
     def failed(self, place: str, why: object) -> None:
-        """Note that a place did not answer, or could not; that it still cannot during its pause is no news."""
+        """Record that a place failed; further failures during its pause are ignored."""
         with self._file.transaction() as database:
             database.execute("INSERT OR IGNORE INTO places (name) VALUES (?)", (place,))
             query = "SELECT failures, paused_until FROM places WHERE name = ?"
@@ -110,7 +113,7 @@ class Health:
         log.warning("%s is left alone for %g s: %s", place, pause, why)
 
     def lied(self, place: str, why: object) -> None:
-        """Note that a place gave other bytes than it was asked for."""
+        """Record that a place returned wrong bytes."""
         with self._file.transaction() as database:
             database.execute("INSERT OR IGNORE INTO places (name) VALUES (?)", (place,))
             until = self._clock() + DISTRUST_SECONDS
@@ -118,18 +121,20 @@ class Health:
         log.error("%s lied and is not read from for %g h: %s", place, DISTRUST_SECONDS / 3600, why)
 
     def answered(self, place: str) -> None:
-        """Note that a place did as it should, which ends its pause; a lie is not forgiven."""
+        """Record a correct answer, which ends the place's pause but not its exclusion for wrong bytes."""
         with self._file.transaction() as database:
             if database.execute("SELECT 1 FROM places WHERE name = ? AND failures > 0", (place,)).fetchone():
                 database.execute("UPDATE places SET failures = 0, paused_until = 0 WHERE name = ?", (place,))
 
     def rested(self, places: Sequence[Place]) -> list[Place]:
-        """Those that neither pause nor lied, in the order given."""
+        """The places that are neither paused nor excluded, in the given order."""
         states, now = self._states(), self._clock()
         return [place for place in places if max(states.get(place.name, (0.0,))) <= now]
 
     def order(self, places: Sequence[Place]) -> list[Place]:
-        """Whom to ask, in order: the rested ones as given, then those in a pause that ends soonest; no liars."""
+        """The places in the order to ask: the rested ones as given, then the paused ones by end of pause, without the
+        excluded ones.
+        """
         states, now = self._states(), self._clock()
 
         def pause(place: Place) -> float:
@@ -146,55 +151,56 @@ class Health:
 
 
 def pause_seconds(failures: int) -> float:
-    """How long a place is left alone after so many failures in a row: 5 s, then twice as long each time, to 300 s."""
+    """The back-off after this many failures in a row: 5 s, doubled each time, up to 300 s."""
     return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 16))
 
 
 class Copies:
-    """The copies that a store made on nodes, and what it still owes: copies to make, and copies to let go.
+    """The copies that a store made on nodes, and its open work: copies to make, and copies to unpin.
 
-    A copy is noted before it is made and forgotten after it is gone, so that `kill -9` leaves none unknown.
+    A copy is recorded before it is made, and its record is deleted after it is removed, so that `kill -9` leaves no
+    unrecorded copy.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._file = _File(path, _COPIES)
 
     def owe(self, cids: Iterable[str]) -> None:
-        """Remember that contents have too few copies."""
+        """Record that contents have too few copies."""
         with self._file.transaction() as database:
             database.executemany("INSERT OR IGNORE INTO short (cid) VALUES (?)", [(cid,) for cid in cids])
 
     def settle(self, cids: Iterable[str]) -> None:
-        """Contents have enough copies, or need none."""
+        """Record that contents have enough copies, or need none."""
         with self._file.transaction() as database:
             database.executemany("DELETE FROM short WHERE cid = ?", [(cid,) for cid in cids])
 
     def short(self, most: int = -1) -> list[str]:
-        """Contents with too few copies, as far as is known; `most` of them, or all."""
+        """Contents recorded with too few copies; at most `most` of them, or all."""
         with self._file.transaction() as database:
             return [cid for (cid,) in database.execute("SELECT cid FROM short ORDER BY rowid LIMIT ?", (most,))]
 
     def note(self, cids: Iterable[str], place: str) -> None:
-        """Copies are about to be made at a place."""
+        """Record that copies are about to be made at a place."""
         with self._file.transaction() as database:
             database.executemany(
                 "INSERT OR REPLACE INTO copies (cid, place) VALUES (?, ?)", [(cid, place) for cid in cids]
             )
 
     def let_go(self, cid: str, places: Iterable[str]) -> None:
-        """Our copies of a content at these places are not wanted any more."""
+        """Record that our copies of a content at these places are to be unpinned."""
         with self._file.transaction() as database:
             database.executemany(
                 "UPDATE copies SET unwanted = 1 WHERE cid = ? AND place = ?", [(cid, place) for place in places]
             )
 
     def unwanted(self, most: int = -1) -> list[tuple[str, str]]:
-        """CIDs and places of copies to let go; `most` of them, or all."""
+        """CIDs and places of copies to unpin; at most `most` of them, or all."""
         with self._file.transaction() as database:
             query = "SELECT cid, place FROM copies WHERE unwanted = 1 ORDER BY rowid LIMIT ?"
             return list(database.execute(query, (most,)))
 
     def gone(self, cid: str, place: str) -> None:
-        """A copy is no more, unless it is wanted again."""
+        """Delete the record of a removed copy, unless the copy is wanted again."""
         with self._file.transaction() as database:
             database.execute("DELETE FROM copies WHERE cid = ? AND place = ? AND unwanted = 1", (cid, place))

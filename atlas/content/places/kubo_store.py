@@ -1,4 +1,4 @@
-"""Content over one Kubo node, with copies in a folder of one's own."""
+"""Content over one Kubo node, with copies in a local folder."""
 
 from atlas.content.kubo.node import KuboNode
 from atlas.content.local.store import LocalStore
@@ -6,9 +6,9 @@ from atlas.content.places.fallback import FallbackStore
 
 
 class KuboStore(FallbackStore):
-    """The store over several places, with one place: puts go to `local` and `node`, reads come from either.
+    """A `FallbackStore` with a single node: puts go to `local` and `node`, reads come from either.
 
-    The node may find in its swarm what it does not hold.
+    The node may also find content in its swarm.
     """
 
     def __init__(self, local: LocalStore, node: KuboNode) -> None:

@@ -1,4 +1,4 @@
-"""Where content is kept, as settings say it: a folder that all share, or IPFS nodes and gateways."""
+"""Open the content store that the settings name: a shared folder, or IPFS nodes and gateways."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +16,7 @@ Url = Annotated[str, Field(pattern=r"^https?://[^/@]+(/[^@]*)?$")]
 
 
 class IpfsPlaces(BaseModel):
-    """Content over IPFS: a copy in a folder of one's own, and the nodes and gateways that hold the others."""
+    """Content over IPFS: local copies in a folder, and the nodes and gateways that hold the other copies."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,7 +43,7 @@ def open_cached_store(content: Content, own: Path) -> ContentStore:
 
 
 def _over_ipfs(places: IpfsPlaces, own: Path) -> "FallbackStore":
-    # Here, since they import an HTTP client, which content in a folder does without.
+    # Imported here because they import an HTTP client, which a store in a folder does not need.
     from atlas.content.kubo.node import KuboNode
     from atlas.content.places.fallback import FallbackStore
     from atlas.content.places.gateway import Gateway

@@ -1,4 +1,4 @@
-"""Copies of content on IPFS nodes: made until enough nodes hold them, and let go."""
+"""Copies of content on IPFS nodes: making enough of them, and unpinning them."""
 
 import logging
 from collections.abc import Sequence
@@ -16,7 +16,9 @@ log = logging.getLogger(__name__)
 
 
 class Uploads:
-    """Brings what is in `local` to as many of `nodes` as are wanted; `copies` remembers where, and what is owed."""
+    """Uploads content of `local` to `wanted` of `nodes`; `copies` records where copies are and which are still
+    missing.
+    """
 
     def __init__(
         self, local: LocalStore, nodes: Sequence[KuboNode], wanted: int, health: Health, copies: Copies
@@ -28,7 +30,7 @@ class Uploads:
         self._copies = copies
 
     def spread(self, cids: Sequence[str]) -> None:
-        """Bring contents to nodes, one request a node; raises `ContentUnreachable` when no node takes them."""
+        """Upload contents with one request per node; raises `ContentUnreachable` when no node stores them."""
         if not self.upload(cids, []):
             what = cids[0] if len(cids) == 1 else f"{len(cids)} contents, {cids[0]} among them"
             names = ", ".join(node.name for node in self._nodes)
@@ -38,7 +40,7 @@ class Uploads:
             )
 
     def upload(self, cids: Sequence[str], holders: Sequence[str]) -> list[str]:
-        """Bring contents to nodes beside `holders` until enough hold them; returns the names of all that do."""
+        """Upload contents to nodes other than `holders` until enough hold them; returns the names of all holders."""
         self._copies.owe(cids)
         paths = [self._local.fetch(cid) for cid in cids]
         holding = list(holders)
@@ -56,7 +58,7 @@ class Uploads:
         return holding
 
     def let_go(self, cids: Sequence[str], nodes: Sequence[KuboNode]) -> None:
-        """Unpin our copies on nodes; one that is silent is told by a later call."""
+        """Unpin our copies on nodes; for an unreachable node, a later call retries."""
         for cid in cids:
             self._copies.let_go(cid, [node.name for node in nodes])
         self._copies.settle(cids)
@@ -68,14 +70,14 @@ class Uploads:
                 well.pop(name, None)
 
     def _upload_to(self, node: KuboNode, cids: Sequence[str], paths: Sequence[Path]) -> bool:
-        """Whether a node took contents; why not is in the log."""
+        """Upload contents to a node and return whether it stored them; failures are logged."""
         try:
             if len(cids) == 1 and not is_leaf(cids[0]) and node.holds(cids[0]):
                 return True
             self._copies.note(cids, node.name)
             if len(paths) == 1 and paths[0].is_file():
                 found = [node.add(paths[0])]
-            else:  # as it is: how large a folder may be before it is a HAMT, each node has settings for
+            else:  # as a CAR, because the folder size at which a HAMT starts is a setting of each node
                 found = node.import_car(car_chunks(paths))
         except ContentError as error:
             self._health.failed(node.name, error)
@@ -87,7 +89,7 @@ class Uploads:
         return True
 
     def _unpin(self, node: KuboNode, cid: str) -> bool:
-        """Whether a node keeps a content no more."""
+        """Unpin a content on a node and return whether this succeeded."""
         try:
             node.unpin(cid)
         except ContentNotFound:

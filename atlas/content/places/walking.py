@@ -1,4 +1,4 @@
-"""The way through the blocks of a file or folder that came from elsewhere: believed only as far as it is checked."""
+"""Traversal of the blocks of an untrusted file or folder, with every node checked."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +14,11 @@ from atlas.content.places.blocks import Blocks, FetchLimits
 from atlas.errors import ContentError
 
 DEEPEST_FILE = 6
-"""Levels of inner nodes: 1024**6 chunks of 1 MiB are more than anybody has."""
+"""Levels of inner nodes: 1024**6 chunks of 1 MiB exceed any real file."""
 
 
 class Leaf(NamedTuple):
-    """A chunk of a file, and where it goes."""
+    """A chunk of a file, and its destination."""
 
     path: Path
     offset: int
@@ -27,9 +27,9 @@ class Leaf(NamedTuple):
 
 
 class Walk:
-    """One walk over the inner nodes of a content, which ends where `limits` do.
+    """One walk over the inner nodes of a content, within `limits`.
 
-    Raises `ContentError` where it does, and for nodes that do not fit together, besides what `Blocks.get` raises.
+    Raises `ContentError` beyond the limits and for inconsistent nodes, and as `Blocks.get` does.
     """
 
     def __init__(self, cid: str, blocks: Blocks, limits: FetchLimits) -> None:
@@ -40,7 +40,7 @@ class Walk:
         self._entries = 1
 
     def leaves(self, node: DagNode, path: Path) -> Iterator[Leaf]:
-        """The leaves in order; makes the folders on the way."""
+        """The leaves in order; creates the folders along the way."""
         for place, child in self._entries_of(node, path, 0):
             if isinstance(child, Leaf):
                 yield child
@@ -56,7 +56,7 @@ class Walk:
         return self._bytes
 
     def _entries_of(self, node: DagNode, path: Path, depth: int) -> Iterator[tuple[Path, DagNode | Leaf]]:
-        """Folders before what is in them, and files: either the root node of one or its only leaf."""
+        """Folders before their entries, and files: each as its root node or its only leaf."""
         self._count(size=sum(node.sizes))
         yield path, node
         if node.kind == "file":
@@ -86,7 +86,7 @@ class Walk:
         return links
 
     def _links_below(self, shard: DagNode, way: bytes) -> Iterator[Link]:
-        """The entries under a shard, by their own names; `way` are the places that lead to it from the root."""
+        """The entries under a shard, by their own names; `way` is the path of positions from the root to the shard."""
         for link in shard.links:
             place, name = split_name(link.name)
             here = way + bytes([place])

@@ -10,8 +10,8 @@ Nonce-Reuse Misuse-Resistance", 2015) as age uses it for payloads:
     file key  = HKDF-SHA256(dataset key, salt, "atlas sealed file v1")
     nonce     = number of the frame from 0 (11 bytes, big endian) ‖ 1 for the last frame, else 0
 
-The header is associated data of every frame. The salt is a function of key, file and name: the same file under the
-same key and name gives the same bytes, and two files never share a file key, without which a nonce would repeat.
+The header is associated data of every frame. The salt is a function of key, file and name: the same file under the same
+key and name gives the same bytes, and two files never share a file key, so no nonce repeats under one key.
 """
 
 import hashlib
@@ -48,24 +48,26 @@ class DatasetKey:
 
     @property
     def id(self) -> str:
-        """16 hex digits that tell it from other keys, and nothing about it."""
+        """16 hex digits that identify the key without revealing it."""
         return hashlib.sha256(b"atlas dataset key id v1" + self.secret).digest()[:_ID_BYTES].hex()
 
 
 @dataclass(frozen=True)
 class SealHeader:
-    """What anyone can read of a sealed file."""
+    """The unencrypted header of a sealed file."""
 
     key_id: str
     salt: bytes
 
     def to_bytes(self) -> bytes:
-        """As the file begins."""
+        """The header as encoded at the start of the file."""
         return MAGIC + bytes.fromhex(self.key_id) + self.salt
 
 
 def read_header(sealed: Path) -> SealHeader:
-    """How a file is sealed; raises `SealError` when it is no sealed file, `ContentError` when it cannot be read."""
+    """The header of a sealed file; raises `SealError` when it is not a sealed file, `ContentError` when it cannot be
+    read.
+    """
     try:
         with sealed.open("rb") as stream:
             return _read_header(stream, sealed)
@@ -74,16 +76,16 @@ def read_header(sealed: Path) -> SealHeader:
 
 
 def file_key(key: DatasetKey, header: SealHeader) -> bytes:
-    """The key of one sealed file, and of no other; raises `SealError` when it was sealed with another dataset key."""
+    """The key of this sealed file only; raises `SealError` when it was sealed with another dataset key."""
     if key.id != header.key_id:
         raise SealError(f"The file is sealed with key {header.key_id}, not with {key.id}.")
     return HKDF(SHA256(), KEY_BYTES, header.salt, b"atlas sealed file v1").derive(key.secret)
 
 
 def seal_file(source: IO[bytes], name: str, key: DatasetKey, target: IO[bytes]) -> None:
-    """Write `source`, read twice from its start, sealed to `target`. `name` tells apart files of equal content.
+    """Encrypt `source`, which is read twice from its start, to `target`. `name` distinguishes files with equal content.
 
-    Raises `SealError` when the source changes meanwhile: what was written must not be used then.
+    Raises `SealError` when the source changes between the reads; `target` must not be used then.
     """
     digest = _digest(source)
     salt = hmac.digest(key.secret, b"atlas sealed salt v1" + digest + name.encode(), "sha256")
@@ -99,10 +101,10 @@ def seal_file(source: IO[bytes], name: str, key: DatasetKey, target: IO[bytes]) 
 
 
 def open_sealed(sealed: Path, key: bytes, target: Path) -> None:
-    """Write what a sealed file holds to `target` (mode 600); the file is there whole or not at all.
+    """Decrypt a sealed file to `target` (mode 600), which is written atomically.
 
-    `key` is the file's own (`file_key`). Raises `SealError` when the file was altered, cut short or continued, or is
-    another than the key is for; `ContentError` when it cannot be read or written.
+    `key` is the file's own (`file_key`). Raises `SealError` when the file was altered, truncated or extended, or the
+    key belongs to another file; `ContentError` when it cannot be read or written.
     """
     with new_file(target, ContentError) as partial:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -112,7 +114,7 @@ def open_sealed(sealed: Path, key: bytes, target: Path) -> None:
 
 
 def opened_frames(sealed: Path, key: bytes) -> Iterator[bytes]:
-    """What a sealed file holds, each piece verified; that nothing is missing is known only when the last one came.
+    """Yield the decrypted pieces of a sealed file, each verified; truncation is only detected at the last piece.
 
     Raises `SealError` as `open_sealed` does, and `OSError`.
     """
@@ -132,7 +134,7 @@ def opened_frames(sealed: Path, key: bytes) -> Iterator[bytes]:
 
 
 def _frames(stream: IO[bytes], size: int) -> Iterator[tuple[bytes, bool]]:
-    """Pieces of `size` bytes, and whether each is the last one; an empty stream has one empty piece."""
+    """Pieces of `size` bytes, each with whether it is the last; an empty stream has one empty piece."""
     frame = _read(stream, size)
     while True:
         following = _read(stream, size) if len(frame) == size else b""

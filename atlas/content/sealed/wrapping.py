@@ -1,7 +1,7 @@
 """The key of a sealed file, wrapped for one chain key: ephemeral ECDH on secp256k1, HKDF-SHA256 and AES-256-GCM.
 
-The context (whose work the key is for, both public keys) is associated data, so that a wrapped key opens for nobody
-else and in no other place. The nonce is constant, for each wrapping has a key of its own.
+The context (the task that the key is for, and both public keys) is associated data, so that only the recipient can
+unwrap the key, and only for that task. The nonce is constant, because each wrapping uses a fresh key.
 """
 
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ _NONCE = bytes(12)
 
 
 class LeasedData(Protocol):
-    """A task, as far as the key of its data depends on it."""
+    """The fields of a task that the key of its data depends on."""
 
     @property
     def contract(self) -> str:
@@ -50,7 +50,7 @@ class LeasedData(Protocol):
 
 @dataclass(frozen=True)
 class KeyContext:
-    """What a key is released for: one attempt at one slot, and the sealed data of its task."""
+    """The scope of a released key: one attempt at one slot, and the sealed data of its task."""
 
     contract: str
     job_id: int
@@ -62,7 +62,7 @@ class KeyContext:
 
     @classmethod
     def of(cls, task: LeasedData) -> "KeyContext":
-        """What the key of a task's data is released for."""
+        """The context of the key of a task's data."""
         return cls(task.contract, task.job_id, task.round, task.slot, task.attempt, task.data)
 
 
@@ -71,20 +71,22 @@ class WrappedKey:
     """A file key that only the holder of one chain key can unwrap."""
 
     ephemeral: bytes
-    """Public key, 33 bytes, of a key that was used once."""
+    """Public key (33 bytes) of a single-use key."""
     box: bytes
     """The encrypted key and its tag."""
 
 
 def wrap_key(key: bytes, recipient: bytes, context: KeyContext) -> WrappedKey:
-    """Wrap `key` for the public key `recipient` (33 bytes, compressed); raises `VerificationError` if it is none."""
+    """Wrap `key` for the public key `recipient` (33 bytes, compressed); raises `VerificationError` if it is not a
+    public key.
+    """
     ephemeral = KeySigner(coincurve.PrivateKey().secret, "ephemeral")
     cipher, bound = _cipher(ephemeral.agree(recipient), ephemeral.public_key, recipient, context)
     return WrappedKey(ephemeral.public_key, cipher.encrypt(_NONCE, key, bound))
 
 
 def unwrap_key(wrapped: WrappedKey, holder: KeyHolder, context: KeyContext) -> bytes:
-    """The key; raises `SealError` when it was altered, or wrapped for somebody else or another piece of work."""
+    """The unwrapped key; raises `SealError` when it was altered, or wrapped for another holder or another task."""
     try:
         secret = holder.agree(wrapped.ephemeral)
         cipher, bound = _cipher(secret, wrapped.ephemeral, holder.public_key, context)
@@ -97,6 +99,6 @@ def unwrap_key(wrapped: WrappedKey, holder: KeyHolder, context: KeyContext) -> b
 
 
 def _cipher(secret: bytes, ephemeral: bytes, recipient: bytes, context: KeyContext) -> tuple[AESGCM, bytes]:
-    """The cipher of one wrapping, and what is bound to it."""
+    """The cipher of one wrapping, and its associated data."""
     bound = rfc8785.dumps({**asdict(context), "ephemeral": ephemeral.hex(), "recipient": recipient.hex()})
     return AESGCM(HKDF(SHA256(), 32, None, b"atlas wrapped key v1" + bound).derive(secret)), bound
