@@ -1,7 +1,7 @@
-"""Signs that long work advances: a stage that begins, bytes that arrived or were read, a part that is finished.
+"""Progress of long operations: the start of a stage, bytes received or read, a finished part.
 
-The code that works calls `begin` and `advance`, and the code that waits for it sets a listener, in a context variable:
-the stores and libraries in between need no parameter for it. Without a listener a call does nothing.
+The working code calls `begin` and `advance`; its caller sets a listener in a context variable, so that the stores and
+libraries in between need no parameter. Without a listener the calls do nothing.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 Listener = Callable[[str | None, int], None]
-"""Gets the stage that begins, None while the same one goes on, and the bytes since the last call. It may be called in
-any thread, as often as for every row."""
+"""Called with the new stage, or None if the stage has not changed, and the bytes since the last call. It may be called
+in any thread, and as often as once per row."""
 
 
 def _ignore(stage: str | None, size: int) -> None:
@@ -22,7 +22,7 @@ _LISTENER: ContextVar[Listener] = ContextVar("listener", default=_ignore)
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Let `listener` get what this context reports, and what it starts with `asyncio.to_thread` or as a task."""
+    """Send progress of this context to `listener`, also from its asyncio tasks and `asyncio.to_thread` calls."""
     token = _LISTENER.set(listener)
     try:
         yield
@@ -31,15 +31,15 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def current_listener() -> Listener:
-    """The listener of this context, for threads of a library, which do not take the context along."""
+    """The listener of this context, to pass to threads of a library, which do not inherit the context."""
     return _LISTENER.get()
 
 
 def begin(stage: str) -> None:
-    """A stage begins, such as "loading the model", so that the one before it is finished."""
+    """Report the start of a stage, such as "loading the model", which ends the previous stage."""
     _LISTENER.get()(stage, 0)
 
 
 def advance(size: int = 0) -> None:
-    """More of the stage is done: so many bytes, or 0 for a part that is not counted in bytes."""
+    """Report progress within the stage: `size` bytes, or 0 for a part that is not counted in bytes."""
     _LISTENER.get()(None, size)

@@ -1,13 +1,14 @@
-"""Clocks that differ, as sentences for a person."""
+"""Messages about clock differences."""
 
 from datetime import UTC, datetime
 
 MOST_SECONDS = 60.0
-"""How far two clocks may be apart: a signed message that is older, or from further ahead, is refused."""
+"""The largest allowed difference between two clocks: a signed message that is older, or further in the future, is
+refused."""
 
 
 def describe_difference(here: float, there: float, whose: str) -> str:
-    """Two clocks, in unix seconds, and how far they are apart; `whose` says whose the other one is."""
+    """A message about two clocks, in unix seconds, and their difference; `whose` names the other clock."""
     return (
         f"This machine's clock says {_text(here)}, {whose} {_text(there)}: they are {abs(here - there):.0f} s apart, "
         f"and at most {MOST_SECONDS:.0f} s are allowed. Set the clock that is wrong, for example with "

@@ -1,6 +1,6 @@
 """The error hierarchy of the domain library.
 
-A message names the thing, what was expected, what was found, and what to do about it.
+A message names the thing, what was expected, what was found, and the remedy.
 """
 
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from typing import Any
 
 
 class AtlasError(Exception):
-    """Root of every error that Atlas Pipelines raises on purpose; its text is fit for a person."""
+    """Base class of every error that Atlas Pipelines raises deliberately; its text is written for users."""
 
     facts: Mapping[str, Any] = MappingProxyType({})
-    """What a command prints beside the text with `--json`, by name."""
+    """Values that a command prints with `--json` in addition to the text, by name."""
 
 
 class Compared(AtlasError):
-    """Something was expected and something else found, which the text says, and the attributes repeat for programs."""
+    """Expected and found values differ; the text contains both, and the attributes provide them to programs."""
 
     def __init__(self, text: str = "", *, expected: str | None = None, found: str | None = None) -> None:
         super().__init__(text)
@@ -25,7 +25,7 @@ class Compared(AtlasError):
 
 
 class DiskError(AtlasError):
-    """A file of this machine cannot be read, written or understood; the text names it and says what to do."""
+    """A file of this machine cannot be read, written or understood; the text names the file and the remedy."""
 
 
 class SpecError(AtlasError):
@@ -37,7 +37,7 @@ class ContentError(Compared):
 
 
 class CorruptContent(ContentError):
-    """Bytes were read whose CID is not the one that names them."""
+    """The bytes do not match the CID that names them."""
 
 
 class ContentNotFound(ContentError):
@@ -45,15 +45,15 @@ class ContentNotFound(ContentError):
 
 
 class ContentUnreachable(ContentError):
-    """A node or gateway that may hold content does not answer; another place, or a later try, may."""
+    """A node or gateway that may hold content does not answer; another place, or a retry, may succeed."""
 
 
 class SealError(ContentError):
-    """Sealed content cannot be opened: another key, altered bytes, or cut short."""
+    """Sealed content cannot be opened: wrong key, altered bytes, or truncated."""
 
 
 class DataError(AtlasError):
-    """A data source, column, label or row is not what the spec says."""
+    """A data source, column, label or row does not match the spec."""
 
 
 class ModelError(AtlasError):
@@ -61,15 +61,15 @@ class ModelError(AtlasError):
 
 
 class NothingToPredict(DataError):
-    """No row has anything to predict, so a model can neither learn nor be judged."""
+    """No row has a token or label to predict, so a model can be neither trained nor evaluated."""
 
 
 class TrainingError(AtlasError):
-    """Training or evaluation cannot go on."""
+    """Training or evaluation cannot continue."""
 
 
 class DivergedError(TrainingError):
-    """A loss, a gradient or a step is not a finite number: the settings drive the adapter away."""
+    """A loss, a gradient or a step is not finite: training diverges with these settings."""
 
 
 class AggregationError(AtlasError):
@@ -77,7 +77,7 @@ class AggregationError(AtlasError):
 
 
 class VerificationError(Compared):
-    """A signature, receipt or recomputed result does not hold."""
+    """A signature, receipt or recomputed result is invalid."""
 
     def __init__(
         self, text: str, check: str | None = None, *, expected: str | None = None, found: str | None = None

@@ -1,4 +1,4 @@
-"""Where state lives on a coordinator's machine: one folder, `$ATLAS_HOME`."""
+"""The folder of all state on a coordinator's machine, `$ATLAS_HOME`."""
 
 import os
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from urllib.parse import quote
 
 @dataclass(frozen=True)
 class AtlasHome:
-    """The layout of `$ATLAS_HOME` (default `~/.atlas`); nothing is created by asking for a path."""
+    """The layout of `$ATLAS_HOME` (default `~/.atlas`); its properties create no files."""
 
     root: Path
 
     @classmethod
     def from_environment(cls) -> "AtlasHome":
-        """The folder that `$ATLAS_HOME` names, made absolute."""
+        """The folder that `$ATLAS_HOME` names, as an absolute path."""
         return cls(Path(os.environ.get("ATLAS_HOME", "~/.atlas")).expanduser().absolute())
 
     @property
@@ -39,12 +39,12 @@ class AtlasHome:
 
     @property
     def logs(self) -> Path:
-        """What the local processes print."""
+        """The output of the local processes."""
         return self.root / "logs"
 
     @property
     def log(self) -> Path:
-        """What the coordinator's own processes log, with the traceback of every error that nobody foresaw."""
+        """The log of the coordinator's own processes, with the traceback of every unexpected error."""
         return self.logs / "atlas.log"
 
     @property
@@ -53,7 +53,7 @@ class AtlasHome:
         return self.root / "coordinator.db"
 
     def outbox(self, chain_id: str, address: str) -> Path:
-        """What one key wants to write to one chain (SQLite)."""
+        """The outbox of one key for one chain (SQLite)."""
         return self.root / "outbox" / outbox_name(chain_id, address)
 
     @property
@@ -68,5 +68,7 @@ class AtlasHome:
 
 
 def outbox_name(chain_id: str, address: str) -> str:
-    """The file name of a key's outbox for a chain; a chain's id may hold what a file name may not."""
+    """The file name of a key's outbox for a chain; quoted, because a chain id may contain characters that a file name
+    may not.
+    """
     return f"{quote(chain_id, safe='')}-{address}.db"

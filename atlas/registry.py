@@ -1,4 +1,4 @@
-"""Named parts, each in a module of its own that is imported when the part is first asked for."""
+"""Named parts, each in a separate module that is imported on first access."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -8,7 +8,7 @@ Part = TypeVar("Part")
 
 
 class Registry(Mapping[str, Part]):
-    """Parts by name. The names alone cost no import, so settings can be checked without what the parts import."""
+    """Parts by name. Names need no import, so settings can be validated without importing the parts."""
 
     def __init__(self, where: Mapping[str, str]) -> None:
         """`where`: each part's `module:attribute`, by the part's name."""

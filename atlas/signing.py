@@ -11,7 +11,7 @@ from atlas.errors import VerificationError
 
 
 class Signer(Protocol):
-    """Whoever holds a private key."""
+    """A holder of a private key."""
 
     @property
     def address(self) -> str:
@@ -26,7 +26,7 @@ class Signer(Protocol):
 
 
 class KeyHolder(Signer, Protocol):
-    """A signer whose key can also agree on a secret with another key."""
+    """A signer that can also derive a shared secret with another key."""
 
     def agree(self, public_key: bytes) -> bytes:
         """32 bytes that only the two keys' holders know (ECDH); raises `VerificationError` for a malformed key."""
@@ -45,7 +45,7 @@ class KeySigner:
         return bytes(serialize_compact(der_to_cdata(self._key.sign(message))))
 
     def agree(self, public_key: bytes) -> bytes:
-        """SHA-256 of the compressed point that both keys give; raises `VerificationError` for a malformed key."""
+        """SHA-256 of the compressed shared point of both keys; raises `VerificationError` for a malformed key."""
         try:
             return bytes(self._key.ecdh(public_key))
         except ValueError as error:
@@ -54,7 +54,7 @@ class KeySigner:
 
 def address_of(public_key: bytes, prefix: str) -> str:
     """The Cosmos account address: bech32 of RIPEMD-160(SHA-256(compressed public key))."""
-    from Crypto.Hash import RIPEMD160  # it parses C declarations, which takes longer than the rest of this module
+    from Crypto.Hash import RIPEMD160  # it parses C declarations, which takes longer than all other imports here
 
     digest = RIPEMD160.new(hashlib.sha256(public_key).digest()).digest()
     words = bech32.convertbits(digest, 8, 5)

@@ -1,4 +1,4 @@
-"""Did you mean …: what a person may have wanted to write, for names that a document does not know."""
+"""Suggestions ("Did you mean …?") for unknown names in a document."""
 
 import difflib
 import re
@@ -13,7 +13,7 @@ Model = type[BaseModel]
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """` Did you mean 'fedavg'?` for the known name that is closest; empty when none is close."""
+    """` Did you mean 'fedavg'?` for the closest known name; empty when none is close."""
     close = difflib.get_close_matches(name, list(known), 1)
     return f" Did you mean {close[0]!r}?" if close else ""
 
@@ -21,7 +21,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
 def suggest_field(path: tuple[int | str, ...], model: Model) -> str:
     """` Did you mean training.steps?` for a field that the model does not have, from its dotted path.
 
-    A field of the same parent comes first, then one of that name anywhere in the model.
+    Prefers a field of the same parent, then a field with a similar name anywhere in the model.
     """
     *parents, name = [str(part) for part in path]
     siblings = _fields_at(parents, model)
@@ -34,7 +34,7 @@ def suggest_field(path: tuple[int | str, ...], model: Model) -> str:
 
 
 def suggest_value(value: object, expected: str) -> str:
-    """As `suggest`, from what pydantic says it expected: `'fp32' or 'bf16'`."""
+    """Like `suggest`, with the names from pydantic's description of the expected values: `'fp32' or 'bf16'`."""
     return suggest(value, re.findall(r"'([^']*)'", expected)) if isinstance(value, str) else ""
 
 
@@ -42,7 +42,7 @@ def _fields_at(parents: list[str], model: Model) -> list[str]:
     found: list[Model] = [model]
     for part in parents:
         if part.isdecimal():
-            continue  # an item of a list, whose models are those of the list
+            continue  # a list index: `_models` already covers the list's items
         found = [inner for one in found if part in one.model_fields for inner in _models(_type(one, part))]
     return [name for one in found for name in one.model_fields]
 

@@ -1,4 +1,4 @@
-"""Errors that nobody foresaw, as text: one line for a person, the traceback for a log."""
+"""Unexpected errors as text: one line for the user, the traceback for a log."""
 
 import tempfile
 import time
@@ -12,7 +12,7 @@ LONGEST = 400
 
 
 class UnexpectedError(AtlasError):
-    """An error that no part of Atlas raises on purpose, in one sentence. Its cause has the details.
+    """An error that Atlas does not raise deliberately, in one sentence. Its cause has the details.
 
     `log` holds the traceback; None when no file could be written.
     """
@@ -34,7 +34,9 @@ def describe_error(error: BaseException) -> str:
 
 
 def one_line(text: str, longest: int = LONGEST) -> str:
-    """The text with runs of white space as one space, without control characters, its middle cut out where too long."""
+    """The text on one line: runs of white space become one space, control characters are removed, and the middle of a
+    long text is cut.
+    """
     line = " ".join(printable(text).split())
     if len(line) <= longest:
         return line
@@ -43,25 +45,25 @@ def one_line(text: str, longest: int = LONGEST) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with its lines, without other control characters: none of them may steer a terminal."""
+    """The text with its line breaks and tabs but without other control characters, which could control a terminal."""
     spaced = "".join(" " if letter.isspace() and letter not in "\n\t" else letter for letter in text)
     return "".join(letter for letter in spaced if letter.isprintable() or letter in "\n\t")
 
 
 def end_sentence(text: str) -> str:
-    """The text with a full stop at its end, unless it ends a sentence already."""
+    """The text with a full stop at its end, unless it already ends with punctuation."""
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def traceback_text(error: BaseException) -> str:
-    """The traceback with its causes; a chain of causes that comes back to itself is followed once."""
+    """The traceback with its causes; a cyclic chain of causes is followed once."""
     return "".join(traceback.format_exception(error))
 
 
 def record_unexpected(error: BaseException, log: Path) -> UnexpectedError:
-    """Append the traceback to `log` and return the error as a sentence that names the file.
+    """Append the traceback to `log` and return an error whose text names the file.
 
-    Where `log` cannot be written, a file in the folder for temporary files takes its place.
+    If `log` cannot be written, a file in the folder for temporary files is used.
     """
     text = f"{time.strftime('%Y-%m-%d %H:%M:%S')} unexpected error\n{traceback_text(error)}\n"
     for path in (log, Path(tempfile.gettempdir()) / f"{log.stem}-errors.log"):
@@ -70,6 +72,6 @@ def record_unexpected(error: BaseException, log: Path) -> UnexpectedError:
             with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(text)
         except OSError:
-            continue  # a full disk, a folder that may not be written: the next place
+            continue  # a full disk or a folder without write permission: try the next location
         return UnexpectedError(error, path)
     return UnexpectedError(error, None)

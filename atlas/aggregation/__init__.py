@@ -1,1 +1,1 @@
-"""Aggregation: gates that updates must pass, and strategies that turn what passed into a checkpoint."""
+"""Aggregation: gates that updates must pass, and strategies that turn the accepted updates into a checkpoint."""

@@ -1,4 +1,4 @@
-"""From a round's files to the files of the checkpoint that the round ends with."""
+"""Aggregate a round's files into the files of its checkpoint."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from atlas.aggregation.strategies.strategy import Combination, Combined
 
 @dataclass(frozen=True)
 class Aggregated:
-    """The files that a round ends with."""
+    """The files of a round's checkpoint."""
 
     adapter: Path
     merged: Path | None
@@ -21,7 +21,7 @@ class Aggregated:
 
 
 def aggregate_files(inputs: RoundInputs, folder: Path) -> Aggregated:
-    """Write what a round ends with into `folder`; equal inputs give equal bytes on any number of threads.
+    """Write the files of a round's checkpoint into `folder`; equal inputs give equal bytes on any number of threads.
 
     Raises `AggregationError` when the files do not fit together.
     """

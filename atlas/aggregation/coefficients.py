@@ -1,4 +1,4 @@
-"""How much each update of a round counts: by its rows alone, or as a robust rule judges the round's geometry."""
+"""The coefficient of each update of a round: by its rows alone, or by a robust rule from the round's geometry."""
 
 import math
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from atlas.errors import AggregationError
 
 
 def coefficients_of(inputs: RoundInputs, geometry: Geometry | None = None) -> list[float]:
-    """One coefficient per update: not negative, with a sum of at most one; `geometry` where it is known already.
+    """One coefficient per update: not negative, with a sum of at most one. `geometry` is computed if not given.
 
-    Raises `AggregationError` when the files do not fit together or the rule cannot work on them.
+    Raises `AggregationError` when the files do not fit together or the rule cannot be applied to them.
     """
     name = inputs.settings.robust.rule
     if name == "none":
@@ -35,7 +35,7 @@ def coefficients_of(inputs: RoundInputs, geometry: Geometry | None = None) -> li
 
 
 def geometry_of(inputs: RoundInputs) -> Geometry:
-    """How the changes lie to each other: number by number for flat strategies, else as changes of the model."""
+    """Inner products of the updates' changes: elementwise for flat strategies, as weight products otherwise."""
     weights, paths = weights_of(inputs.updates), [update.path for update in inputs.updates]
     if inputs.settings.method.flat:
         gram = flat_gram(inputs.base, paths, inputs.reference)

@@ -1,4 +1,4 @@
-"""Rules that look at one number of all updates at a time, such as the median: a block of columns after another."""
+"""Rules that work on one column of all updates at a time, such as the median; applied block by block."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,15 +17,15 @@ from atlas.aggregation.robust.weights import capped
 from atlas.errors import AggregationError
 
 BLOCK_BYTES = 8 * 2**20
-"""What a block of all updates may take; the rules take about as much again."""
+"""Bytes of a block of all updates; the rules need about the same again."""
 _NARROWEST, _WIDEST = 1024, 65536
 
 
 def reduce_columns(inputs: RoundInputs, rule: Rule, folder: Path) -> Path:
-    """Write the adapter whose numbers are the rule's choices among the updates' (or, in buckets, among their means).
+    """Write the adapter that the rule computes column by column from the updates (or from the means of buckets).
 
-    Tensors of the base that the updates lack are copied. Zeros come out positive: which of two zeros is the smaller
-    one depends on the machine. Raises `AggregationError` when the files do not fit together or one is not finite.
+    Tensors of the base that the updates lack are copied. Every zero is written as +0, because the order of -0 and +0
+    depends on the machine. Raises `AggregationError` when the files do not fit together or one is not finite.
     """
     if rule.columns is None:
         raise AggregationError(f"The rule {rule.name} gives coefficients; it has no value for a single column.")
@@ -64,9 +64,9 @@ def _fill(values: NDArray[np.float32], sources: Sequence[Columns], first: int) -
 def _means(
     values: NDArray[np.float32], groups: Sequence[Sequence[int]], weights: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """The groups' weighted means, each added up in the group's order in float64."""
+    """The groups' weighted means, each summed in the group's order in float64."""
     if len(groups) == len(values):
-        return values  # each is a group of its own
+        return values  # each update is its own group
     found = np.empty((len(groups), values.shape[1]), np.float32)
     for row, group in zip(found, groups, strict=True):
         total = sum(weights[member] for member in group)

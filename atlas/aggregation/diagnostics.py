@@ -1,4 +1,6 @@
-"""What a round's aggregation did to its updates: who counted how much, how alike they were, what averaging lost."""
+"""Diagnostics of a round's aggregation: each update's influence, the updates' similarity, and the error of
+averaging.
+"""
 
 import math
 import tempfile
@@ -21,29 +23,29 @@ from atlas.aggregation.robust.registry import RULES
 from atlas.documents.round_diagnostics import CosineSpread, Influence, RoundDiagnostics
 
 LARGEST_MATRIX = 32
-"""Updates up to which the cosine of every pair is listed."""
+"""The largest number of updates for which the cosine of every pair is listed."""
 NEGLIGIBLE = 1e-9
-"""Ratios below are rounding, which differs between machines."""
+"""Smaller ratios are rounding errors, which differ between machines."""
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """How the changes of a round lie to each other and to the change that the round makes of them."""
+    """Inner products of a round's changes with each other and with their aggregate."""
 
     gram: NDArray[np.float64]
     towards: NDArray[np.float64]
-    """(N,): the inner product of each with the round's change."""
+    """(N,): the inner product of each change with the aggregate."""
     square: float
-    """The round's change with itself."""
+    """The squared norm of the aggregate."""
     coefficients: Sequence[float] | None
-    """None where each number is chosen by itself."""
+    """None for rules that work on single columns."""
 
 
 def diagnose(inputs: RoundInputs, manifest: str) -> RoundDiagnostics:
     """The diagnostics of a round whose manifest has this CID.
 
-    Numbers are rounded to six digits, which hides what other machines round otherwise on the way. Factors are
-    compared as factors: no update's B·A is formed. Raises `AggregationError` when the files do not fit together.
+    Numbers are rounded to six digits, which hides rounding differences between machines. Products are compared through
+    their factors: no update's B·A is formed. Raises `AggregationError` when the files do not fit together.
     """
     alignment = _alignment(inputs)
     paths = [update.path for update in inputs.updates]
@@ -91,7 +93,7 @@ def _shares(inputs: RoundInputs) -> list[float]:
 
 
 def _residual(spectra: Sequence[ModuleSpectra]) -> float:
-    """‖Σw(B-B̄)(A-Ā)‖ / ‖Σw·B·A‖ over all modules together; 0 when the round makes nothing."""
+    """‖Σw(B-B̄)(A-Ā)‖ / ‖Σw·B·A‖ over all modules together; 0 when the aggregate is zero."""
     exact = math.fsum(float(np.square(one.exact).sum()) for one in spectra)
     lost = math.fsum(float(np.square(one.residual).sum()) for one in spectra)
     return math.sqrt(lost / exact) if exact > 0 else 0.0
@@ -128,5 +130,5 @@ def _root(square: float) -> float:
 
 
 def _ratio(value: float) -> float:
-    """Six digits of a number without a unit, and zero for what is only rounding."""
+    """A ratio rounded to six digits; zero if it is only rounding error."""
     return 0.0 if abs(value) < NEGLIGIBLE else six_digits(value)

@@ -1,4 +1,4 @@
-"""A round as the aggregation sees it: files on disk and settings."""
+"""The inputs of a round's aggregation: files on disk and settings."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,10 @@ class Update:
 
 @dataclass(frozen=True)
 class RoundInputs:
-    """All that decides what a round ends with."""
+    """All inputs that determine a round's checkpoint."""
 
     settings: AggregationSpec
-    """With a robust rule that is not `auto`."""
+    """The robust rule must not be `auto`."""
     round: int
     seed: str
     scaling: float
@@ -31,6 +31,6 @@ class RoundInputs:
     updates: tuple[Update, ...]
     """In shard order. A round that freezes a factor has updates without it."""
     optimizer: Path | None = None
-    """The outer optimizer's state after the round before; None in its first round."""
+    """The outer optimizer's state after the previous round; None in its first round."""
     reference: Path | None = None
     """The update that the coordinator trained on its reference rows, for fltrust."""

@@ -1,4 +1,4 @@
-"""How updates become a checkpoint, as a job spec says it."""
+"""The aggregation settings of a job spec."""
 
 from collections.abc import Iterable
 from typing import Self
@@ -18,7 +18,7 @@ from atlas.suggestions import suggest
 
 
 class GateSpec(Value):
-    """What an update must not exceed."""
+    """The limits of the gates."""
 
     largest_norm: float = Field(default=5.0, gt=1, description="length of an update's change, in the round's medians")
     copy_cosine: float = Field(
@@ -67,7 +67,7 @@ class AggregationSpec(Value):
     @model_validator(mode="after")
     def _parts_fit_the_strategy(self) -> Self:
         chosen = (self.robust.rule, self.outer.optimizer, self.compression.codec)
-        # The parts themselves import numpy, which reading a spec should not cost where nothing was chosen.
+        # The registries import numpy; avoid that cost when a spec uses only the defaults.
         if any(name not in ("auto", "none") for name in chosen) and not self.method.flat:
             self._refuse_what_needs_a_flat_strategy()
         return self

@@ -1,1 +1,1 @@
-"""Files that hold state: written whole, opened in one way, and with errors that name the file and what to do."""
+"""State files: written atomically, opened consistently, and with errors that name the file and the remedy."""

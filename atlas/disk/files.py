@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, also under `kill -9` and power cuts."""
+"""Atomic file writes, safe under `kill -9` and power failures."""
 
 import errno
 import os
@@ -24,9 +24,9 @@ def new_file(
 ) -> Iterator[Path]:
     """A path to write a file to; when the block ends without an exception, the file is renamed to `path`.
 
-    Without `durable` a power cut may lose it, which is enough for what the content store copies at once. With
-    `keep_first` a file that is at `path` by then stays. Missing folders are made. When the block raises, nothing is
-    left. An `OSError`, also of the block, becomes `error`, which names the file and what to do.
+    Without `durable` a power failure may lose the file, which suffices if the content store copies it at once. With
+    `keep_first` an existing file at `path` is kept. Missing folders are created. If the block raises, no file remains.
+    An `OSError`, also from the block, becomes `error`, which names the file and the remedy.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")
     try:
@@ -44,7 +44,7 @@ def new_file(
     except OSError as problem:
         raise error(f"Cannot write {path}: {describe_os_error(problem)}") from problem
     finally:
-        # On a read-only file system even the removal of a file that does not exist is refused.
+        # On a read-only file system, even removing a missing file raises an error.
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
@@ -57,7 +57,7 @@ def write_file(
     mode: int = 0o666,
     folder_mode: int = 0o777,
 ) -> None:
-    """Write a file whole; the modes are permissions before the umask. Raises as `new_file` does."""
+    """Write a file atomically; the modes are permissions before the umask. Raises as `new_file` does."""
     with new_file(path, error, keep_first, folder_mode) as temporary:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
@@ -65,7 +65,7 @@ def write_file(
 
 
 def read_if_there(path: Path) -> bytes | None:
-    """The bytes of a file; None where there is none, also since what should be a folder on the way is a file."""
+    """The bytes of a file; None if it does not exist, also if a part of its path is a file instead of a folder."""
     try:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -73,7 +73,7 @@ def read_if_there(path: Path) -> bytes | None:
 
 
 def sync(path: Path) -> None:
-    """Make a file's bytes, or the names in a folder, durable."""
+    """Make a file's bytes, or a folder's entries, durable (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -82,7 +82,9 @@ def sync(path: Path) -> None:
 
 
 def open_lock(path: Path, error: type[AtlasError] = DiskError) -> int:
-    """The descriptor of a file to lock, which is made (mode 600) with its folders; raises `error` that names it."""
+    """A descriptor of a lock file, which is created (mode 600) with its folders if missing; raises `error`, which names
+    the file.
+    """
     with naming(path, error):
         path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -90,7 +92,7 @@ def open_lock(path: Path, error: type[AtlasError] = DiskError) -> int:
 
 @contextmanager
 def naming(path: Path, error: type[AtlasError] = DiskError) -> Iterator[None]:
-    """Turn an `OSError` of the block into `error`, which names the path and what to do."""
+    """Turn an `OSError` of the block into `error`, which names the path and the remedy."""
     try:
         yield
     except OSError as problem:
@@ -98,12 +100,12 @@ def naming(path: Path, error: type[AtlasError] = DiskError) -> Iterator[None]:
 
 
 def describe_os_error(error: OSError) -> str:
-    """What the system said, and what a person can do about it, as one or two sentences."""
+    """The system's message and a remedy, as one or two sentences."""
     return f"{error.strerror or error}. {disk_advice(error) or 'Check the path and its file system.'}"
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Whether an error, or one that it was raised from, says that there is no space."""
+    """Whether an error, or one of its causes, reports a full disk."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         if says_full(error):
@@ -114,16 +116,16 @@ def is_disk_full(error: BaseException | None) -> bool:
 
 
 def says_full(error: BaseException) -> bool:
-    """Whether the system or SQLite says with this error that there is no space."""
+    """Whether this error of the system or of SQLite reports a full disk."""
     code = getattr(error, "sqlite_errorcode", 0)
-    # The second: no room for the memory that readers of a WAL share, which each first reader makes as a file.
+    # SQLITE_IOERR_SHMSIZE: no space for the shared-memory file of the WAL, which the first reader creates.
     full = code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE
     return full or (isinstance(error, OSError) and error.errno in _FULL)
 
 
 def disk_advice(error: BaseException) -> str | None:
-    """What a person can do about a full or read-only disk, as a sentence; None for an error of another kind."""
-    # What wraps an error of the database driver keeps it as `orig` (SQLAlchemy, which Dagster uses).
+    """The remedy for a full or read-only disk, as a sentence; None for other errors."""
+    # SQLAlchemy, which Dagster uses, wraps an error of the database driver and keeps it as `orig`.
     cause = getattr(error, "orig", None) or error
     if says_full(cause):
         return "Free some space on that file system, then try again."

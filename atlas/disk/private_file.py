@@ -6,10 +6,12 @@ from atlas.disk.files import write_file
 
 
 def create_private_file(path: Path, data: bytes) -> None:
-    """Write a new file (mode 600, new folders 700); of several who race, the first one's stays. Raises `DiskError`."""
+    """Write a new file (mode 600, new folders 700); if several processes race, the first file is kept. Raises
+    `DiskError`.
+    """
     write_file(path, data, keep_first=True, mode=0o600, folder_mode=0o700)
 
 
 def replace_private_file(path: Path, data: bytes) -> None:
-    """Write a file (mode 600, new folders 700) in place of what was there. Raises `DiskError`."""
+    """Write or replace a file (mode 600, new folders 700). Raises `DiskError`."""
     write_file(path, data, mode=0o600, folder_mode=0o700)

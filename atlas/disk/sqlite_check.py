@@ -1,4 +1,4 @@
-"""Whether a SQLite file is sound, without a change to it or to the files beside it."""
+"""Check a SQLite file for damage, without changing it or its journal files."""
 
 import fcntl
 import os
@@ -18,9 +18,9 @@ _LOCK_START, _LOCK_BYTES = 0x40000002, 510
 
 
 def find_damage(file: SqliteFile) -> str | None:
-    """What is wrong with a file, and what to do, in sentences; None when it is sound. Reads all of it."""
+    """The damage of a file and the remedy, in sentences; None when it is intact. Reads the whole file."""
     try:
-        return _damage(file) and _damage(file)  # a process that writes meanwhile may make a sound file look damaged
+        return _damage(file) and _damage(file)  # twice: a concurrent writer may make an intact file look damaged
     except OSError as error:
         return f"{file.path} ({file.holds}) cannot be read: {describe_os_error(error)}"
 
@@ -38,7 +38,7 @@ def _damage(file: SqliteFile) -> str | None:
 
 
 def refuse_unreadable(file: SqliteFile) -> None:
-    """Raise the file's error when its head is damaged or it was cut; reads little of it."""
+    """Raise the file's error when its header is damaged or the file is truncated; reads only a small part of it."""
     if loss := what_is_lost(file.path):
         raise file.error(f"{file.path} ({file.holds}) is damaged: {loss}. {file.remedy}")
     with file.problems():
@@ -46,15 +46,16 @@ def refuse_unreadable(file: SqliteFile) -> None:
 
 
 def read_rows(path: Path, query: str) -> list[tuple[object, ...]]:
-    """The rows of a query, read without a change to anything; raises `sqlite3.Error` and `OSError`."""
+    """The rows of a query, read without changing any file; raises `sqlite3.Error` and `OSError`."""
     with TemporaryDirectory() as folder, closing(_open(path, Path(folder))) as database:
         return database.execute(query).fetchall()
 
 
 def _open(path: Path, scratch: Path) -> sqlite3.Connection:
-    """A connection for reading.
+    """A read-only connection.
 
-    To read a log that a killed process left, SQLite would write beside it: that happens in a copy in `scratch`.
+    To read a log that a killed process left, SQLite would have to write files next to it. So this uses a copy in
+    `scratch`.
     """
     journal = path.with_name(f"{path.name}-journal")
     options = "mode=ro"
@@ -71,7 +72,7 @@ def _open(path: Path, scratch: Path) -> sqlite3.Connection:
 
 
 def _in_use(path: Path) -> bool:
-    """Whether another process has the file open in WAL mode; that of Linux, where this looks at its lock."""
+    """Whether another process has the file open in WAL mode, detected by its lock (Linux only)."""
     with path.open("rb") as file:
         asked = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, _LOCK_START, _LOCK_BYTES, 0)
         answer = fcntl.fcntl(file, fcntl.F_GETLK, asked)

@@ -1,4 +1,4 @@
-"""A SQLite file in WAL mode, opened in one way, with errors that name the file, what it holds and what to do."""
+"""A SQLite file in WAL mode, with errors that name the file, its contents and the remedy."""
 
 import os
 import sqlite3
@@ -17,29 +17,29 @@ _PROGRAM = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError,
 
 @dataclass(frozen=True)
 class SqliteFile:
-    """One file. Any number of threads and processes may use it; any of them may die at any moment."""
+    """One file. Any number of threads and processes may use it, and any of them may be killed at any time."""
 
     path: Path
     holds: str
-    """What a person would miss if it were lost, such as "the coordinator's record of its jobs"."""
+    """A description of the contents for error messages, such as "the coordinator's record of its jobs"."""
     remedy: str
-    """What to do when it is damaged, as sentences."""
+    """The remedy when the file is damaged, as sentences."""
     error: type[AtlasError] = DiskError
-    """What is raised when it cannot be used."""
+    """The error type to raise when the file cannot be used."""
 
     def create(self, schema: str, version: int = 0) -> None:
-        """Make the file with its tables, whole or not at all, or check the one that is there.
+        """Create the file with its tables atomically, or check the existing one.
 
-        `version` is the file's `user_version`; the tables of an existing file are left alone then. With 0 the schema
-        runs each time, so it says IF NOT EXISTS. Raises `error` for a file that is damaged, empty, of another version,
-        or cannot be made.
+        `version` is the file's `user_version`; with it, the tables of an existing file are not changed. With 0 the
+        schema runs on each call, so it must use IF NOT EXISTS. Raises `error` for a file that is damaged, empty, of
+        another version, or cannot be created.
         """
         if not os.path.lexists(self.path):
             self._refuse_stray_log()
             self._make(schema, version)
         elif loss := what_is_lost(self.path):
             raise self.error(f"{self.path} ({self.holds}) is damaged: {loss}. {self.remedy}")
-        # No transaction: where the tables are there nothing is written, so that nobody waits for who writes.
+        # No transaction: if the tables exist, nothing is written, so this does not wait for a writer.
         with self.problems(), closing(self.connect()) as database:
             (found,) = database.execute("PRAGMA user_version").fetchone()
             if found != version:
@@ -53,11 +53,11 @@ class SqliteFile:
     def connect(self, any_thread: bool = False, cached_statements: int = 128) -> sqlite3.Connection:
         """A connection without implicit transactions, whose commits are durable; raises `error`.
 
-        With `any_thread` the caller sees to it that one thread at a time uses the connection.
+        With `any_thread` the caller must ensure that only one thread at a time uses the connection.
         """
         with self.problems():
             connection = sqlite3.connect(
-                # Without `rw` SQLite would make a new file in place of a lost one.
+                # Without `rw` SQLite would create a new file in place of a lost one.
                 f"{self.path.absolute().as_uri()}?mode=rw",
                 uri=True,
                 timeout=BUSY_SECONDS,
@@ -74,7 +74,8 @@ class SqliteFile:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """A connection of its own with one transaction, durable when the block ends and undone when it raises.
+        """A new connection with one transaction, which is committed durably when the block ends and rolled back when it
+        raises.
 
         Safe in any thread and after a fork. Raises `error`.
         """
@@ -90,7 +91,7 @@ class SqliteFile:
 
     @contextmanager
     def problems(self) -> Iterator[None]:
-        """Turn what SQLite says of the file into `error`; errors of the program pass."""
+        """Turn SQLite's errors about the file into `error`; programming errors pass unchanged."""
         try:
             yield
         except sqlite3.Error as error:
@@ -99,7 +100,7 @@ class SqliteFile:
             raise self.error(self.explain(error)) from error
 
     def explain(self, error: sqlite3.Error) -> str:
-        """What SQLite's error means for this file, and what to do (https://www.sqlite.org/rescode.html)."""
+        """An explanation of SQLite's error for this file, with the remedy (https://www.sqlite.org/rescode.html)."""
         what = f"{self.path} ({self.holds})"
         match primary_code(error):
             case _ if says_full(error):
@@ -124,7 +125,7 @@ class SqliteFile:
                 return f"{what} is damaged: {' '.join(str(error).split())}. {self.remedy}"
 
     def _refuse_stray_log(self) -> None:
-        """SQLite would replay the log of a lost file into a new one."""
+        """Raise `error` if there is a log without its file: SQLite would replay the log into a new file."""
         if has_log(self.path):
             log = log_of(self.path)
             raise self.error(f"{self.path} ({self.holds}) is missing, while its log {log} is there. {self.remedy}")
@@ -133,7 +134,7 @@ class SqliteFile:
         with self.problems(), new_file(self.path, self.error, keep_first=True, folder_mode=0o700) as temporary:
             os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
             with closing(sqlite3.connect(temporary, isolation_level=None)) as database:
-                # Nobody else knows this file, so no journal has to protect it until it has its name.
+                # The temporary file is private, so it needs no durable journal until it is renamed.
                 database.execute("PRAGMA journal_mode = MEMORY")
                 database.executescript(schema)
                 database.execute(f"PRAGMA user_version = {version}")
@@ -141,12 +142,12 @@ class SqliteFile:
 
 
 def log_of(path: Path) -> Path:
-    """The write-ahead log of a database, which holds its newest transactions until they are moved into it."""
+    """The path of a database's write-ahead log, which holds the newest transactions until a checkpoint."""
     return path.with_name(f"{path.name}-wal")
 
 
 def has_log(path: Path) -> bool:
-    """Whether a database has a log with something in it."""
+    """Whether a database has a non-empty log."""
     try:
         return log_of(path).stat().st_size > 0
     except (FileNotFoundError, NotADirectoryError):
@@ -154,10 +155,10 @@ def has_log(path: Path) -> bool:
 
 
 def what_is_lost(path: Path) -> str | None:
-    """What is missing of a database's bytes that SQLite would pass over; None when nothing seems to be missing.
+    """Describe missing bytes of a database that SQLite would ignore; None when none seem to be missing.
 
-    SQLite takes an empty file for a new database, and fills the last page of a file that was cut with zeros
-    (https://www.sqlite.org/fileformat.html). With a log, a cut page may be whole there.
+    SQLite treats an empty file as a new database, and pads the last page of a truncated file with zeros
+    (https://www.sqlite.org/fileformat.html). If there is a log, it may hold the complete page.
     """
     if not path.is_file():
         return None
@@ -175,17 +176,18 @@ def what_is_lost(path: Path) -> str | None:
 
 @contextmanager
 def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """All of the block or nothing of it."""
+    """Run the block in a transaction: commit at its end, roll back if it raises."""
     database.execute("BEGIN IMMEDIATE")
     try:
         yield
         database.execute("COMMIT")
     finally:
-        # Still open when the block or the commit itself failed; SQLite closes it alone when the disk is full.
+        # The transaction is still open if the block or the commit failed; SQLite itself rolls it back when the disk is
+        # full.
         if database.in_transaction:
             database.execute("ROLLBACK")
 
 
 def primary_code(error: sqlite3.Error) -> int:
-    """SQLite's primary result code; that of a general error where Python itself raised it."""
+    """SQLite's primary result code; SQLITE_ERROR for errors that Python itself raised."""
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF

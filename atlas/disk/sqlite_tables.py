@@ -1,4 +1,4 @@
-"""The tables of a SQLite file that whoever only reads does not make."""
+"""Tables of a SQLite file that is created by the first write, not by reads."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from atlas.disk.sqlite_file import SqliteFile, has_log
 
 
 class SqliteTables:
-    """Tables in a file that is made at the first write; until then it reads as an empty one. Thread-safe."""
+    """Tables in a file that is created at the first write; before that, reads find empty tables. Thread-safe."""
 
     def __init__(self, file: SqliteFile, schema: str, version: int = 0) -> None:
-        """`schema` and `version` as for `SqliteFile.create`, which also checks the file if it is there."""
+        """`schema` and `version` as for `SqliteFile.create`, which also checks an existing file."""
         self.file = file
         self._schema = schema
         self._version = version
@@ -33,22 +33,22 @@ class SqliteTables:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """As `SqliteFile.transaction`, in a file that is made if need be."""
+        """Like `SqliteFile.transaction`, but creates the file if necessary."""
         self._make()
         with self.file.transaction() as database:
             yield database
 
     def _is_there(self) -> bool:
-        """Whether there is a file, or a log of one; raises the file's `error` where neither could ever be."""
+        """Whether the file or its log exists; raises the file's `error` if the path cannot be accessed."""
         try:
             self.file.path.lstat()
         except FileNotFoundError:
             return has_log(self.file.path)
-        except OSError as problem:  # a file in place of a folder, or a folder that may not be searched
+        except OSError as problem:  # a file in place of a folder, or a folder without search permission
             raise self.file.error(f"Cannot read {self.file.path}: {describe_os_error(problem)}") from problem
         return True
 
     def _make(self) -> None:
-        if not self._made:  # else a file that was lost meanwhile would be made anew, without a word
+        if not self._made:  # create only once: a file that is lost later must not be silently recreated
             self.file.create(self._schema, self._version)
             self._made = True

@@ -1,1 +1,1 @@
-"""Documents that are named by the CID of their canonical JSON."""
+"""Documents identified by the CID of their canonical JSON."""

@@ -1,4 +1,4 @@
-"""Documents: frozen pydantic models whose canonical JSON names them by CID, and the values that they hold."""
+"""Documents, which are frozen pydantic models identified by the CID of their canonical JSON, and their values."""
 
 from typing import Annotated, Any, Self
 
@@ -10,16 +10,16 @@ from atlas.errors import SpecError
 from atlas.suggestions import suggest_field, suggest_value
 
 Positive = Annotated[int, Field(gt=0, lt=2**53)]
-"""Canonical JSON holds no larger integer."""
+"""Canonical JSON cannot hold larger integers."""
 
 OMIT_DEFAULT = "left out of the JSON at its default"
-"""Marks a later field, `Annotated[int, OMIT_DEFAULT] = 300`, so that the documents from before it keep their CIDs."""
+"""Marks a field that was added later, `Annotated[int, OMIT_DEFAULT] = 300`, so that older documents keep their CIDs."""
 
 
 def describe_validation(error: ValidationError, model: type[BaseModel] | None = None) -> str:
     """Turn pydantic's errors into one line per field: `lora.rank: Input should be greater than 0 (found 0)`.
 
-    With the model that was to be read, an unknown field is answered with the known one that is closest.
+    If `model` is given, an unknown field is reported with the closest known field.
     """
     lines = []
     for item in error.errors():
@@ -54,7 +54,7 @@ class Document(Value):
     def canonical_bytes(self) -> bytes:
         """The RFC 8785 encoding in UTF-8; equal values give equal bytes on every machine.
 
-        Raises `SpecError` for what that encoding cannot hold: integers from 2^53, halves of surrogate pairs.
+        Raises `SpecError` for values that the encoding cannot represent: integers from 2^53 and lone surrogates.
         """
         try:
             return rfc8785.dumps(self.model_dump(mode="json"))
@@ -63,12 +63,12 @@ class Document(Value):
 
     @property
     def cid(self) -> str:
-        """CIDv1 of `canonical_bytes`, as `ipfs add` with the unixfs-v1-2025 profile gives it."""
+        """CIDv1 of `canonical_bytes`, as `ipfs add` with the profile unixfs-v1-2025 computes it."""
         return cid_of_bytes(self.canonical_bytes())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Parse a document; raises `SpecError` that names each bad field."""
+        """Parse a document; raises `SpecError`, which names each invalid field."""
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:

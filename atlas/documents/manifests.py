@@ -1,4 +1,4 @@
-"""What was made: manifests of models, datasets and rounds, checkpoints, and the receipts that prove the work."""
+"""Manifests of models, datasets and rounds, checkpoints, receipts and evidence."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,8 @@ from atlas.documents.document import OMIT_DEFAULT, Document, Positive, Value
 
 Cid = Annotated[str, Field(pattern=r"^b[a-z2-7]{20,}$", description="a CIDv1 in base32")]
 DataForm = Literal["rows", "sealed", "node-local"]
-"""What the CID of a shard names: its rows, its rows encrypted, or its node's commitment to rows that stay there."""
+"""The content that a shard's CID names: its rows, its encrypted rows, or a node's commitment to rows that stay on the
+node."""
 
 
 class ModelManifest(Document):
@@ -21,7 +22,7 @@ class ModelManifest(Document):
 
 
 class ShardManifest(Value):
-    """One content-addressed slice of a dataset: canonical JSONL, one row a line."""
+    """One content-addressed slice of a dataset: canonical JSONL, one row per line."""
 
     key: str = Field(description="s000, s001, … in order")
     cid: Cid = Field(description="of the rows, of the sealed rows, or of the node's LocalData")
@@ -36,19 +37,19 @@ class ShardManifest(Value):
 
     @property
     def size(self) -> int:
-        """Its tokens, or its rows where nobody else can count tokens."""
+        """The number of its tokens, or of its rows if only the node can count tokens."""
         return self.tokens or self.rows
 
     @property
     def weight(self) -> int:
-        """What its update counts in the aggregation: its rows, or one where they are a mere claim."""
+        """The weight of its update in the aggregation: its rows, or 1 if the number of rows is only claimed."""
         return 1 if self.claimed else self.rows
 
 
 class DatasetManifest(Document):
-    """A source cut into shards, with held-out rows whose texts are in no shard.
+    """A source cut into shards, with held-out rows whose texts occur in no shard.
 
-    Manifests from before equal texts were kept together promise that of rows only, not of their texts.
+    In older manifests, which did not group equal texts, this holds for rows only, not for their texts.
     """
 
     kind: Literal["dataset"] = "dataset"
@@ -68,7 +69,7 @@ class DatasetManifest(Document):
 
 
 class Checkpoint(Document):
-    """What a round ends with; round 0 is the untrained adapter, which the spec's seed defines."""
+    """The result of a round; round 0 is the untrained adapter, which the spec's seed defines."""
 
     kind: Literal["checkpoint"] = "checkpoint"
     job: Cid
@@ -106,7 +107,9 @@ class RefusedUpdate(Value):
 
 
 class RoundManifest(Document):
-    """All that decides a round's checkpoint, in shard order, and what was kept out of it: no node, no time."""
+    """All inputs that determine a round's checkpoint, in shard order, and the refused updates. Contains no nodes and no
+    times.
+    """
 
     kind: Literal["round"] = "round"
     job: Cid
@@ -130,7 +133,7 @@ class Environment(Value):
 
 
 class TrainingPoint(Value):
-    """One point of the loss curve, which has none for a step that was not taken: its rows had nothing to predict."""
+    """One point of the loss curve. A step that was skipped, because its rows had nothing to predict, has none."""
 
     step: Positive
     loss: float
@@ -144,7 +147,9 @@ class SavedCheckpoint(Value):
 
 
 class Receipt(Document):
-    """A node's account of one task. It proves who answers for which bytes; it decides no weight and no payout."""
+    """A node's account of one task. It identifies who is responsible for which bytes; it determines no weight and no
+    payout.
+    """
 
     kind: Literal["receipt"] = "receipt"
     task: Cid
@@ -180,7 +185,9 @@ ScoringMethod = Literal["leave-one-out", "alignment", "none"]
 
 
 class TaskRecord(Value):
-    """One task of a round as it ended: the evidence behind a payout. The evaluation has no score: its pay is fixed."""
+    """The outcome of one task of a round, as evidence for the payout. The evaluation has no score, because its pay is
+    fixed.
+    """
 
     slot: int = Field(ge=0)
     shard: str | None
@@ -210,7 +217,7 @@ class RefusalRecord(Value):
 
 
 class NodeShare(Value):
-    """What a node gets of a round's pool."""
+    """A node's share of a round's pool."""
 
     node_id: Positive
     count: Positive = Field(description="completed tasks")
@@ -218,7 +225,9 @@ class NodeShare(Value):
 
 
 class RoundEvidence(Document):
-    """Who did what in a round. Its records, in slot order, are the leaves of the Merkle root on chain."""
+    """The tasks of a round and the nodes that completed them. The records, in slot order, are the leaves of the Merkle
+    root on chain.
+    """
 
     kind: Literal["evidence"] = "evidence"
     contract: str

@@ -1,4 +1,4 @@
-"""Node records: what an agent says of itself to whoever looks for nodes, signed with its chain key."""
+"""Node records: an agent's signed description of its node, for anyone who looks for nodes."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ from atlas.signing import Signer, verify_signature
 
 RENEWAL_SECONDS = 900.0
 LIFETIME_SECONDS = 3600
-"""A node makes a new record every `RENEWAL_SECONDS`; one older than its lifetime is not believed."""
+"""A node publishes a new record every `RENEWAL_SECONDS`; a record older than this lifetime is rejected."""
 CLOCK_SKEW_SECONDS = 300
 MOST_RECORD_BYTES = 65_536
 
@@ -20,7 +20,7 @@ Count = Annotated[int, Field(ge=0, lt=2**53)]  # canonical JSON holds no larger 
 
 
 class NodeRecord(Document):
-    """A node's place in the network and what it offers. It is a hint: the chain decides who may work and is paid."""
+    """A node's addresses and resources. It is only a hint: the chain decides who may work and is paid."""
 
     kind: Literal["node-record"] = "node-record"
     chain_id: Short
@@ -50,7 +50,7 @@ class SignedNodeRecord(Document):
 
 
 def rendezvous(chain_id: str, contract: str) -> bytes:
-    """The well-known content of a network: whoever provides its CID says that there is a node of this network."""
+    """The well-known content of a network: a provider of its CID announces a node of this network."""
     return rfc8785.dumps({"kind": "rendezvous", "chain_id": chain_id, "contract": contract})
 
 
@@ -72,10 +72,10 @@ def verify(
     now: float,
     most_age_seconds: float = LIFETIME_SECONDS,
 ) -> NodeRecord:
-    """The record, if its address signed it for this network and for the IPFS node that it was found under.
+    """The record, if its address signed it for this network and for the IPFS node `peer_id` that published it.
 
     `now` is in seconds since the epoch. Raises `VerificationError`, also for a record that is older than
-    `most_age_seconds`, or further in the future than clocks differ.
+    `most_age_seconds` or more than `CLOCK_SKEW_SECONDS` in the future.
     """
     record = signed.record
     expected = {"chain_id": chain_id, "contract": contract, "peer_id": peer_id}
@@ -97,7 +97,7 @@ def verify(
 
 
 def parse_record(data: bytes) -> SignedNodeRecord:
-    """Read a signed record that came from anywhere; raises `VerificationError` for what is too large or is none."""
+    """Parse an untrusted signed record; raises `VerificationError` if it is too large or malformed."""
     if len(data) > MOST_RECORD_BYTES:
         raise VerificationError(f"A node record takes at most {MOST_RECORD_BYTES} bytes, found {len(data)}.")
     try:

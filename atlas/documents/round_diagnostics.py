@@ -1,4 +1,4 @@
-"""What a round's aggregation did to its updates, as a document."""
+"""The diagnostics of a round's aggregation, as a document."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from atlas.documents.manifests import Cid
 
 
 class Influence(Value):
-    """How one update counts in its round; lengths and angles are those of its change, update - base."""
+    """The influence of one update in its round; lengths and angles are those of its change, update - base."""
 
     shard: str
     norm: float = Field(ge=0)
@@ -19,7 +19,7 @@ class Influence(Value):
 
 
 class CosineSpread(Value):
-    """How alike the changes of a round are, over all pairs."""
+    """The distribution of the pairwise cosines of a round's changes."""
 
     minimum: float
     lower_quartile: float
@@ -29,9 +29,9 @@ class CosineSpread(Value):
 
 
 class RoundDiagnostics(Document):
-    """What a round's aggregation did to its updates, before the outer optimizer; to six digits.
+    """The diagnostics of a round's aggregation, before the outer optimizer; rounded to six digits.
 
-    Anyone can compute it again from the round's manifest.
+    Anyone can recompute it from the round's manifest.
     """
 
     kind: Literal["diagnostics"] = "diagnostics"

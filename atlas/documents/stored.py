@@ -10,15 +10,15 @@ DocumentType = TypeVar("DocumentType", bound=Document)
 
 
 def put_document(store: ContentStore, document: Document) -> str:
-    """Hold a document's canonical bytes; the result is `document.cid`."""
+    """Store a document's canonical bytes; returns `document.cid`."""
     return store.put(document.canonical_bytes())
 
 
 def get_document(store: ContentStore, cid: str, kind: type[DocumentType]) -> DocumentType:
     """Read and validate a document.
 
-    Raises as `ContentStore.read` does, `SpecError` when it is no such document, and `ContentError` when its bytes are
-    not the canonical ones: it would then go by two names.
+    Raises as `ContentStore.read` does, `SpecError` when it is not such a document, and `ContentError` when its bytes
+    are not canonical, because it would then have two CIDs.
     """
     data = store.read(cid)
     try:

@@ -1,4 +1,4 @@
-"""The catalogue of base models that install from a package: what each is good for and where LoRA goes."""
+"""The catalogue of base models that are installed from a package, with their tasks and LoRA target modules."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A base model that needs no hub: `package` must be installed, `folder` holds its files inside it."""
+    """A base model that needs no hub: `package` must be installed, and `folder` in it holds the files."""
 
     source: str
     package: str
@@ -16,7 +16,7 @@ class KnownModel:
     target_modules: tuple[str, ...]
     gguf: str | None = None
     hub: str | None = None
-    """The hub repository with the same weights, as the package states it."""
+    """The hub repository with the same weights, according to the package."""
 
 
 MODELS = {

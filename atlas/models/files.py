@@ -1,4 +1,4 @@
-"""Where the files of a base model lie, and whether they are the ones that a job names. Loads no tensor library."""
+"""Locate the files of a base model, and verify them against a job's manifest. Loads no tensor library."""
 
 import importlib.util
 from pathlib import Path
@@ -10,16 +10,16 @@ from atlas.documents.manifests import ModelManifest
 from atlas.errors import CorruptContent, ModelError
 from atlas.models.catalogue import MODELS, KnownModel, known_model
 
-# What transformers reads of a model: configuration, tokenizer, weights. Pickled weights (*.bin, *.pt) stay out.
+# The files that transformers reads: configuration, tokenizer, weights. Pickled weights (*.bin, *.pt) are excluded.
 MODEL_FILE_PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 
 
 def locate_model(source: str, revision: str | None, cache: Path) -> dict[str, Path]:
-    """The local files of a model, by name, in order of name; all of them lie in one folder.
+    """The local files of a model, sorted by name; all of them are in one folder.
 
-    `package:NAME` is found in the installed package's folder, which is not imported; `hub:ORG/NAME` is fetched into
-    `cache` (with `HF_HUB_OFFLINE=1`, only looked up there); `path:FOLDER` is read where it lies.
-    Raises `ModelError` when the source is unknown, not installed, not reachable or incomplete.
+    `package:NAME` is found in the folder of the installed package, which is not imported; `hub:ORG/NAME` is fetched
+    into `cache` (with `HF_HUB_OFFLINE=1`, only looked up there); `path:FOLDER` is read in place. Raises `ModelError`
+    when the source is unknown, not installed, unreachable or incomplete.
     """
     kind, _, name = source.partition(":")
     if kind == "package":
@@ -45,9 +45,9 @@ def model_manifest(source: str, revision: str | None, cache: Path) -> ModelManif
 
 
 def verify_model(manifest: ModelManifest, cache: Path) -> dict[str, Path]:
-    """The local files that the manifest names, each read and found to be the named bytes.
+    """The local files that the manifest names, each verified against its CID.
 
-    Files beside them are left out. Raises `ModelError` when one is missing and `CorruptContent` when one differs.
+    Other files are omitted. Raises `ModelError` when one is missing and `CorruptContent` when one differs.
     """
     found = locate_model(manifest.source, manifest.revision, cache)
     activity.begin("verifying the model's files")
@@ -100,10 +100,12 @@ def _hub_snapshot(repository: str, revision: str | None, cache: Path) -> Path:
     from huggingface_hub.utils.tqdm import disable_progress_bars, tqdm
 
     disable_progress_bars()
-    report = activity.current_listener()  # the hub downloads in threads of its own
+    report = activity.current_listener()  # the hub downloads in its own threads, which do not inherit the context
 
     class CountedBar(tqdm):
-        """The hub draws one bar of files and two of the same bytes, of which one counts; drawn is none of them."""
+        """Reports bytes instead of drawing a bar. The hub opens one bar for files and two for the same bytes; only one
+        of these is counted.
+        """
 
         def __init__(self, *arguments: Any, **options: Any) -> None:
             self._of_bytes = options.get("name") == "huggingface_hub.snapshot_download"

@@ -1,7 +1,7 @@
-"""What the header of a GGUF file says of its model, without reading the vocabulary and the weights behind it.
+"""Read the header of a GGUF file, without the vocabulary and the weights that follow.
 
-The format is that of https://github.com/ggml-org/ggml/blob/master/docs/gguf.md: little-endian, versions 2 and 3.
-The `gguf` package reads all of the file, which takes seconds.
+Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, little-endian, versions 2 and 3. The `gguf` package
+reads the whole file, which takes seconds.
 """
 
 import struct
@@ -16,7 +16,7 @@ _NUMBERS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<
 
 
 def context_length(path: Path) -> int | None:
-    """The number of positions that the model was made for; None where the file does not say.
+    """The model's context length in tokens; None if the header has none.
 
     Raises `ModelError` when it is not a GGUF file.
     """
@@ -24,7 +24,7 @@ def context_length(path: Path) -> int | None:
         with path.open("rb") as file:
             if file.read(4) != b"GGUF" or _number(file, "<I") not in (2, 3):
                 raise ModelError(f"{path.name} is not a GGUF file of version 2 or 3. Fetch it again.")
-            _number(file, "<Q")  # how many tensors there are
+            _number(file, "<Q")  # the number of tensors
             for _ in range(int(_number(file, "<Q"))):
                 key, kind = _string(file), int(_number(file, "<I"))
                 if key.endswith(b".context_length") and kind in _NUMBERS:

@@ -1,4 +1,4 @@
-"""Under which licence a base model is given: as the model card or the weights beside its files say."""
+"""The licence of a base model, from its model card or its GGUF weights."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ GGUF_FIELD = "general.license"
 
 
 def base_license(source: str, revision: str | None, cache: Path) -> str | None:
-    """The licence that a base model's own card or GGUF file states, such as `apache-2.0`; None when neither does.
+    """The licence in a base model's own card or GGUF file, such as `apache-2.0`; None when neither has one.
 
-    The licence of a Python package that carries a model is another one's, so it does not count.
+    The licence of a Python package that contains the model applies to the package, so it is ignored.
     """
     try:
         files = locate_model(source, revision, cache)
@@ -32,7 +32,7 @@ def _of_card(card: Path | None) -> str | None:
         return None
     try:
         found = (metadata_load(card) or {}).get("license")
-    except ValueError:  # a card without a mapping at its head
+    except ValueError:  # a card without YAML metadata at its start
         return None
     return found if isinstance(found, str) else None
 
@@ -45,7 +45,7 @@ def _of_gguf(weights: Path) -> str | None:
 
 
 def _hub_card(repository: str, revision: str | None, cache: Path) -> Path | None:
-    """The card of a hub model, from the cache or the hub; None when it cannot be had."""
+    """The card of a hub model, from the cache or the hub; None when it is not available."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError
 

@@ -1,1 +1,1 @@
-"""A round as data: from its manifest to its checkpoint and its diagnostics."""
+"""Compute a round's checkpoint and diagnostics from its manifest."""

@@ -1,4 +1,4 @@
-"""From a round manifest to the checkpoint that the round ends with."""
+"""Compute a round's checkpoint from its manifest."""
 
 import tempfile
 from collections.abc import Callable
@@ -22,8 +22,8 @@ def untrained_checkpoint(job: str, adapter: str) -> Checkpoint:
 def round_inputs(manifest: RoundManifest, store: ContentStore) -> RoundInputs:
     """A round's files, fetched and verified.
 
-    Raises `AggregationError` when the manifest contradicts its base or its job, `ContentError` when something is
-    missing or altered.
+    Raises `AggregationError` when the manifest contradicts its base or its job, `ContentError` when content is missing
+    or corrupt.
     """
     base = get_document(store, manifest.base, Checkpoint)
     spec = get_document(store, manifest.job, JobSpec)
@@ -53,15 +53,16 @@ def round_inputs(manifest: RoundManifest, store: ContentStore) -> RoundInputs:
 
 
 def recompute(manifest: RoundManifest, store: ContentStore, keep: Callable[[Path], str]) -> Checkpoint:
-    """The checkpoint that a manifest gives; `keep` gets each file of it and returns the CID."""
+    """Compute the checkpoint of a manifest; `keep` is called with each of its files and returns the CID."""
     return _checkpoint(manifest, round_inputs(manifest, store), store, keep)
 
 
 def plain_mean(manifest: RoundManifest, store: ContentStore) -> tuple[str, Checkpoint] | None:
-    """What a round would have ended with had its job no robust rule, put into the store; None where it has none.
+    """The checkpoint that the round would have without its job's robust rule, put into the store; None if the job has
+    no rule.
 
-    All else is the job's: its strategy and its outer optimizer. Where the rule changed nothing, it is the round's own
-    checkpoint; else it does not follow from the manifest that it names, so it is no checkpoint of the job.
+    Strategy and outer optimizer are the job's. If the rule changed nothing, the result equals the round's own
+    checkpoint. Otherwise it does not follow from the manifest that it names, so it is not a checkpoint of the job.
     """
     inputs = round_inputs(manifest, store)
     if inputs.settings.robust.rule == "none":

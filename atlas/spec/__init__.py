@@ -1,1 +1,1 @@
-"""Job, data set and task specifications."""
+"""Job, dataset and task specifications."""

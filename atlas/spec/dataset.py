@@ -1,4 +1,4 @@
-"""What data is ordered: where the rows come from, what they mean, how they are cut, and whether they may be read."""
+"""The data of a job: the source of the rows, their columns, the sharding, and the sealing."""
 
 import codecs
 from typing import Annotated, Literal, Self
@@ -10,9 +10,10 @@ from atlas.spec.row_part import RowPart
 
 
 class ShardRule(Value):
-    """How a dataset is cut: by a column's value, by a number of rows, or by a number of bytes (exactly one).
+    """How a dataset is cut into shards: by a column's value, by a number of rows, or by a number of bytes (exactly
+    one).
 
-    Data that stays on its nodes is cut by them: one shard a node, of at least so many `nodes`.
+    Node-local data has one shard per node, and needs at least `nodes` nodes.
     """
 
     column: str | None = Field(default=None, description="one shard for each value of this column")
@@ -28,7 +29,7 @@ class ShardRule(Value):
 
 
 TAB = {"tab": "\t", "\\t": "\t"}
-"""How people write a tab, which YAML and shells otherwise make hard."""
+"""Names for a tab, which is hard to write in YAML and shells."""
 
 
 def _tab(separator: object) -> object:
@@ -36,7 +37,7 @@ def _tab(separator: object) -> object:
 
 
 class RowSettings(Value):
-    """How rows are read from a source, on the coordinator as on a node."""
+    """How rows are read from a source, on the coordinator and on nodes."""
 
     text_column: str = Field(default="text", description="the column that holds the text")
     label_column: str | None = Field(default="label", description="null when there are no labels")
@@ -66,7 +67,7 @@ class RowSettings(Value):
     def _is_known(cls, encoding: str | None) -> str | None:
         try:
             if encoding is not None:
-                "".encode(codecs.lookup(encoding).name)  # refuses codecs that turn bytes into bytes
+                "".encode(codecs.lookup(encoding).name)  # refuses bytes-to-bytes codecs
         except (LookupError, ValueError) as error:
             raise ValueError(
                 f"{encoding!r} is no known text encoding; known are utf-8, utf-16, latin-1, cp1252, shift_jis, gb18030 "
@@ -76,14 +77,14 @@ class RowSettings(Value):
 
 
 def _label(value: object) -> object:
-    """Whole numbers are labels, too; YAML's truth values are not, since `yes` and `no` without quotes become them."""
+    """Accept integers as labels, but refuse booleans, because YAML reads unquoted `yes` and `no` as booleans."""
     if isinstance(value, bool):
         raise ValueError("put it in quotes: YAML reads yes, no, on, off, true and false without quotes as truth values")
     return str(value) if isinstance(value, int) else value
 
 
 class DatasetSpec(RowSettings):
-    """Where the rows come from, what they mean, and how they are cut into shards."""
+    """The source of the rows, their columns, and how they are cut into shards."""
 
     source: str = Field(
         description="package:vader-sentiment, hub:ORG/NAME[:SPLIT], node-local:NAME, or the path of a "
@@ -109,7 +110,7 @@ class DatasetSpec(RowSettings):
 
     @property
     def node_local(self) -> str | None:
-        """The name under which nodes offer the data, if it stays with them."""
+        """The name under which nodes offer the data, if it is node-local; otherwise None."""
         kind, _, name = self.source.partition(":")
         return name if kind == "node-local" else None
 

@@ -1,4 +1,4 @@
-"""What is ordered: `JobSpec`, one fine-tuning order, and `TaskSpec`, one piece of it for one node."""
+"""`JobSpec`, one fine-tuning order, and `TaskSpec`, one task of it for one node."""
 
 import hashlib
 from pathlib import Path
@@ -21,7 +21,7 @@ Scoring = Literal["auto", "leave-one-out", "alignment", "none"]
 
 
 class ModelSpec(Value):
-    """Which pretrained model is fine-tuned, and as what."""
+    """The pretrained model to fine-tune, and its task."""
 
     source: str = Field(description="package:minilm, package:smollm2, hub:ORG/NAME or path:FOLDER")
     revision: str | None = Field(default=None, description="a hub revision; null for the default branch")
@@ -45,7 +45,7 @@ class LoraSpec(Value):
 
     @property
     def scaling(self) -> float:
-        """What the product of the factors counts in the model: alpha / rank, for shards of a lower rank, too."""
+        """The factor of the product B·A in the model: alpha / rank, also for shards of a lower rank."""
         return self.alpha / self.rank
 
     def rank_of(self, shard: str) -> int:
@@ -61,7 +61,7 @@ class LoraSpec(Value):
 
 
 class TrainingSpec(Value):
-    """What a node does with one shard in one round."""
+    """How a node trains one shard in one round."""
 
     steps: Positive = Field(default=40, description="optimizer steps per shard and round")
     batch_size: Positive = Field(default=16, description="rows per forward pass")
@@ -81,14 +81,14 @@ class TrainingSpec(Value):
 
 
 class EvaluationSpec(Value):
-    """How a checkpoint is judged on the held-out rows."""
+    """How a checkpoint is evaluated on the held-out rows."""
 
     batch_size: Positive = Field(default=64, description="rows per forward pass")
     tolerance: float = Field(default=0.02, ge=0, description="loss may exceed its base's by this share")
 
 
 class PaymentSpec(Value):
-    """What the job pays, in micro-units of the network's denomination."""
+    """The payment of the job, in micro-units of the network's denomination."""
 
     budget: Positive = Field(description="escrowed when the job is created")
     reward_per_task: Positive = Field(description="what one completed task brings to its round's pool")
@@ -96,7 +96,7 @@ class PaymentSpec(Value):
 
 
 class FleetSpec(Value):
-    """What the job demands of the nodes that work for it."""
+    """The job's requirements for nodes and leases."""
 
     trusted: bool = Field(default=False, description="whether all nodes are believed; decides aggregation.robust: auto")
     lease_seconds: Positive = Field(default=3600, description="a task not finished by then may be reassigned")
@@ -143,7 +143,7 @@ class JobSpec(Document):
 
     @property
     def robust_aggregation(self) -> AggregationSpec:
-        """The aggregation with `auto` settled: fleets that nobody vouches for get centered clipping."""
+        """The aggregation with `auto` resolved: untrusted fleets get centered clipping."""
         if self.aggregation.robust.rule != "auto":
             return self.aggregation
         rule = "none" if self.fleet.trusted else "centered-clipping"
@@ -152,9 +152,9 @@ class JobSpec(Document):
 
     @classmethod
     def from_mapping(cls, raw: dict[str, Any]) -> Self:
-        """Validate a mapping, after filling in what the catalogue knows of its model (task, LoRA targets).
+        """Validate a mapping, after filling in the model's defaults from the catalogue (task, LoRA targets).
 
-        Raises `SpecError` that names each bad field.
+        Raises `SpecError`, which names each invalid field.
         """
         try:
             return cls.model_validate(_with_model_defaults(raw))
@@ -168,7 +168,7 @@ class JobSpec(Document):
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """Read one YAML mapping; raises `SpecError` naming the file and the line."""
+    """Read one YAML mapping; raises `SpecError`, which names the file and the line."""
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
@@ -183,7 +183,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 
 def _with_model_defaults(raw: dict[str, Any]) -> dict[str, Any]:
-    """A bare `model: NAME` or a model without a task takes both from the catalogue of known models."""
+    """Complete a bare `model: NAME`, or a model without a task, from the catalogue of known models."""
     model = raw.get("model")
     if isinstance(model, str):
         model = {"source": model}
@@ -223,6 +223,6 @@ class TaskSpec(Document):
 
     @property
     def task_id(self) -> str:
-        """Sixteen hex digits, equal for every attempt at the same work, fit for a subject or a file name."""
+        """Sixteen hex digits, equal for all attempts at the same task; valid in a bus subject and a file name."""
         fixed = self.model_dump(mode="json", exclude={"attempt", "resume"})
         return hashlib.sha256(rfc8785.dumps(fixed)).hexdigest()[:16]

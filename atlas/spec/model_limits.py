@@ -1,4 +1,4 @@
-"""How many tokens of a row a model can take, from its configuration. Loads no tensor library."""
+"""The largest number of tokens per row that a model supports, from its configuration. Loads no tensor library."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,22 +10,22 @@ from atlas.models.gguf_header import context_length
 from atlas.spec.job import JobSpec
 
 POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx")
-"""What architectures call the number of their positions, the usual name first."""
+"""The configuration keys for the number of positions, the most common first."""
 AFTER_PADDING = {
     "camembert", "data2vec-text", "esm", "ibert", "layoutlmv3", "lilt", "longformer", "luke", "markuplm", "mpnet",
     "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
 }  # fmt: skip
-"""Model types that count positions from the padding's index + 1, so that those up to it are never used."""
+"""Model types that count positions from the padding index + 1, so that lower positions are unused."""
 WITHOUT_LIMIT = {"bloom", "mt5", "t5", "umt5", "longt5", "xlnet", "transfo-xl", "mamba", "mamba2", "falcon_mamba"}
-"""Model types with relative positions or none, whatever their configuration says."""
+"""Model types with relative positions or none, regardless of their configuration."""
 STRETCHED = {"linear", "dynamic", "yarn"}
-"""Kinds of rotary scaling that multiply the positions by their factor."""
+"""Kinds of rotary scaling that multiply the number of positions by their factor."""
 
 
 def check_max_length(spec: JobSpec, config: Mapping[str, Any]) -> None:
-    """Raise `SpecError` when `training.max_length` exceeds the positions of the model with this configuration.
+    """Raise `SpecError` when `training.max_length` exceeds the model's number of positions.
 
-    Also when it leaves a language model nothing to predict.
+    Also raised when it is too short for a language model to predict a token.
     """
     if spec.model.task == "causal-lm" and spec.training.max_length < 2:
         raise SpecError(
@@ -41,7 +41,7 @@ def check_max_length(spec: JobSpec, config: Mapping[str, Any]) -> None:
 
 
 def read_config(files: Mapping[str, Path]) -> dict[str, Any]:
-    """The configuration among the files of a model, or of a GGUF model what its header says of its positions.
+    """The configuration from a model's files; for a GGUF model, only the number of positions from its header.
 
     Raises `ModelError` when it cannot be read.
     """
@@ -56,7 +56,7 @@ def read_config(files: Mapping[str, Path]) -> dict[str, Any]:
 
 
 def positions(config: Mapping[str, Any]) -> int | None:
-    """How many tokens the model has positions for; None where there is no limit, or none is known."""
+    """The number of tokens that the model has positions for; None if there is no limit, or it is unknown."""
     text = config.get("text_config")
     if isinstance(text, Mapping):
         return positions(text)
@@ -74,12 +74,14 @@ def positions(config: Mapping[str, Any]) -> int | None:
 
 
 def _has_relative_positions(config: Mapping[str, Any]) -> bool:
-    """DeBERTa adds positions to its input only where `position_biased_input` is set, which is its default."""
+    """Whether this is a DeBERTa model with `position_biased_input` off; on, the default, it adds absolute positions."""
     return config.get("model_type") in {"deberta", "deberta-v2"} and config.get("position_biased_input") is False
 
 
 def _stretched(config: Mapping[str, Any], limit: int) -> Iterator[float]:
-    """What rotary scaling makes of the positions, for each of its settings (one per kind of layer in some models)."""
+    """The number of positions after rotary scaling, for each scaling setting (some models have one per kind of
+    layer).
+    """
     for name in ("rope_scaling", "rope_parameters"):
         settings = config.get(name)
         if isinstance(settings, Mapping):

@@ -1,4 +1,4 @@
-"""What a label or a shard value is called: one rule for every kind of file."""
+"""Canonical names of labels and shard values, the same for every file format."""
 
 import math
 import re
@@ -9,19 +9,19 @@ from decimal import Decimal
 TRUTH = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 WHOLE = re.compile(r"(-?[0-9]+)\.0+")
 LARGEST_WHOLE = 2**53
-"""From here on a float no longer holds every whole number."""
+"""From this value on, a float cannot represent every integer."""
 
 
 def nfc(text: str) -> str:
-    """Unicode normal form C: equal for texts that look equal but were typed as other code points."""
+    """Unicode normal form C, which is equal for texts that look equal but have different code points."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def name_of(value: object) -> str | None:
-    """The name that a value gives to a class or a shard; None for null, an empty text, a fraction, and anything else.
+    """The class or shard name of a value; None for null, an empty text, a fraction, and any other value.
 
-    Truth values are `true` and `false`, whole numbers are digits, in whatever form a file holds them: `1`, `1.0` and
-    `"1.0"` are all `1`, `True` is `true`. Texts are brought to normal form C.
+    Booleans become `true` and `false`, and integers become digits, regardless of their form in the file: `1`, `1.0` and
+    `"1.0"` are all `1`, and `True` is `true`. Texts are converted to normal form C.
     """
     if isinstance(value, str):
         text = nfc(value)
@@ -37,7 +37,7 @@ def name_of(value: object) -> str | None:
 
 
 def spellings(labels: Sequence[str]) -> dict[str, str]:
-    """How a label is spelled in the settings, by itself and by its name where no other label has that name."""
+    """The label as spelled in the settings, by its spelling, and by its name if no other label has that name."""
     names = [name_of(label) for label in labels]
     unique = {name: label for name, label in zip(names, labels, strict=True) if name and names.count(name) == 1}
     return {**unique, **{label: label for label in labels}}

@@ -1,22 +1,24 @@
-"""One order in several words: `aggregation.robust: auto`, and the rule that it stands for."""
+"""The equivalent forms of an order: with `aggregation.robust: auto`, and with the rule that it stands for."""
 
 from atlas.spec.job import JobSpec
 
 DEFAULT_RULE = "spectral-filter"
-"""What `auto` becomes when a job is opened for a fleet that nobody vouches for."""
+"""The rule that replaces `auto` when a job is opened for an untrusted fleet."""
 
 
 def as_opened(order: JobSpec) -> JobSpec:
-    """The order as a job is opened with it: the robust rule by its name, so that a later default changes no job."""
+    """The order in the form in which a job is opened: with the robust rule named, so that a later default changes no
+    job.
+    """
     if order.aggregation.robust.rule != "auto":
         return order
     return _with_rule(order, "none" if order.fleet.trusted else DEFAULT_RULE)
 
 
 def recorded_forms(order: JobSpec) -> list[JobSpec]:
-    """The documents that a job of this order may have been recorded with, the one of today first.
+    """The documents that a job of this order may have been recorded with, the current form first.
 
-    Jobs were opened with `auto` itself before; recorded so, it means what `JobSpec.robust_aggregation` says.
+    Earlier versions opened jobs with `auto` itself; in these jobs `JobSpec.robust_aggregation` defines its meaning.
     """
     forms = [as_opened(order), order]
     as_auto = _with_rule(order, "auto")

@@ -1,4 +1,6 @@
-"""A part of a data set that its rows' texts decide, so that two who never met can split one source without overlap."""
+"""A part of a dataset, selected by the hash of each row's text, so that independent parties can split one source
+without overlap.
+"""
 
 import hashlib
 from typing import Annotated, Self
@@ -10,9 +12,9 @@ from atlas.spec.partition_names import nfc
 
 
 class RowPart(Value):
-    """The rows whose text falls into the parts `first` to `last`, when texts are dealt into `of` parts by their hash.
+    """The rows whose text is in the parts `first` to `last`, when texts are divided into `of` parts by their hash.
 
-    Equal texts fall into the same part, whatever stands beside them and wherever they come from.
+    Equal texts are in the same part, regardless of other columns and of the source.
     """
 
     first: Annotated[int, Field(ge=0, description="number of the first part, counted from 0")]

@@ -1,4 +1,4 @@
-"""Task plans: what a batch of leases names on chain instead of every task's own CID, since each byte there costs."""
+"""Task plans: a batch of leases names one plan on chain instead of one CID per task, which saves fees per byte."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
@@ -11,7 +11,7 @@ from atlas.spec.job import TaskSpec
 
 
 class PlannedTask(Value):
-    """The task that one attempt at one slot stands for."""
+    """The task of one attempt at one slot."""
 
     slot: int = Field(ge=0)
     attempt: Positive
@@ -19,7 +19,7 @@ class PlannedTask(Value):
 
 
 class TaskPlan(Document):
-    """The tasks of one batch of leases. A lease names its plan by CID; slot and attempt find the task in it."""
+    """The tasks of one batch of leases. A lease names its plan by CID; slot and attempt identify the task in it."""
 
     kind: Literal["plan"] = "plan"
     contract: str
@@ -36,7 +36,7 @@ class TaskPlan(Document):
 
     @classmethod
     def over(cls, tasks: Sequence[TaskSpec]) -> Self:
-        """The plan of these tasks, given in any order; raises `ValueError` unless all are of one round."""
+        """The plan of these tasks, in any order; raises `ValueError` unless all belong to one round."""
         rounds = {(task.contract, task.job_id, task.round) for task in tasks}
         if len(rounds) != 1:
             raise ValueError(f"a plan holds tasks of one round, found {sorted(rounds)}")
@@ -46,7 +46,7 @@ class TaskPlan(Document):
         return cls(contract=contract, job_id=job_id, round=round_, tasks=planned)
 
     def tasks_in(self, contract: str, job_id: int, round_: int) -> dict[tuple[int, int], str]:
-        """CIDs of the TaskSpecs by (slot, attempt); none of them when the plan is of another round than this."""
+        """CIDs of the TaskSpecs by (slot, attempt); empty if the plan is of another round."""
         if (self.contract, self.job_id, self.round) != (contract, job_id, round_):
             return {}
         return {(planned.slot, planned.attempt): planned.task for planned in self.tasks}

@@ -1,1 +1,1 @@
-"""What the commands `atlas` and `atlas-node` share: how they load, and how they print."""
+"""The common parts of the commands `atlas` and `atlas-node`: deferred loading and output."""

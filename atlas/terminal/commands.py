@@ -1,6 +1,7 @@
-"""How the commands `atlas` and `atlas-node` end: the last line says why, and the exit code agrees with it.
+"""Error reports and exit codes of the commands `atlas` and `atlas-node`.
 
-0: done. 1: an error, in one sentence. 2: not a command; its usage is shown. 130: stopped by Ctrl-C or SIGTERM.
+0: success. 1: an error, reported in one sentence. 2: invalid usage; the usage is shown. 130: stopped by Ctrl-C or
+SIGTERM.
 """
 
 import json
@@ -28,14 +29,14 @@ Verbose = Annotated[
 
 
 class Stopped(AtlasError):
-    """A command was stopped by Ctrl-C or SIGTERM; its text says what to do next."""
+    """A command was stopped by Ctrl-C or SIGTERM; its text names the next step."""
 
 
 class CommandGroup(DeferredGroup):
-    """A program's commands. Any error in one, also in its callbacks and options, ends as `report` says."""
+    """A program's commands. Any error in a command, its callbacks or its options is handled by `report`."""
 
     def log(self) -> Path:
-        """The file for tracebacks of errors that nobody foresaw."""
+        """The log file for tracebacks of unexpected errors."""
         raise NotImplementedError
 
     def main(self, args: Sequence[str] | None = None, *others: Any, **named: Any) -> Any:
@@ -46,13 +47,13 @@ class CommandGroup(DeferredGroup):
         except Exception as error:
             try:
                 report(error, self.log(), verbose=VERBOSE in given, as_json=JSON in given)
-            except BrokenPipeError:  # nobody reads the output any more, and Python would flush it once more at its end
+            except BrokenPipeError:  # the reader closed the pipe, and Python would flush the streams again at exit
                 for stream in (sys.stdout, sys.stderr):
                     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
             sys.exit(STOPPED if isinstance(error, Stopped) else FAILED)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for; Ctrl-C is an end with a sentence of its own."""
+        """Run the requested command; Ctrl-C raises `Stopped`."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -60,10 +61,10 @@ class CommandGroup(DeferredGroup):
 
 
 def report(error: BaseException, log: Path, *, verbose: bool, as_json: bool) -> None:
-    """Say on stderr why a command failed: one sentence, above it the traceback when `verbose`.
+    """Print on stderr why a command failed, in one sentence; with `verbose`, the traceback comes first.
 
-    An error that is no `AtlasError` has its traceback appended to `log`. With `as_json`, stdout gets
-    `{"error": "…", "log": "…" or null}` and the error's facts in the place of a result.
+    The traceback of an error that is not an `AtlasError` is appended to `log`. With `as_json`, stdout gets `{"error":
+    "…", "log": "…" or null}` and the error's facts instead of a result.
     """
     if verbose:
         typer.echo(printable(traceback_text(error)), err=True)

@@ -1,4 +1,4 @@
-"""A console whose texts wrap at words; a word that is longer than a line, such as a path or CID, stays whole."""
+"""A console that wraps text between words; a word longer than a line, such as a path or CID, is not broken."""
 
 import re
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.text import Text
 
 UNLIMITED_COLUMNS = 1_000_000
-"""Where no terminal sets a width, a line is as long as its text: a program may read it."""
+"""Without a terminal, lines are not wrapped, because a program may read them."""
 
 
 class WordConsole(Console):
-    """A rich console that breaks lines between words only, and none at all where its output is no terminal."""
+    """A rich console that breaks lines only between words, and not at all if its output is not a terminal."""
 
     def __init__(self, file: IO[str] | None = None, stderr: bool = False) -> None:
         super().__init__(file=file, stderr=stderr, highlight=False)
@@ -21,7 +21,9 @@ class WordConsole(Console):
             self.width = UNLIMITED_COLUMNS
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """As `Console.print`. A string is plain text, since names and paths may have brackets; a `Text` has styles."""
+        """Like `Console.print`, but a string is plain text, because names and paths may contain brackets; use `Text`
+        for styles.
+        """
         if len(objects) == 1 and isinstance(objects[0], str | Text):
             text = objects[0] if isinstance(objects[0], Text) else Text(objects[0])
             objects = (wrap_words(text, self.width),)
@@ -29,14 +31,14 @@ class WordConsole(Console):
 
 
 def wrap_words(text: Text, width: int) -> Text:
-    """The text in lines of at most `width` cells, except for longer words, which are never cut."""
+    """The text in lines of at most `width` cells; longer words are never cut."""
     return Text("\n").join(
         part for line in text.split("\n", allow_blank=True) for part in line.divide(list(_breaks(line.plain, width)))
     )
 
 
 def _breaks(line: str, width: int) -> Iterator[int]:
-    """Where a line is broken: before words that do not fit beside those before them."""
+    """The offsets at which to break a line: before each word that no longer fits."""
     used = 0
     for word in re.finditer(r"\s*\S+\s*", line):
         length = cell_len(word.group().rstrip())

@@ -1,4 +1,4 @@
-"""Commands whose modules are imported when the command runs, so that a list of commands costs no imports."""
+"""Commands whose modules are imported only when the command runs, so that listing commands needs no imports."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,17 +11,19 @@ from typer.core import TyperCommand, TyperGroup
 
 @dataclass(frozen=True)
 class Command:
-    """Where a command is, `module:name` of a function or a `typer.Typer`, and the first paragraph of its help."""
+    """The location of a command, `module:name` of a function or a `typer.Typer`, and the first paragraph of its
+    help.
+    """
 
     where: str
     short: str
     names: Callable[[], Iterable[str]] | None = None
-    """What the first argument may be, for a shell's completion; it should answer at once and import little."""
+    """The values of the first argument for shell completion; must be fast and import little."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Commands under one name."""
+    """A group of commands under one name."""
 
     short: str
     commands: "Mapping[str, Command | Group]"
@@ -31,7 +33,7 @@ Entries = Mapping[str, Command | Group]
 
 
 class Deferred(TyperCommand):
-    """A command in a list of commands: its name and its short help, but not yet its options."""
+    """A placeholder for a command in a list: its name and short help, without its options."""
 
     def __init__(self, name: str, entry: Command) -> None:
         super().__init__(name, help=entry.short)
@@ -39,7 +41,7 @@ class Deferred(TyperCommand):
         self.names = entry.names
 
     def load(self) -> TyperCommand | TyperGroup:
-        """Import the command's module and make the whole command."""
+        """Import the command's module and build the complete command."""
         module, _, name = self._where.partition(":")
         found = getattr(import_module(module), name)
         app = found if isinstance(found, typer.Typer) else typer.Typer(add_completion=False)
@@ -50,17 +52,19 @@ class Deferred(TyperCommand):
         return command  # type: ignore[no-any-return]
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """Names for the first argument without the command's module; options and all else with it."""
+        """Complete the first argument without importing the command's module; everything else requires it."""
         if self.names is None or ctx.args or incomplete.startswith("-"):
             return list(self.load().shell_complete(ctx, incomplete))
         return list(_completed(self.names).shell_complete(ctx, incomplete))
 
 
 class DeferredGroup(TyperGroup):
-    """A group that loads a command only when it was asked for by its name."""
+    """A group that loads a command only when it is requested by name."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """The command that the arguments name: whole, unless a shell asks for names that the table knows."""
+        """The command that the arguments name; loaded completely, except for shell completion of names from the
+        table.
+        """
         name, command, rest = super().resolve_command(ctx, args)
         if isinstance(command, Deferred) and not (ctx.resilient_parsing and command.names):
             return name, command.load(), rest
@@ -68,7 +72,7 @@ class DeferredGroup(TyperGroup):
 
 
 def _completed(names: Callable[[], Iterable[str]]) -> Any:
-    """An argument that a shell completes by these names."""
+    """An argument with shell completion of these names."""
 
     def stub(name: Annotated[str, typer.Argument(autocompletion=lambda: list(names()))]) -> None:
         """Never runs; Typer makes the argument from it."""
@@ -79,7 +83,7 @@ def _completed(names: Callable[[], Iterable[str]]) -> Any:
 
 
 def commands_of(entries: Entries) -> dict[str, Any]:
-    """The commands of a table, as a group takes them."""
+    """The commands of a table, in the form that a group takes."""
     return {name: _command(name, entry) for name, entry in entries.items()}
 
 

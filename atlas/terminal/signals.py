@@ -1,12 +1,12 @@
-"""How a command is stopped."""
+"""Signal handling of commands."""
 
 import signal
 
 
 def stop_on_signals() -> None:
-    """SIGTERM ends the command as Ctrl-C does, also where a shell has started it with SIGINT ignored.
+    """Make SIGTERM end the command like Ctrl-C, even if a shell started it with SIGINT ignored.
 
-    Dagster hands SIGTERM to whatever SIGINT does, so one that is ignored would make the other useless.
+    Dagster handles SIGTERM with the handler of SIGINT, so an ignored SIGINT would disable SIGTERM, too.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

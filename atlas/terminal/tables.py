@@ -1,4 +1,4 @@
-"""Tables that fit the terminal, or else show one field a line."""
+"""Tables that fit the terminal; if too wide, they are printed with one field per line."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ _GAP = 2
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its title, and how its cells stand."""
+    """One column: its title, and the format of its cells."""
 
     title: str
     number: bool = False
-    """Whether the cells are numbers, which stand to the right."""
+    """Whether the cells are numbers, which are right-aligned."""
     prose: bool = False
     """Whether the cells are sentences, which may take several lines."""
 
@@ -33,9 +33,9 @@ def texts(*titles: str) -> list[Column]:
 
 
 def print_table(console: Console, columns: Sequence[Column], rows: Sequence[Sequence[str]], title: str = "") -> None:
-    """Print rows below their titles; where that does not fit the width, print one field a line, a blank line between.
+    """Print rows below their titles; if too wide, print one field per line, with a blank line between rows.
 
-    A column of prose shrinks, down to its longest word, before a table is given up.
+    Columns of prose shrink first, down to their longest word.
     """
     if title:
         console.print(Text(title, style="italic"))
@@ -47,7 +47,7 @@ def print_table(console: Console, columns: Sequence[Column], rows: Sequence[Sequ
 
 
 def print_fields(console: Console, fields: Sequence[tuple[str, str]], width: int = 0) -> None:
-    """Print names and values, one a line; the names take `width` cells, or as many as the longest needs."""
+    """Print names and values, one pair per line; names are padded to `width` cells, or to the longest name."""
     width = max([width, *(cell_len(name) for name, _ in fields)])
     for name, value in fields:
         console.print(Text(f"{name:<{width}}  {value}".rstrip()))
@@ -62,7 +62,7 @@ def _print_fields(console: Console, columns: Sequence[Column], rows: Sequence[Se
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], available: int) -> list[int] | None:
-    """How wide each column gets; None where they do not fit."""
+    """The width of each column; None if the columns do not fit."""
     cells = [[column.title, *(row[number] for row in rows)] for number, column in enumerate(columns)]
     widths = [max(_longest_line(cell) for cell in column) for column in cells]
     left = available - _GAP * (len(columns) - 1)

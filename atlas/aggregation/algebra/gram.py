@@ -1,8 +1,8 @@
-"""Inner products of a round's changes, exact enough to tell near-copies apart and equal to the bit everywhere.
+"""Inner products of a round's changes: precise enough to distinguish near-copies, and bit-identical on every machine.
 
-A change is cut into blocks of columns. In a block it is rounded to whole numbers of at most 21 bits, scaled by a
-power of two. Products of such numbers, summed over a block, stay within the 53 bits of float64: whatever order,
-thread count or instruction the matrix product uses, nothing is rounded. The blocks are added in their order.
+A change is cut into blocks of columns. In each block it is scaled by a power of two and rounded to integers of at most
+21 bits. Products of such integers, summed over a block, fit the 53 bits of float64. So the matrix product is exact in
+any order, with any number of threads and any instruction. The blocks are added in order.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ from atlas.aggregation.files.fitting import fitting_files
 from atlas.errors import AggregationError
 
 WIDTH = 2048
-"""Columns of a block, part of the definition: 2^21 · 2^21 · 2048 = 2^53."""
+"""Columns of a block; part of the definition, since 2^21 · 2^21 · 2048 = 2^53."""
 _BITS = 21
 _BLOCKS, _BYTES = 16, 2**25
-"""Blocks that are read at once, to save system calls, and what they may take; no part of the definition."""
+"""Blocks that are read at once, to save system calls, and their limit in bytes; not part of the definition."""
 
 
 def flat_gram(base: Path, updates: Sequence[Path], extra: Path | None = None) -> NDArray[np.float64]:
@@ -36,15 +36,15 @@ def flat_gram(base: Path, updates: Sequence[Path], extra: Path | None = None) ->
 
 
 def gram_of_columns(origin: Columns, sources: Sequence[Columns]) -> NDArray[np.float64]:
-    """The inner products of the sources' differences to the origin, taken in float32.
+    """The inner products of the sources' differences from the origin, computed in float32.
 
-    Reads each source once; the memory does not depend on their length. Differences below 2^-126 count as nothing.
-    Raises `AggregationError` when a source is not finite.
+    Reads each source once; memory use does not depend on their length. Differences below 2^-126 count as zero. Raises
+    `AggregationError` when a source is not finite.
     """
     gram = np.zeros((len(sources), len(sources)))
     step = WIDTH * max(1, min(_BLOCKS, _BYTES // (4 * WIDTH * len(sources))))
     rows, row = np.empty((len(sources), step), np.float32), np.empty(step, np.float32)
-    with np.errstate(over="ignore", invalid="ignore"), one_blas_thread():  # what is not finite is reported below
+    with np.errstate(over="ignore", invalid="ignore"), one_blas_thread():  # non-finite values are reported below
         for first in range(0, origin.size, step):
             width = min(step, origin.size - first)
             origin.read(first, row[:width])
@@ -59,7 +59,7 @@ def gram_of_columns(origin: Columns, sources: Sequence[Columns]) -> NDArray[np.f
 
 
 def add_gram(gram: NDArray[np.float64], rows: NDArray[np.float32]) -> None:
-    """Add the inner products of the rows to `gram`, block after block; a row that is not finite gets NaN."""
+    """Add the inner products of the rows to `gram`, block by block; the entries of a non-finite row become NaN."""
     scaled, whole = np.empty((len(rows), WIDTH), np.float32), np.empty((len(rows), WIDTH))
     for first in range(0, rows.shape[1], WIDTH):
         block = rows[:, first : first + WIDTH]
@@ -78,7 +78,7 @@ def add_gram(gram: NDArray[np.float64], rows: NDArray[np.float32]) -> None:
 
 
 def one_blas_thread() -> AbstractContextManager[Any]:
-    """Threads would cost more than they bring for matrices of this size, and change nothing in the result."""
+    """Limit BLAS to one thread, which is faster for matrices of this size and does not change the result."""
     limits: AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")
     return limits
 

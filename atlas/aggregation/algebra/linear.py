@@ -1,4 +1,4 @@
-"""base + Σ cᵢ·(updateᵢ - base), number by number: the mean, and every rule that comes down to coefficients."""
+"""base + Σ cᵢ·(updateᵢ - base), elementwise: the mean, and every rule that yields coefficients."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from atlas.aggregation.files.fitting import fitting_files
 from atlas.errors import AggregationError
 
 BLOCK = 2**18
-"""Columns that are read at a time: opening a file and reading smaller pieces of it cost more."""
+"""Columns that are read at a time; smaller reads, each with an open of the file, are slower."""
 
 PART = 2**16
 """Columns of a block that are added up at a time: their float64 terms stay in a core's cache."""
@@ -21,9 +21,9 @@ PART = 2**16
 def combine_linear(base: Path, updates: Sequence[Path], coefficients: Sequence[float], out: Path) -> None:
     """Write base + Σ cᵢ·(updateᵢ - base), summed in float64 in the given order and rounded once to float32.
 
-    Tensors of the base that the updates lack are copied. Each number depends on its own column alone, so the bytes
-    do not depend on threads or block sizes, and the memory not on the number of updates. Raises `AggregationError`
-    when the files do not fit together or the result is not finite, naming the file and the tensor that spoil it.
+    Tensors of the base that the updates lack are copied. Each number depends only on its own column, so the bytes do
+    not depend on threads or block sizes. Memory use does not depend on the number of updates. Raises `AggregationError`
+    when the files do not fit together or the result is not finite; the message names the file and tensor.
     """
     start = AdapterFile(base)
     files = fitting_files(start, updates)
@@ -42,7 +42,7 @@ def copy_columns(source: Columns, target: Columns) -> None:
 
 
 def share_of_base(coefficients: Sequence[float]) -> float:
-    """1 - Σ cᵢ, without what is only the rounding of the coefficients."""
+    """1 - Σ cᵢ, or 0 if that is only rounding error of the coefficients."""
     share = 1.0 - math.fsum(coefficients)
     return 0.0 if abs(share) <= len(coefficients) * 2.0**-52 else share
 
@@ -64,9 +64,9 @@ def _add_up(
     term: NDArray[np.float64],
     total: NDArray[np.float64],
 ) -> None:
-    """Leave the terms' sum over the columns from `first` on in `values`; `term` and `total` are scratch."""
-    total.fill(-0.0)  # the zero that leaves every number as it is, even another -0
-    with np.errstate(over="ignore", invalid="ignore"):  # the caller reports what is not finite
+    """Write the sum of the terms over the columns from `first` on to `values`; `term` and `total` are scratch space."""
+    total.fill(-0.0)  # adding -0 preserves every number, even another -0
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller reports non-finite values
         for columns, share in terms:
             columns.read(first, values)
             for start in range(0, len(values), PART):
@@ -79,7 +79,7 @@ def _add_up(
 
 
 def _culprit(terms: Sequence[tuple[Columns, float]], first: int, width: int) -> str:
-    """What made a block of the result not finite."""
+    """The error message for a block with a non-finite result."""
     for columns, _ in terms:
         column = columns.first_not_finite(first, width)
         if column is not None:

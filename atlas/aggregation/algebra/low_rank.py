@@ -1,4 +1,4 @@
-"""A sum of products of factors, which stays in factors while these are smaller than the matrix itself."""
+"""A sum of products of factors, kept in factored form while the factors are smaller than the matrix."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ Matrix = NDArray[np.float64]
 
 
 class LowRankSum:
-    """Σ leftᵢ·rightᵢ, of which only the singular values are wanted."""
+    """Σ leftᵢ·rightᵢ, for computing its singular values only."""
 
     def __init__(self, rows: int, columns: int) -> None:
         self._shape = rows, columns
@@ -32,7 +32,7 @@ class LowRankSum:
         return np.asarray(np.linalg.svd(core, compute_uv=False), np.float64)
 
     def _shrink(self) -> None:
-        """No more factors than the matrix has rows or columns: from there on they would be larger than it is."""
+        """Multiply the factors out when they are larger than the matrix; one factor becomes the identity."""
         left, right = self._stacks()
         rows, columns = self._shape
         pair = (np.eye(rows), left @ right) if rows <= columns else (left @ right, np.eye(columns))
@@ -43,7 +43,7 @@ class LowRankSum:
 
 
 def _triangle(stack: Matrix) -> Matrix:
-    """R of QR: all of a stack but its directions."""
+    """R of the QR decomposition of a stack."""
     return np.asarray(np.linalg.qr(stack, mode="r"), np.float64)
 
 

@@ -1,7 +1,7 @@
-"""What a round makes of each LoRA module: the spectrum of the exact mean, and what averaging A and B apart would lose.
+"""Singular values per LoRA module: of the exact mean, and of the error when A and B are averaged separately.
 
-With weights w that sum to one (the base has what the coefficients leave over), Σw·B·A - B̄·Ā = Σw(B-B̄)(A-Ā).
-Counted from the base, with δA = A - A₀ and δB = B - B₀, it is Σc·δB·δA - (Σc·δB)(Σc·δA): zero where a factor is shared.
+With weights w that sum to one (the base has weight 1 - Σc), Σw·B·A - B̄·Ā = Σw(B-B̄)(A-Ā). In changes from the base, δA
+= A - A₀ and δB = B - B₀, it is Σc·δB·δA - (Σc·δB)(Σc·δA): zero where a factor is shared.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ def _spectra(module: LoraModule, base: AdapterFile, updates: Sequence[tuple[Adap
 
 
 def _whole(file: AdapterFile, name: str, base: Matrix) -> Matrix:
-    """An update's factor; what it has not trained, by its rank or since its round froze the factor, is the base's."""
+    """An update's factor, completed from the base where the update has a lower rank or its round froze the factor."""
     whole = base.copy()
     if name in file.tensors:
         part = file.read(name)

@@ -1,4 +1,4 @@
-"""Inner products of what updates change in the model, s·(BᵢAᵢ - B₀A₀), without ever forming such a matrix.
+"""Inner products of the updates' changes of the model, s·(BᵢAᵢ - B₀A₀), without forming these matrices.
 
 With Dᵢ = Bᵢ - B₀ and Eᵢ = Aᵢ - A₀ a change is DᵢAᵢ + B₀Eᵢ, and ⟨XY, VW⟩ = Σₐᵦ (XᵀV)ₐᵦ (YWᵀ)ₐᵦ: the products of
 small factors are enough. Taking differences of factors, not of products, keeps small changes precise beside a large
@@ -21,9 +21,9 @@ from atlas.errors import AggregationError
 def product_gram(base: Path, updates: Sequence[Path], extra: Path | None, scaling: float) -> NDArray[np.float64]:
     """⟨δᵢ, δⱼ⟩ of the changes of all updated modules' weights, and of ordinary tensors; `extra` comes last.
 
-    Ranks may be mixed: what an update lacks to the base's rank, or of its factors, is the base's. Takes
-    (updates · rank)² numbers of memory per module. Raises `AggregationError` when the files do not fit together or one
-    is not finite.
+    Ranks may be mixed: an update with a lower rank or a missing factor is completed from the base. Needs memory for
+    (updates · rank)² numbers per module. Raises `AggregationError` when the files do not fit together or one is not
+    finite.
     """
     start = AdapterFile(base)
     files = fitting_files(start, [*updates, *([extra] if extra else [])], mixed_ranks=True)
@@ -45,8 +45,8 @@ def _module_gram(base: AdapterFile, files: Sequence[AdapterFile], module: LoraMo
 
 
 def _term(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What one pair of ranks adds to ⟨DᵢAᵢ + B₀Eᵢ, DⱼAⱼ + B₀Eⱼ⟩, from the products of the factors' base (first) and
-    changes. A is A₀ + E. Elementwise, so that every sum has one order.
+    """The contribution of one pair of ranks to ⟨DᵢAᵢ + B₀Eᵢ, DⱼAⱼ + B₀Eⱼ⟩, from the inner products of the factors' base
+    (index 0) and changes. A is A₀ + E. Elementwise, so that every sum has a fixed order.
     """
     base_base, base_e, e_base, e_e = a[0, 0], a[:1, 1:], a[1:, :1], a[1:, 1:]
     a_e = base_e + e_e
@@ -57,7 +57,7 @@ def _term(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]
 
 
 def _base_and_changes(base: AdapterFile, files: Sequence[AdapterFile], name: str) -> NDArray[np.float32]:
-    """(rank, 1 + files, width): the base's factor, then the changes to it; what a lower rank lacks has not changed."""
+    """(rank, 1 + files, width): the base's factor, then the changes to it; zero where an update has a lower rank."""
     origin = _rank_first(base.read(name), name)
     rows = np.zeros((origin.shape[0], 1 + len(files), origin.shape[1]), np.float32)
     rows[:, 0] = origin

@@ -1,1 +1,1 @@
-"""Codecs: how an update travels in fewer bytes. One file each; `registry` lists them."""
+"""Codecs: compression of updates. One file each; `registry` lists them."""

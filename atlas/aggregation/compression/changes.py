@@ -1,4 +1,4 @@
-"""What an update changed, tensor by tensor: update - base + what earlier updates left over, in float32."""
+"""The change of an update per tensor, in float32: update - base + the residual of earlier updates."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from atlas.errors import AggregationError
 
 
 class Changes:
-    """An update beside the base that it started from and the residual of the same shard."""
+    """An update with its base and the residual of the same shard."""
 
     def __init__(self, update: AdapterFile, base: AdapterFile, residual: Path | None) -> None:
         """Raises `AggregationError` when the three do not fit together."""
@@ -39,7 +39,9 @@ class Changes:
         return change
 
     def write_rest(self, sent: AdapterFile, path: Path) -> None:
-        """Write what `sent` lacks of the changes, and what was left over of tensors that this round did not train."""
+        """Write the new residual: the part of the changes that `sent` lacks, and the old residual of tensors that this
+        round did not train.
+        """
         shapes = dict(sorted({**self._residual_shapes, **shapes_of(self._update)}.items()))
         with new_adapter(path, shapes) as file:
             for name in shapes:

@@ -1,4 +1,4 @@
-"""What a codec is: how one tensor's change travels as parts, and how the parts are read back."""
+"""The interface of codecs: encode one tensor's change into parts, and decode the parts."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Parts = dict[str, NDArray[Any]]
 
 
 class PartReader:
-    """The parts of a file, which hold one tensor after the other; fed by untrusted nodes."""
+    """Reads the parts of a file, which hold one tensor after the other; the input is untrusted."""
 
     def __init__(self, parts: Mapping[str, NDArray[Any]]) -> None:
         self.tensor = ""
@@ -36,35 +36,37 @@ class PartReader:
         return taken
 
     def finite(self, part: str, count: int) -> NDArray[np.float32]:
-        """As `take`, in float32; raises `AggregationError` for NaN and infinity, too."""
+        """Like `take`, in float32; also raises `AggregationError` for NaN and infinity."""
         taken = self.take(part, count).astype(np.float32)
         if not np.isfinite(taken).all():
             raise self.error(f"the part {part!r} holds NaN or infinity")
         return taken
 
     def left(self) -> dict[str, int]:
-        """How many numbers nobody has taken, for parts that still have any."""
+        """The count of unread numbers per part, for parts that have any."""
         return {part: len(numbers) for part, numbers in sorted(self._left.items()) if len(numbers)}
 
     def error(self, reason: str) -> AggregationError:
-        """What to raise when the current tensor cannot be read."""
+        """The error to raise when the current tensor cannot be read."""
         return AggregationError(f"The encoded update's {self.tensor} cannot be decoded: {reason}.")
 
 
 @dataclass(frozen=True)
 class Codec:
-    """One way to send a change. All functions are pure, elementwise or on integers, and so the same everywhere."""
+    """One encoding of changes. All functions are pure, and elementwise or on integers, so results are equal on every
+    machine.
+    """
 
     name: str
     summary: str
     """One line for help texts and tables."""
     parts: Mapping[str, str]
-    """The parts that a file has, each with its dtype as safetensors names it."""
+    """The parts of a file, each with its safetensors dtype."""
     most: Callable[[int, CompressionSpec], Mapping[str, int]]
-    """How many numbers a part holds at most for a tensor of the given size."""
+    """The most numbers that each part holds for a tensor of the given size."""
     encode: Callable[[Change, CompressionSpec], Parts]
     """Raises `AggregationError` for a change that the codec cannot hold."""
     decode: Callable[[PartReader, int, CompressionSpec], Change]
     """The next tensor's change, of the given size. Raises `AggregationError` for parts that no encoder writes."""
     error_feedback: bool = False
-    """Whether what was not sent is kept on the node and added to the next change."""
+    """Whether the node keeps the unsent part of a change and adds it to the next change."""

@@ -1,4 +1,4 @@
-"""Changes in 8 bits: every block of numbers shares a scale, and each number is a whole multiple of it."""
+"""Changes in 8 bits: every block of numbers shares a scale, and each number is an integer multiple of it."""
 
 import numpy as np
 
@@ -28,9 +28,9 @@ def decode(reader: PartReader, size: int, spec: CompressionSpec) -> Change:
 
 
 def scale_of(peaks: Change) -> Change:
-    """What the largest |δ| counts as 127 of: peak / 127, rounded up to 17 significant bits.
+    """The scale for a largest |δ| of `peaks`: peak / 127, rounded up to 17 significant bits.
 
-    With these few bits each value · scale is exact in float32, so that encoding a decoded change changes nothing.
+    With this few bits, value · scale is exact in float32, so that re-encoding a decoded change reproduces it.
     """
     bits = (peaks.astype(np.float64) / 127).astype(np.float32).view(np.uint32)
     return ((bits + np.uint32(0x7F)) & np.uint32(0xFFFFFF80)).view(np.float32)
@@ -42,7 +42,7 @@ def spread(scales: Change, size: int, block_size: int) -> Change:
 
 
 def quantize(change: Change, scales: Change) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
-    """The nearest multiple of each number's scale, of -127 to 127; 0 where the scale is 0."""
+    """The nearest multiple of each number's scale, from -127 to 127; 0 where the scale is 0."""
     divisors = np.where(scales > 0, scales, np.float32(np.inf)).astype(np.float64)
     return np.clip(np.rint(change / divisors), -127, 127).astype(np.int8)
 

@@ -1,4 +1,4 @@
-"""Which of its base's numbers an update holds: perhaps fewer ranks, perhaps no A or no B."""
+"""The part of its base that an update covers: possibly a lower rank, possibly without A or B."""
 
 import re
 from collections.abc import Mapping
@@ -15,16 +15,16 @@ _RANK_AXIS: Mapping[Factor, int] = {"A": 0, "B": 1}
 
 @dataclass(frozen=True)
 class Layout:
-    """What an update has of its base."""
+    """The part of its base that an update covers."""
 
     rank: int | None = None
-    """Rows of each A and columns of each B; None for as many as the base has."""
+    """Rows of each A and columns of each B; None for the base's rank."""
     frozen: Factor | None = None
-    """The factor that it leaves out, as `role_of` counts them."""
+    """The factor that the update omits, as a role (`role_of`)."""
 
     @classmethod
     def of(cls, update: Shapes, base: Shapes) -> Self:
-        """The layout of an update; raises `AggregationError` when it is no such part of the base."""
+        """The layout of an update; raises `AggregationError` when the update is not such a part of the base."""
         layout = cls(_lower_rank(update, base), _missing_factor(update, base))
         expected = layout.shapes(base)
         for name in sorted(expected.keys() | update.keys()):
@@ -37,7 +37,7 @@ class Layout:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `str` gave; raises `AggregationError` for anything else."""
+        """Parse the text form that `str` returns; raises `AggregationError` for any other text."""
         match = _TEXT.fullmatch(text)
         if not match:
             raise AggregationError(f"An update's layout reads like 'rank=base frozen=none', found {text[:80]!r}.")

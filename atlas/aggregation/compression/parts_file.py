@@ -1,6 +1,6 @@
 """An encoded update on disk: a safetensors file with the codec's parts, each one for all tensors together.
 
-One header entry per part and not per tensor: the names of a small adapter take as many bytes as its largest changes.
+There is one header entry per part, not per tensor: tensor names would take as many bytes as a small adapter's changes.
 """
 
 import json
@@ -28,15 +28,15 @@ _LARGEST_HEADER = 4096
 
 
 def write_parts(path: Path, parts: Parts, heading: str) -> None:
-    """Write an encoded update; equal parts give equal bytes. Whole or not at all; raises `AggregationError`."""
+    """Write an encoded update atomically; equal parts give equal bytes. Raises `AggregationError`."""
     write_file(path, safetensors.numpy.save(parts, {"update": heading}), AggregationError)
 
 
 def read_parts(path: Path, codec: Codec, most: Mapping[str, int]) -> tuple[Parts, str]:
     """The parts of an encoded update and its heading; `most` limits the length of each.
 
-    The file comes from an untrusted node: its size is checked before it is read. Raises `AggregationError` when it is
-    no file that `write_parts` wrote for this codec.
+    The file comes from an untrusted node: its size is checked before it is read. Raises `AggregationError` unless it
+    has the form that `write_parts` writes for this codec.
     """
     limit = 8 + _LARGEST_HEADER + sum(most[part] * _DTYPES[dtype].itemsize for part, dtype in codec.parts.items())
     _check_size(path, codec, limit)

@@ -8,7 +8,7 @@ from atlas.documents.document import Value
 
 
 class CompressionSpec(Value):
-    """How updates travel. A bare name stands for the codec with its defaults."""
+    """Compression of updates. A bare name stands for the codec with its defaults."""
 
     codec: str = Field(default="none", description="none, fp16, bf16, int8 or top-k")
     block_size: int = Field(default=256, gt=0, le=65536, description="int8: numbers that share one scale")

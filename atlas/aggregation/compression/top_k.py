@@ -1,4 +1,4 @@
-"""The largest changes alone, in 8 bits; what is not sent waits on the node and joins the next change.
+"""Only the largest changes, in 8 bits; the node adds the unsent rest to the next change.
 
 Top-k with error feedback: Stich et al., arXiv:1809.07599; for rounds of many local steps: SparseLoCo, arXiv:2508.15706.
 """
@@ -21,7 +21,7 @@ def kept(size: int, density: float) -> int:
 
 
 def largest(change: Change, count: int) -> NDArray[np.int64]:
-    """The rising indices of the `count` largest |δ|; among equals the lowest indices."""
+    """The ascending indices of the `count` largest |δ|; ties go to the lowest indices."""
     sizes = np.abs(change)
     least = np.partition(sizes, sizes.size - count)[sizes.size - count]
     above = sizes > least
@@ -31,7 +31,7 @@ def largest(change: Change, count: int) -> NDArray[np.int64]:
 
 
 def pack(indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Rising indices as the numbers skipped before each: a byte per index, after a byte 255 for every 255 skipped.
+    """Encode ascending indices as gaps: one byte per index, preceded by one byte 255 for every 255 skipped numbers.
 
     At a density of 5 % that is 1.00 bytes per index, at 1 % 1.08; 16-bit gaps would need 2.
     """
@@ -43,7 +43,7 @@ def pack(indices: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 
 def unpack(packed: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The indices, which rise whatever the bytes are."""
+    """Decode the indices; always strictly increasing, even for malformed input."""
     ends = np.flatnonzero(packed != _ESCAPE)
     skipped: NDArray[np.int64] = np.cumsum(packed, dtype=np.int64)[ends]
     return skipped + np.arange(ends.size)
@@ -55,7 +55,7 @@ def _most(size: int, spec: CompressionSpec) -> dict[str, int]:
 
 
 def encode(change: Change, spec: CompressionSpec) -> Parts:
-    """The `kept` largest, with one scale for the tensor."""
+    """Encode the `kept` largest changes, with one scale for the tensor."""
     indices = largest(change, kept(change.size, spec.density))
     sent = change[indices]
     scale = scale_of(np.abs(sent).max(keepdims=True))

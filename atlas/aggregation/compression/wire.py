@@ -1,7 +1,7 @@
 """Updates on the wire: the change against the base, encoded by the job's codec.
 
-What a codec loses is lost for everybody: the node, the coordinator and whoever verifies a round all use the update as
-it reads after decoding, the same bytes everywhere.
+Compression losses are the same for everyone: the node, the coordinator and every verifier use the decoded update, with
+identical bytes.
 """
 
 from collections.abc import Iterable
@@ -23,22 +23,23 @@ from atlas.errors import AggregationError
 
 @dataclass(frozen=True)
 class Encoded:
-    """What became of an update."""
+    """The files of an encoded update."""
 
     file: Path
-    """What travels."""
+    """The file to send."""
     decoded: Path
-    """The update as everybody reads it: what is hashed, signed for and aggregated."""
+    """The decoded update, which is hashed, signed and aggregated."""
     residual: Path | None
-    """What did not travel, for the next update of the same shard; None for codecs that keep nothing."""
+    """The unsent rest, for the next update of the same shard; None for codecs without error feedback."""
 
 
 def encode_update(update: Path, base: Path, spec: CompressionSpec, residual: Path | None, folder: Path) -> Encoded:
     """Encode an update into `folder`, as encoded.safetensors, decoded.safetensors and residual.safetensors.
 
-    The update may lack one factor and have a lower rank than the base, whose first rows or columns it then started
-    from. `residual` is what the update of the same shard before left over; codecs that keep nothing ignore it. Raises
-    `AggregationError` when the files do not fit together, when a change is not finite or the codec cannot hold it.
+    The update may lack one factor, and may have a lower rank than the base; it then started from the base's first rows
+    or columns. `residual` is the unsent rest of the same shard's previous update; codecs without error feedback ignore
+    it. Raises `AggregationError` when the files do not fit together, or a change is not finite or beyond the codec's
+    range.
     """
     codec = _codec(spec)
     changes = Changes(AdapterFile(update), AdapterFile(base), residual if codec.error_feedback else None)
@@ -56,10 +57,10 @@ def encode_update(update: Path, base: Path, spec: CompressionSpec, residual: Pat
 
 
 def decode_update(encoded: Path, base: Path, spec: CompressionSpec, out: Path) -> None:
-    """Write the update that an encoded one stands for: base + change, in float32.
+    """Decode an update and write it: base + change, in float32.
 
-    The file comes from an untrusted node. Raises `AggregationError` unless it fits this base and spec as a file of
-    `encode_update` does. Whether its rank and its factors are those of the round is for the gates to say.
+    The file comes from an untrusted node. Raises `AggregationError` unless it has the form that `encode_update` writes
+    for this base and spec. The gates check that its rank and factors are those of the round.
     """
     codec, old = _codec(spec), AdapterFile(base)
     parts, heading = read_parts(encoded, codec, _most(codec, shapes_of(old), spec))

@@ -1,7 +1,7 @@
-"""Adapter files (safetensors) as an aggregation reads them: tensor by tensor, or as one long row of columns.
+"""Access to adapter files (safetensors) by tensor, or as one long row of columns.
 
-Plain reads into buffers that are used again, instead of a mapped file, keep the memory flat: mapped pages count as
-the process's own. No descriptor stays open, so a round may have more updates than a process may have open files.
+Reads go into reused buffers instead of a memory map, because mapped pages count towards the process's memory. No
+descriptor stays open, so a round may have more updates than the limit of open files.
 """
 
 import math
@@ -29,10 +29,10 @@ _BLOCK = 65536
 
 
 class AdapterFile:
-    """One safetensors file, of which the header has been read and checked."""
+    """One safetensors file, with its header read and checked."""
 
     def __init__(self, path: Path) -> None:
-        """Raises `AggregationError` when the file is missing, cut short, or not valid safetensors."""
+        """Raises `AggregationError` when the file is missing, truncated, or not valid safetensors."""
         self.path = path
         try:
             self.header, self.data_start = _read_header(path)
@@ -56,11 +56,11 @@ class AdapterFile:
 
     @property
     def ordinary(self) -> list[str]:
-        """The tensors that are no LoRA factors; raises `AggregationError` as `factor_of` does."""
+        """The tensors that are not LoRA factors; raises `AggregationError` as `factor_of` does."""
         return [name for name in self.tensors if factor_of(name) is None]
 
     def columns(self, names: Iterable[str] | None = None) -> "Columns":
-        """The numbers of these tensors (else of all) as one row; raises `AggregationError` unless all are float32."""
+        """The numbers of these tensors (default: all) as one row; raises `AggregationError` unless all are float32."""
         return Columns(self, sorted(self.tensors if names is None else names))
 
     def read(self, name: str) -> NDArray[np.float32]:
@@ -107,7 +107,7 @@ class Columns:
             os.close(descriptor)
 
     def _parts(self, start: int, buffer: memoryview) -> Iterator[tuple[int, memoryview]]:
-        """The buffer cut into pieces that lie together in the file, each with the byte where it starts there."""
+        """The buffer cut into pieces that are contiguous in the file, each with its byte offset in the file."""
         stop = start + buffer.nbytes // 4
         for first, end, byte in self._row.segments:
             lower, upper = max(first, start), min(end, stop)
@@ -136,7 +136,7 @@ class Columns:
 
 @contextmanager
 def new_adapter(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[AdapterFile]:
-    """A file of zeros to write columns into, in the canonical layout; it gets its name when all went well."""
+    """A file of zeros in the canonical layout, to write columns into; renamed to `path` on success."""
     header = render_header(shapes)
     with new_file(path, AggregationError, durable=False) as part:
         with part.open("wb") as file:
@@ -146,7 +146,7 @@ def new_adapter(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[A
 
 
 def write_adapter(path: Path, tensors: Mapping[str, NDArray[np.float32]]) -> None:
-    """Write tensors, the same bytes as `safetensors` gives for them sorted and with PyTorch's metadata."""
+    """Write tensors with the same bytes as `safetensors` writes for sorted tensors with PyTorch's metadata."""
     with new_adapter(path, {name: tensor.shape for name, tensor in tensors.items()}) as file:
         for name, tensor in tensors.items():
             file.columns([name]).write(0, np.ascontiguousarray(tensor, np.float32).reshape(-1))

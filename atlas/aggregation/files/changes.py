@@ -1,4 +1,4 @@
-"""The change that an update makes to its base, δ = update - base in float32, a block at a time."""
+"""The change from an update's base, δ = update - base in float32, block by block."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -11,20 +11,20 @@ from atlas.aggregation.files.adapter_files import AdapterFile
 from atlas.aggregation.files.factors import factor_of
 
 BLOCK = 2**17
-"""Numbers at a time: the blocks of update, base and change fit a core's cache together."""
+"""Numbers per block; the blocks of update, base and change fit a core's cache together."""
 
 READ = 2 * BLOCK
-"""Numbers that are read at a time: opening a file and reading smaller pieces of it cost more."""
+"""Numbers that are read at a time; smaller reads, each with an open of the file, are slower."""
 
 LARGEST_KEPT = 16 * 2**20
-"""Numbers up to which the base stays in memory from one update to the next: 64 MiB."""
+"""The largest base, in numbers, that stays in memory between updates: 64 MiB."""
 
 
 def change_blocks(update: AdapterFile, base: AdapterFile) -> Iterator[NDArray[np.float32]]:
     """δ in pieces of at most `BLOCK` numbers, in the order of the tensors' names; the next piece overwrites the last.
 
-    The update holds tensors of the base, its factors perhaps at a lower rank: these change the base's first rows of A
-    and columns of B. Raises `AggregationError` for a tensor that is not float32 or that the base lacks.
+    The update holds tensors of the base, possibly factors of a lower rank, which change the base's first rows of A and
+    columns of B. Raises `AggregationError` for a tensor that is not float32 or that the base lacks.
     """
     names = list(update.tensors)
     same = update.header is base.header or all(

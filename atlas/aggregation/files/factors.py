@@ -1,4 +1,4 @@
-"""The names that peft gives to LoRA factors, and what each factor is: the only place that knows the kinds of layers."""
+"""The names and roles of peft's LoRA factors. Only this module depends on the kinds of layers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ Factor = Literal["A", "B"]
 
 @dataclass(frozen=True)
 class LayerKind:
-    """How the names of the factors of one kind of layer end; A is always rank x in and B out x rank."""
+    """The suffixes of the factor names of one kind of layer; A is always rank x in, and B is out x rank."""
 
     a: str
     b: str
     drawn: Factor
-    """The factor that a fresh adapter draws; the other one starts at zero."""
+    """The factor that is drawn at random in a new adapter; the other one starts at zero."""
 
 
 LINEAR = LayerKind(a=".lora_A.weight", b=".lora_B.weight", drawn="A")
 EMBEDDING = LayerKind(a=".lora_embedding_A", b=".lora_embedding_B", drawn="B")
-"""Its weight (in x out, a row per token) changes by the transposed product."""
+"""The transposed product is added to its weight (in x out, one row per token)."""
 KINDS = (LINEAR, EMBEDDING)
 
 
@@ -46,18 +46,18 @@ class LoraModule:
 def factor_of(name: str) -> Factor | None:
     """Which LoRA factor a tensor is: A (rank x in) or B (out x rank); None for an ordinary tensor.
 
-    Raises `AggregationError` for a part of an adapter that is neither, such as the magnitudes of DoRA: averaging it as
-    an ordinary tensor would give a wrong result that nobody sees.
+    Raises `AggregationError` for other adapter tensors, such as the magnitudes of DoRA: averaging these as ordinary
+    tensors would silently give a wrong result.
     """
     found = _find(name)
     return None if found is None else found[1]
 
 
 def role_of(name: str) -> Factor | None:
-    """Which factor a tensor is for a strategy that freezes one: A the drawn one, B the one that starts at zero.
+    """The role of a tensor for strategies that freeze a factor: A is the drawn factor, B the one that starts at zero.
 
-    An embedding's are the other way round than their names: with its A, which starts at zero, frozen, it would never
-    learn. Raises as `factor_of` does.
+    An embedding's roles are the reverse of its names: its A starts at zero, and freezing it would prevent training.
+    Raises as `factor_of` does.
     """
     found = _find(name)
     if found is None:

@@ -1,4 +1,4 @@
-"""Whether the files of a round fit together, before anything is computed from them."""
+"""Check that the files of a round fit together before computing from them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +9,10 @@ from atlas.errors import AggregationError
 
 
 def fitting_files(base: AdapterFile, updates: Sequence[Path], *, mixed_ranks: bool = False) -> list[AdapterFile]:
-    """The updates, all with the same tensors, which the base has in the same shapes (LoRA factors of a lower rank
-    are accepted where ranks may be mixed).
+    """Open the updates and check that all have the same tensors, in the shapes of the base (with `mixed_ranks`, LoRA
+    factors may have a lower rank).
 
-    Raises `AggregationError` naming the first file and tensor that do not fit.
+    Raises `AggregationError`, which names the first file and tensor that do not fit.
     """
     files = [AdapterFile(path) for path in updates]
     for file in files:

@@ -1,4 +1,4 @@
-"""The header of a safetensors file: what tensors it holds and where. Read as strictly as strangers' files deserve."""
+"""The header of a safetensors file: its tensors and their offsets. Parsed strictly, because files are untrusted."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from typing import Any
 from atlas.errors import AggregationError
 
 LARGEST_HEADER = 8 * 2**20
-"""Bytes; some 50,000 tensors. The format itself allows 100 MB, which would let a node fill the memory."""
+"""In bytes; enough for about 50,000 tensors. The format allows 100 MB, with which a node could exhaust the memory."""
 
 _LARGEST_RANK = 8
 _ITEM_BYTES = {
@@ -27,7 +27,7 @@ class TensorInfo:
     """One tensor of a file."""
 
     dtype: str
-    """As safetensors writes it: F32, BF16, I64, …"""
+    """In safetensors notation: F32, BF16, I64, …"""
     shape: tuple[int, ...]
     size: int
     """How many numbers it has."""
@@ -37,7 +37,7 @@ class TensorInfo:
 
 @dataclass(frozen=True, eq=False)
 class Header:
-    """What a header says. Files with equal headers share one, as long as it is remembered."""
+    """A parsed header. Files with equal headers share one object while it is cached."""
 
     tensors: Mapping[str, TensorInfo]
     """By name, sorted."""
@@ -45,11 +45,12 @@ class Header:
 
 @dataclass(frozen=True)
 class Row:
-    """Where the numbers of some float32 tensors lie, taken as one row in the order of the tensors."""
+    """The positions of the numbers of some float32 tensors, taken as one row in the order of the tensors."""
 
     sizes: tuple[int, ...]
     segments: tuple[tuple[int, int, int], ...]
-    """(first column, end, byte of the data): neighbours in the row that are neighbours in the file are one."""
+    """(first column, end column, byte offset in the data); adjacent tensors that are also adjacent in the file are
+    merged."""
 
     @property
     def size(self) -> int:
@@ -79,7 +80,7 @@ def row_of(header: Header, names: tuple[str, ...]) -> Row:
 
 @lru_cache(maxsize=4)  # the updates of a round have one header, so a thousand files cost one parse and one copy
 def parse_header(header: bytes, data_bytes: int) -> Header:
-    """What a file holds that has this JSON header and as many bytes of data after it.
+    """Parse the JSON header of a file with `data_bytes` bytes of data after it.
 
     Raises `AggregationError` unless the tensors fill the data exactly: no gap, no overlap, no name twice.
     """
@@ -102,7 +103,9 @@ def parse_header(header: bytes, data_bytes: int) -> Header:
 
 
 def render_header(shapes: Mapping[str, tuple[int, ...]], dtype: str = "F32") -> bytes:
-    """Length and header of a file of tensors of one dtype, byte for byte as `safetensors` writes it for PyTorch."""
+    """The length field and header of a file with tensors of one dtype, byte for byte as `safetensors` writes it for
+    PyTorch.
+    """
     entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     start = 0
     for name, shape in sorted(shapes.items()):
@@ -139,7 +142,7 @@ def _integers(value: Any) -> bool:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
-        key.encode()  # half a surrogate pair raises: such a name could not be written again
+        key.encode()  # raises for a lone surrogate, because such a name cannot be written
         if key in found:
             raise ValueError(f"{key!r} is listed twice")
         found[key] = value

@@ -1,4 +1,4 @@
-"""The gate `copy`: an update that another node has sent before, as it was or with a little noise."""
+"""The gate `copy`: refuses an update that another node sent earlier, unchanged or with a little noise."""
 
 import heapq
 import math
@@ -15,12 +15,12 @@ from atlas.aggregation.gates.refusal import Refusal
 from atlas.aggregation.gates.sketch import likeness
 
 CONFIRMED = 4
-"""How many suspects are compared from their files; a copy is most like what it was made from."""
+"""The number of suspects whose files are compared; the original is the most similar one to a copy."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """An update that passed inspection, with what tells whose it is."""
+    """An update that passed inspection, with its shard, node and data."""
 
     shard: str
     node: str
@@ -33,13 +33,13 @@ class Delivery:
 
 
 def copy_refusal(late: Delivery, earlier: Sequence[Delivery], base: Path, largest_cosine: float) -> Refusal | None:
-    """Refuse an update that is, or nearly is, an earlier one of another node that was trained on other rows.
+    """Refuse an update that equals, or nearly equals, an earlier update of another node that was trained on other rows.
 
     `earlier` are the accepted updates of the same round, which started from `base`. Two changes count as copies when
-    their cosine exceeds `largest_cosine`. Updates of one node, and of nodes that have the same rows, may be alike:
-    honest training on the same rows gives the same bytes. Sketches raise the suspicion, the files decide.
+    their cosine exceeds `largest_cosine`. Updates of one node, and of nodes that have the same rows, may be equal:
+    honest training on the same rows gives the same bytes. Sketches select suspects; the comparison uses the files.
 
-    To the node's owner: the update of another node was taken for the node's own, or not trained at all.
+    For the node's owner: the node sent another node's update, or did not train.
     """
     others = [one for one in earlier if one.node != late.node and one.data != late.data]
     for one in others:
@@ -57,7 +57,9 @@ def copy_refusal(late: Delivery, earlier: Sequence[Delivery], base: Path, larges
 
 
 def _suspects(late: Delivery, others: Sequence[Delivery], largest_cosine: float) -> list[Delivery]:
-    """The few whose sketches are most alike; a wider margin than the limit makes up for the sketch's error."""
+    """The few updates with the most similar sketches; the margin is wider than the limit, to allow for the sketch's
+    error.
+    """
     margin = 1 - 4 * (1 - largest_cosine)
     alike = [(likeness(late.inspected.sketch, one.inspected.sketch), one) for one in others if _same_kind(late, one)]
     near = [pair for pair in alike if pair[0] > margin]
@@ -69,7 +71,9 @@ def _same_kind(late: Delivery, one: Delivery) -> bool:
 
 
 def cosine(first: Path, second: Path, base: Path) -> float:
-    """The cosine of two updates' changes, from their files, which have one schema; 0 when one changes nothing."""
+    """The cosine of two updates' changes, from their files, which must have the same schema; 0 when a change is
+    zero.
+    """
     product = square = other = 0.0
     start = AdapterFile(base)
     pairs = zip(change_blocks(AdapterFile(first), start), change_blocks(AdapterFile(second), start), strict=True)

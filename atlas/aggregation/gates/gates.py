@@ -1,13 +1,13 @@
-"""Gates: why an update may not enter a round. Each reads bytes or numbers and returns a `Refusal` or nothing.
+"""Gates: checks that may keep an update out of a round. Each reads bytes or numbers and returns a `Refusal` or None.
 
-In the order in which an update passes them, by the names that manifests and tables show:
+In order, by the names that manifests and tables show:
 
-- `receipt`, `stale`: what a node signed is not what it was asked for, or belongs to another round (`resources`).
-- `readable`, `schema`: it is no safetensors file, or one with other tensors than the task asks for (`schema`).
-- `finite`: it holds NaN or infinity (`inspection`).
-- `norm`: its change is longer than the job's steps can make it, or far longer than the others' (`norms`), at arrival
-  and again over the whole round. Where there are fewer than three, the round before stands for the others.
-- `copy`: another node has sent it, or nearly it, for other rows (`copies`).
+- `receipt`, `stale`: the signed receipt does not match the task, or belongs to another round (`resources`). -
+`readable`, `schema`: it is not a safetensors file, or has other tensors than the task requires (`schema`). - `finite`:
+it holds NaN or infinity (`inspection`). - `norm`: its change is longer than the job's steps allow, or far longer than
+the others' (`norms`); checked on arrival and again over the whole round. In a round of fewer than three updates, the
+previous round's lengths are used instead. - `copy`: another node sent the same or nearly the same update for other rows
+(`copies`).
 """
 
 from atlas.aggregation.gates.copies import Delivery, copy_refusal

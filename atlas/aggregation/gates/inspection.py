@@ -1,4 +1,4 @@
-"""What one reading of an update tells: whether it fits its task, whether it is finite, and how it changes the base."""
+"""Inspection of an update in one read: its fit to the task, its finiteness, and its change of the base."""
 
 import math
 from dataclasses import dataclass
@@ -33,12 +33,12 @@ def inspect_update(update: Path, base: Path, frozen: Factor | None, rank: int, s
     """Read an update once and pass it through the gates `readable`, `schema` and `finite`.
 
     `base` is the whole adapter that the round started from, `frozen` the factor that this round does not train,
-    `rank` the shard's, `seed` the same for all updates that are compared (the CID of the round's base). Raises
-    `AggregationError` for a base that cannot be read. What a refusal means to the owner of a node:
+    `rank` the shard's rank, and `seed` the same for all updates that are compared (the CID of the round's base). Raises
+    `AggregationError` for a base that cannot be read. The meaning of each refusal for the owner of the node:
 
-    - `readable`: the file is torn or no safetensors file; the upload was cut off, or another file was sent.
-    - `schema`: the node trained something else than its task says; its software is of another version.
-    - `finite`: training has diverged on the node, mostly from low precision or faulty memory.
+    - `readable`: the file is truncated or not a safetensors file; the upload was interrupted, or another file was sent.
+    - `schema`: the node trained other tensors than its task requires; its software has another version. - `finite`:
+    training diverged on the node, usually because of low precision or faulty memory.
     """
     expected = expected_schema(base, frozen, rank)
     try:
@@ -61,7 +61,7 @@ def _measure(update: AdapterFile, base: AdapterFile, rank: int, seed: str) -> Re
 
 
 def _not_finite(update: AdapterFile) -> Refusal:
-    """What is wrong with an update whose change has no finite length."""
+    """The refusal of an update whose change has no finite length."""
     for name in update.tensors:
         value = update.read(name)
         bad = value.size - int(np.isfinite(value).sum())

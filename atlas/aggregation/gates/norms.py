@@ -1,4 +1,6 @@
-"""The gate `norm`: an update whose change is longer than training can make it, or far longer than the others'."""
+"""The gate `norm`: refuses an update whose change is longer than training can produce, or far longer than the
+others'.
+"""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -7,13 +9,13 @@ from atlas.aggregation.gates.refusal import Refusal
 from atlas.counts import counted
 
 FEWEST = 3
-"""Of fewer lengths the median may be the liar's."""
+"""With fewer lengths, the median may be that of a false update."""
 
 
 def reach_refusal(norm: float, farthest: float) -> Refusal | None:
-    """Refuse a change that is longer than the job's steps can make it; this needs no other update to compare with.
+    """Refuse a change that is longer than the job's steps allow; needs no other update for comparison.
 
-    To the node's owner: the update was scaled, or trained with another learning rate or more steps.
+    For the node's owner: the update was scaled, or trained with another learning rate or more steps.
     """
     if norm <= farthest:
         return None
@@ -28,12 +30,11 @@ def norm_refusal(norm: float, known: Sequence[float], largest: float, expected: 
     """Refuse a change that is more than `largest` times as long as the median of the known ones.
 
     `norm` and `known` are lengths of one kind: of whole changes, or per number where ranks are mixed. Nothing is
-    refused while fewer than three are known, or fewer than two thirds of the `expected` updates of the round: those
-    who lie may have been the quickest, and their median would shut the honest ones out. Neither is anything refused
-    where the median is zero.
+    refused while fewer than three lengths are known, or fewer than two thirds of the `expected` updates of the round:
+    false updates may arrive first, and their median would exclude the honest ones. Nothing is refused if the median is
+    zero.
 
-    To the node's owner: the update was scaled, or training with another learning rate, more steps or from another
-    base has carried it too far.
+    For the node's owner: the update was scaled, or trained with another learning rate, more steps or another base.
     """
     if len(known) < FEWEST or 3 * len(known) < 2 * expected:
         return None
@@ -48,14 +49,15 @@ def norm_refusal(norm: float, known: Sequence[float], largest: float, expected: 
 
 
 def growth_refusal(norm: float, before: Sequence[float], largest: float, usual: float) -> Refusal | None:
-    """Refuse a change in a round of fewer than three updates that is more than `largest` times as long as before.
+    """Refuse a change in a round of fewer than three updates that is more than `largest` times as long as in the
+    previous round.
 
-    `before` are the lengths of the updates that were accepted in the round before, of the same kind as `norm`, and
-    the shortest of them counts: who has sent a long one then shall not have it as a measure now. Since that one may
-    itself be a lie, nothing is refused up to `usual`, the length that the job's steps and learning rate usually reach
-    at most. Without a round before nothing is refused.
+    `before` are the lengths of the previous round's accepted updates, of the same kind as `norm`. The shortest one is
+    the reference, so that a node cannot raise the limit with a long update. As the shortest may itself be false,
+    nothing is refused up to `usual`, the largest length that the job's steps and learning rate usually reach. Without a
+    previous round, nothing is refused.
 
-    To the node's owner: as for `norm_refusal`.
+    For the node's owner: as for `norm_refusal`.
     """
     if not before or norm <= max(usual, largest * min(before)):
         return None
@@ -67,7 +69,7 @@ def growth_refusal(norm: float, before: Sequence[float], largest: float, usual: 
 
 
 def check_round(norms: Mapping[str, float], largest: float) -> dict[str, Refusal]:
-    """Measure each change of a whole round against the round's median: what `norm_refusal` could not know before.
+    """Compare each change of a complete round with the round's median, which `norm_refusal` could not know on arrival.
 
     `norms` are lengths of one kind by shard; the result holds the shards that are refused.
     """

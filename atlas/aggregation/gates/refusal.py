@@ -1,19 +1,19 @@
-"""A verdict against an update."""
+"""The refusal of an update."""
 
 from dataclasses import dataclass
 
 from atlas.documents.manifests import Gate
 
 LONGEST_REASON = 500
-"""Characters."""
+"""In characters."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """The gate that refused an update, and why, in words that the node's owner can act on.
+    """The gate that refused an update, and a reason that the node's owner can act on.
 
-    Reasons quote what strangers wrote, and end up in manifests, tables and terminals: only printable characters are
-    kept, and not too many.
+    Reasons may quote untrusted input and appear in manifests, tables and terminals. So non-printable characters are
+    replaced and the text is truncated.
     """
 
     gate: Gate

@@ -1,4 +1,6 @@
-"""The gates `readable` and `schema`: whether an update is a safetensors file that holds what its task asks for."""
+"""The gates `readable` and `schema`: whether an update is a safetensors file with the tensors that its task
+requires.
+"""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -25,9 +27,9 @@ def file_schema(file: AdapterFile) -> Schema:
 
 
 def expected_schema(base: Path, frozen: Factor | None, rank: int) -> Schema:
-    """What the update of a shard must hold: the base's tensors in float32, without the frozen factor's, at this rank.
+    """The required schema of a shard's update: the base's tensors in float32, without the frozen factor, at this rank.
 
-    Raises `AggregationError` when the base is no adapter, or is of a lower rank.
+    Raises `AggregationError` when the base is not an adapter, or has a lower rank.
     """
     shapes = tuple((name, tensor.shape) for name, tensor in AdapterFile(base).tensors.items())
     return _expected(shapes, frozen, rank)
@@ -55,10 +57,10 @@ def _at_rank(name: str, shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
 
 
 def schema_refusal(found: Schema, expected: Schema) -> Refusal | None:
-    """Refuse an update that lacks a tensor, has one too many, or has one of another shape or dtype.
+    """Refuse an update with a missing tensor, an extra tensor, or a tensor of another shape or dtype.
 
-    To the node's owner: the node trains something else than its task says, mostly because its version of the software
-    is another one.
+    For the node's owner: the node trained other tensors than its task requires, usually because its software has
+    another version.
     """
     if found == expected:
         return None

@@ -1,4 +1,4 @@
-"""Count sketches: a change of millions of numbers as 4096, whose cosines are about those of the changes themselves."""
+"""Count sketches: reduce a change of millions of numbers to 4096 numbers, and approximately preserve cosines."""
 
 import hashlib
 from functools import lru_cache
@@ -12,9 +12,9 @@ WIDTH = 4096
 class Sketch:
     """Adds up the blocks of a change, each with a random sign (Charikar et al., ICALP 2002, with one row).
 
-    Only sketches of one seed, made from parts of the same lengths, can be compared. The cosine of two sketches
-    estimates that of the changes with an error of about 1/64, less for near copies. Who knows the seed can make a
-    change whose sketch misleads, so a likeness that a sketch shows is a suspicion and no proof.
+    Only sketches with the same seed and the same lengths of parts can be compared. The cosine of two sketches estimates
+    that of the changes with an error of about 1/64, less for near-copies. An attacker who knows the seed can construct
+    a change with a misleading sketch, so a similar sketch is a suspicion, not a proof.
     """
 
     def __init__(self, seed: str) -> None:
@@ -23,7 +23,7 @@ class Sketch:
         self._sums: NDArray[np.float32] = np.zeros(WIDTH, np.float32)
 
     def add(self, part: NDArray[np.float32]) -> None:
-        """Take in the next numbers of a change; a rest that fills no block of 4096 is a block of its own."""
+        """Add the next numbers of a change; a remainder of less than 4096 numbers forms a separate block."""
         whole = len(part) // WIDTH
         rest = part[whole * WIDTH :]
         signs = _signs(self._seed, self._blocks, whole + (len(rest) > 0))
@@ -34,13 +34,13 @@ class Sketch:
             self._sums[: len(rest)] += signs[-1] * rest
 
     def direction(self) -> NDArray[np.float32]:
-        """The sketch at length one; zeros for a change of nothing."""
+        """The sketch normalized to length one; zeros for a zero change."""
         length = float(np.sqrt(np.sum(np.square(self._sums, dtype=np.float64))))
         return (self._sums / length).astype(np.float32) if length > 0 else self._sums.copy()
 
 
 def likeness(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    """About the cosine of two changes, from the directions of their sketches."""
+    """The approximate cosine of two changes, from the directions of their sketches."""
     return float(np.dot(first, second))
 
 

@@ -1,6 +1,6 @@
 """Adam and Yogi over rounds: FedAdam and FedYogi of "Adaptive Federated Optimization" (Reddi et al.,
-arXiv:2003.00295, algorithm 2). As there, nothing corrects the bias of the first rounds, and the second moment starts
-at the square of the adaptivity τ.
+arXiv:2003.00295, algorithm 2). As in the paper, there is no bias correction for the first rounds, and the second moment
+starts at the square of the adaptivity τ.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ def adam_second(second: Numbers, square: Numbers, beta: float) -> Numbers:
 
 
 def yogi_second(second: Numbers, square: Numbers, beta: float) -> Numbers:
-    """V = v - (1 - β₂)·Δ²·sign(v - Δ²): moves by the size of Δ² alone, so one large change fades slowly."""
+    """V = v - (1 - β₂)·Δ²·sign(v - Δ²): the step depends on Δ² only, so the effect of one large change fades slowly."""
     return second - (1 - beta) * square * np.sign(second - square)
 
 

@@ -1,4 +1,4 @@
-"""The outer optimizer's turn at the end of a round: from the aggregate to the adapter that the checkpoint gets."""
+"""The outer optimizer's step at the end of a round: from the aggregate to the checkpoint's adapter."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +20,9 @@ def apply_outer(
 ) -> tuple[Path, Path]:
     """Move the base by the optimizer's step; returns the adapter (moved.safetensors) and optimizer.safetensors.
 
-    `state` is the state after the round before, None in a job's first round. The factor that the round froze keeps its
-    numbers and its state: its momentum must not move what nobody trained. Reads and writes tensor by tensor. Raises
-    `AggregationError` when the files do not fit together or the step leaves the range of float32.
+    `state` is the state after the previous round, None in a job's first round. The factor that the round froze keeps
+    its numbers and its state, so that momentum does not move an untrained factor. Reads and writes tensor by tensor.
+    Raises `AggregationError` when the files do not fit together or the step leaves the range of float32.
     """
     if spec.optimizer not in OPTIMIZERS:
         raise AggregationError(f"Outer optimizers are {', '.join(OPTIMIZERS)}; the job says {spec.optimizer!r}.")
@@ -57,7 +57,7 @@ def _check_shapes(combined: AdapterFile, shapes: dict[str, tuple[int, ...]]) -> 
 def _reader(
     optimizer: Optimizer, spec: OuterSpec, state: Path | None, base: AdapterFile
 ) -> Callable[[str, str], Numbers]:
-    """What the optimizer kept of a tensor: from its state, or in a job's first round what it starts from."""
+    """A reader of the optimizer's state per tensor; in a job's first round it returns the initial values."""
     if state is not None:
         return StateFile(state, optimizer.state, {name: tensor.shape for name, tensor in base.tensors.items()}).read
     return lambda kind, name: np.full(base.tensors[name].size, optimizer.state[kind](spec))

@@ -1,4 +1,4 @@
-"""What an outer optimizer is: an elementwise step from a round's base past or short of the round's aggregate."""
+"""The interface of outer optimizers: an elementwise step from a round's base towards, or past, its aggregate."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ class Optimizer:
     summary: str
     """One line for help texts and tables."""
     learning_rate: float
-    """Where the spec names none."""
+    """The default if the spec has none."""
     state: Mapping[str, Callable[[OuterSpec], float]]
-    """What it keeps of every number, and the value that this starts from in the first round."""
+    """The kinds of state per number, each with its initial value."""
     step: Callable[[Numbers, Numbers, Mapping[str, Numbers], float, OuterSpec], tuple[Numbers, dict[str, Numbers]]]
-    """(base, combined, state, learning rate, spec) -> (what follows base, the new state); each number by itself."""
+    """(base, combined, state, learning rate, spec) -> (new base, new state); elementwise."""

@@ -1,6 +1,6 @@
-"""An outer optimizer's state: a float64 tensor `KIND.TENSOR` for every tensor of the adapter and all it keeps of it.
+"""An outer optimizer's state: one float64 tensor `KIND.TENSOR` for each kind of state and each tensor of the adapter.
 
-Float64, because the state is part of the checkpoint: a resumed job continues with exactly the numbers it left.
+Float64, because the state is part of the checkpoint: a resumed job continues with exactly the same numbers.
 """
 
 import math
@@ -21,10 +21,10 @@ _DTYPE = np.dtype("<f8")
 
 
 class StateFile:
-    """A state on disk, of which the header has been read and checked."""
+    """A state on disk, with its header read and checked."""
 
     def __init__(self, path: Path, kinds: Iterable[str], shapes: Shapes) -> None:
-        """Raises `AggregationError` when the file is unreadable or not the state of such an adapter."""
+        """Raises `AggregationError` when the file is unreadable or does not fit an adapter of these shapes."""
         self._file = AdapterFile(path)
         expected = {name: ("F64", shape) for name, shape in _names(kinds, shapes).items()}
         found = {name: (tensor.dtype, tensor.shape) for name, tensor in self._file.tensors.items()}
@@ -36,12 +36,12 @@ class StateFile:
                 )
 
     def read(self, kind: str, name: str) -> Numbers:
-        """What the state holds of a tensor, flat."""
+        """One kind of state of a tensor, flat."""
         tensor = self._file.tensors[f"{kind}.{name}"]
         return np.fromfile(self._file.path, _DTYPE, tensor.size, offset=self._file.data_start + tensor.offset)
 
     def write(self, kind: str, name: str, numbers: Numbers) -> None:
-        """Replace what the state holds of a tensor."""
+        """Replace one kind of state of a tensor."""
         with self._file.path.open("r+b") as stream:
             stream.seek(self._file.data_start + self._file.tensors[f"{kind}.{name}"].offset)
             stream.write(np.ascontiguousarray(numbers, _DTYPE).data)
@@ -49,7 +49,7 @@ class StateFile:
 
 @contextmanager
 def new_state(path: Path, kinds: Iterable[str], shapes: Shapes) -> Iterator[StateFile]:
-    """A state of zeros to write into; it gets its name when all went well. Equal states have equal bytes."""
+    """A state of zeros to write into; renamed to `path` on success. Equal states have equal bytes."""
     names = _names(kinds, shapes)
     with new_file(path, AggregationError, durable=False) as part:
         with part.open("wb") as stream:

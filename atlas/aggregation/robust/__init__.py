@@ -1,1 +1,1 @@
-"""Robust rules: how much each update may count when some of them lie. One file each; `registry` lists them."""
+"""Robust rules: how much each update counts when some may be false. One file each; `registry` lists them."""

@@ -1,4 +1,4 @@
-"""From a round's geometry to how much each update counts."""
+"""Compute the coefficients of a round's updates from its geometry."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,9 +21,9 @@ from atlas.errors import AggregationError
 def apply_rule(
     rule: Rule, geometry: Geometry, spec: RobustSpec, shards: Sequence[str], seed: str
 ) -> NDArray[np.float64]:
-    """(N,) coefficients of the changes by a rule: weights capped, updates in buckets where the settings say so.
+    """(N,) coefficients of the changes by a rule, with capped weights, and with buckets if the settings enable them.
 
-    Raises `AggregationError` for a rule that works on columns, or that lacks the reference which it needs.
+    Raises `AggregationError` for a rule that works on columns, or if a required reference is missing.
     """
     if rule.coefficients is None:
         raise AggregationError(f"{rule.name} gives a value for each column and no coefficients; use its columns.")

@@ -1,4 +1,4 @@
-"""Bucketing: rules see the means of small groups, which differ less than single honest updates do."""
+"""Bucketing: rules get the means of small groups, which differ less than single honest updates."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,7 +14,8 @@ Groups = Sequence[Sequence[int]]
 
 
 def buckets(shards: Sequence[str], size: int, seed: str) -> list[list[int]]:
-    """Groups of the shards' positions: as few as hold at most `size` each, of sizes that differ by one at most.
+    """Group the shards' positions into as few buckets of at most `size` as possible; bucket sizes differ by at most
+    one.
 
     The order of the shards is drawn from the seed and their keys (Karimireddy et al. 2006.09365).
     """
@@ -24,12 +25,12 @@ def buckets(shards: Sequence[str], size: int, seed: str) -> list[list[int]]:
 
 
 def settings_of_buckets(spec: RobustSpec) -> RobustSpec:
-    """The settings as they hold for buckets, each of which is false when one of its updates is."""
+    """The settings adapted to buckets; a bucket is false when one of its updates is."""
     return spec.model_copy(update={"tolerated": spec.tolerated * spec.bucket_size, "bucket_size": 1})
 
 
 def geometry_of_buckets(geometry: Geometry, groups: Groups) -> Geometry:
-    """How the weighted means of the groups lie to each other."""
+    """The geometry of the weighted means of the groups."""
     rows = _means(geometry.gram, geometry.weights, groups)
     return Geometry(
         weights=_sums(geometry.weights, groups),
@@ -51,7 +52,7 @@ def coefficients_of_members(
 
 
 def _means(values: NDArray[np.float64], weights: NDArray[np.float64], groups: Groups) -> NDArray[np.float64]:
-    """The weighted mean of each group along the first axis, added up in the group's order."""
+    """The weighted mean of each group along the first axis, summed in the group's order."""
     found = np.zeros((len(groups), *values.shape[1:]))
     for place, (group, total) in enumerate(zip(groups, _sums(weights, groups), strict=True)):
         for member in group:

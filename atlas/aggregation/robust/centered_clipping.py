@@ -1,4 +1,6 @@
-"""Centered clipping: no update pulls further than a typical one; one that strays or pulls back does not count."""
+"""Centered clipping: limits the influence of each update to that of a typical one; outliers and opposing updates do not
+count.
+"""
 
 import math
 
@@ -10,18 +12,19 @@ from atlas.aggregation.robust.rule import Geometry, Rule
 from atlas.aggregation.robust.settings import RobustSpec
 
 NARROWEST = 0.8
-"""Radius of any pass, in radii of the first. Without it the radius shrinks to the scatter inside the largest group of
-like updates, and the centre goes with that group: 31 % off the mean when 60 % of honest nodes had one kind of data."""
+"""The smallest radius of a pass, in radii of the first pass. Without it the radius shrinks to the spread of the largest
+group of similar updates, and the centre follows that group: 31 % off the mean when 60 % of honest nodes had one kind of
+data."""
 FAR = 2.0
-"""Distance, in radii, beyond which an update does not count. Honest nodes train equally long and land closer."""
+"""The distance, in radii, beyond which an update does not count. Honest nodes train equally long and stay closer."""
 
 
 def coefficients(geometry: Geometry, spec: RobustSpec) -> NDArray[np.float64]:
-    """Coefficients of the centre of all updates that point where most of them point.
+    """Coefficients of the centre of all updates that agree in direction with the majority.
 
-    Clipping keeps the direction against a minority that pushes back, but not the length: each false update takes as
-    much as an honest one gives. So a first centre only tells the direction, and the result is the centre of the updates
-    of which the inner product with the first is positive; of all, if these have no more than half of the weight.
+    With an opposing minority, clipping preserves the direction but not the length: each false update cancels an honest
+    one. So a first centre only determines the direction. The result is the centre of the updates with a positive inner
+    product with it, or of all updates if these have no more than half of the weight.
     """
     gram, weights = geometry.gram, geometry.weights
     direction = _centre(gram, _without_echoes(gram, weights), spec)
@@ -31,10 +34,10 @@ def coefficients(geometry: Geometry, spec: RobustSpec) -> NDArray[np.float64]:
 
 
 def _without_echoes(gram: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights by which updates that say the same share one say: wᵢ / Σ wⱼ·max(0, cos)², scaled to a sum of one.
+    """Weights by which similar updates share one influence: wᵢ / Σ wⱼ·max(0, cos)², scaled to a sum of one.
 
-    Honest updates are less alike than those of nodes that agree on a lie (Fung et al. 1808.04866). Where all are alike
-    nothing changes. An update that changes nothing says nothing.
+    Honest updates are less similar than those of colluding nodes (Fung et al. 1808.04866). If all are equally similar,
+    the weights do not change. A zero change has no weight.
     """
     speaking = np.where(gram.diagonal() > 0, weights, 0.0)
     if not speaking.any():
@@ -49,9 +52,9 @@ def _without_echoes(gram: NDArray[np.float64], weights: NDArray[np.float64]) -> 
 def _centre(gram: NDArray[np.float64], weights: NDArray[np.float64], spec: RobustSpec) -> NDArray[np.float64]:
     """Coefficients of the centre after `spec.passes` moves v ← v + Σ wᵢ·min(1, τ/‖δᵢ - v‖)·(δᵢ - v).
 
-    Karimireddy et al. (2012.10333), from v = 0, where the last round ended, with the rows' weights in place of 1/n, a
-    radius τ that follows the round's updates, and a cut at `FAR` radii. v is a sum Σ cᵢδᵢ at any time, so that all
-    distances follow from the Gram matrix. The result is the weighted mean where no distance exceeds the radius.
+    Karimireddy et al. (2012.10333), from v = 0 (the round's base), with the rows' weights in place of 1/n, a radius τ
+    computed from the round's updates, and a cut at `FAR` radii. v is always a sum Σ cᵢδᵢ, so all distances follow from
+    the Gram matrix. The result is the weighted mean if no distance exceeds the radius.
     """
     centre = np.zeros(len(weights))
     narrowest = NARROWEST * _radius(distances_to(gram, centre), weights, spec)
@@ -64,9 +67,10 @@ def _centre(gram: NDArray[np.float64], weights: NDArray[np.float64], spec: Robus
 
 
 def _radius(distances: NDArray[np.float64], weights: NDArray[np.float64], spec: RobustSpec) -> float:
-    """The least distance within which more than half of the weight lies, times the clip factor.
+    """The smallest distance that contains more than half of the weight, times the clip factor.
 
-    More than half, so that of two updates none is clipped; a hair more, so that rounding decides nothing.
+    More than half, so that neither of two updates is clipped; with a small margin, so that the result does not depend
+    on rounding.
     """
     order = np.argsort(distances, kind="stable")
     inside = 0.0
@@ -78,7 +82,7 @@ def _radius(distances: NDArray[np.float64], weights: NDArray[np.float64], spec: 
 
 
 def _clipped(distances: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
-    """What is left of each distance: all of it up to the radius, the radius up to `FAR` radii, then nothing."""
+    """The factor of each difference: 1 up to the radius, radius / distance up to `FAR` radii, then 0."""
     left = np.ones(len(distances))
     beyond = distances > radius
     left[beyond] = radius / distances[beyond]

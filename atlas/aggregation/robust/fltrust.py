@@ -1,4 +1,4 @@
-"""FLTrust: an update counts as far as it points where trusted rows point."""
+"""FLTrust: an update counts by its agreement in direction with training on trusted rows."""
 
 import math
 
@@ -13,8 +13,8 @@ from atlas.errors import AggregationError
 def coefficients(geometry: Geometry, spec: RobustSpec) -> NDArray[np.float64]:
     """Coefficients by the cosine with the reference's change, for changes cut to its length (Cao et al. 2012.13995).
 
-    The weights of the rows count besides. Shorter changes are not stretched, other than in the paper: that would blow
-    up noise. An update without any change, or that points away, counts nothing; where all do, so does the round.
+    The weights of the rows are factors, too. Unlike in the paper, shorter changes are not scaled up, which would
+    amplify noise. A zero change, or one with a negative cosine, gets coefficient 0; if all do, all coefficients are 0.
     Raises `AggregationError` without a reference.
     """
     if geometry.reference is None:

@@ -1,4 +1,4 @@
-"""The few sums over a Gram matrix that rules need: elementwise in a fixed order, the same on every machine."""
+"""Sums over a Gram matrix, computed elementwise in a fixed order, so that results are equal on every machine."""
 
 import math
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def cosine_matrix(gram: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The cosines that a Gram matrix implies, one on the diagonal; zero with a change of nothing."""
+    """The cosines from a Gram matrix, with one on the diagonal; zero for a zero change."""
     lengths = np.sqrt(np.diag(gram))
     scales = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
     cosines: NDArray[np.float64] = np.clip(gram * scales[:, None] * scales, -1, 1)
@@ -37,10 +37,10 @@ def distances_to(gram: NDArray[np.float64], coefficients: NDArray[np.float64]) -
 
 
 def principal_direction(matrix: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """The largest eigenvalue of a symmetric matrix without negative ones, and its eigenvector of length one.
+    """The largest eigenvalue of a positive semidefinite matrix, and its unit eigenvector.
 
-    Power iteration from the longest column, which the wanted direction has a part in; it ends when the eigenvalue
-    grows by less than a millionth, or after 100 passes. Sums go row by row, so that no machine rounds them otherwise.
+    Power iteration from the longest column, which has a component in that direction. It ends when the eigenvalue grows
+    by less than a millionth, or after 100 passes. Sums go row by row, so that every machine rounds them equally.
     """
     squares = (matrix**2).sum(axis=0)
     vector = matrix[:, int(np.argmax(squares))]

@@ -1,4 +1,4 @@
-"""Median: of each number, the one in the middle."""
+"""Median: the middle value of each number."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +9,9 @@ from atlas.aggregation.robust.settings import RobustSpec
 
 
 def columns(values: NDArray[np.float32], spec: RobustSpec) -> NDArray[np.float64]:
-    """The median of each column, for an even number of updates the mean of the two in the middle (Yin et al. 2018).
+    """The median of each column; for an even number of updates, the mean of the two middle values (Yin et al. 2018).
 
-    Updates count the same, whatever their rows.
+    All updates count equally, regardless of their rows.
     """
     updates = len(values)
     return mean_of_ranks(values, (updates - 1) // 2, updates // 2 + 1)

@@ -11,11 +11,11 @@ from atlas.aggregation.robust.settings import RobustSpec
 
 
 def coefficients(geometry: Geometry, spec: RobustSpec) -> NDArray[np.float64]:
-    """The weights of the N - f updates with the lowest scores; equal scores go by position.
+    """The weights of the N - f updates with the lowest scores; ties are broken by position.
 
-    A score is the sum of the squared distances to the N - f - 2 nearest others (Blanchard et al. 2017). f is what the
-    settings tolerate, or less where N > 2f + 2 would not hold: from four updates down none is left out, and the result
-    is the weighted mean.
+    A score is the sum of the squared distances to the N - f - 2 nearest others (Blanchard et al. 2017). f is the number
+    of false updates that the settings tolerate, reduced until N > 2f + 2 holds. With four updates or fewer none is left
+    out, and the result is the weighted mean.
     """
     updates = len(geometry.weights)
     false = max(0, min(spec.false_among(updates), (updates - 3) // 2))

@@ -4,16 +4,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 CACHE_BYTES = 512 * 1024
-"""What one pass sorts; fits the second-level cache of a processor core."""
+"""Bytes that one pass sorts; fits the second-level cache of a processor core."""
 NARROWEST = 64
 
 
 def mean_of_ranks(values: NDArray[np.float32], start: int, stop: int) -> NDArray[np.float64]:
-    """(width,): the mean of the values of rank start..stop-1 in each column of (N, width), added up in that order.
+    """(width,): the mean of the values of rank start..stop-1 in each column of (N, width), summed in that order.
 
-    A column's values are brought side by side and sorted whole, which NumPy does with vector instructions: for 50
-    updates eight times as fast as np.partition with AVX2 or later. Neither the updates' order nor the width changes a
-    bit of the result.
+    Each column's values are made contiguous and fully sorted, which NumPy does with vector instructions: for 50 updates
+    eight times as fast as np.partition with AVX2 or later. The result is bit-identical for any order of updates and any
+    width.
     """
     updates, width = values.shape
     found = np.zeros(width)

@@ -1,4 +1,4 @@
-"""What a robust rule is: a choice of coefficients from the updates' geometry, or of a value for each column."""
+"""The interface of robust rules: coefficients from the updates' geometry, or one value for each column."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from atlas.aggregation.robust.settings import RobustSpec
 
 @dataclass(frozen=True)
 class Geometry:
-    """How a round's changes δᵢ = updateᵢ - base lie to each other. All that a rule may know of them."""
+    """The inner products of a round's changes δᵢ = updateᵢ - base. Rules use no other information about them."""
 
     weights: NDArray[np.float64]
     """(N,), not negative, with a sum of one: the shares of the rows."""
     gram: NDArray[np.float64]
     """(N, N): ⟨δᵢ, δⱼ⟩."""
     reference: NDArray[np.float64] | None = None
-    """(N,): ⟨δᵢ, δ₀⟩ with the change that the trusted reference data gives; None where there is none."""
+    """(N,): ⟨δᵢ, δ₀⟩ with the change δ₀ from training on the trusted reference rows; None without reference rows."""
     reference_square: float = 0.0
     """⟨δ₀, δ₀⟩."""
 
@@ -32,5 +32,5 @@ class Rule:
     coefficients: Callable[[Geometry, RobustSpec], NDArray[np.float64]] | None = None
     """(N,) coefficients of the changes. No BLAS inside: its sums depend on the machine."""
     columns: Callable[[NDArray[np.float32], RobustSpec], NDArray[np.float64]] | None = None
-    """(N, width) values of the updates -> (width,) result, each column by itself; for flat strategies only."""
+    """(N, width) values of the updates -> (width,) result, independently per column; for flat strategies only."""
     needs_reference: bool = False

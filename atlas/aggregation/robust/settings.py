@@ -9,7 +9,7 @@ from atlas.documents.document import Value
 
 
 class RobustSpec(Value):
-    """How much a round believes its nodes. A bare name stands for the rule with its defaults."""
+    """The robust rule of a round and its settings. A bare name stands for the rule with its defaults."""
 
     rule: str = Field(
         default="auto",
@@ -38,7 +38,7 @@ class RobustSpec(Value):
     )
 
     def false_among(self, updates: int) -> int:
-        """How many of so many updates may be false."""
+        """The number of `updates` that may be false."""
         return math.floor(self.tolerated * updates + 1e-9)  # 0.29 x 100 is 28.999999999999996
 
     @model_validator(mode="before")

@@ -1,4 +1,4 @@
-"""Spectral filter: the mean, unless few updates could have turned it; then what spreads it most counts less."""
+"""Spectral filter: the mean, with less weight for outliers if a few updates could have changed its direction."""
 
 import math
 from dataclasses import dataclass
@@ -11,25 +11,26 @@ from atlas.aggregation.robust.rule import Geometry, Rule
 from atlas.aggregation.robust.settings import RobustSpec
 
 LONGEST = 2.0
-"""Length to which longer changes are cut, in medians. Changes of nodes with unlike data differ by less."""
+"""Length to which longer changes are cut, in medians. The lengths of changes from nodes with different data vary by
+less."""
 LARGEST_SHIFT = 0.6
-"""Square of the distance from the mean to the honest mean that is allowed, in squares of the mean: √0.6 of its length
-keeps the cosine of the two above √(1 - 0.6) = 0.63."""
+"""The largest allowed square of the distance between the mean and the honest mean, in squares of the mean's length: at
+√0.6 of its length, the cosine of the two stays above √(1 - 0.6) = 0.63."""
 LARGEST_SHIFT_BY_HONEST = 0.2
-"""The same, where updates are left out that may be honest: the honest mean then lies up to as far off on their side."""
+"""The same when updates that may be honest are left out: the honest mean may then be shifted as far towards them."""
 RATE = 0.1
-"""What the update that strays most loses of its weight in one pass. With large passes one of two groups on opposite
-sides goes first, and chance decides which; with small ones both lose alike and cancel each other out."""
+"""The share of its weight that the farthest update loses in one pass. With a large share, one of two opposite groups is
+removed first, and which one depends on chance. With a small share, both lose equally and cancel out."""
 PASSES = 200
 LEAST_ODDS = 0.15
-"""False weight, in honest weights, that is always reckoned with, however much has been removed already."""
+"""The smallest assumed ratio of false to honest weight, regardless of how much weight has been removed."""
 
 Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How updates of some weights lie about their mean."""
+    """The distribution of weighted updates about their mean."""
 
     shares: Vector
     """(N,) the weights, scaled to a sum of one."""
@@ -40,34 +41,34 @@ class Spread:
     largest: float
     """Largest eigenvalue of the covariance: the variance along the direction that varies most."""
     along: Vector
-    """(N,) distance of each update from the mean along that direction."""
+    """(N,) the distance of each update from the mean along that direction."""
 
     @property
     def unlikeness(self) -> float:
-        """The largest variance in squares of the mean's length."""
+        """The largest variance, in squares of the mean's length."""
         return self.largest / self.square if self.square > 0 else math.inf
 
     def certified(self, odds: float, shift: float = LARGEST_SHIFT) -> bool:
         """Whether false updates with `odds` times the weight of the honest ones have moved the mean by `shift` at most.
 
-        Whatever they are, the mean of the others is at most √(odds · largest) away (resilience, Steinhardt et al.
+        For any false updates, the mean of the others is at most √(odds · largest) away (resilience, Steinhardt et al.
         1703.04940, lemma 2).
         """
         return odds * self.largest <= shift * self.square
 
 
 def coefficients(geometry: Geometry, spec: RobustSpec) -> Vector:
-    """Coefficients of the mean of changes of limited length, by weights that are filtered until they are certified.
+    """Coefficients of the mean of length-limited changes, with weights filtered until the mean is certified.
 
     While the mean is not certified, updates lose weight by the square of their distance from it along the direction of
-    the largest variance (Diakonikolas et al. 1604.06443): there false updates lie farther out than honest ones, who
-    are more. If twice the tolerated weight is gone and the rest is not certified, the weights with the least
-    unlikeness so far are taken. In the end updates that point away from the result, or change nothing, are left out,
-    if the rest is so alike that it would be certified had they all been honest.
+    the largest variance (Diakonikolas et al. 1604.06443): there the false updates are farther out than the more
+    numerous honest ones. If twice the tolerated weight has been removed and the rest is not certified, the weights with
+    the least unlikeness so far are used. Finally, updates with no positive inner product with the result are left out,
+    if the rest would be certified even if all of them were honest.
     """
     weights = geometry.weights
     if len(weights) < 3:
-        return weights  # nothing tells which of two is false
+        return weights  # with two updates, the false one cannot be identified
     cut = _cut(geometry.gram, weights)
     gram = geometry.gram * cut[:, None] * cut
     false = _false_weight(weights, spec)
@@ -76,7 +77,7 @@ def coefficients(geometry: Geometry, spec: RobustSpec) -> Vector:
 
 
 def _filtered(gram: Vector, weights: Vector, false: float) -> Vector:
-    """(N,) weights whose mean is certified, or else those with the least unlikeness that were met."""
+    """(N,) weights whose mean is certified, or else the weights with the least unlikeness found."""
     best, least = weights, math.inf
     for _ in range(PASSES):
         spread = _spread(gram, weights)
@@ -93,12 +94,12 @@ def _filtered(gram: Vector, weights: Vector, false: float) -> Vector:
 
 
 def _odds(false: float, removed: float) -> float:
-    """False weight that may be left, in honest weights, when half of what was removed was false."""
+    """The ratio of remaining false to honest weight, if half of the removed weight was false."""
     return max((false - removed / 2) / (1 - false - removed / 2), LEAST_ODDS)
 
 
 def _aligned(gram: Vector, weights: Vector, false: float) -> Spread:
-    """The spread without what points away from the mean, if it is certified even were all that is removed honest."""
+    """The spread without updates that point away from the mean, if it is certified even if all of these were honest."""
     spread = _spread(gram, weights)
     along = np.where(spread.products > 0, weights, 0.0)
     honest = math.fsum(along) - false
@@ -121,7 +122,7 @@ def _spread(gram: Vector, weights: Vector) -> Spread:
 
 
 def _cut(gram: Vector, weights: Vector) -> Vector:
-    """(N,) what is left of each change when its length is at most `LONGEST` medians; the median is by weight."""
+    """(N,) the factor that limits each change to `LONGEST` weighted medians of the lengths."""
     lengths = np.sqrt(gram.diagonal())
     order = np.argsort(lengths, kind="stable")
     inside = np.cumsum(weights[order])
@@ -133,7 +134,7 @@ def _cut(gram: Vector, weights: Vector) -> Vector:
 
 
 def _false_weight(weights: Vector, spec: RobustSpec) -> float:
-    """The most that as many updates as the settings tolerate, and at least one, can weigh."""
+    """The largest possible weight of the tolerated number of false updates, which is at least one."""
     heaviest = max(1, spec.false_among(len(weights)))
     return math.fsum(np.sort(weights)[-heaviest:])
 

@@ -9,9 +9,10 @@ from atlas.aggregation.robust.settings import RobustSpec
 
 
 def columns(values: NDArray[np.float32], spec: RobustSpec) -> NDArray[np.float64]:
-    """The mean of each column without as many values at either end as updates may be false (Yin et al. 1803.01498).
+    """The mean of each column without the f largest and f smallest values, f being the tolerated number of false
+    updates (Yin et al. 1803.01498).
 
-    Updates count the same, whatever their rows.
+    All updates count equally, regardless of their rows.
     """
     updates = len(values)
     trim = spec.false_among(updates)

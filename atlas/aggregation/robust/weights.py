@@ -1,4 +1,4 @@
-"""The weights that a robust rule starts from: the rows of the shards, within limits."""
+"""The initial weights of a robust rule: the rows of the shards, capped."""
 
 import math
 
@@ -11,12 +11,13 @@ HALVINGS = 60
 
 
 def capped(weights: NDArray[np.float64], spec: RobustSpec) -> NDArray[np.float64]:
-    """Weights with a sum of one, of which the f heaviest hold at most halfway from their fair part f/N to a half.
+    """Weights with a sum of one, of which the f heaviest hold at most (f/N + 1/2) / 2, halfway between their equal
+    share and a half.
 
-    f is what the settings tolerate, and at least one. Rules withstand false updates by weight, and whoever lies would
-    take the largest shards: three of ten can hold most of the rows. So the largest weights are cut to one common cap,
-    the highest that leaves them 40 % in that case. Weights that keep the limit anyway stay as they are; two updates
-    count the same.
+    f is the tolerated number of false updates, at least one. Rules tolerate false updates by weight, and an attacker
+    would take the largest shards: three of ten can hold most of the rows. So the largest weights are cut to a common
+    cap, the highest one that meets the limit, which is 40 % in that example. Weights within the limit do not change;
+    two updates count equally.
     """
     heaviest = max(1, spec.false_among(len(weights)))
     limit = (heaviest / len(weights) + 0.5) / 2

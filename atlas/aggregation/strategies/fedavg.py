@@ -1,4 +1,4 @@
-"""FedIT: the mean of the factors, each by itself (McMahan et al., arXiv:1602.05629; Zhang et al., arXiv:2305.05644)."""
+"""FedIT: the separate means of A and B (McMahan et al., arXiv:1602.05629; Zhang et al., arXiv:2305.05644)."""
 
 from functools import partial
 

@@ -1,7 +1,8 @@
-"""FedEx-LoRA: the mean factors, and what their product misses joins the base model (Singhal et al., arXiv:2410.09432).
+"""FedEx-LoRA: averages the factors, and merges the error of their product into the base model (Singhal et al.,
+arXiv:2410.09432).
 
 The residual ΔW* - scaling·B̄·Ā is the covariance scaling·Σ cᵢ·(Bᵢ - B̄)·(Aᵢ - Ā), with the base as one more term of
-coefficient 1 - Σ cᵢ. Written so, nothing large cancels, and equal updates leave nothing.
+coefficient 1 - Σ cᵢ. In this form, no large terms cancel, and equal updates give an exact zero.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""FFA-LoRA: A stays as the seed drew it, so the mean of B is exact (Sun et al., arXiv:2403.12313)."""
+"""FFA-LoRA: A keeps its initial values, so the mean of B is exact (Sun et al., arXiv:2403.12313)."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Whether the files of a round fit each other, where strategies multiply factors."""
+"""Check that the files of a round fit together, for strategies that multiply factors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,14 +18,13 @@ class Module(LoraModule):
 
 
 def modules_of(base: AdapterFile) -> list[Module]:
-    """The base's modules; raises `AggregationError` unless each has both factors, and they fit each other."""
+    """The base's modules; raises `AggregationError` unless each has both factors with matching shapes."""
     return [_module(base, module) for module in base.modules]
 
 
 def check_update(update: AdapterFile, base: AdapterFile, modules: Sequence[Module]) -> None:
-    """Raises `AggregationError` unless an update has all that the base has, at one rank per module.
-
-    Its shapes have been checked against the base's.
+    """Raise `AggregationError` unless an update has all tensors of the base, with one rank per module. The caller has
+    checked its shapes against the base's.
     """
     missing = sorted(base.tensors.keys() - update.tensors.keys())
     if missing:

@@ -1,4 +1,4 @@
-"""What strategies that treat each number by itself have in common: base + Σ cᵢ·(updateᵢ - base)."""
+"""The common part of elementwise strategies: base + Σ cᵢ·(updateᵢ - base)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from atlas.errors import AggregationError
 
 
 def combine_flat(combination: Combination, folder: Path, frozen: Sequence[Factor | None]) -> Combined:
-    """Write the mean of what the round trained beside the base's other tensors.
+    """Write the mean of the trained tensors, and the base's other tensors unchanged.
 
     Raises `AggregationError` when files do not fit, or when an update does not hold exactly the base's tensors without
     one of the factors in `frozen`.

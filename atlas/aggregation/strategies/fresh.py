@@ -2,7 +2,7 @@
 
 A of a linear layer is drawn as peft draws it: `kaiming_uniform_` with a=√5 (He et al., arXiv:1502.01852), which is
 uniform within ±1/√in. For B of an embedding peft draws normal numbers of variance 1; here they are uniform within ±√3,
-which is the same variance without a function that rounds otherwise on other machines. The other factor is zero.
+which has the same variance and needs no function whose rounding depends on the machine. The other factor is zero.
 """
 
 import hashlib
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from atlas.aggregation.strategies.fit import Module
 
-_BITS = 24  # what a float32 holds of a uniform number
+_BITS = 24  # the significant bits of a float32
 
 
 def fresh_factors(seed: str, module: Module) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A (rank x in) and B (out x rank) of an adapter that changes nothing yet."""
+    """A (rank x in) and B (out x rank) of a new adapter, whose product is zero."""
     a, b = (module.rank, module.in_), (module.out, module.rank)
     if module.kind.drawn == "A":
         return fresh_factor(seed, module.a, a, math.sqrt(module.in_)), np.zeros(b, np.float32)
@@ -27,8 +27,8 @@ def fresh_factors(seed: str, module: Module) -> tuple[NDArray[np.float32], NDArr
 def fresh_factor(seed: str, name: str, shape: tuple[int, ...], divisor: float) -> NDArray[np.float32]:
     """Values within ±1/divisor for the factor called `name`; equal arguments give equal values.
 
-    Only raw bits of Philox (Salmon et al., SC 2011) and single roundings take part: NumPy may change its distributions,
-    and a machine its vector units.
+    Uses only raw bits of Philox (Salmon et al., SC 2011) and single roundings, because NumPy's distributions and vector
+    units may change.
     """
     key = int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:16], "big")
     raw = np.random.Philox(key=key).random_raw(math.prod(shape)) >> np.uint64(64 - _BITS)

@@ -1,4 +1,4 @@
-"""The best low-rank approximation of a sum of low-rank products, which is never formed itself."""
+"""The best low-rank approximation of a sum of low-rank products, without forming the sum."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ NOISE = 2.0**-23
 """Directions this far below the strongest one are rounding errors of the float32 inputs."""
 
 _CANCELLED = 2.0**-40
-"""And those this far below the sizes of the stacks are rounding errors of float64: the products cancelled out."""
+"""Directions this far below the norms of the stacks are rounding errors of float64: the products cancelled out."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Directions:
 class ProductSum:
     """Σ cᵢ·Bᵢ·Aᵢ in float64, as two stacks of at most `room` rows: all Bᵢᵀ, scaled, and all Aᵢ.
 
-    Full stacks are recompressed to the best approximation of rank `room // 2`. That loses nothing while the sum has
-    no higher rank, and else what is beyond that rank in size; the order of the products then matters a little.
-    Linear algebra that depends on the machine's kernels and, unless the caller limits it, on its threads.
+    Full stacks are recompressed to the best approximation of rank `room // 2`. This is exact while the sum has no
+    higher rank. Otherwise the weakest directions are lost, and the order of the products matters a little. The bytes
+    depend on the machine's kernels and, unless the caller limits them, on its threads.
     """
 
     def __init__(self, out: int, in_: int, room: int) -> None:
@@ -49,7 +49,7 @@ class ProductSum:
         self._used += len(a)
 
     def best(self, rank: int) -> Directions:
-        """The strongest directions, at most `rank`, that are more than rounding errors; maybe none.
+        """At most `rank` of the strongest directions, without those that are only rounding errors; possibly none.
 
         Their sum is the best approximation of that rank (Eckart and Young, 1936).
         """
@@ -72,8 +72,9 @@ class ProductSum:
         """An orthonormal basis of the strongest left directions, and the sum in it.
 
         The stacks' Gram matrices find the directions: with G = R·Rᵀ of the right stack, the eigenvalues of
-        Rᵀ·(left·leftᵀ)·R are the squares of the sum's singular values. Squares halve the digits, so these eigenvectors
-        serve to choose directions only; QR makes a basis of them and the sum is projected onto it in full precision.
+        Rᵀ·(left·leftᵀ)·R are the squares of the sum's singular values. Squaring halves the precision, so these
+        eigenvectors only select the directions. QR makes them a basis, and the sum is projected onto it in full
+        precision.
         """
         left, right = self._left[: self._used], self._right[: self._used]
         values, vectors = np.linalg.eigh(right @ right.T)

@@ -1,4 +1,4 @@
-"""Files of factors that join the base model's own weights."""
+"""Files of factors to merge into the base model's weights."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,9 +23,10 @@ class Product(NamedTuple):
 def write_merged(
     path: Path, modules: Sequence[tuple[Module, int]], products: Callable[[Module], Iterator[Product]], scaling: float
 ) -> None:
-    """Write, for each module with the sum of its products' ranks, factors whose product is scaling·Σ B·diag(shares)·A.
+    """For each module, given with the sum of its products' ranks, write factors whose product is scaling·Σ
+    B·diag(shares)·A.
 
-    The factors are the products' own, side by side, so each number is rounded once; one module is in memory at a time.
+    The products' factors are concatenated, so each number is rounded once. Holds one module in memory at a time.
     """
     shapes = {}
     for module, rank in modules:
@@ -37,7 +38,7 @@ def write_merged(
             for product in products(module):
                 rows = slice(row, row + len(product.a))
                 a[rows] = product.a
-                with np.errstate(over="ignore"):  # beyond float32 is infinite, which is refused below
+                with np.errstate(over="ignore"):  # values beyond float32 become infinite, which is refused below
                     b[:, rows] = product.b * (product.shares * scaling)
                 row = rows.stop
             write_tensor(result, module.a, a)

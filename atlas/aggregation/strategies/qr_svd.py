@@ -1,7 +1,7 @@
-"""The best rank-r adapter for the exact mean of the products, found without forming a product.
+"""The best rank-r adapter for the exact mean of the products, computed without forming a product.
 
-FlexLoRA (Bai et al., arXiv:2402.11505) takes the SVD of the dense mean; FLoRIST (arXiv:2506.09199) of the stacked
-factors, as here. The scaling is the same before and after and takes no part. See
+FlexLoRA (Bai et al., arXiv:2402.11505) uses the SVD of the dense mean; FLoRIST (arXiv:2506.09199) that of the stacked
+factors, as here. The scaling is the same before and after, so it is omitted. See
 docs/decisions/qr-svd-bytes-depend-on-the-numeric-class.md for what its bytes depend on.
 """
 
@@ -18,15 +18,15 @@ from atlas.aggregation.strategies.strategy import Combination, Combined, Strateg
 from atlas.aggregation.strategies.terms import RoundFiles, write_tensor
 
 STACKED_RANK = 512
-"""Beyond this, or four times the adapter's rank if that is more, stacked factors are recompressed to half of it: the
-cost grows with the number of updates and not with its cube."""
+"""Beyond this rank, or four times the adapter's rank if that is more, stacked factors are recompressed to half of it,
+so that the cost grows linearly with the number of updates instead of with its cube."""
 
 
 def combine(combination: Combination, folder: Path) -> Combined:
     """Write the adapter whose product is nearest to the mean's; raises `AggregationError` when files do not fit."""
     files = RoundFiles(combination, mixed_ranks=True)
     adapter = folder / "adapter.safetensors"
-    # One thread, since the order of sums in BLAS follows the number of threads.
+    # One thread, because the order of sums in BLAS depends on the number of threads.
     with new_adapter(adapter, files.shapes) as result, threadpool_limits(limits=1, user_api="blas"):
         files.write_means(result)
         for module in files.modules:
@@ -45,10 +45,10 @@ def _sum(files: RoundFiles, module: Module) -> ProductSum:
 
 
 def _factors(best: Directions, module: Module, seed: str) -> tuple[Matrix, Matrix]:
-    """A and B, each with the root of every direction's size.
+    """A and B, each scaled by the square root of every direction's singular value.
 
-    A pair of zeros would never be trained, so a direction that is missing is that of a fresh adapter: one factor drawn,
-    the other zero.
+    A direction with both factors zero would never be trained, so missing directions are initialized as in a new
+    adapter: one factor drawn, the other zero.
     """
     found, roots = len(best.values), np.sqrt(best.values)
     a, b = (factor.astype(np.float64) for factor in fresh_factors(seed, module))

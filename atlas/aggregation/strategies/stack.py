@@ -1,8 +1,9 @@
-"""FLoRA: the exact mean of the products, as stacked factors, joins the base model (Wang et al., arXiv:2409.05976).
+"""FLoRA: merges the exact mean of the products, as stacked factors, into the base model (Wang et al.,
+arXiv:2409.05976).
 
-With ΔW* = scaling·(Σ cᵢ·Bᵢ·Aᵢ + (1 - Σ cᵢ)·B₀·A₀), the merged factors are [Aᵢ] below each other and [scaling·cᵢ·Bᵢ]
-side by side. The next adapter starts anew, with one factor drawn and the other zero, so that its product is
-zero.
+With ΔW* = scaling·(Σ cᵢ·Bᵢ·Aᵢ + (1 - Σ cᵢ)·B₀·A₀), the merged factors are the Aᵢ stacked vertically and the
+scaling·cᵢ·Bᵢ stacked horizontally. The next adapter is new, with one factor drawn and the other zero, so that its
+product is zero.
 """
 
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def combine(combination: Combination, folder: Path) -> Combined:
 
 
 def _that_count(files: RoundFiles, module: Module) -> list[Source]:
-    """The sources of a module without the base where its B is zero, as it is after a round of this strategy."""
+    """The sources of a module, without the base if its B is zero, as after a round of this strategy."""
     updates = [source for source in files.sources if source.file is not files.base]
     base = [source for source in files.sources if source.file is files.base]
     return files.sources if not updates or any(source.b(module).any() for source in base) else updates

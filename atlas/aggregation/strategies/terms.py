@@ -1,7 +1,7 @@
-"""A round's files as sums of products: for each module Σ cᵢ·Bᵢ·Aᵢ, and the base's product with what is left to one.
+"""A round's files as sums of products: for each module Σ cᵢ·Bᵢ·Aᵢ + (1 - Σ cᵢ)·B₀·A₀.
 
-An update of a lower rank was trained from the base's first directions and leaves the others as they are: what it lacks
-is the base's. So each direction of the base counts with its own share.
+An update of a lower rank was trained from the base's first directions and keeps the base's other directions. So each
+direction of the base has a separate share.
 """
 
 from collections.abc import Sequence
@@ -48,12 +48,11 @@ class Source:
 
 
 class RoundFiles:
-    """The base and the updates of a round, of which the headers have been checked against each other."""
+    """The base and the updates of a round, with their headers checked against each other."""
 
     def __init__(self, combination: Combination, *, mixed_ranks: bool) -> None:
-        """Raises `AggregationError` unless every update has the base's tensors, factors at ranks up to the base's.
-
-        Without `mixed_ranks` they must have the base's ranks.
+        """Raises `AggregationError` unless every update has the base's tensors, with factors at ranks up to the base's.
+        Without `mixed_ranks` the ranks must be equal to the base's.
         """
         self.base = AdapterFile(combination.base)
         updates = fitting_files(self.base, combination.updates, mixed_ranks=mixed_ranks)
@@ -61,11 +60,11 @@ class RoundFiles:
         for update in updates:
             check_update(update, self.base, self.modules)
         self.sources = _sources(self.base, updates, combination.coefficients)
-        """All that counts, in shard order, the base last where it has a share; never empty."""
+        """All files with a share, in shard order, with the base last; never empty."""
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The base's tensors, which are those of the result."""
+        """Names and shapes of the base's tensors, which the result also has."""
         return {name: tensor.shape for name, tensor in self.base.tensors.items()}
 
     def write_means(self, result: AdapterFile) -> None:
@@ -78,8 +77,8 @@ class RoundFiles:
 
 
 def write_tensor(result: AdapterFile, name: str, values: NDArray[np.floating]) -> None:
-    """Round a tensor to float32 and write it; raises `AggregationError` when it holds more than float32 can."""
-    with np.errstate(over="ignore"):  # beyond float32 is infinite, which the next line reports
+    """Round a tensor to float32 and write it; raises `AggregationError` when a value exceeds float32."""
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite, which is reported below
         rounded = np.ascontiguousarray(values, np.float32)
     if not np.isfinite(rounded).all():
         raise AggregationError(f"The aggregate of {name} exceeds float32; refuse the updates with very large values.")
