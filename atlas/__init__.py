@@ -1,1 +1,3 @@
-"""The domain library: specs, content, data, training, aggregation, verification. No Dagster, no network of its own."""
+"""The domain library: specs, content, data, training, aggregation, verification. Does not depend on Dagster and starts
+no network service.
+"""

@@ -3,8 +3,7 @@
 from datetime import UTC, datetime
 
 MOST_SECONDS = 60.0
-"""The largest allowed difference between two clocks: a signed message that is older, or further in the future, is
-refused."""
+"""The largest allowed clock difference: a signed message that is older, or further in the future, is refused."""
 
 
 def describe_difference(here: float, there: float, whose: str) -> str:

@@ -68,7 +68,5 @@ class AtlasHome:
 
 
 def outbox_name(chain_id: str, address: str) -> str:
-    """The file name of a key's outbox for a chain; quoted, because a chain id may contain characters that a file name
-    may not.
-    """
+    """The file name of a key's outbox for a chain; the chain id is percent-encoded to be valid in a file name."""
     return f"{quote(chain_id, safe='')}-{address}.db"

@@ -34,9 +34,7 @@ def describe_error(error: BaseException) -> str:
 
 
 def one_line(text: str, longest: int = LONGEST) -> str:
-    """The text on one line: runs of white space become one space, control characters are removed, and the middle of a
-    long text is cut.
-    """
+    """The text on one line, with single spaces, without control characters; the middle of a long text is cut out."""
     line = " ".join(printable(text).split())
     if len(line) <= longest:
         return line

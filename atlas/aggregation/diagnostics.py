@@ -1,6 +1,4 @@
-"""Diagnostics of a round's aggregation: each update's influence, the updates' similarity, and the error of
-averaging.
-"""
+"""Diagnostics of a round's aggregation: influence and similarity of the updates, and the error of averaging."""
 
 import math
 import tempfile

@@ -44,9 +44,7 @@ class ContentStore(Protocol):
     """
 
     def put(self, source: Path | bytes) -> str:
-        """Store a file or bytes and return the CID. On return the content is complete and durable; after an error it is
-        absent.
-        """
+        """Store a file or bytes durably and return the CID; after an error the content is absent."""
 
     def fetch(self, cid: str) -> Path:
         """The path of a local file with exactly the bytes of `cid`; callers must not modify it.

@@ -82,8 +82,8 @@ def sync(path: Path) -> None:
 
 
 def open_lock(path: Path, error: type[AtlasError] = DiskError) -> int:
-    """A descriptor of a lock file, which is created (mode 600) with its folders if missing; raises `error`, which names
-    the file.
+    """A descriptor of a lock file, created (mode 600) with its folders if missing; raises `error`, which names the
+    file.
     """
     with naming(path, error):
         path.parent.mkdir(parents=True, exist_ok=True)

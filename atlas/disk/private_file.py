@@ -6,9 +6,7 @@ from atlas.disk.files import write_file
 
 
 def create_private_file(path: Path, data: bytes) -> None:
-    """Write a new file (mode 600, new folders 700); if several processes race, the first file is kept. Raises
-    `DiskError`.
-    """
+    """Write a new file (mode 600, new folders 700); if processes race, the first file is kept. Raises `DiskError`."""
     write_file(path, data, keep_first=True, mode=0o600, folder_mode=0o700)
 
 

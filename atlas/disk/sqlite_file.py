@@ -74,8 +74,7 @@ class SqliteFile:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """A new connection with one transaction, which is committed durably when the block ends and rolled back when it
-        raises.
+        """A new connection with one transaction, committed durably when the block ends and rolled back when it raises.
 
         Safe in any thread and after a fork. Raises `error`.
         """

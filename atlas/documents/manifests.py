@@ -8,8 +8,7 @@ from atlas.documents.document import OMIT_DEFAULT, Document, Positive, Value
 
 Cid = Annotated[str, Field(pattern=r"^b[a-z2-7]{20,}$", description="a CIDv1 in base32")]
 DataForm = Literal["rows", "sealed", "node-local"]
-"""The content that a shard's CID names: its rows, its encrypted rows, or a node's commitment to rows that stay on the
-node."""
+"""The content of a shard's CID: its rows, its encrypted rows, or its node's commitment to rows that stay there."""
 
 
 class ModelManifest(Document):
@@ -107,9 +106,7 @@ class RefusedUpdate(Value):
 
 
 class RoundManifest(Document):
-    """All inputs that determine a round's checkpoint, in shard order, and the refused updates. Contains no nodes and no
-    times.
-    """
+    """All inputs that determine a round's checkpoint, in shard order, and the refused updates; no nodes, no times."""
 
     kind: Literal["round"] = "round"
     job: Cid
@@ -147,9 +144,7 @@ class SavedCheckpoint(Value):
 
 
 class Receipt(Document):
-    """A node's account of one task. It identifies who is responsible for which bytes; it determines no weight and no
-    payout.
-    """
+    """A node's account of one task. It identifies who is responsible for the bytes; it sets no weight or payout."""
 
     kind: Literal["receipt"] = "receipt"
     task: Cid
@@ -185,9 +180,7 @@ ScoringMethod = Literal["leave-one-out", "alignment", "none"]
 
 
 class TaskRecord(Value):
-    """The outcome of one task of a round, as evidence for the payout. The evaluation has no score, because its pay is
-    fixed.
-    """
+    """The outcome of one task of a round, as evidence for the payout. The evaluation has no score: its pay is fixed."""
 
     slot: int = Field(ge=0)
     shard: str | None
@@ -225,9 +218,7 @@ class NodeShare(Value):
 
 
 class RoundEvidence(Document):
-    """The tasks of a round and the nodes that completed them. The records, in slot order, are the leaves of the Merkle
-    root on chain.
-    """
+    """The completed tasks of a round. Its records, in slot order, are the leaves of the Merkle root on chain."""
 
     kind: Literal["evidence"] = "evidence"
     contract: str

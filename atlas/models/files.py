@@ -103,9 +103,7 @@ def _hub_snapshot(repository: str, revision: str | None, cache: Path) -> Path:
     report = activity.current_listener()  # the hub downloads in its own threads, which do not inherit the context
 
     class CountedBar(tqdm):
-        """Reports bytes instead of drawing a bar. The hub opens one bar for files and two for the same bytes; only one
-        of these is counted.
-        """
+        """Reports bytes instead of drawing. The hub opens a bar for files and two for the same bytes; one counts."""
 
         def __init__(self, *arguments: Any, **options: Any) -> None:
             self._of_bytes = options.get("name") == "huggingface_hub.snapshot_download"

@@ -58,8 +58,8 @@ def recompute(manifest: RoundManifest, store: ContentStore, keep: Callable[[Path
 
 
 def plain_mean(manifest: RoundManifest, store: ContentStore) -> tuple[str, Checkpoint] | None:
-    """The checkpoint that the round would have without its job's robust rule, put into the store; None if the job has
-    no rule.
+    """Store and return the checkpoint that the round would have without its job's robust rule; None if there is no
+    rule.
 
     Strategy and outer optimizer are the job's. If the rule changed nothing, the result equals the round's own
     checkpoint. Otherwise it does not follow from the manifest that it names, so it is not a checkpoint of the job.

@@ -10,8 +10,7 @@ from atlas.spec.row_part import RowPart
 
 
 class ShardRule(Value):
-    """How a dataset is cut into shards: by a column's value, by a number of rows, or by a number of bytes (exactly
-    one).
+    """How a dataset is cut into shards: by a column's value, a number of rows, or a number of bytes (exactly one).
 
     Node-local data has one shard per node, and needs at least `nodes` nodes.
     """

@@ -79,9 +79,7 @@ def _has_relative_positions(config: Mapping[str, Any]) -> bool:
 
 
 def _stretched(config: Mapping[str, Any], limit: int) -> Iterator[float]:
-    """The number of positions after rotary scaling, for each scaling setting (some models have one per kind of
-    layer).
-    """
+    """The number of positions after rotary scaling, per scaling setting (some models have one per kind of layer)."""
     for name in ("rope_scaling", "rope_parameters"):
         settings = config.get(name)
         if isinstance(settings, Mapping):

@@ -7,9 +7,7 @@ DEFAULT_RULE = "spectral-filter"
 
 
 def as_opened(order: JobSpec) -> JobSpec:
-    """The order in the form in which a job is opened: with the robust rule named, so that a later default changes no
-    job.
-    """
+    """The order with the robust rule named, as a job is opened with it, so that a later default changes no job."""
     if order.aggregation.robust.rule != "auto":
         return order
     return _with_rule(order, "none" if order.fleet.trusted else DEFAULT_RULE)

@@ -1,6 +1,4 @@
-"""A part of a dataset, selected by the hash of each row's text, so that independent parties can split one source
-without overlap.
-"""
+"""A part of a dataset by the hash of each text, so that independent parties can split one source without overlap."""
 
 import hashlib
 from typing import Annotated, Self

@@ -21,9 +21,7 @@ class WordConsole(Console):
             self.width = UNLIMITED_COLUMNS
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Like `Console.print`, but a string is plain text, because names and paths may contain brackets; use `Text`
-        for styles.
-        """
+        """Like `Console.print`, but strings are plain text, as names and paths may have brackets; `Text` has styles."""
         if len(objects) == 1 and isinstance(objects[0], str | Text):
             text = objects[0] if isinstance(objects[0], Text) else Text(objects[0])
             objects = (wrap_words(text, self.width),)

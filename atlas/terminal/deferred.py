@@ -11,9 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 @dataclass(frozen=True)
 class Command:
-    """The location of a command, `module:name` of a function or a `typer.Typer`, and the first paragraph of its
-    help.
-    """
+    """Location of a command, `module:name` of a function or a `typer.Typer`, and the first paragraph of its help."""
 
     where: str
     short: str
@@ -62,9 +60,7 @@ class DeferredGroup(TyperGroup):
     """A group that loads a command only when it is requested by name."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """The command that the arguments name; loaded completely, except for shell completion of names from the
-        table.
-        """
+        """The command that the arguments name; fully loaded, except for shell completion of names from the table."""
         name, command, rest = super().resolve_command(ctx, args)
         if isinstance(command, Deferred) and not (ctx.resilient_parsing and command.names):
             return name, command.load(), rest

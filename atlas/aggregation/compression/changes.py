@@ -39,9 +39,7 @@ class Changes:
         return change
 
     def write_rest(self, sent: AdapterFile, path: Path) -> None:
-        """Write the new residual: the part of the changes that `sent` lacks, and the old residual of tensors that this
-        round did not train.
-        """
+        """Write the new residual: the changes that `sent` lacks, and the old residual of untrained tensors."""
         shapes = dict(sorted({**self._residual_shapes, **shapes_of(self._update)}.items()))
         with new_adapter(path, shapes) as file:
             for name in shapes:

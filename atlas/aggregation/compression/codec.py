@@ -53,8 +53,8 @@ class PartReader:
 
 @dataclass(frozen=True)
 class Codec:
-    """One encoding of changes. All functions are pure, and elementwise or on integers, so results are equal on every
-    machine.
+    """One encoding of changes. All functions are pure, and elementwise or on integers, so bytes are
+    machine-independent.
     """
 
     name: str

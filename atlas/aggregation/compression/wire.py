@@ -1,7 +1,6 @@
 """Updates on the wire: the change against the base, encoded by the job's codec.
 
-Compression losses are the same for everyone: the node, the coordinator and every verifier use the decoded update, with
-identical bytes.
+The node, the coordinator and every verifier use the decoded update, so all have the same bytes.
 """
 
 from collections.abc import Iterable
@@ -38,8 +37,7 @@ def encode_update(update: Path, base: Path, spec: CompressionSpec, residual: Pat
 
     The update may lack one factor, and may have a lower rank than the base; it then started from the base's first rows
     or columns. `residual` is the unsent rest of the same shard's previous update; codecs without error feedback ignore
-    it. Raises `AggregationError` when the files do not fit together, or a change is not finite or beyond the codec's
-    range.
+    it. Raises `AggregationError` when the files do not fit together or the codec cannot encode a change.
     """
     codec = _codec(spec)
     changes = Changes(AdapterFile(update), AdapterFile(base), residual if codec.error_feedback else None)

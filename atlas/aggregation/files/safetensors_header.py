@@ -49,8 +49,7 @@ class Row:
 
     sizes: tuple[int, ...]
     segments: tuple[tuple[int, int, int], ...]
-    """(first column, end column, byte offset in the data); adjacent tensors that are also adjacent in the file are
-    merged."""
+    """(first column, end column, byte offset in the data); tensors that are adjacent in row and file are merged."""
 
     @property
     def size(self) -> int:
@@ -103,7 +102,7 @@ def parse_header(header: bytes, data_bytes: int) -> Header:
 
 
 def render_header(shapes: Mapping[str, tuple[int, ...]], dtype: str = "F32") -> bytes:
-    """The length field and header of a file with tensors of one dtype, byte for byte as `safetensors` writes it for
+    """Length field and header of a file with tensors of one dtype, with the bytes that `safetensors` writes for
     PyTorch.
     """
     entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}

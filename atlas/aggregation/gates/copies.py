@@ -57,9 +57,7 @@ def copy_refusal(late: Delivery, earlier: Sequence[Delivery], base: Path, larges
 
 
 def _suspects(late: Delivery, others: Sequence[Delivery], largest_cosine: float) -> list[Delivery]:
-    """The few updates with the most similar sketches; the margin is wider than the limit, to allow for the sketch's
-    error.
-    """
+    """The updates with the most similar sketches; the margin is wider than the limit to allow for sketch errors."""
     margin = 1 - 4 * (1 - largest_cosine)
     alike = [(likeness(late.inspected.sketch, one.inspected.sketch), one) for one in others if _same_kind(late, one)]
     near = [pair for pair in alike if pair[0] > margin]
@@ -71,9 +69,7 @@ def _same_kind(late: Delivery, one: Delivery) -> bool:
 
 
 def cosine(first: Path, second: Path, base: Path) -> float:
-    """The cosine of two updates' changes, from their files, which must have the same schema; 0 when a change is
-    zero.
-    """
+    """The cosine of two updates' changes, from files with the same schema; 0 when a change is zero."""
     product = square = other = 0.0
     start = AdapterFile(base)
     pairs = zip(change_blocks(AdapterFile(first), start), change_blocks(AdapterFile(second), start), strict=True)

@@ -2,12 +2,12 @@
 
 In order, by the names that manifests and tables show:
 
-- `receipt`, `stale`: the signed receipt does not match the task, or belongs to another round (`resources`). -
-`readable`, `schema`: it is not a safetensors file, or has other tensors than the task requires (`schema`). - `finite`:
-it holds NaN or infinity (`inspection`). - `norm`: its change is longer than the job's steps allow, or far longer than
-the others' (`norms`); checked on arrival and again over the whole round. In a round of fewer than three updates, the
-previous round's lengths are used instead. - `copy`: another node sent the same or nearly the same update for other rows
-(`copies`).
+- `receipt`, `stale`: the signed receipt does not match the task, or belongs to another round (`resources`).
+- `readable`, `schema`: it is not a safetensors file, or has other tensors than the task requires (`schema`).
+- `finite`: it holds NaN or infinity (`inspection`).
+- `norm`: its change is longer than the job's steps allow, or far longer than the others' (`norms`). Checked on arrival
+  and again over the whole round. With fewer than three updates, the previous round's lengths replace the others'.
+- `copy`: another node sent the same or nearly the same update for other rows (`copies`).
 """
 
 from atlas.aggregation.gates.copies import Delivery, copy_refusal

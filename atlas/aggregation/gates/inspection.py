@@ -37,8 +37,8 @@ def inspect_update(update: Path, base: Path, frozen: Factor | None, rank: int, s
     `AggregationError` for a base that cannot be read. The meaning of each refusal for the owner of the node:
 
     - `readable`: the file is truncated or not a safetensors file; the upload was interrupted, or another file was sent.
-    - `schema`: the node trained other tensors than its task requires; its software has another version. - `finite`:
-    training diverged on the node, usually because of low precision or faulty memory.
+    - `schema`: the node trained other tensors than its task requires; its software has another version.
+    - `finite`: training diverged on the node, usually because of low precision or faulty memory.
     """
     expected = expected_schema(base, frozen, rank)
     try:

@@ -1,6 +1,4 @@
-"""The gate `norm`: refuses an update whose change is longer than training can produce, or far longer than the
-others'.
-"""
+"""The gate `norm`: refuses a change that is longer than training can produce, or far longer than the others."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -49,8 +47,7 @@ def norm_refusal(norm: float, known: Sequence[float], largest: float, expected: 
 
 
 def growth_refusal(norm: float, before: Sequence[float], largest: float, usual: float) -> Refusal | None:
-    """Refuse a change in a round of fewer than three updates that is more than `largest` times as long as in the
-    previous round.
+    """Refuse a change, in a round of fewer than three updates, that exceeds `largest` times the previous round's.
 
     `before` are the lengths of the previous round's accepted updates, of the same kind as `norm`. The shortest one is
     the reference, so that a node cannot raise the limit with a long update. As the shortest may itself be false,

@@ -1,6 +1,4 @@
-"""The gates `readable` and `schema`: whether an update is a safetensors file with the tensors that its task
-requires.
-"""
+"""The gates `readable` and `schema`: an update must be a safetensors file with the tensors that its task requires."""
 
 from collections.abc import Mapping
 from functools import lru_cache

@@ -14,8 +14,7 @@ Groups = Sequence[Sequence[int]]
 
 
 def buckets(shards: Sequence[str], size: int, seed: str) -> list[list[int]]:
-    """Group the shards' positions into as few buckets of at most `size` as possible; bucket sizes differ by at most
-    one.
+    """Group the shards' positions into as few buckets of at most `size` as possible; their sizes differ by at most one.
 
     The order of the shards is drawn from the seed and their keys (Karimireddy et al. 2006.09365).
     """

@@ -1,6 +1,4 @@
-"""Centered clipping: limits the influence of each update to that of a typical one; outliers and opposing updates do not
-count.
-"""
+"""Centered clipping: no update has more influence than a typical one; outliers and opposing updates do not count."""
 
 import math
 

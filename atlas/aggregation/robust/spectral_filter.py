@@ -11,8 +11,7 @@ from atlas.aggregation.robust.rule import Geometry, Rule
 from atlas.aggregation.robust.settings import RobustSpec
 
 LONGEST = 2.0
-"""Length to which longer changes are cut, in medians. The lengths of changes from nodes with different data vary by
-less."""
+"""Length to which longer changes are cut, in medians. Different data alone varies the lengths by less."""
 LARGEST_SHIFT = 0.6
 """The largest allowed square of the distance between the mean and the honest mean, in squares of the mean's length: at
 √0.6 of its length, the cosine of the two stays above √(1 - 0.6) = 0.63."""

@@ -11,8 +11,7 @@ HALVINGS = 60
 
 
 def capped(weights: NDArray[np.float64], spec: RobustSpec) -> NDArray[np.float64]:
-    """Weights with a sum of one, of which the f heaviest hold at most (f/N + 1/2) / 2, halfway between their equal
-    share and a half.
+    """Weights with a sum of one, of which the f heaviest hold at most halfway between their equal share f/N and 1/2.
 
     f is the tolerated number of false updates, at least one. Rules tolerate false updates by weight, and an attacker
     would take the largest shards: three of ten can hold most of the rows. So the largest weights are cut to a common

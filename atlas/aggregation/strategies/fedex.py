@@ -1,5 +1,4 @@
-"""FedEx-LoRA: averages the factors, and merges the error of their product into the base model (Singhal et al.,
-arXiv:2410.09432).
+"""FedEx-LoRA (Singhal et al., arXiv:2410.09432): the mean factors; the base model absorbs the error of their product.
 
 The residual ΔW* - scaling·B̄·Ā is the covariance scaling·Σ cᵢ·(Bᵢ - B̄)·(Aᵢ - Ā), with the base as one more term of
 coefficient 1 - Σ cᵢ. In this form, no large terms cancel, and equal updates give an exact zero.

@@ -23,8 +23,8 @@ class Product(NamedTuple):
 def write_merged(
     path: Path, modules: Sequence[tuple[Module, int]], products: Callable[[Module], Iterator[Product]], scaling: float
 ) -> None:
-    """For each module, given with the sum of its products' ranks, write factors whose product is scaling·Σ
-    B·diag(shares)·A.
+    """Write factors per module whose product is scaling·Σ B·diag(shares)·A; `modules` has the sum of the products'
+    ranks.
 
     The products' factors are concatenated, so each number is rounded once. Holds one module in memory at a time.
     """

@@ -1,5 +1,4 @@
-"""FLoRA: merges the exact mean of the products, as stacked factors, into the base model (Wang et al.,
-arXiv:2409.05976).
+"""FLoRA (Wang et al., arXiv:2409.05976): merges the exact mean of the products into the base model, as stacked factors.
 
 With ΔW* = scaling·(Σ cᵢ·Bᵢ·Aᵢ + (1 - Σ cᵢ)·B₀·A₀), the merged factors are the Aᵢ stacked vertically and the
 scaling·cᵢ·Bᵢ stacked horizontally. The next adapter is new, with one factor drawn and the other zero, so that its

@@ -43,9 +43,7 @@ def cids_of_path(path: Path) -> dict[Path, str]:
 
 
 def cid_of_chunks(chunks: Iterable[Chunk]) -> str:
-    """The CID of a file given as its chunks, all of 1 MiB but the last. Holds at most 1024 links per tree level in
-    memory.
-    """
+    """The CID of a file given as its chunks, all of 1 MiB but the last; holds at most 1024 links of each level."""
     return _root(nodes_of_chunks(chunks))
 
 

@@ -49,9 +49,7 @@ class DagNode(NamedTuple):
 
 
 def check_block(cid: str, data: bytes) -> None:
-    """Raise `CorruptContent` unless the SHA-256 in `cid` is that of `data`, and `ContentError` when `cid` is not a
-    CID.
-    """
+    """Raise `CorruptContent` unless the SHA-256 in `cid` is that of `data`; `ContentError` when `cid` is not a CID."""
     found = cid_bytes(cid)[:4] + hashlib.sha256(data).digest()
     if found != cid_bytes(cid):
         raise CorruptContent(
@@ -122,9 +120,7 @@ def _read(cid: str, data: bytes) -> tuple[DagNode, list[TreeLink]]:
 
 
 def _read_unixfs(cid: str, message: bytes) -> tuple[Kind, list[int]]:
-    """The kind of node and the sizes below it. The caller compares the block with our own encoding, which detects all
-    other fields.
-    """
+    """The kind of node and the sizes below it; the comparison with our own encoding detects any other field."""
     kind, sizes, inline = None, [], False
     for number, value in fields_of(message):
         if number == 1:

@@ -1,5 +1,4 @@
-"""Kubo's encoding of a folder that is too large for one block: a HAMT, which is a tree of shards of up to 256 links
-each.
+"""Kubo's encoding of a folder that is too large for one block: a HAMT, a tree of shards of up to 256 links each.
 
 The hash of a name is its path through the tree, one byte per level. A link's name starts with that byte in hex. A link
 to an entry continues with the entry's name; if several names share the byte, the link leads to a shard of the next

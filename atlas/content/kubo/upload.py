@@ -21,17 +21,13 @@ class Upload:
 
 
 def path_upload(path: Path) -> Upload:
-    """A file, or a folder with everything in it, sorted by name. Sending raises `ContentError` if a file cannot be
-    read.
-    """
+    """A file, or a whole folder sorted by name. Sending raises `ContentError` if a file cannot be read."""
     boundary = _boundary()
     return Upload(_body(_path_parts(path, "content", boundary), str(path), boundary), _headers(boundary))
 
 
 def stream_upload(pieces: Iterable[bytes]) -> Upload:
-    """One file given as its pieces. Sending raises what the iterator raises, with `OSError` turned into
-    `ContentError`.
-    """
+    """One file given as its pieces. Sending raises the errors of `pieces`; `OSError` becomes `ContentError`."""
     boundary = _boundary()
     return Upload(_body(_file_part("content", pieces, boundary), "a stream", boundary), _headers(boundary))
 

@@ -38,9 +38,7 @@ def copy_path(source: Path | bytes, target: Path) -> dict[Path, str]:
 
 
 def _copied(source: Path, target: Path) -> Iterator[memoryview]:
-    """The chunks of a file, each written to `target`; a helper thread copies the next chunk while the caller hashes
-    this one.
-    """
+    """The chunks of a file, each written to `target`; a thread copies the next one while the caller hashes this one."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
         chunks = _written(read_chunks(reader, buffers=2), writer)
@@ -107,9 +105,7 @@ def move(source: Path, target: Path) -> None:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Device and inode, which distinguish a file or folder from another at the same path; None when nothing is
-    there.
-    """
+    """Device and inode, which identify a file or folder even if its path is reused; None when it does not exist."""
     try:
         found = path.stat()
     except FileNotFoundError:

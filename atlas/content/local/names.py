@@ -1,6 +1,4 @@
-"""A record of each stored folder's entries, so that an error can name a damaged file. Verification uses the CID
-alone.
-"""
+"""A record of each stored folder's entries, so that errors can name damaged files. Only the CID decides validity."""
 
 import json
 from pathlib import Path
@@ -15,9 +13,7 @@ def relative_to(folder: Path, cids: dict[Path, str]) -> Names:
 
 
 def write_names(target: Path, names: Names) -> None:
-    """Write the record that `changed_names` reads. It is not synced: if it is lost, an error only lacks the names of
-    files.
-    """
+    """Write the record that `changed_names` reads. It is not synced: without it, errors only lack file names."""
     target.write_text(json.dumps(names))
 
 

@@ -57,8 +57,7 @@ class LocalStore:
         return cids[copy]
 
     def partial(self, cid: str) -> Path:
-        """The path at which a fetch collects the bytes of `cid`, as a file or folder that it creates, until `adopt`
-        takes them.
+        """The path at which a fetch collects the bytes of `cid` until `adopt`; the fetch creates the file or folder.
 
         They survive an interrupted fetch and are removed after a week without use. The writer must lock the file or
         folder (flock).
@@ -198,9 +197,7 @@ class LocalStore:
                 raise
 
     def _publish(self, written: Path, cids: dict[Path, str], room: Path) -> None:
-        """Move a file or folder to its final path, durably. An existing intact copy stays, and `written` is
-        discarded.
-        """
+        """Move a file or folder to its final path, durably; if an intact copy exists, `written` is discarded."""
         cid = cids[written]
         target, names = self._path(cid), room / "names"
         while True:

@@ -20,9 +20,7 @@ class Source(Protocol):
         """Its address."""
 
     def block(self, cid: str, timeout_seconds: float | None = None) -> bytes:
-        """The unverified bytes of one block; raises `ContentNotFound` when the place lacks it, `ContentError` for other
-        failures.
-        """
+        """The unverified bytes of one block; raises `ContentNotFound` when the place lacks it, else `ContentError`."""
 
 
 @dataclass(frozen=True)

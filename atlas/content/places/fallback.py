@@ -25,8 +25,7 @@ MADE_UP_AT_ONCE = 4
 
 
 class FallbackStore:
-    """Reads come from `local`, else from nodes and gateways with verification; writes go to `local` and to `replicas`
-    nodes.
+    """Reads from `local`, else from nodes and gateways with verification; writes to `local` and to `replicas` nodes.
 
     A file under `local.root / "places"` records which places failed or returned wrong bytes, which copies were made,
     and which are still missing. Thread-safe; the threads of a call end with it.
@@ -88,9 +87,7 @@ class FallbackStore:
             return self.local.read(cid)
 
     def has(self, cid: str) -> bool:
-        """Whether there is a local copy, a reachable node or gateway holds it, or the first reachable node finds it in
-        its swarm.
-        """
+        """Whether `cid` is here, on a reachable node or gateway, or found by the first reachable node in its swarm."""
         if self.local.has(cid):
             return True
         if any(self._who_holds(self._well(self._sources), cid).values()):
@@ -115,7 +112,7 @@ class FallbackStore:
         self.replicate(cid)
 
     def unpin(self, cid: str, out_of: str | None = None) -> None:
-        """Unpin the local copy, so that `trim` may remove it. Nodes keep our copies until `remove`, as a job may need
+        """Unpin the local copy, so that `trim` may remove it. Nodes keep our copies until `remove`: a job may need
         them.
         """
         self.local.unpin(cid, out_of)

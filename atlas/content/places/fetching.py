@@ -143,7 +143,7 @@ def _hand_over(path: Path, cid: str, local: LocalStore) -> None:
 
 
 def _make_writable(path: Path) -> None:
-    """Make a finished content writable again after its move to the final path failed."""
+    """Make a complete content writable again, if `adopt` made it read-only but could not move it."""
     for place in [path, *path.rglob("*")]:
         place.chmod(0o700 if place.is_dir() else 0o600)
 

@@ -85,16 +85,13 @@ class _State(NamedTuple):
 
 
 class Health:
-    """Tracks failing places, with exponential back-off, and places that returned wrong bytes, which are excluded for a
-    day.
+    """Failing places, with exponential back-off, and places that returned wrong bytes, which are excluded for a day.
 
     A failure is a timeout or an error; a lie is bytes that do not match their CID. Missing content is neither.
     """
 
     def __init__(self, path: Path | None, clock: Callable[[], float] = time.time) -> None:
-        """Open or create the file; without a path, keep records in memory only. `clock` returns seconds since the
-        epoch.
-        """
+        """Open or create the file, or keep records in memory only; `clock` returns seconds since the epoch."""
         self._file = _File(path, _HEALTH)
         self._clock = clock
 
@@ -132,8 +129,8 @@ class Health:
         return [place for place in places if max(states.get(place.name, (0.0,))) <= now]
 
     def order(self, places: Sequence[Place]) -> list[Place]:
-        """The places in the order to ask: the rested ones as given, then the paused ones by end of pause, without the
-        excluded ones.
+        """The places to ask, in order: the rested ones as given, then the paused ones by end of pause; no excluded
+        ones.
         """
         states, now = self._states(), self._clock()
 

@@ -16,9 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class Uploads:
-    """Uploads content of `local` to `wanted` of `nodes`; `copies` records where copies are and which are still
-    missing.
-    """
+    """Uploads content of `local` to `wanted` of `nodes`; `copies` records existing and missing copies."""
 
     def __init__(
         self, local: LocalStore, nodes: Sequence[KuboNode], wanted: int, health: Health, copies: Copies
@@ -89,7 +87,7 @@ class Uploads:
         return True
 
     def _unpin(self, node: KuboNode, cid: str) -> bool:
-        """Unpin a content on a node and return whether this succeeded."""
+        """Unpin a content on a node and return whether it is no longer pinned there."""
         try:
             node.unpin(cid)
         except ContentNotFound:

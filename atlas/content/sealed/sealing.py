@@ -65,9 +65,7 @@ class SealHeader:
 
 
 def read_header(sealed: Path) -> SealHeader:
-    """The header of a sealed file; raises `SealError` when it is not a sealed file, `ContentError` when it cannot be
-    read.
-    """
+    """The header of a sealed file; raises `SealError` if the file is not sealed, `ContentError` if it is unreadable."""
     try:
         with sealed.open("rb") as stream:
             return _read_header(stream, sealed)

@@ -77,9 +77,7 @@ class WrappedKey:
 
 
 def wrap_key(key: bytes, recipient: bytes, context: KeyContext) -> WrappedKey:
-    """Wrap `key` for the public key `recipient` (33 bytes, compressed); raises `VerificationError` if it is not a
-    public key.
-    """
+    """Wrap `key` for the public key `recipient` (33 bytes, compressed); raises `VerificationError` if it is invalid."""
     ephemeral = KeySigner(coincurve.PrivateKey().secret, "ephemeral")
     cipher, bound = _cipher(ephemeral.agree(recipient), ephemeral.public_key, recipient, context)
     return WrappedKey(ephemeral.public_key, cipher.encrypt(_NONCE, key, bound))
