@@ -1,3 +1,1 @@
-"""The domain library: specs, content, data, training, aggregation, verification. Does not depend on Dagster and starts
-no network service.
-"""
+"""The domain library: specs, content, data, training, aggregation, verification. No Dagster, no network services."""

@@ -1,6 +1,6 @@
 """The error hierarchy of the domain library.
 
-A message names the thing, what was expected, what was found, and the remedy.
+A message names the thing, what was expected, what was found, and what to do about it.
 """
 
 from collections.abc import Mapping
@@ -65,7 +65,7 @@ class NothingToPredict(DataError):
 
 
 class TrainingError(AtlasError):
-    """Training or evaluation cannot continue."""
+    """Training or evaluation cannot go on."""
 
 
 class DivergedError(TrainingError):

@@ -13,7 +13,7 @@ Model = type[BaseModel]
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """` Did you mean 'fedavg'?` for the closest known name; empty when none is close."""
+    """` Did you mean 'fedavg'?` for the known name that is closest; empty when none is close."""
     close = difflib.get_close_matches(name, list(known), 1)
     return f" Did you mean {close[0]!r}?" if close else ""
 

@@ -49,7 +49,7 @@ def printable(text: str) -> str:
 
 
 def end_sentence(text: str) -> str:
-    """The text with a full stop at its end, unless it already ends with punctuation."""
+    """The text with a full stop at its end, unless it ends a sentence already."""
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 

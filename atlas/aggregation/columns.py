@@ -64,7 +64,7 @@ def _fill(values: NDArray[np.float32], sources: Sequence[Columns], first: int) -
 def _means(
     values: NDArray[np.float32], groups: Sequence[Sequence[int]], weights: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """The groups' weighted means, each summed in the group's order in float64."""
+    """The groups' weighted means, each added up in the group's order in float64."""
     if len(groups) == len(values):
         return values  # each update is its own group
     found = np.empty((len(groups), values.shape[1]), np.float32)

@@ -67,7 +67,7 @@ class AggregationSpec(Value):
     @model_validator(mode="after")
     def _parts_fit_the_strategy(self) -> Self:
         chosen = (self.robust.rule, self.outer.optimizer, self.compression.codec)
-        # The registries import numpy; avoid that cost when a spec uses only the defaults.
+        # Loading a strategy imports numpy; avoid that cost when a spec uses only the defaults.
         if any(name not in ("auto", "none") for name in chosen) and not self.method.flat:
             self._refuse_what_needs_a_flat_strategy()
         return self

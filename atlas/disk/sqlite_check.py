@@ -46,7 +46,7 @@ def refuse_unreadable(file: SqliteFile) -> None:
 
 
 def read_rows(path: Path, query: str) -> list[tuple[object, ...]]:
-    """The rows of a query, read without changing any file; raises `sqlite3.Error` and `OSError`."""
+    """The rows of a query, read without a change to anything; raises `sqlite3.Error` and `OSError`."""
     with TemporaryDirectory() as folder, closing(_open(path, Path(folder))) as database:
         return database.execute(query).fetchall()
 

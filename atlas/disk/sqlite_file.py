@@ -181,8 +181,7 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
         yield
         database.execute("COMMIT")
     finally:
-        # The transaction is still open if the block or the commit failed; SQLite itself rolls it back when the disk is
-        # full.
+        # Still open if the block or the commit failed; on a full disk SQLite itself may have rolled back.
         if database.in_transaction:
             database.execute("ROLLBACK")
 

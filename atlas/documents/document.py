@@ -63,7 +63,7 @@ class Document(Value):
 
     @property
     def cid(self) -> str:
-        """CIDv1 of `canonical_bytes`, as `ipfs add` with the profile unixfs-v1-2025 computes it."""
+        """CIDv1 of `canonical_bytes`, as `ipfs add` with the unixfs-v1-2025 profile gives it."""
         return cid_of_bytes(self.canonical_bytes())
 
     @classmethod

@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A base model that needs no hub: `package` must be installed, and `folder` in it holds the files."""
+    """A base model that needs no hub: `package` must be installed, `folder` holds its files inside it."""
 
     source: str
     package: str

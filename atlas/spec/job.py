@@ -168,7 +168,7 @@ class JobSpec(Document):
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """Read one YAML mapping; raises `SpecError`, which names the file and the line."""
+    """Read one YAML mapping; raises `SpecError` naming the file and the line."""
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:

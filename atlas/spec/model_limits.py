@@ -19,7 +19,7 @@ AFTER_PADDING = {
 WITHOUT_LIMIT = {"bloom", "mt5", "t5", "umt5", "longt5", "xlnet", "transfo-xl", "mamba", "mamba2", "falcon_mamba"}
 """Model types with relative positions or none, regardless of their configuration."""
 STRETCHED = {"linear", "dynamic", "yarn"}
-"""Kinds of rotary scaling that multiply the number of positions by their factor."""
+"""Kinds of rotary scaling that multiply the positions by their factor."""
 
 
 def check_max_length(spec: JobSpec, config: Mapping[str, Any]) -> None:

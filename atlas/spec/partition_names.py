@@ -37,7 +37,7 @@ def name_of(value: object) -> str | None:
 
 
 def spellings(labels: Sequence[str]) -> dict[str, str]:
-    """The label as spelled in the settings, by its spelling, and by its name if no other label has that name."""
+    """Map each label, and its name if no other label has that name, to the label as spelled in the settings."""
     names = [name_of(label) for label in labels]
     unique = {name: label for name, label in zip(names, labels, strict=True) if name and names.count(name) == 1}
     return {**unique, **{label: label for label in labels}}

@@ -36,7 +36,7 @@ class TaskPlan(Document):
 
     @classmethod
     def over(cls, tasks: Sequence[TaskSpec]) -> Self:
-        """The plan of these tasks, in any order; raises `ValueError` unless all belong to one round."""
+        """The plan of these tasks, given in any order; raises `ValueError` unless all are of one round."""
         rounds = {(task.contract, task.job_id, task.round) for task in tasks}
         if len(rounds) != 1:
             raise ValueError(f"a plan holds tasks of one round, found {sorted(rounds)}")

@@ -29,7 +29,7 @@ class WordConsole(Console):
 
 
 def wrap_words(text: Text, width: int) -> Text:
-    """The text in lines of at most `width` cells; longer words are never cut."""
+    """The text in lines of at most `width` cells, except for longer words, which are never cut."""
     return Text("\n").join(
         part for line in text.split("\n", allow_blank=True) for part in line.divide(list(_breaks(line.plain, width)))
     )

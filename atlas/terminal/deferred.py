@@ -1,4 +1,4 @@
-"""Commands whose modules are imported only when the command runs, so that listing commands needs no imports."""
+"""Commands whose modules are imported when the command runs, so that a list of commands costs no imports."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Deferred(TyperCommand):
         self.names = entry.names
 
     def load(self) -> TyperCommand | TyperGroup:
-        """Import the command's module and build the complete command."""
+        """Import the command's module and make the whole command."""
         module, _, name = self._where.partition(":")
         found = getattr(import_module(module), name)
         app = found if isinstance(found, typer.Typer) else typer.Typer(add_completion=False)
@@ -57,7 +57,7 @@ class Deferred(TyperCommand):
 
 
 class DeferredGroup(TyperGroup):
-    """A group that loads a command only when it is requested by name."""
+    """A group that loads a command only when it was asked for by its name."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command that the arguments name; fully loaded, except for shell completion of names from the table."""

@@ -36,7 +36,7 @@ class PartReader:
         return taken
 
     def finite(self, part: str, count: int) -> NDArray[np.float32]:
-        """Like `take`, in float32; also raises `AggregationError` for NaN and infinity."""
+        """As `take`, in float32; raises `AggregationError` for NaN and infinity, too."""
         taken = self.take(part, count).astype(np.float32)
         if not np.isfinite(taken).all():
             raise self.error(f"the part {part!r} holds NaN or infinity")
@@ -47,15 +47,13 @@ class PartReader:
         return {part: len(numbers) for part, numbers in sorted(self._left.items()) if len(numbers)}
 
     def error(self, reason: str) -> AggregationError:
-        """The error to raise when the current tensor cannot be read."""
+        """What to raise when the current tensor cannot be read."""
         return AggregationError(f"The encoded update's {self.tensor} cannot be decoded: {reason}.")
 
 
 @dataclass(frozen=True)
 class Codec:
-    """One encoding of changes. All functions are pure, and elementwise or on integers, so bytes are
-    machine-independent.
-    """
+    """One encoding of changes. All functions are pure, elementwise or on integers, and so the same on every machine."""
 
     name: str
     summary: str

@@ -1,4 +1,4 @@
-"""Changes in 8 bits: every block of numbers shares a scale, and each number is an integer multiple of it."""
+"""Changes in 8 bits: every block of numbers shares a scale, and each number is a whole multiple of it."""
 
 import numpy as np
 

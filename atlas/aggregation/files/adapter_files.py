@@ -60,7 +60,7 @@ class AdapterFile:
         return [name for name in self.tensors if factor_of(name) is None]
 
     def columns(self, names: Iterable[str] | None = None) -> "Columns":
-        """The numbers of these tensors (default: all) as one row; raises `AggregationError` unless all are float32."""
+        """The numbers of these tensors (else of all) as one row; raises `AggregationError` unless all are float32."""
         return Columns(self, sorted(self.tensors if names is None else names))
 
     def read(self, name: str) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from atlas.aggregation.files.adapter_files import AdapterFile
 from atlas.aggregation.files.factors import factor_of
 
 BLOCK = 2**17
-"""Numbers per block; the blocks of update, base and change fit a core's cache together."""
+"""Numbers at a time: the blocks of update, base and change fit a core's cache together."""
 
 READ = 2 * BLOCK
 """Numbers that are read at a time; smaller reads, each with an open of the file, are slower."""

@@ -102,9 +102,7 @@ def parse_header(header: bytes, data_bytes: int) -> Header:
 
 
 def render_header(shapes: Mapping[str, tuple[int, ...]], dtype: str = "F32") -> bytes:
-    """Length field and header of a file with tensors of one dtype, with the bytes that `safetensors` writes for
-    PyTorch.
-    """
+    """Length and header of a file of tensors of one dtype, byte for byte as `safetensors` writes it for PyTorch."""
     entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     start = 0
     for name, shape in sorted(shapes.items()):

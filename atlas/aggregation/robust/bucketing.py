@@ -51,7 +51,7 @@ def coefficients_of_members(
 
 
 def _means(values: NDArray[np.float64], weights: NDArray[np.float64], groups: Groups) -> NDArray[np.float64]:
-    """The weighted mean of each group along the first axis, summed in the group's order."""
+    """The weighted mean of each group along the first axis, added up in the group's order."""
     found = np.zeros((len(groups), *values.shape[1:]))
     for place, (group, total) in enumerate(zip(groups, _sums(weights, groups), strict=True)):
         for member in group:

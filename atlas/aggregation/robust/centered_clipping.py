@@ -14,7 +14,7 @@ NARROWEST = 0.8
 group of similar updates, and the centre follows that group: 31 % off the mean when 60 % of honest nodes had one kind of
 data."""
 FAR = 2.0
-"""The distance, in radii, beyond which an update does not count. Honest nodes train equally long and stay closer."""
+"""Distance, in radii, beyond which an update does not count. Honest nodes train equally long and land closer."""
 
 
 def coefficients(geometry: Geometry, spec: RobustSpec) -> NDArray[np.float64]:

@@ -32,5 +32,5 @@ class Rule:
     coefficients: Callable[[Geometry, RobustSpec], NDArray[np.float64]] | None = None
     """(N,) coefficients of the changes. No BLAS inside: its sums depend on the machine."""
     columns: Callable[[NDArray[np.float32], RobustSpec], NDArray[np.float64]] | None = None
-    """(N, width) values of the updates -> (width,) result, independently per column; for flat strategies only."""
+    """(N, width) values of the updates -> (width,) result, each column by itself; for flat strategies only."""
     needs_reference: bool = False

@@ -40,11 +40,11 @@ class Spread:
     largest: float
     """Largest eigenvalue of the covariance: the variance along the direction that varies most."""
     along: Vector
-    """(N,) the distance of each update from the mean along that direction."""
+    """(N,) distance of each update from the mean along that direction."""
 
     @property
     def unlikeness(self) -> float:
-        """The largest variance, in squares of the mean's length."""
+        """The largest variance in squares of the mean's length."""
         return self.largest / self.square if self.square > 0 else math.inf
 
     def certified(self, odds: float, shift: float = LARGEST_SHIFT) -> bool:

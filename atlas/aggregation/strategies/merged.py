@@ -23,8 +23,7 @@ class Product(NamedTuple):
 def write_merged(
     path: Path, modules: Sequence[tuple[Module, int]], products: Callable[[Module], Iterator[Product]], scaling: float
 ) -> None:
-    """Write factors per module whose product is scaling·Σ B·diag(shares)·A; `modules` has the sum of the products'
-    ranks.
+    """Write factors per module whose product is scaling·Σ B·diag(shares)·A; `modules` gives their sums of ranks.
 
     The products' factors are concatenated, so each number is rounded once. Holds one module in memory at a time.
     """

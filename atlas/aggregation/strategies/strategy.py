@@ -9,7 +9,7 @@ from atlas.aggregation.files.factors import Factor
 
 @dataclass(frozen=True)
 class Combination:
-    """The files that a strategy combines; the result represents base + Σ cᵢ·(updateᵢ - base)."""
+    """The files that a strategy combines: the result stands for base + Σ cᵢ·(updateᵢ - base)."""
 
     base: Path
     """The whole adapter that the round started from."""

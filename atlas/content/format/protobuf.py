@@ -29,7 +29,7 @@ def field(tag: int, value: bytes) -> bytes:
 
 
 def fields_of(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of a message in order, each a number or bytes; raises `MalformedMessage`."""
+    """The fields of a message in their order, each a number or bytes; raises `MalformedMessage`."""
     position = 0
     while position < len(message):
         tag, position = read_varint(message, position)

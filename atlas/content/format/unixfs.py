@@ -93,7 +93,7 @@ def nodes_of_path(
 
 
 def nodes_of_folder(entries: list[TreeLink]) -> Iterator[Node]:
-    """The blocks of a folder given as its entries, sorted by name: one block, or a HAMT whose root comes last.
+    """The blocks of a folder given as its entries, sorted by name: one, or a HAMT whose root is last.
 
     Raises as `nodes_of_entries` does.
     """

@@ -73,7 +73,7 @@ class KuboNode:
         return self._rpc.call("block/put", lambda: str(put(io.BytesIO(data))["Key"]))
 
     def holds(self, cid: str) -> bool:
-        """Whether the node has pinned `cid` recursively, and so holds the whole DAG; asks no other node."""
+        """Whether the node has pinned `cid` recursively, and so the whole DAG; asks no other node."""
         pins = self._rpc.client.pin
         try:
             run = self._rpc.call

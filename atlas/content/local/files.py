@@ -38,7 +38,7 @@ def copy_path(source: Path | bytes, target: Path) -> dict[Path, str]:
 
 
 def _copied(source: Path, target: Path) -> Iterator[memoryview]:
-    """The chunks of a file, each written to `target`; a thread copies the next one while the caller hashes this one."""
+    """The chunks of a file, each written to `target`; a helper copies the next one while the caller hashes this one."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
         chunks = _written(read_chunks(reader, buffers=2), writer)
@@ -68,7 +68,7 @@ def _written(chunks: Iterable[memoryview], writer: FileIO) -> Iterator[memoryvie
 
 
 def freeze(path: Path) -> None:
-    """Make a file, or everything in a folder, durable and read-only; the folder itself can still be moved."""
+    """Make a file, or all in a folder, durable and read-only; the folder itself can still be moved."""
     if not path.is_dir():
         _freeze_file(path)
         return

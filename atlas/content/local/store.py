@@ -186,7 +186,7 @@ class LocalStore:
         return self.root / "names" / f"{cid}.json"
 
     def _mark_used(self, path: Path) -> None:
-        """Set the time of last use; raises `FileNotFoundError` when the content is absent."""
+        """Set the time of last use; raises `FileNotFoundError` when the content is not there."""
         path.stat()
         try:
             with locked(self._lock, exclusive=False):

@@ -40,7 +40,7 @@ class Walk:
         self._entries = 1
 
     def leaves(self, node: DagNode, path: Path) -> Iterator[Leaf]:
-        """The leaves in order; creates the folders along the way."""
+        """The leaves in order; makes the folders on the way."""
         for place, child in self._entries_of(node, path, 0):
             if isinstance(child, Leaf):
                 yield child

@@ -1,1 +1,1 @@
-"""Encryption of content, and wrapping of its keys for single nodes."""
+"""Encryption of content, and of its keys for single nodes."""

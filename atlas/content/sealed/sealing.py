@@ -132,7 +132,7 @@ def opened_frames(sealed: Path, key: bytes) -> Iterator[bytes]:
 
 
 def _frames(stream: IO[bytes], size: int) -> Iterator[tuple[bytes, bool]]:
-    """Pieces of `size` bytes, each with whether it is the last; an empty stream has one empty piece."""
+    """Pieces of `size` bytes, and whether each is the last one; an empty stream has one empty piece."""
     frame = _read(stream, size)
     while True:
         following = _read(stream, size) if len(frame) == size else b""
