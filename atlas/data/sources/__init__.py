@@ -1,1 +1,1 @@
-"""Where rows come from: one file per kind of source. A row is a mapping from column to value."""
+"""Sources of rows: one module per kind of source. A row is a mapping from column to value."""
