@@ -53,7 +53,7 @@ def _hub_revision(name: str) -> str:
         raise DataError(f"The dataset source 'hub:{name}' is malformed. Expected hub:ORG/NAME or hub:ORG/NAME:SPLIT.")
 
     from huggingface_hub import HfApi
-    from huggingface_hub.utils import httpx  # type: ignore[attr-defined] # the library's own HTTP client
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined] # whichever HTTP client the library uses
 
     try:
         revision = HfApi().dataset_info(match["repository"], timeout=HUB_SECONDS).sha

@@ -9,7 +9,7 @@ Entries = Mapping[str, Any]
 
 
 def of_row(entries: Entries, row: str) -> dict[str, Any]:
-    """The entries of a row by the names of their points; raises `KeyError` when it has none."""
+    """The entries of a row by the names of their points; raises `KeyError` when the row has none."""
     found = {key.partition("/")[2]: entry for key, entry in entries.items() if key.startswith(f"{row}/")}
     if not found:
         raise KeyError(row)
@@ -28,10 +28,10 @@ def verdict(passed: bool) -> str:
 
 
 def percent(accuracy: float | None) -> str:
-    """An accuracy; in words where the model gives no number."""
+    """An accuracy as a percentage, or `no number` for None and NaN."""
     return "no number" if accuracy is None or math.isnan(accuracy) else f"{accuracy:.1%}"
 
 
 def spread(values: Sequence[float]) -> str:
-    """The mean and the range."""
+    """The mean and the range of fractions, as percentages."""
     return f"{mean(values):.1%} ({min(values):.1%} to {max(values):.1%})"

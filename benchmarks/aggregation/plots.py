@@ -1,4 +1,4 @@
-"""Plots as SVG text: lines over logarithmic axes, and dots with ranges by category. No library."""
+"""Plots as SVG text, without a library: lines over logarithmic axes, and dots with ranges by category."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,12 @@ LEFT, RIGHT, TOP, BOTTOM = 70, 16, 56, 44
 PLOT_WIDTH, LINE_HEIGHT, ROW = 560, 260, 24
 
 Dot = tuple[float, float, float]
-"""Value, and the ends of its range."""
+"""A value, and the ends of its range."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """From values to places along one direction."""
+    """Maps values to coordinates along one axis."""
 
     low: float
     high: float
@@ -24,7 +24,7 @@ class Axis:
     logarithmic: bool = False
 
     def place(self, value: float) -> float:
-        """Where a value lies; what is beyond an end lies at it."""
+        """The coordinate of a value, clamped to the ends of the axis."""
         value = min(max(value, self.low), self.high)
         if self.logarithmic:
             part = math.log(value / self.low) / math.log(self.high / self.low)
@@ -40,7 +40,7 @@ class Axis:
 
 
 def line_chart(title: str, curves: Mapping[str, Sequence[tuple[float, float]]], x_label: str) -> str:
-    """One line per curve, both axes logarithmic; the title says what the upright one counts."""
+    """One line per curve, both axes logarithmic; the title names the quantity of the vertical axis."""
     xs, ys = zip(*(point for points in curves.values() for point in points), strict=True)
     across = Axis(*_decades(xs), LEFT, LEFT + PLOT_WIDTH, logarithmic=True)
     up = Axis(*_decades(ys), TOP + LINE_HEIGHT, TOP, logarithmic=True)

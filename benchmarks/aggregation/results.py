@@ -1,4 +1,4 @@
-"""results.json: one entry for each finished point, written so that two processes may share it."""
+"""results.json: one entry for each finished point; several processes may write to the file."""
 
 import fcntl
 import json
@@ -14,14 +14,14 @@ RESULTS = Path(__file__).parent / "results.json"
 
 
 class Results:
-    """The entries of a file by point, and who works on which point."""
+    """The entries of a results file by point, and locks on the points being measured."""
 
     def __init__(self, path: Path = RESULTS) -> None:
         self.path = path
         self._locks = bench_folder("locks")
 
     def read(self) -> dict[str, Any]:
-        """All entries by the key of their point."""
+        """All entries by their points' keys."""
         return json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else {}
 
     def add(self, key: str, entry: Any) -> None:
@@ -35,7 +35,7 @@ class Results:
 
     @contextmanager
     def claim(self, key: str) -> Iterator[bool]:
-        """Whether this process may measure the point; no other one may until the end of the block."""
+        """Lock a point until the end of the block; yields False if another process holds the lock."""
         with (self._locks / key.replace("/", "~")).open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

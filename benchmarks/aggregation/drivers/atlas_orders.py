@@ -18,7 +18,7 @@ from atlas.spec.job import JobSpec
 
 
 def work(folder: str, updates: int, orders: int, settings: dict[str, Any], rank: int = 16) -> dict[str, Any]:
-    """The checkpoints' CIDs; each stands for all files of the checkpoint."""
+    """The checkpoints' CIDs; each CID covers all files of its checkpoint."""
     inputs = round_inputs(_without_frozen(folder, updates, settings["strategy"]), updates, settings)
     spec = JobSpec.from_mapping(
         {
@@ -40,7 +40,7 @@ def work(folder: str, updates: int, orders: int, settings: dict[str, Any], rank:
 
 
 def _without_frozen(folder: str, updates: int, strategy: str) -> str:
-    """A folder with the updates as nodes send them in round 1: without the factor that the strategy freezes."""
+    """A folder with the updates as nodes send them in round 1, without the factor that the strategy freezes."""
     factor = STRATEGIES[strategy].frozen_factor(1)
     if factor is None:
         return folder
@@ -55,7 +55,7 @@ def _without_frozen(folder: str, updates: int, strategy: str) -> str:
 
 
 def _checkpoint(inputs: RoundInputs, spec: JobSpec, order: list[int], store: LocalStore, rank: int) -> str:
-    """One round whose updates arrive in this order."""
+    """The CID of the checkpoint of one round whose updates arrive in this order."""
     job = put_document(store, spec)
     base = put_document(store, untrained_checkpoint(job, store.put(inputs.base)))
     assert not gated(inputs, rank, order)

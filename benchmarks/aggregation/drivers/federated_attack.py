@@ -1,4 +1,4 @@
-"""Three of ten nodes lie for some rounds: accuracy of this project's default, and of Flower on the last round."""
+"""Three of ten nodes attack in every round: accuracy of this project's default, and of Flower in the last round."""
 
 import sys
 from pathlib import Path
@@ -21,7 +21,7 @@ ATTACKERS = (2, 5, 8)
 
 
 def work(folder: str, task: dict[str, Any], kind: str, attack: str, rounds: int) -> dict[str, Any]:
-    """Play the rounds with this project's own aggregate as the base of the next one."""
+    """Run the rounds; this project's aggregate is the base of the next round."""
     setup = Task.of(task)
     shards, chosen = split(setup, kind, NODES)[:NODES], ATTACKS[attack]
     model, refusals = Model(untrained(setup)), []
@@ -39,7 +39,7 @@ def work(folder: str, task: dict[str, Any], kind: str, attack: str, rounds: int)
 def _sent(
     task: Task, shards: list[Shard], attack: Attack, lies: bool, model: Model, round_: int, place: Path
 ) -> list[Path]:
-    """The file that each node sends."""
+    """The update file that each node sends."""
     shards_used = [_rows(task, shard, number, attack) for number, shard in enumerate(shards)]
     own = [trained(task, shard, model.adapter, (), None, round_) for shard in shards_used]
     if not lies or attack.flips_labels:

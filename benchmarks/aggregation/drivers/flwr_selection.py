@@ -1,4 +1,4 @@
-"""Which updates Flower's MultiKrum averages."""
+"""The updates that Flower's MultiKrum averages."""
 
 from typing import Any
 

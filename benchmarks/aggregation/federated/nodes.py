@@ -1,4 +1,4 @@
-"""Training on a node, remembered: runs that have a checkpoint in common train from it once."""
+"""Training on a node, with a cache: runs that share a checkpoint train from it only once."""
 
 import fcntl
 import hashlib
@@ -14,7 +14,7 @@ from benchmarks.aggregation.federated.sentiment import Shard, Task
 
 
 def untrained(task: Task) -> Path:
-    """The adapter of round 0."""
+    """The untrained adapter of round 0."""
     path = task.home / "trained" / f"round-0-{task.seed}.safetensors"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

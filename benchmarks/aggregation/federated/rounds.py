@@ -1,4 +1,4 @@
-"""A round: gates, then aggregation, as the coordinator does them."""
+"""A round as the coordinator runs it: gates, then aggregation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from benchmarks.aggregation.federated.sentiment import Shard, Task
 
 @dataclass(frozen=True)
 class Model:
-    """What a round starts from or ends with."""
+    """The model at the start or at the end of a round."""
 
     adapter: Path
     merged: tuple[Path, ...] = ()
@@ -60,6 +60,6 @@ def _gates(
 
 
 def by_gate(refused: Mapping[str, Refusal]) -> dict[str, int]:
-    """How many updates each gate refused."""
+    """The number of updates that each gate refused."""
     gates = sorted(refusal.gate for refusal in refused.values())
     return {gate: gates.count(gate) for gate in dict.fromkeys(gates)}
