@@ -24,7 +24,7 @@ DataName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$")
 
 
 class LocalSource(RowSettings):
-    """A node's own data set, as the node's settings describe it."""
+    """A node's own dataset, as the node's settings describe it."""
 
     source: str = Field(description="package:…, hub:… or the path of a file, as in a job's dataset.source")
     where: dict[str, StrictStr | StrictInt] = Field(
@@ -44,7 +44,7 @@ class LocalSource(RowSettings):
 
 
 class LocalData(Document):
-    """All that a node publishes about its data set: the columns and number of rows, and a commitment.
+    """All that a node publishes about its dataset: the columns and number of rows, and a commitment.
 
     The root commits the node to its rows without revealing them, see `commit_rows`.
     """
@@ -58,7 +58,7 @@ class LocalData(Document):
 
 
 def read_local_rows(source: LocalSource, cache: Path) -> Iterator[EncodedRow]:
-    """The rows of a node's data set in the source's order, each as the line of a shard; downloads go to `cache`.
+    """The rows of a node's dataset in the source's order, each as the line of a shard; downloads go to `cache`.
 
     The number of skipped bad rows is logged. Raises `DataError` that names the rows or the column; its text may quote
     a row, so show it only to the node's owner.

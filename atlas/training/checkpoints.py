@@ -77,7 +77,7 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, run: RunIdentity, model: PeftModel, optimizer: torch.optim.Optimizer, rows_per_step: int, steps: int
 ) -> TrainingState:
-    """Restore model, optimizer and generators from a checkpoint; later steps give the same bytes as without a stop.
+    """Restore model, optimizer and generators from a checkpoint; later steps give the same bytes as an unstopped run.
 
     On another kind of device than the checkpoint's, training continues, but the device's generator keeps its seed.
     Raises `TrainingError` when the file is damaged or belongs to another run.

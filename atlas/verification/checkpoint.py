@@ -28,7 +28,7 @@ class VerifiedCheckpoint:
     weights_checked: bool = True
     """Whether the weight of each update was compared with its shard; False if a sealed shard could not be opened."""
     dataset_checked: bool = False
-    """Whether the updates were compared with the job's data set; False in round 0, and if the data set is unknown."""
+    """Whether the updates were compared with the job's dataset; False in round 0, and if the dataset is unknown."""
 
 
 CountSealed = Callable[[str, JobSpec], int | None]
@@ -47,7 +47,7 @@ def verify_checkpoint(
 
     `rebuild` computes a job's untrained adapter again and returns its CID; without it, the adapter of round 0 is only
     compared with its CID. `count_sealed` counts the rows of sealed shards, which needs their keys. `record` has the
-    job's data set, which checkpoints do not name; without it, the updates may come from any rows.
+    job's dataset, which checkpoints do not name; without it, the updates may come from any rows.
 
     For each checkpoint, the adapter, the factors that its round merged and the optimizer's state are read; so are the
     updates, their shards, and the reference update. Refused updates have no effect on the result and are not read.

@@ -1,4 +1,4 @@
-"""Check that the updates of a round were trained on the job's data set. Reads only documents, no rows."""
+"""Check that the updates of a round were trained on the job's dataset. Reads only documents, no rows."""
 
 from dataclasses import dataclass
 
@@ -21,15 +21,15 @@ class JobRecord:
 
 
 def reaches_quorum(spec: JobSpec, updates: int, shards: int) -> bool:
-    """Whether this number of updates reaches the job's quorum of the data set's shards."""
+    """Whether this number of updates reaches the job's quorum of the dataset's shards."""
     return updates >= spec.aggregation.quorum * shards
 
 
 def check_round_data(manifest: RoundManifest, spec: JobSpec, dataset: DatasetManifest) -> None:
-    """Compare a round's updates with the data set of its job.
+    """Compare a round's updates with the dataset of its job.
 
     Raises `VerificationError` for a round that the job does not have, an update whose shard, rows or weight differ from
-    the data set, two updates of one shard, and fewer updates than the quorum.
+    the dataset, two updates of one shard, and fewer updates than the quorum.
     """
     if manifest.round > spec.rounds:
         raise VerificationError(

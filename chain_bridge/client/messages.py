@@ -148,7 +148,7 @@ class Round(Answer):
 
 
 class Challenge(Answer):
-    """A dispute over one result of a round."""
+    """A challenge of one result of a round."""
 
     job: int
     round: int
@@ -191,7 +191,7 @@ class Totals(Answer):
 
     @property
     def held(self) -> int:
-        """What the contract's bank balance must be."""
+        """The sum that the contract's bank balance must equal."""
         return self.escrow + self.stake + self.credit + self.treasury
 
 
@@ -208,7 +208,7 @@ class RegisteredModel(Answer):
 
 
 class Ownership(Answer):
-    """Who administers the contract."""
+    """The owner of the contract, who administers it, and the pending owner during a transfer."""
 
     owner: str | None
     pending_owner: str | None

@@ -133,13 +133,13 @@ class Queries:
         return self._list(Round, "rounds", lambda found: found.round, start_after, limit, job=job)
 
     def challenge_at(self, job: int, round: int, index: int) -> Challenge | None:  # noqa: A002
-        """The dispute over one leaf of a round."""
+        """The challenge of one leaf of a round."""
         return _optional(Challenge, self._query("challenge", job=job, round=round, index=index))
 
     def challenges(
         self, job: int, round: int, start_after: int | None = None, limit: int | None = None  # noqa: A002
     ) -> list[Challenge]:  # fmt: skip
-        """The disputes over a round, by leaf."""
+        """The challenges of a round, by leaf."""
         return self._list(Challenge, "challenges", lambda found: found.index, start_after, limit, job=job, round=round)
 
     def credit(self, address: str) -> int:
@@ -175,7 +175,7 @@ class Queries:
         return _optional(RegisteredModel, self._query("current_model", name=name))
 
     def ownership(self) -> Ownership:
-        """Who administers the contract."""
+        """The owner of the contract, who administers it."""
         return Ownership.model_validate(self._query("ownership"))
 
     def _query(self, message: str, **arguments: Any) -> Any:

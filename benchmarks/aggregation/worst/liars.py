@@ -28,7 +28,7 @@ class Plan:
 
 
 class Liars:
-    """False nodes beside given honest ones."""
+    """The false nodes of a round with given honest nodes."""
 
     def __init__(self, rng: np.random.Generator, kinds: NDArray[np.int64], most: int) -> None:
         self._rng, self._kinds, self.most = rng, kinds, most
