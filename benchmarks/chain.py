@@ -65,7 +65,7 @@ def embedded(folder: Path) -> Iterator[tuple[Network, Key]]:
 
 @contextmanager
 def wasmd(folder: Path) -> Iterator[tuple[Network, Key]]:
-    """A wasmd chain started by `scripts/localnet`, and its funded key."""
+    """A chain of `scripts/localnet`, and its funded key."""
     environment = os.environ | {"ATLAS_LOCALNET_HOME": str(folder / "localnet")}
     script = REPOSITORY / "scripts" / "localnet"
     started = subprocess.run([script, "start"], env=environment, check=True, stdout=subprocess.PIPE, text=True)
@@ -84,7 +84,7 @@ def deploy(network: Network, key: Key) -> Network:
 
 
 def fund(network: Network, key: Key, addresses: list[str]) -> None:
-    """Send coins for fees to each address."""
+    """Give addresses coins for their fees."""
     coins = [Coin(denom=network.denom, amount=str(POCKET))]
     connection = Connection(network, timeout_seconds=60)
     sends = [MsgSend(from_address=key.address, to_address=address, amount=coins) for address in addresses]
@@ -159,7 +159,7 @@ def _settle(operator: Ledger, job: int) -> Tx:
 
 
 def measure(network: Network, key: Key, folder: Path) -> dict[str, Any]:
-    """All measurements of one chain."""
+    """All figures of one chain."""
     network = deploy(network, key)
     with ExitStack() as opened:
         operator = opened.enter_context(open_operator(network, key, folder))

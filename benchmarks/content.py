@@ -38,7 +38,7 @@ TARGET_SHARE, TARGET_MEGABYTES = 0.7, 100
 TRIES = 3
 """Attempts, of which the fastest counts. Kubo nodes get one attempt, because they would already have the bytes."""
 MANY = 1000
-"""With more files than this, they are also put as one folder."""
+"""More files than this are put as one folder, too."""
 AS_ONE = ", one folder"
 
 
@@ -84,19 +84,19 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def hash_files(paths: Sequence[Path]) -> None:
-    """Compute the SHA-256 of each file with hashlib."""
+    """SHA-256 of each file by hashlib, and nothing else."""
     for path in paths:
         with path.open("rb") as file:
             hashlib.file_digest(file, "sha256")
 
 
 def peak() -> float:
-    """The peak memory of this process, in megabytes."""
+    """The most memory that this process ever had, in megabytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 def measure_store(sources: Sequence[Path], folder: Path, node: str | None) -> dict[str, float]:
-    """Seconds of put, fetch and verify for files or folders, and the peak memory above the baseline, in megabytes."""
+    """Seconds of put, fetch and verify of files or folders, and the peak of memory over the baseline."""
     baseline = peak()
     first, second = LocalStore(folder / "first"), LocalStore(folder / "second")
     store: ContentStore = first if node is None else KuboStore(first, KuboNode(node))

@@ -28,7 +28,7 @@ from resources.jobs.registry import JobRegistry
 
 
 def run(command: list[str], environment: dict[str, str]) -> str:
-    """Run a command to the end with its stderr shown, and return its stdout."""
+    """Run to the end with its stderr shown, and return what it printed on stdout."""
     done = subprocess.run(command, env=environment, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout
 
@@ -80,7 +80,7 @@ def main(steps: int) -> None:
 def report(
     steps: int, shards: int, seconds: dict[str, float], tasks: float, bare: dict[str, float], total: float, start: float
 ) -> None:
-    """Print the parts of the run and the ratios."""
+    """Print the parts and the ratios."""
     table = Table(title=f"{shards} shards x {steps} steps of 16, one thread")
     table.add_column("part")
     table.add_column("seconds", justify="right")

@@ -58,7 +58,7 @@ class InsufficientFee(InsufficientFunds):
 
 
 class FeeTooHigh(ChainError):
-    """A transaction would use more gas or cost more than the network's settings allow; it was not sent."""
+    """A transaction would cost or use more than the network's settings allow; it was not sent."""
 
 
 class ReplayedKey(ChainError):
@@ -73,7 +73,7 @@ class ChainReset(ChainError):
 
 
 class OutboxError(ChainError):
-    """An outbox belongs to another key or chain, stays locked for too long, or cannot be read."""
+    """An outbox belongs to another key or chain, is in use for too long, or cannot be read."""
 
 
 class TransactionFailed(ChainError):

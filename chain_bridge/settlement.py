@@ -20,7 +20,7 @@ class DivisionError(ChainError):
 
 @dataclass(frozen=True)
 class PaidTask:
-    """A completed task of a round; `contribution` is None if the task's pay does not depend on quality."""
+    """A completed task of a round; `contribution` is None for one whose pay does not depend on quality."""
 
     node: int
     contribution: int | None = None

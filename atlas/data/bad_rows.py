@@ -17,7 +17,7 @@ class BadRow(DataError):
 
 
 class BadRows:
-    """The bad rows of one source: the first ten, and a count of all."""
+    """The bad rows of one source; at most ten are kept, the others are counted."""
 
     def __init__(self, source: str, skip: bool, prefix: str = "dataset.") -> None:
         self.count = 0
@@ -38,7 +38,7 @@ class BadRows:
             self.refuse(" or more")
 
     def refuse(self, more: str = "") -> None:
-        """Raise `DataError` that lists the first ten bad rows, if there are any and they are not skipped."""
+        """Raise `DataError` that lists the first ten bad rows, if there are any and they are not to be skipped."""
         if self.refused:
             many = f"{self.count:,}{more} rows" if more else counted(self.count, "row")
             settings = [self._prefix + row.setting for _, row in self._shown if row.setting]

@@ -129,7 +129,7 @@ def check_first_rows(
 
 
 def shard_key(index: int) -> str:
-    """The key of the shard with this number, counted from 0."""
+    """The key of a dataset's shard by its number, from 0."""
     return f"s{index:03d}"
 
 

@@ -19,7 +19,7 @@ class EncodedRow(NamedTuple):
     line: bytes
     label: str | None
     value: str | None
-    """The value of the column that rows are sharded by, if any."""
+    """The value that decides the shard, when rows are sharded by a column."""
     tokens: int
     """Words of the text, see `count_tokens`."""
     text_key: int

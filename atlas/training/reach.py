@@ -12,7 +12,7 @@ FIRST_DECAY, SECOND_DECAY = 0.9, 0.999
 GROWTH = 2.0
 """The `usual_reach` per step, in multiples of the learning rate: √3 with a margin."""
 ROUNDING = 2.0**-23
-"""Relative error of one float32 operation, with a margin."""
+"""Relative error of one float32 operation, with a bit to spare."""
 SLACK = 1.01
 """Margin for the rounding of the moments; no gradient reaches the bound exactly for more than a few steps."""
 

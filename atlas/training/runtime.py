@@ -64,7 +64,7 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
 
 
 def weight_dtype(precision: Precision) -> torch.dtype:
-    """The type of the frozen base weights; adapter weights are always float32."""
+    """The type of the frozen base weights; adapter weights are float32 always."""
     return torch.bfloat16 if precision == "bf16" else torch.float32
 
 

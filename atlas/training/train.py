@@ -190,7 +190,7 @@ def train(
 
 
 def _optimizer(parameters: list[torch.nn.Parameter], weight_decay: float) -> torch.optim.AdamW:
-    """AdamW that decays matrices but not biases; the learning rate is set before each step."""
+    """AdamW that decays matrices and leaves biases alone; the rate is set at each step."""
     matrices = [parameter for parameter in parameters if parameter.dim() >= 2]
     others = [parameter for parameter in parameters if parameter.dim() < 2]
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]

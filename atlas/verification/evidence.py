@@ -1,4 +1,4 @@
-"""A round's evidence as Merkle leaves, each bound to its contract, job, round, index and number of leaves."""
+"""A round's evidence as Merkle leaves: each bound to its contract, job, round, place and number of leaves."""
 
 import rfc8785
 

@@ -10,7 +10,7 @@ from atlas.spec.job import TaskSpec
 
 
 def sign_receipt(receipt: Receipt, signer: Signer) -> SignedReceipt:
-    """Sign the receipt's canonical bytes with the node's key."""
+    """Sign the receipt's canonical bytes with its node's key."""
     return SignedReceipt(
         receipt=receipt,
         public_key=signer.public_key.hex(),

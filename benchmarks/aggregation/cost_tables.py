@@ -22,7 +22,7 @@ def mean_table(entries: Entries) -> str:
 
 
 def mean_targets(entries: Entries) -> str:
-    """The targets of the weighted mean, and whether they are met."""
+    """The targets of the weighted mean."""
     found = of_row(entries, "mean")
     ours, theirs = found["100x20"]["atlas"], found["100x20"][FLWR]
     cpu, memory = ours["seconds"] / theirs["seconds"], ours["megabytes"] / theirs["megabytes"]
@@ -85,7 +85,7 @@ def merge_table(entries: Entries) -> str:
 
 
 def orders_table(entries: Entries) -> str:
-    """The number of different results under 100 orders of arrival, each on one thread and on two."""
+    """Different results under 100 orders of arrival, each on one thread and on two."""
     entry, lines = of_row(entries, "orders")["100-of-20"], []
     for name in dict.fromkeys(side.rpartition(", ")[0] for side in entry):
         runs = [entry[f"{name}, {threads}"] for threads in (1, 2)]

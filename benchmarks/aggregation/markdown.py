@@ -9,7 +9,7 @@ Entries = Mapping[str, Any]
 
 
 def of_row(entries: Entries, row: str) -> dict[str, Any]:
-    """The entries of a row by the names of their points; raises `KeyError` when the row has none."""
+    """The entries of a row by the names of their points; raises `KeyError` when it has none."""
     found = {key.partition("/")[2]: entry for key, entry in entries.items() if key.startswith(f"{row}/")}
     if not found:
         raise KeyError(row)
@@ -33,5 +33,5 @@ def percent(accuracy: float | None) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """The mean and the range of fractions, as percentages."""
+    """The mean and the range."""
     return f"{mean(values):.1%} ({min(values):.1%} to {max(values):.1%})"

@@ -1,4 +1,4 @@
-"""Plots as SVG text, without a library: lines over logarithmic axes, and dots with ranges by category."""
+"""Plots as SVG text: lines over logarithmic axes, and dots with ranges by category. No library."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ LEFT, RIGHT, TOP, BOTTOM = 70, 16, 56, 44
 PLOT_WIDTH, LINE_HEIGHT, ROW = 560, 260, 24
 
 Dot = tuple[float, float, float]
-"""A value, and the ends of its range."""
+"""Value, and the ends of its range."""
 
 
 @dataclass(frozen=True)

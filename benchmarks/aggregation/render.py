@@ -1,4 +1,4 @@
-"""Update docs/benchmarks.md: tables between its markers, and plots beside it."""
+"""Bringing docs/benchmarks.md up to date: tables between its markers, and plots beside it."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""results.json: one entry for each finished point; several processes may write to the file."""
+"""results.json: one entry for each finished point, written so that two processes may share it."""
 
 import fcntl
 import json
@@ -21,7 +21,7 @@ class Results:
         self._locks = bench_folder("locks")
 
     def read(self) -> dict[str, Any]:
-        """All entries by their points' keys."""
+        """All entries by the key of their point."""
         return json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else {}
 
     def add(self, key: str, entry: Any) -> None:

@@ -11,7 +11,7 @@ MODULES = {4: 15, 20: 76}
 
 
 def all_points() -> list[Point]:
-    """All points, row by row."""
+    """Every point, row after row."""
     return [
         *_mean(),
         *_robust(),

@@ -6,7 +6,7 @@ from benchmarks.aggregation.markdown import Entries, of_row, percent, spread, ta
 
 
 def attacks_table(entries: Entries, split: str) -> str:
-    """Accuracy under attack, and the gates that refused updates."""
+    """Accuracy under attack, and which gates refused something."""
     found, lines = of_row(entries, "attacks"), []
     clean = found[f"{split}-clean"]["round"]["accuracy"]
     for name, attack in ATTACKS.items():

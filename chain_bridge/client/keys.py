@@ -60,7 +60,7 @@ def load_or_create_key(path: Path, prefix: str) -> Key:
 
 
 def read_key(path: Path, prefix: str) -> Key | None:
-    """The key at `path`, or None if there is no file; raises as `load_or_create_key` does."""
+    """The key at `path`, None where there is no file; raises as `load_or_create_key` does."""
     return Key(_read(path), prefix) if path.exists() else None
 
 

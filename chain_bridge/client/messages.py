@@ -217,7 +217,7 @@ class Ownership(Answer):
 
 @dataclass(frozen=True)
 class Tx:
-    """The accepted transaction of a message; `attributes` has one mapping per `wasm` event, in order."""
+    """A message's transaction, which the chain accepted; `attributes` has one mapping per `wasm` event, in order."""
 
     hash: str
     height: int

@@ -209,7 +209,7 @@ class Sender:
 
 
 def contract_message(sender: Sender, contract: str, name: str, body: Any, funds: int) -> MsgExecuteContract:
-    """One message to the contract, with funds in the network's denomination."""
+    """One message to the contract, with money of the network's denomination."""
     coins = [Coin(denom=sender.network.denom, amount=str(funds))] if funds else []
     return MsgExecuteContract(
         sender=sender.address, contract=contract, msg=json.dumps({name: body}).encode(), funds=coins

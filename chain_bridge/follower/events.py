@@ -27,7 +27,7 @@ _MANY_NODES = frozenset(
 
 @dataclass(frozen=True)
 class Event:
-    """One event of a successful transaction; `index` is its position among the transaction's events."""
+    """One event of a transaction that succeeded; `index` is its place among the transaction's events."""
 
     transaction: str
     index: int

@@ -23,7 +23,7 @@ class Progress:
     """The result of one pass."""
 
     height: int
-    """The newest block that was read."""
+    """The newest block that it read."""
     events: int
     """The number of new events."""
     rebuilt: bool
@@ -130,7 +130,7 @@ def was_reset(cursor: Cursor, newest_height: int, block_at_cursor: str | None) -
 
 
 def events_of(answer: Any) -> list[Event]:
-    """The events of a transaction; empty for a failed one."""
+    """The events of a transaction; none of one that failed."""
     if answer.code:
         return []
     return [

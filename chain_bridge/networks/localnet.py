@@ -26,7 +26,7 @@ class Localnet(BaseModel):
 
 
 def find_localnet(environment: Mapping[str, str]) -> Localnet:
-    """The chain in `$ATLAS_LOCALNET_HOME`, or this user's only one in the temporary folder.
+    """The chain in `$ATLAS_LOCALNET_HOME`, or the only one of this user in the temporary folder.
 
     Raises `UnknownNetwork` when there is none, or more than one.
     """

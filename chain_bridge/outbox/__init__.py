@@ -1,1 +1,1 @@
-"""The outbox: transactions are sent exactly once, even after a crash."""
+"""The outbox: transactions that are sent exactly once, also after a crash."""

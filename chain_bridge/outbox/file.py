@@ -48,7 +48,7 @@ def read_backlog(path: Path) -> Backlog:
 
 
 def create(path: Path) -> None:
-    """Create the file, or check an existing one; raises `OutboxError`."""
+    """Make a new file, or check the one that is there; raises `OutboxError`."""
     outbox_file(path).create(_TABLES, _VERSION)
 
 
@@ -81,7 +81,7 @@ def entry(row: sqlite3.Row) -> Entry:
 
 
 def find(database: sqlite3.Connection, contract: str, key: str) -> Entry | None:
-    """The entry of a key on the current chain, or None."""
+    """The entry of a key on the present chain."""
     row = database.execute(
         "SELECT * FROM entries WHERE epoch = ? AND contract = ? AND key = ?", (_epoch(database), contract, key)
     ).fetchone()

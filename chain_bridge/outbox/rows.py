@@ -103,7 +103,7 @@ def content_key(name: str, body: Any, funds: int) -> str | None:
 
 
 def one_time_key(name: str) -> str:
-    """A unique key for one message."""
+    """A key that no other message has."""
     return f"{_ONE_TIME}{name}:{uuid.uuid4().hex}"
 
 
@@ -113,7 +113,7 @@ def is_one_time(key: str) -> bool:
 
 
 def is_own_key(key: str) -> bool:
-    """Whether the outbox generates keys of this form itself."""
+    """Whether the outbox makes keys of this form itself."""
     return key.startswith((_ONE_TIME, _CONTENT))
 
 

@@ -13,7 +13,7 @@ from atlas.data.cut.texts import Keys, contains
 from atlas.spec.dataset import ShardRule
 
 PLACED = np.dtype([("offset", "<u8"), ("size", "<u8"), ("label", "<u4"), ("tokens", "<u4")])
-"""A row of a piece: 24 bytes on disk."""
+"""A row of a piece: 24 bytes of disk."""
 HOLDOUT, REFERENCE, FIRST_SHARD = 0, 1, 2
 """The numbers of the pieces; shard 0 is piece `FIRST_SHARD`."""
 
@@ -37,11 +37,11 @@ class Layout:
 
     @property
     def shards(self) -> int:
-        """The number of shards."""
+        """How many shards there are."""
         return len(self._counts) - FIRST_SHARD
 
     def rows_of(self, piece: int) -> int:
-        """The number of rows of a piece."""
+        """How many rows a piece has."""
         return int(self._counts[piece])
 
     def write(self, piece: int, write: Callable[[bytes], object]) -> Piece:
@@ -98,7 +98,7 @@ def _sorted(spool: RowSpool, numbers: Scratch, counts: npt.NDArray[np.int64]) ->
 
 
 def _runs(rows: Records) -> list[tuple[int, int]]:
-    """The offset and size of each run of adjacent lines in the spool."""
+    """The offset and size of each run of lines that lie one after the other in the spool."""
     offsets, ends = rows["offset"], rows["offset"] + rows["size"]
     breaks = np.flatnonzero(offsets[1:] != ends[:-1]) + 1
     starts = offsets[np.concatenate([[0], breaks])]

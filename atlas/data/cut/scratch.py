@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 CHUNK = 2**17
-"""Records that are in memory at once."""
+"""Records that are in memory at a time."""
 
 Records = npt.NDArray[Any]
 

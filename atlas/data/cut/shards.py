@@ -30,7 +30,7 @@ def cut_by(rule: ShardRule, strata: Sequence[str]) -> Cut:
 
 
 def check_shard_count(rule: ShardRule, shards: int, or_more: bool = False) -> None:
-    """Raise `DataError` for more than 10,000 shards."""
+    """Raise `DataError` when there would be more than 10,000 shards."""
     if shards > MOST_SHARDS:
         chosen = ", ".join(f"{name} {value}" for name, value in rule.model_dump(exclude_none=True).items())
         raise DataError(

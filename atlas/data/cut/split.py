@@ -88,7 +88,7 @@ def hold_out_all(source: str, spool: RowSpool, holdout_rows: int, reference_rows
 
 
 def count_rows(spool: RowSpool, texts: Keys) -> int:
-    """The number of rows that have one of these texts."""
+    """How many rows have one of these texts."""
     return sum(int(contains(texts, rows["key"]).sum()) for rows in spool.rows())
 
 

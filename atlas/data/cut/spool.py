@@ -43,7 +43,7 @@ class RowSpool:
 
     @property
     def sizes(self) -> list[int]:
-        """The number of rows of each stratum."""
+        """Rows of each stratum."""
         return self._sizes
 
     @property
@@ -53,11 +53,11 @@ class RowSpool:
 
     @property
     def label_count(self) -> int:
-        """The number of different labels."""
+        """How many different labels there are."""
         return len(self._labels)
 
     def append(self, row: EncodedRow) -> None:
-        """Add a row; its shard value is its stratum."""
+        """Add a row; its stratum is its shard value."""
         stratum = self._strata.setdefault(row.value or "", len(self._strata))
         if stratum == len(self._sizes):
             self._sizes.append(0)
@@ -76,7 +76,7 @@ class RowSpool:
         return self._rows.chunks()
 
     def scratch(self, kind: np.dtype | str) -> Scratch:
-        """A further array on disk, which is deleted with the spool."""
+        """A further array on disk, which vanishes with the spool."""
         made = Scratch(self._folder, kind)
         self._scratches.append(made)
         return made

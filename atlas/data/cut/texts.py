@@ -15,13 +15,13 @@ Ranked = Callable[[], Iterator[tuple[Keys, Keys, npt.NDArray[np.uint32]]]]
 RANKS = 2**64
 SPARE_TEXTS = 1024
 MOST_TEXTS = 2**20
-"""Texts that one pass over the rows considers; about 100 bytes of memory each."""
+"""Texts that are looked at in one pass over the rows; some 100 bytes of memory each."""
 KEYS_AT_A_TIME = 2**22
-"""Keys that one pass over the rows compares; 8 bytes of memory each, and as much again to sort them."""
+"""Keys that are compared in one pass over the rows; 8 bytes of memory each, and as much again to sort them."""
 
 
 class Text(NamedTuple):
-    """The rows of one text: their lowest rank, and their number in each stratum."""
+    """The rows of one text: the lowest of their ranks, and how many there are in each stratum."""
 
     rank: int
     key: int
@@ -66,7 +66,7 @@ def draw_texts(rows: Ranked, quotas: Sequence[int], most: Sequence[int]) -> Keys
 
 
 def _window(rows: Ranked, start: int, end: int, strata: int) -> Iterator[Text]:
-    """The texts whose lowest rank is at least `start` and below `end`."""
+    """The texts whose lowest rank is from `start` to before `end`."""
     low, high = np.uint64(start), np.uint64(end - 1)
     keys = _union(keys[(ranks >= low) & (ranks <= high)] for keys, ranks, _ in rows())
     lowest = np.full(len(keys), RANKS - 1, np.uint64)
@@ -102,7 +102,7 @@ def _union(parts: Iterable[Keys]) -> Keys:
 
 
 def count_texts(keys: Callable[[], Iterator[Keys]], rows: int) -> int:
-    """The number of different keys; each pass over the rows counts a part of them, to bound memory."""
+    """How many different keys there are; each pass over the rows looks at a part of them."""
     passes = max(1, -(-rows // KEYS_AT_A_TIME))
     return sum(_count_part(keys, number, passes) for number in range(passes))
 

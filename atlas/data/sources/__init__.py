@@ -1,1 +1,1 @@
-"""Sources of rows: one module per kind of source. A row is a mapping from column to value."""
+"""Where rows come from: one file per kind of source. A row is a mapping from column to value."""

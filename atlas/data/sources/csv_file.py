@@ -29,10 +29,10 @@ class _Reader(Protocol):
 
 
 def csv_rows(path: Path, wanted: Wanted) -> Iterator[SourceRow]:
-    """Yield the rows in file order, each with the number of its first line.
+    """Yield the rows in file order, each with the line on which it begins.
 
     A row with more or fewer cells than the header is a bad row. Raises `DataError` that names the file, and the line
-    of an unclosed quote.
+    of a quote that is never closed.
     """
     csv.field_size_limit(LONGEST_FIELD)
     place = wanted.place("line", str(path))

@@ -1,4 +1,4 @@
-"""Find the files of a source: one file, those of a folder, or those that a glob matches, all of one kind."""
+"""Finding the files of a source: one file, those of a folder, or those that a glob matches, all of one kind."""
 
 import glob
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Rows of a dataset on the Hugging Face hub, or on the mirror in `HF_ENDPOINT`."""
+"""Rows of a dataset on the Hugging Face hub, or on a mirror that `HF_ENDPOINT` names."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Rows of a JSON file: an array of objects, or a sequence of objects."""
+"""Rows of a JSON file: an array of objects, or objects one after the other."""
 
 import json
 import re
@@ -50,7 +50,7 @@ class _Window:
         self._text, self._place, self._whole = "", 0, False
 
     def at_end(self) -> bool:
-        """Whether only white space is left."""
+        """Whether nothing but white space is left."""
         while True:
             self._place = SPACE.match(self._text, self._place).end()  # type: ignore[union-attr] # matches always
             if self._place < len(self._text) or not self._more(PIECE):

@@ -10,7 +10,7 @@ from atlas.data.sources.text_file import lines_of, open_text, reading
 
 
 def jsonl_rows(path: Path, wanted: Wanted) -> Iterator[SourceRow]:
-    """Yield the rows in file order without blank lines; a line that is not a JSON object is a bad row.
+    """Yield the rows in file order, blank lines left out; a line that is no JSON object is a bad row.
 
     Raises `DataError` that names the file.
     """

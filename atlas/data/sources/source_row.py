@@ -19,12 +19,12 @@ class RowLocation(NamedTuple):
     file: str | None = None
 
     def of(self, number: int) -> str:
-        """The place of one row, counted from 1: `line 3 of part-2.csv`."""
+        """The place of one row, from 1: `line 3 of part-2.csv`."""
         return f"{self.unit} {number}" + (f" of {self.file}" if self.file else "")
 
 
 class SourceRow(NamedTuple):
-    """The values of the wanted columns, or the problem of a bad row."""
+    """The values of the wanted columns, or why the row has none."""
 
     number: int
     place: RowLocation
@@ -42,7 +42,7 @@ class Wanted:
     prefix: str = "dataset."
     """The prefix of a setting's name in errors."""
     several: bool = field(default=False)
-    """Whether the rows come from several files, so that places include the file's name."""
+    """Whether the rows come from several files, so that a place needs the file's name."""
 
     def place(self, unit: str, file: str) -> RowLocation:
         """The location of the rows of a file."""

@@ -56,7 +56,7 @@ def open_text(path: Path, encoding: str | None, newline: str) -> Iterator[TextIO
 
 
 def lines_of(stream: TextIO, path: Path) -> Iterator[str]:
-    """The lines of a file; raises `DataError` for a line of more than 64 Mi characters."""
+    """The lines of a file; raises `DataError` for one of more than 64 Mi characters."""
     number = 0
     while line := stream.readline(LONGEST_LINE):
         number += 1

@@ -45,7 +45,7 @@ def vader_rows(cache: Path) -> Iterator[dict[str, object]]:
 
 
 def fetch_sdist(cache: Path) -> Path:
-    """The package's archive in `cache`, downloaded by pip if absent; its SHA-256 is checked on every call."""
+    """The package's archive in `cache`, downloaded by pip if need be; its SHA-256 is checked each time."""
     path = cache / SDIST
     if path.is_file() and _sha256(path) == SHA256:
         return path
@@ -82,7 +82,7 @@ def _sha256(path: Path) -> str:
 
 
 def _member(archive: tarfile.TarFile, name: str) -> bytes:
-    """The bytes of one file of an archive; nothing is extracted to disk."""
+    """One file of an archive, read in memory; nothing is unpacked to disk."""
     file = archive.extractfile(name)
     if file is None:
         raise DataError(f"{name} in {REQUIREMENT} is not a file.")

@@ -15,7 +15,7 @@ from atlas.training.runtime import prepare_runtime, weight_dtype
 
 PROBE_TOKENS = 16
 TOLERANCE = 1e-4
-"""Logits of a float32 model that is loaded twice on the CPU differ at most by rounding."""
+"""Logits of a float32 model that is loaded twice on the CPU differ by rounding at most."""
 
 
 def export_adapter(

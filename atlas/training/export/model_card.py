@@ -44,7 +44,7 @@ class ModelFacts:
 
     @property
     def on_hub(self) -> bool:
-        """Whether `base_name` is a repository on the hub with the base model's weights."""
+        """Whether `base_name` is the name of a repository on the hub that has the base's weights."""
         known = known_model(self.model.source)
         return self.model.source.startswith("hub:") or (known is not None and known.hub is not None)
 

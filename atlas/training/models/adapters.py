@@ -99,7 +99,7 @@ def set_training_mode(model: PeftModel) -> None:
 
 
 def save_adapter(model: PeftModel, path: Path) -> None:
-    """Write the adapter file: float32, sorted by name, so that equal weights give equal bytes."""
+    """Write the adapter file: float32, sorted, the same bytes for the same weights."""
     write_tensors(path, dict(adapter_parameters(model)))
 
 

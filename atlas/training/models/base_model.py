@@ -1,4 +1,4 @@
-"""The folder that transformers loads a base model from: only verified files; GGUF weights are dequantized once."""
+"""The folder of a base model that transformers loads: verified files only, GGUF weights dequantized once."""
 
 import contextlib
 import fcntl
@@ -20,7 +20,7 @@ from atlas.models.files import verify_model
 def base_model_folder(manifest: ModelManifest, cache: Path) -> Path:
     """A folder of safetensors weights, configuration and tokenizer, ready for `from_pretrained`.
 
-    Raises `ModelError` or `CorruptContent` when this machine's files differ from the manifest.
+    Raises `ModelError` or `CorruptContent` when this machine's files are not the manifest's.
     """
     files = verify_model(manifest, cache)
     folder = _linked_folder(files, cache / "models" / manifest.cid)

@@ -1,4 +1,4 @@
-"""The untrained adapter that a job begins with, defined by the spec's seed."""
+"""The adapter that a job begins with: untrained, as the spec's seed defines it."""
 
 from pathlib import Path
 

@@ -24,7 +24,7 @@ def kind_of(layer: LoraLayer) -> LayerKind:
 
 
 def is_transposed(layer: LoraLayer) -> bool:
-    """Whether the layer stores its weight as (in x out), as embeddings and GPT-2's linear layers do."""
+    """Whether the layer keeps its weight as (in x out): embeddings do, and GPT-2's linear layers."""
     return isinstance(layer, Embedding) or bool(getattr(layer, "fan_in_fan_out", False))
 
 

@@ -1,4 +1,4 @@
-"""Causal language modelling: predict each next token of a text, and the end of the text."""
+"""Causal language modelling: predict each next token of a text, and its end."""
 
 import math
 from pathlib import Path

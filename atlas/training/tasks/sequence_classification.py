@@ -1,4 +1,4 @@
-"""Sequence classification: one label per text, with a new head that is trained together with the LoRA matrices."""
+"""Sequence classification: one label per text, by a fresh head that trains together with the LoRA matrices."""
 
 import math
 from pathlib import Path

@@ -32,5 +32,5 @@ def compare(aggregate: Callable[[Sequence[int]], np.ndarray], updates: int, orde
 
 
 def joined(arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """All numbers of a result as one float32 vector."""
+    """All numbers of a result as one float32 row."""
     return np.concatenate([np.asarray(arrays[name], np.float32).ravel() for name in sorted(arrays)])

@@ -16,7 +16,7 @@ from atlas.aggregation.settings import AggregationSpec
 
 
 def round_inputs(folder: str, updates: int, settings: dict[str, Any], scaling: float = 2.0) -> RoundInputs:
-    """The inputs of a round from the files of a folder."""
+    """A round over the files of a folder."""
     files = [Update(f"s{number:03d}", update_path(folder, number), weight_of(number)) for number in range(updates)]
     base = Path(folder) / "base.safetensors"
     return RoundInputs(AggregationSpec(**settings), 1, "bench", scaling, base, tuple(files))

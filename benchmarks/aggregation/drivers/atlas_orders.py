@@ -40,7 +40,7 @@ def work(folder: str, updates: int, orders: int, settings: dict[str, Any], rank:
 
 
 def _without_frozen(folder: str, updates: int, strategy: str) -> str:
-    """A folder with the updates as nodes send them in round 1, without the factor that the strategy freezes."""
+    """A folder with the updates as nodes send them in round 1: without the factor that the strategy freezes."""
     factor = STRATEGIES[strategy].frozen_factor(1)
     if factor is None:
         return folder
@@ -55,7 +55,7 @@ def _without_frozen(folder: str, updates: int, strategy: str) -> str:
 
 
 def _checkpoint(inputs: RoundInputs, spec: JobSpec, order: list[int], store: LocalStore, rank: int) -> str:
-    """The CID of the checkpoint of one round whose updates arrive in this order."""
+    """One round whose updates arrive in this order."""
     job = put_document(store, spec)
     base = put_document(store, untrained_checkpoint(job, store.put(inputs.base)))
     assert not gated(inputs, rank, order)

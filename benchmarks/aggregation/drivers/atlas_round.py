@@ -11,7 +11,7 @@ from atlas.aggregation.aggregate import aggregate_files
 
 
 def work(folder: str, updates: int, settings: dict[str, Any], rank: int = 16, gates: bool = True) -> dict[str, Any]:
-    """CPU seconds of the gates and of the aggregation, and the peak memory of both together."""
+    """CPU seconds of the gates and of the aggregation, and the peak of both together."""
     inputs = round_inputs(folder, updates, settings)
     with tempfile.TemporaryDirectory(dir=folder) as out:
         gate, meter = Meter(), Meter()

@@ -1,4 +1,4 @@
-"""The updates that this project's multi-krum averages."""
+"""Which updates this project's multi-krum averages."""
 
 from typing import Any
 

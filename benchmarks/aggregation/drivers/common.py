@@ -45,7 +45,7 @@ def _peak() -> float:
 
 
 def answer(work: Callable[..., dict[str, Any]]) -> None:
-    """Run a driver's work with the JSON arguments of the command line, and print its result as JSON."""
+    """Run a driver's work on the arguments of the command line and print what it returns."""
     print(json.dumps(work(**json.loads(sys.argv[1]))))
 
 

@@ -39,7 +39,7 @@ def work(folder: str, task: dict[str, Any], kind: str, attack: str, rounds: int)
 def _sent(
     task: Task, shards: list[Shard], attack: Attack, lies: bool, model: Model, round_: int, place: Path
 ) -> list[Path]:
-    """The update file that each node sends."""
+    """The file that each node sends."""
     shards_used = [_rows(task, shard, number, attack) for number, shard in enumerate(shards)]
     own = [trained(task, shard, model.adapter, (), None, round_) for shard in shards_used]
     if not lies or attack.flips_labels:

@@ -16,7 +16,7 @@ from benchmarks.aggregation.federated.splits import split
 
 
 def work(folder: str, task: dict[str, Any], kind: str, rounds: int) -> dict[str, Any]:
-    """Accuracy after the last round, megabytes that a node sends in a round, and megabytes merged into the base."""
+    """Accuracy after the last round, megabytes that a node sends in a round, and those merged into the base."""
     setup = Task.of(task)
     shards, model, sent = split(setup, kind), Model(untrained(setup)), 0
     for round_ in range(1, rounds + 1):

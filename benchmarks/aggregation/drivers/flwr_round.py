@@ -11,7 +11,7 @@ from flwr_robust import strategy
 
 
 def work(updates: list[str], claims: list[float], false: int, out: str) -> dict[str, Any]:
-    """Write the results of `fedavg`, `median`, `trimmed-mean` and `multi-krum` to `out`; `claims` weigh the updates."""
+    """Write `fedavg`, `median`, `trimmed-mean` and `multi-krum` into the folder `out`; the claims are their weights."""
     written = {}
     for rule in ("fedavg", "median", "trimmed-mean", "multi-krum"):
         contents = [record(read_tensors(Path(path)), claim) for path, claim in zip(updates, claims, strict=True)]

@@ -1,4 +1,4 @@
-"""The updates that Flower's MultiKrum averages."""
+"""Which updates Flower's MultiKrum averages."""
 
 from typing import Any
 

@@ -8,7 +8,7 @@ from common import answer, update_path, write_tensors
 
 
 def shapes(modules: int, rank: int, width: int) -> dict[str, tuple[int, int]]:
-    """The shapes of the tensors of a LoRA adapter on a language model's attention."""
+    """The tensors of a LoRA adapter on the attention of a language model."""
     found = {}
     for module in range(modules):
         layer, projection = divmod(module, 2)

@@ -1,4 +1,4 @@
-"""NVFlare's running mean: updates are read from disk one at a time, and only the additions are timed."""
+"""NVFlare's running mean: updates come from disk one at a time, and only the adding is timed."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""Federated runs of the real sentiment task in one process, with the project's training and aggregation."""
+"""Federated runs of the real sentiment task in one process, on the project's own training and aggregation."""

@@ -14,7 +14,7 @@ from benchmarks.aggregation.federated.sentiment import Shard, Task
 
 
 def untrained(task: Task) -> Path:
-    """The untrained adapter of round 0."""
+    """The adapter of round 0."""
     path = task.home / "trained" / f"round-0-{task.seed}.safetensors"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A round as the coordinator runs it: gates, then aggregation."""
+"""A round: gates, then aggregation, as the coordinator does them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,6 +60,6 @@ def _gates(
 
 
 def by_gate(refused: Mapping[str, Refusal]) -> dict[str, int]:
-    """The number of updates that each gate refused."""
+    """How many updates each gate refused."""
     gates = sorted(refusal.gate for refusal in refused.values())
     return {gate: gates.count(gate) for gate in dict.fromkeys(gates)}

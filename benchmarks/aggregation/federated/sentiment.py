@@ -21,7 +21,7 @@ HELD_OUT = 1000
 
 @dataclass(frozen=True)
 class Shard:
-    """The rows of one node, in a JSONL file."""
+    """Rows of one node, in a file of JSON lines."""
 
     key: str
     path: Path

@@ -1,4 +1,4 @@
-"""Distribute the rows over the nodes."""
+"""How the rows are spread over nodes."""
 
 import numpy as np
 

@@ -1,1 +1,1 @@
-"""Search for updates that pass every gate and turn a robust rule's step farthest from the honest mean."""
+"""A search for the updates that turn a robust rule's step farthest from the honest mean, and that pass every gate."""

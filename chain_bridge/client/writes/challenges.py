@@ -5,7 +5,7 @@ from chain_bridge.client.writes.base import OUTCOME, Writes, binary
 
 
 class ChallengeWrites(Writes[OUTCOME]):
-    """Messages on challenges; `index` is the leaf's position in the round's Merkle tree."""
+    """Messages on challenges; `index` is the leaf's place in the round's tree."""
 
     def challenge(
         self, job: int, round: int, index: int, leaf: bytes, proof: list[bytes], evidence: str, bond: int = 0
@@ -22,9 +22,9 @@ class ChallengeWrites(Writes[OUTCOME]):
         return self._write("challenge", message, funds=bond)
 
     def resolve_challenge(self, job: int, round: int, index: int, upheld: bool) -> OUTCOME:
-        """Decide a challenge; only for the contract's owner."""
+        """Decide a challenge, as the contract's owner."""
         return self._write("resolve_challenge", {"job": job, "round": round, "index": index, "upheld": upheld})
 
     def dismiss_challenge(self, job: int, round: int, index: int) -> OUTCOME:
-        """End a challenge that the owner did not decide in time, and return its bond."""
+        """End a challenge that nobody decided in time and return its bond."""
         return self._write("dismiss_challenge", {"job": job, "round": round, "index": index})

@@ -31,7 +31,7 @@ class RoundWrites(Writes[OUTCOME]):
         return self._write("submit_round", message)
 
     def rollback_round(self, job: int, round: int) -> OUTCOME:
-        """Withdraw the submission of a round that is not settled and not challenged."""
+        """Take back the submission of a round that is not settled and not challenged."""
         return self._write("rollback_round", {"job": job, "round": round})
 
     def settle(self, job: int, round: int) -> OUTCOME:

@@ -37,6 +37,6 @@ class ShardingWrites(Writes[OUTCOME]):
         return self._write("release_batch", {"job": job, "round": round, "items": mappings(items)})
 
     def expire_leases(self, job: int, round: int, limit: int, start_after_slot: int | None = None) -> OUTCOME:
-        """End leases that are no longer live; the transaction's attribute `expired` counts them."""
+        """End leases that are no longer live; the attribute `expired` counts them."""
         message = {"job": job, "round": round, "limit": limit, "start_after_slot": start_after_slot}
         return self._write("expire_leases", message)
