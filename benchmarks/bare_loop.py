@@ -1,4 +1,4 @@
-"""The yardstick: a plain peft loop over shards, with nothing around it. Prints one JSON line of seconds.
+"""The baseline: a plain peft loop over shards, without a pipeline. Prints one JSON line of seconds.
 
 `python benchmarks/bare_loop.py MODEL_FOLDER STEPS BATCH MAX_LENGTH SHARD.jsonl ...`
 """
@@ -30,7 +30,7 @@ def main(model_folder: str, steps: int, batch: int, max_length: int, shards: lis
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3, weight_decay=0.0)
         decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
         order = torch.randperm(len(rows)).tolist()
-        model.eval()  # the base's own dropout is off in the pipeline too, and the adapter has none here
+        model.eval()  # the pipeline also disables the base's dropout, and this adapter has none
         before = time.perf_counter()
         for step in range(steps):
             picked = [rows[order[(step * batch + k) % len(rows)]] for k in range(batch)]

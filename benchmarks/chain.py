@@ -51,7 +51,7 @@ THREADS = 16
 
 @contextmanager
 def embedded(folder: Path) -> Iterator[tuple[Network, Key]]:
-    """An embedded chain in a process of its own, and a key with coins."""
+    """An embedded chain in a separate process, and a funded key."""
     key = load_or_create_key(folder / "keys" / "operator.key", "wasm")
     network = Network(chain_id="atlas-bench", url="grpc+http://unknown", prefix="wasm", gas_price=0.025)
     command = [sys.executable, "-m", "chain_bridge.embedded", "--home", folder / "chain", "--gas-price", "0.025"]
@@ -78,7 +78,7 @@ def wasmd(folder: Path) -> Iterator[tuple[Network, Key]]:
 
 
 def deploy(network: Network, key: Key) -> Network:
-    """The network with the contract on it."""
+    """Deploy the contract, and return the network with its address."""
     address = deploy_contract(network, key, CONTRACT_WASM, heartbeat_seconds=3600, challenge_seconds=CHALLENGE_SECONDS)
     return network.model_copy(update={"contract": address})
 
@@ -108,9 +108,9 @@ def open_operator(network: Network, key: Key, folder: Path) -> Ledger:
 
 
 def settle_shards(operator: Ledger, fleet: list[Ledger]) -> list[tuple[str, int]]:
-    """Assignment, results, settlement and withdrawal of 1,000 shards over 50 nodes: (messages, gas) per transaction.
+    """Assign, complete, settle and withdraw 1,000 shards over 50 nodes; return (messages, gas) per transaction.
 
-    The operator's ledger has an outbox, which puts several messages into one transaction; a node sends its own.
+    The operator's outbox puts several messages into one transaction; each node sends its messages separately.
     """
     escrow = REWARD * (SHARDS + 1)
     job = operator.create_job("bench", CID, CID, SHARDS, 1, REWARD, lease_seconds=3600, escrow=escrow)
@@ -199,7 +199,7 @@ def measure(network: Network, key: Key, folder: Path) -> dict[str, Any]:
 
 
 def show(results: dict[str, dict[str, Any]]) -> None:
-    """The figures as two tables."""
+    """Print the measurements as two tables."""
     speeds = Table("", *results, title="Chain")
     for name in next(iter(results.values())):
         if name != "gas_per_transaction":

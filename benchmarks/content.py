@@ -36,7 +36,7 @@ from atlas.content.store import ContentStore
 
 TARGET_SHARE, TARGET_MEGABYTES = 0.7, 100
 TRIES = 3
-"""Of which the quickest counts. What reaches a node counts at once: it would know the bytes the next time."""
+"""Attempts, of which the fastest counts. Kubo nodes get one attempt, because they would already have the bytes."""
 MANY = 1000
 """More files than this are put as one folder, too."""
 AS_ONE = ", one folder"
@@ -44,21 +44,21 @@ AS_ONE = ", one folder"
 
 @dataclass(frozen=True)
 class Shape:
-    """So many files of so many bytes."""
+    """A number of files of equal size, in bytes."""
 
     files: int
     size: int
 
     @property
     def name(self) -> str:
-        """Such as `100 x 20 MB`."""
+        """The shape's name, such as `100 x 20 MB`."""
         units = ((1 << 30, "GiB"), (10**6, "MB"), (1 << 10, "KiB"))
         size, unit = next((self.size // size, unit) for size, unit in units if self.size % size == 0)
         return f"{self.files:,} x {size} {unit}"
 
     @property
     def megabytes(self) -> float:
-        """Of 10^6 bytes, all files together."""
+        """The size of all files together, in units of 10^6 bytes."""
         return self.files * self.size / 1e6
 
 
@@ -67,7 +67,7 @@ QUICK = [Shape(200, 1 << 10), Shape(4, 20 * 10**6)]
 
 
 def make_files(folder: Path, shape: Shape) -> list[Path]:
-    """Random files, written once and then in the page cache."""
+    """Write random files, which are then in the page cache."""
     folder.mkdir()
     paths = [folder / f"{number:05d}" for number in range(shape.files)]
     for path in paths:
@@ -122,7 +122,7 @@ def measure_store(sources: Sequence[Path], folder: Path, node: str | None) -> di
 
 
 def in_a_process(source: Path, work: Path, node: str | None) -> dict[str, float]:
-    """`measure_store` in a fresh process, of a folder or, as `FOLDER/*`, of the files in it; `work` is gone after."""
+    """Run `measure_store` in a new process, on a folder or on its files (`FOLDER/*`); deletes `work` afterwards."""
     command = [sys.executable, __file__, "--store", str(source), str(work), *([node] if node else [])]
     try:
         return dict(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
@@ -131,7 +131,7 @@ def in_a_process(source: Path, work: Path, node: str | None) -> dict[str, float]
 
 
 def measure(shape: Shape, node: dict[str, Any] | None, binary: Path | None) -> dict[str, Any]:
-    """One shape: seconds by what did it."""
+    """Seconds for one shape, by tool or store."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = make_files(folder / "files", shape)
@@ -146,7 +146,7 @@ def measure(shape: Shape, node: dict[str, Any] | None, binary: Path | None) -> d
             "hashlib": min(seconds_of(lambda: hash_files(paths)) for _ in range(TRIES)),
         }
         sources = {"": folder / "files" / "*"}
-        if shape.files > MANY:  # other bytes, since a node would know these by then
+        if shape.files > MANY:  # other bytes, because a node would already have these
             make_files(folder / "one", shape)
             sources[AS_ONE] = folder / "one"
         for how, source in sources.items():
@@ -167,7 +167,7 @@ def measure(shape: Shape, node: dict[str, Any] | None, binary: Path | None) -> d
 
 
 def rows_of(shape: Shape, found: dict[str, Any]) -> list[list[str]]:
-    """Lines of the table: who, MB/s of put, fetch and verify, put as a share of plain SHA-256, memory."""
+    """Lines of the table: files, store, MB/s of put, fetch and verify, put as a share of plain SHA-256, memory."""
     plain = found["hashlib"]
 
     def speed(seconds: float) -> str:

@@ -44,7 +44,7 @@ def rows(megabytes: int) -> Iterator[dict[str, str]]:
 
 
 def write(path: Path, kind: str, megabytes: int) -> int:
-    """Write the file; the number of its rows."""
+    """Write the file and return the number of its rows."""
     count = 0
     if kind == "parquet":
         return _write_parquet(path, megabytes)
@@ -99,7 +99,7 @@ def load(path: Path, folder: Path) -> Callable[[], object]:
 
 
 def measure(what: str, path: Path, scratch: Path) -> dict[str, float]:
-    """Seconds and peak megabytes of one process that prepares or loads the file."""
+    """Seconds and peak memory in MiB of one process that prepares or loads the file."""
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         command = [sys.executable, __file__, "--only", what, "--file", str(path), "--scratch", folder]
         answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)

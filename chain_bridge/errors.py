@@ -1,10 +1,10 @@
-"""What can go wrong on the way to the chain and on it."""
+"""Errors of the chain and of the connection to it."""
 
 from atlas.errors import AtlasError
 
 
 class ChainError(AtlasError):
-    """Root of the chain's errors. `log` is the chain's own text, where it is the chain that refused."""
+    """Base class of the chain's errors. `log` is the chain's own error text, if the chain refused."""
 
     log: str = ""
 
@@ -14,18 +14,18 @@ class KeyFileError(ChainError):
 
 
 class ContractFileError(ChainError):
-    """The contract's bytecode is missing or is not what its SHA-256 says."""
+    """The contract's bytecode is missing or does not match its SHA-256."""
 
 
 class ChainUnreachable(ChainError):
-    """No answer from the chain; nothing that was asked has happened."""
+    """No answer from the chain; the request had no effect."""
 
 
 class OutcomeUnknown(ChainUnreachable):
-    """A signed transaction was handed over and no answer came: it may have landed or land yet.
+    """A signed transaction was broadcast without an answer: it may be in a block, or may still enter one.
 
-    `hash` names it; `Ledger.find` tells what became of it. Sending again is safe only behind the contract's own
-    idempotency (a job's key, a lease's attempt), since a new signature makes another transaction.
+    `hash` is the transaction's; `Ledger.find` returns its outcome. A new signature makes another transaction, so it is
+    safe to send again only where the contract is idempotent (a job's key, a lease's attempt).
     """
 
     def __init__(self, message: str, transaction_hash: str) -> None:
@@ -50,11 +50,11 @@ class ContractRefused(ChainError):
 
 
 class InsufficientFunds(ChainError):
-    """The sender holds less than the message or its fee needs."""
+    """The sender's balance does not cover the message or its fee."""
 
 
 class InsufficientFee(InsufficientFunds):
-    """The fee is below what the chain asks for, or the one who grants it does not pay it."""
+    """The fee is below the chain's minimum, or the fee granter does not pay it."""
 
 
 class FeeTooHigh(ChainError):
@@ -62,11 +62,14 @@ class FeeTooHigh(ChainError):
 
 
 class ReplayedKey(ChainError):
-    """An idempotency key stands for another message already; nothing was recorded."""
+    """The idempotency key already belongs to another message; nothing was recorded."""
 
 
 class ChainReset(ChainError):
-    """The chain is not the one that the outbox knows: what was not decided there is set aside, and not sent here."""
+    """The chain or contract is not the one that the outbox was used with.
+
+    Undecided messages for the old one were set aside as `orphaned` and are not sent.
+    """
 
 
 class OutboxError(ChainError):
@@ -74,9 +77,9 @@ class OutboxError(ChainError):
 
 
 class TransactionFailed(ChainError):
-    """The chain refused a transaction for a reason that is not the contract's.
+    """The chain, not the contract, refused a transaction.
 
-    `codespace` and `code` are the chain's, as in `sdk` 11 for out of gas.
+    `codespace` and `code` are the chain's, such as `sdk` 11 for out of gas.
     """
 
     def __init__(self, message: str, codespace: str = "", code: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""The one way to the contract: its messages as methods, signed by one key; its queries in `Queries`."""
+"""The client of the contract: its messages as methods, signed by one key; its queries come from `Queries`."""
 
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -25,9 +25,9 @@ class Ledger(Queries, AllWrites[Tx]):
     Every method raises `ChainUnreachable`, `WrongChain`, `WrongContract` or `ContractRefused`; those that write also
     `InsufficientFunds`, `FeeTooHigh`, `TransactionFailed` and `OutcomeUnknown`. A write returns when it is in a block.
 
-    With an outbox every write is recorded before it is sent, and a restart finds out what became of it. A write that
-    raises anything but `OutcomeUnknown` has not happened and will not. What shall happen even though the chain is
-    down now, is recorded with `later` and sent by `flush`.
+    With an outbox, every write is recorded before it is sent, and its outcome is looked up after a restart. A write
+    that raises anything but `OutcomeUnknown` has no effect, now or later. To write while the chain is down, record the
+    message with `later` and send it with `flush`.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Ledger(Queries, AllWrites[Tx]):
         self._connection.close()
 
     def find(self, transaction_hash: str) -> Tx | None:
-        """What became of a transaction; None while it is in no block. Raises what its failure means if it failed."""
+        """The outcome of a transaction; None while it is in no block. Raises the error of a failed one."""
         from chain_bridge.client.sender import find_transaction, outcome_of
 
         found = find_transaction(self._connection, transaction_hash)
@@ -74,9 +74,9 @@ class Ledger(Queries, AllWrites[Tx]):
     def register_node(
         self, kind: NodeKind, capacity: int, manifest: str, stake: int = 0, public_key: bytes | None = None
     ) -> int:
-        """Register the key's node, or take up the retired one again; its id.
+        """Register the key's node, or reactivate its retired one; return the id.
 
-        `public_key`, 33 bytes of secp256k1, lets others bring its signed heartbeats.
+        `public_key`, 33 bytes of secp256k1, lets other accounts submit the node's signed heartbeats.
         """
         message = {
             "kind": kind,
@@ -97,7 +97,7 @@ class Ledger(Queries, AllWrites[Tx]):
         lease_seconds: int,
         escrow: int,
     ) -> int:
-        """Open a job and pay its escrow; its id. A key that this address used before is refused."""
+        """Open a job, pay its escrow and return its id. A key that this address used before is refused."""
         message = {
             "key": key,
             "spec": spec,
@@ -110,33 +110,33 @@ class Ledger(Queries, AllWrites[Tx]):
         return int(self._write("create_job", message, funds=escrow).attribute("job_id"))
 
     def later(self, key: str) -> "Later":
-        """The messages as methods that record and do not send: `ledger.later("r1-settle").settle(job, 1)`.
+        """The messages as methods that only record: `ledger.later("r1-settle").settle(job, 1)`.
 
-        Works while the chain is down. A key stands for one message: the same again returns what is recorded, another
-        message raises `ReplayedKey`. Raises `ChainError` without an outbox.
+        Works while the chain is down. A key belongs to one message: repeating the message returns the recorded entry,
+        another message raises `ReplayedKey`. Raises `ChainError` without an outbox.
         """
         return Later(self._need_delivery(), self.network, key)
 
     def recorded(self, key: str) -> Entry | None:
-        """What became of the message that `later(key)` recorded; None when it never did. Asks no chain."""
+        """The entry that `later(key)` recorded, or None. Does not call the chain."""
         delivery = self._need_delivery()
         return delivery.outbox.entry(self._contract_name(), key)
 
     def flush(self, patience_seconds: float = 0.0) -> Backlog:
-        """Send what waits, several messages in one transaction; what is left.
+        """Send the waiting messages, several in one transaction, and return the remaining backlog.
 
-        A message that the contract refuses is marked so and does not hold up the others. Raises `ChainUnreachable`
-        when the chain stays away for `patience_seconds`, `OutcomeUnknown`, `ChainReset`, and what keeps the key from
-        sending (`InsufficientFunds`, `FeeTooHigh`): nothing that waits is lost.
+        A message that the contract refuses is marked as refused and does not block the others. Raises
+        `ChainUnreachable` when the chain does not answer within `patience_seconds`, `OutcomeUnknown`, `ChainReset`,
+        `InsufficientFunds` and `FeeTooHigh`; waiting messages stay recorded.
         """
         return self._need_delivery().flush(patience_seconds)
 
     def backlog(self) -> Backlog:
-        """What of the outbox is not decided. Asks no chain."""
+        """The outbox's undecided messages, counted. Does not call the chain."""
         return self._need_delivery().outbox.backlog()
 
     def _open_for_writing(self, key: Key, inclusion_seconds: float, outbox: Outbox | None) -> None:
-        # Here and below, as in `Connection`: most programs that have a ledger do not send by it at once.
+        # Imported here and below, as in `Connection`: most programs that open a ledger do not write at once.
         from chain_bridge.client.sender import Sender
         from chain_bridge.outbox.delivery import Delivery
 

@@ -1,6 +1,6 @@
-"""How a round's pool is divided: from contributions to basis points, and from those to what the contract credits.
+"""Divide a round's pool: from contributions to basis points, and from basis points to the credited amounts.
 
-Integers and fractions only, so that everybody gets the same numbers from the same evidence.
+Uses only integers and fractions, so that every machine computes the same numbers from the same evidence.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ WHOLE_BPS = 10_000
 
 
 class DivisionError(ChainError):
-    """A pool cannot be divided by what was given."""
+    """A pool cannot be divided by the given contributions or weights."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class PaidTask:
 def divide_round(tasks: Iterable[PaidTask]) -> list[Share]:
     """Each node's part of a round's pool, by node id; the parts sum to exactly 10,000 basis points.
 
-    Every task brings the same reward to the pool. A task without a contribution takes its own reward out again; the
-    others share what is left in proportion to their contributions, or equally when all of these are zero. Raises
+    Every task adds the same reward to the pool. A task without a contribution gets exactly that reward. The other tasks
+    share the rest in proportion to their contributions, or equally when all contributions are zero. Raises
     `DivisionError` for no task, or a contribution below zero.
     """
     tasks = list(tasks)
@@ -50,9 +50,9 @@ def divide_round(tasks: Iterable[PaidTask]) -> list[Share]:
 
 
 def amounts(pool: int, parts: Iterable[Share], struck: Mapping[int, int] | None = None) -> dict[int, int]:
-    """What the contract credits per node, in micro-units: `division.rs` does the same.
+    """The credit per node, in micro-units, as the contract's `division.rs` computes it.
 
-    `struck` counts the tasks per node that upheld challenges took out: a node with such gets
+    `struck` counts the tasks per node that upheld challenges removed. Such a node gets
     floor(amount x (count - struck) / count), and the rest goes back to the job's escrow.
     """
     struck = struck or {}
@@ -64,7 +64,7 @@ def amounts(pool: int, parts: Iterable[Share], struck: Mapping[int, int] | None 
 def apportion(total: int, weights: Mapping[int, Fraction]) -> dict[int, int]:
     """Divide an integer in proportion to weights by largest remainder; ties go to the lower key.
 
-    Each gets the floor of its quota; what is left goes, one each, to the largest fractional remainders. Source:
+    Each key gets the floor of its quota; the remaining units go, one each, to the largest remainders. Source:
     A. Hamilton's method of apportionment. Raises `DivisionError` when no weight is above zero.
     """
     whole = sum(weights.values(), Fraction(0))

@@ -1,1 +1,1 @@
-"""Data: where rows come from, and how they are cut into shards by a rule that anyone can repeat."""
+"""Data: read rows from sources, and cut them into shards by a reproducible rule."""

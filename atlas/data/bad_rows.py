@@ -1,15 +1,15 @@
-"""Rows that cannot be used: refused all at once, with the places of the first ten, or skipped and counted."""
+"""Bad rows: reported in one error that lists the first ten, or skipped and counted."""
 
 from atlas.counts import counted
 from atlas.errors import DataError
 
 MOST_SHOWN = 10
 MOST_COUNTED = 10_000
-"""So many bad rows are enough to know that the settings are wrong; the rest of the file is not read."""
+"""After this many bad rows the settings are surely wrong, so the rest of the file is not read."""
 
 
 class BadRow(DataError):
-    """One row that cannot be used: what is wrong with it, and the setting that may help."""
+    """A row that cannot be used: the problem, and the setting that may help."""
 
     def __init__(self, problem: str, setting: str | None = None) -> None:
         super().__init__(problem)
@@ -26,11 +26,11 @@ class BadRows:
 
     @property
     def refused(self) -> bool:
-        """Whether the source is refused because of them."""
+        """Whether the source is refused: there are bad rows, and they are not skipped."""
         return self.count > 0 and not self._skip
 
     def add(self, place: str, row: BadRow) -> None:
-        """Note one; raises `DataError` once there are so many that reading on tells nothing more."""
+        """Add a bad row; unless bad rows are skipped, raises `DataError` at the 10,000th."""
         self.count += 1
         if len(self._shown) < MOST_SHOWN:
             self._shown.append((place, row))
@@ -49,7 +49,7 @@ class BadRows:
             )
 
     def listed(self) -> str:
-        """What is wrong with the first ten and where they are, and how many there are beyond them."""
+        """The problems and places of the first ten bad rows, and the number of further ones."""
         places: dict[str, list[str]] = {}
         for place, row in self._shown:
             places.setdefault(str(row), []).append(place)

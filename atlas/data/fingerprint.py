@@ -1,4 +1,4 @@
-"""Which version of a source there is now: cheaper than reading its rows, and told without knowing an earlier one."""
+"""The current version of a source, found without parsing its rows and without an earlier version."""
 
 import hashlib
 import json
@@ -17,15 +17,15 @@ from atlas.spec.dataset import DatasetSpec
 
 PACKAGE_VERSIONS = {"vader-sentiment": f"sha256:{vader.SHA256}"}
 SETTLED_SECONDS = 2.0
-"""Two writes within the clock step of a file system may leave the same time, so a young file is always read."""
+"""Two writes within one clock tick of the file system leave the same time, so younger files are always read again."""
 HUB_SECONDS = 15.0
 
 
 def source_fingerprint(spec: DatasetSpec, cache: Path, clock: Callable[[], float] = time.time) -> str | None:
     """A text that changes when the source does: a CID of its files, a package's pinned hash, a hub's revision.
 
-    None for data that stays on its nodes. A file of known size and time is not read again, which `cache` remembers.
-    Raises `DataError` when the source is unknown or missing, or the hub cannot be asked.
+    None for data that stays on its nodes. CIDs are cached in `cache`; a file with unchanged size and time is not read
+    again. Raises `DataError` when the source is unknown or missing, or the hub cannot be reached.
     """
     if spec.node_local is not None:
         return None
@@ -43,7 +43,7 @@ def source_fingerprint(spec: DatasetSpec, cache: Path, clock: Callable[[], float
 
 
 def short_version(fingerprint: str) -> str:
-    """Eight hex digits that stand for a fingerprint in a name."""
+    """The first eight hex digits of a fingerprint's SHA-256, for use in names."""
     return hashlib.sha256(fingerprint.encode()).hexdigest()[:8]
 
 
@@ -67,7 +67,7 @@ def _hub_revision(name: str) -> str:
 
 
 def _file_version(path: Path, memory: Path, clock: Callable[[], float]) -> str:
-    """The CID of a file; read again only when its size or time has changed, or it is young."""
+    """The CID of a file; the file is read again only if its size or time has changed or it was written just now."""
     note = memory / f"{hashlib.sha256(str(path).encode()).hexdigest()}.json"
     try:
         seen = _identity(path)
@@ -96,7 +96,7 @@ def _remembered(note: Path) -> dict[str, object] | None:
 
 
 def _remember(note: Path, what: dict[str, object]) -> None:
-    """Written whole or not at all; a note that a power cut takes is made again."""
+    """Write a note atomically; a note lost in a power failure is computed again."""
     note.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as file:
         json.dump(what, file)

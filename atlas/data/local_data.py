@@ -1,4 +1,4 @@
-"""Data that stays on its node: what the node reads, and the document that is all others learn of it."""
+"""Node-local data: the settings that a node reads it with, and the only document that the node publishes about it."""
 
 import hashlib
 import logging
@@ -24,7 +24,7 @@ DataName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$")
 
 
 class LocalSource(RowSettings):
-    """A node's own data set, as the node's settings describe it."""
+    """A node's own dataset, as the node's settings describe it."""
 
     source: str = Field(description="package:…, hub:… or the path of a file, as in a job's dataset.source")
     where: dict[str, StrictStr | StrictInt] = Field(
@@ -44,9 +44,9 @@ class LocalSource(RowSettings):
 
 
 class LocalData(Document):
-    """What a node registers of a data set of its own, and nothing else: the shape of its rows, and a commitment.
+    """All that a node publishes about its dataset: the columns and number of rows, and a commitment.
 
-    The root binds the node to its rows without telling them, see `commit_rows`.
+    The root commits the node to its rows without revealing them, see `commit_rows`.
     """
 
     kind: Literal["local-data"] = "local-data"
@@ -58,10 +58,10 @@ class LocalData(Document):
 
 
 def read_local_rows(source: LocalSource, cache: Path) -> Iterator[EncodedRow]:
-    """The rows of a node's data set in the source's order, each as the line of a shard; downloads go to `cache`.
+    """The rows of a node's dataset in the source's order, each as the line of a shard; downloads go to `cache`.
 
-    Bad rows that the settings skip are counted in the log. Raises `DataError` that names the rows or the column. It
-    may quote a row, so it is for the node's owner only.
+    The number of skipped bad rows is logged. Raises `DataError` that names the rows or the column; its text may quote
+    a row, so show it only to the node's owner.
     """
     reader = RowReader(source.source, source, source.where, source.keep, prefix="")
     yield from reader.rows(cache)
@@ -70,10 +70,10 @@ def read_local_rows(source: LocalSource, cache: Path) -> Iterator[EncodedRow]:
 
 
 def commit_rows(name: str, address: str, labelled: bool, lines: Iterable[bytes], salt: bytes) -> LocalData:
-    """What the node of this address registers of its rows, given as the lines of a shard.
+    """The document that the node with this address publishes about its rows, given as the lines of a shard.
 
-    A leaf of the Merkle tree is SHA-256 of the node's salt and the line; without the salt, a row that somebody
-    guesses cannot be looked up. Raises `DataError` when there are no rows.
+    A leaf of the Merkle tree is the SHA-256 of the node's salt and the line. The salt keeps others from testing guessed
+    rows against the commitment. Raises `DataError` when there are no rows.
     """
     leaves = [hashlib.sha256(salt + line).digest() for line in lines]
     if not leaves:

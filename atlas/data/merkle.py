@@ -1,6 +1,6 @@
 """Merkle trees as the contract reads them: SHA-256, leaf prefix 0x00, node prefix 0x01, odd nodes promoted.
 
-The prefixes keep a leaf from passing for a node (RFC 6962, section 2.1).
+The prefixes prevent a leaf from being presented as an inner node (RFC 6962, section 2.1).
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from atlas.errors import VerificationError
 
 @dataclass(frozen=True)
 class ProofStep:
-    """A sibling on the way up, and whether it stands left of us."""
+    """A sibling on the path to the root, and whether it is the left child."""
 
     sibling: bytes
     left: bool
@@ -35,7 +35,7 @@ def merkle_proof(leaves: Sequence[bytes], index: int) -> list[ProofStep]:
 
 
 def root_from_proof(leaf: bytes, proof: Sequence[ProofStep]) -> bytes:
-    """The root that a leaf and its proof lead to; compare it with the one on chain."""
+    """The root computed from a leaf and its proof; compare it with the one on chain."""
     digest = _leaf(leaf)
     for step in proof:
         digest = _node(step.sibling, digest) if step.left else _node(digest, step.sibling)

@@ -1,4 +1,4 @@
-"""Preparing a dataset: read, check, hold out, keep back, cut, and name every piece by its content."""
+"""Prepare a dataset: read and check rows, draw held-out and reference rows, cut shards, and store every piece."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,16 +19,16 @@ from atlas.errors import DataError
 from atlas.spec.dataset import DatasetSpec, ShardRule
 
 FIRST_ROWS = 20_000
-"""So many rows are read for a first look: a second or less."""
+"""Rows that `check_first_rows` reads by default: a second or less."""
 MOST_LABELS = 10_000
-"""Different labels, where the settings list none: more are no classes, and each takes memory."""
+"""The limit on different labels: more are hardly classes, and each takes memory."""
 
 
 class Seal(Protocol):
-    """Encrypts the rows of a shard, so that whoever has the bytes of the shard cannot read them."""
+    """Encrypts the rows of a shard, so that its bytes are unreadable without the key."""
 
     def __call__(self, rows: IO[bytes], name: str, target: IO[bytes]) -> None:
-        """Write `rows`, which may be read more than once, sealed to `target`; `name` is the shard's key."""
+        """Write `rows` sealed to `target`; `rows` is seekable, and `name` is the shard's key in the dataset."""
 
 
 class OwnRows(NamedTuple):
@@ -50,13 +50,13 @@ def prepare_dataset(
 ) -> DatasetManifest:
     """Cut a dataset into shards and held-out rows and put them, and their manifest, into the store.
 
-    With `reference_rows`, so many rows more are kept out of the shards, for the coordinator to train on itself. Rows
-    of equal texts (in Unicode normal form C) are all held out, all reference rows, or all in shards. The result
-    depends on the source's rows, the spec, the seed, this number and `seal` alone. With `seal` the rows are put
-    sealed, and the manifest tells sizes, never content. Every row is checked before anything is put. Rows stay in
-    source order; downloads and temporary files (some 100 bytes a row more than the rows themselves) go to `cache`,
-    so that memory does not depend on the number of rows; `on_progress` is given how many rows were read. Raises
-    `DataError` that names the bad rows or setting, and `ContentError` when the store fails.
+    `reference_rows` further rows are kept out of the shards, for the coordinator to train on. Rows of equal texts (in
+    Unicode normal form C) are all held out, all reference rows, or all in shards. The result depends only on the
+    source's rows, the spec, the seed, `reference_rows` and `seal`. With `seal`, the store gets only encrypted rows,
+    and the manifest has sizes but no content. Every row is checked before anything is stored. Rows stay in source
+    order. Downloads and temporary files (about 100 bytes a row in addition to the rows) go to `cache`, so that memory
+    does not depend on the number of rows. `on_progress` gets the number of rows read. Raises `DataError` that names
+    the bad rows or setting, and `ContentError` when the store fails.
     """
     reader = RowReader(spec.source, spec)
     with _spooled(spec.source, cache, seed) as spool:
@@ -87,10 +87,10 @@ def prepare_holdout(
     on_progress: Callable[[int], None] | None = None,
     reference_rows: int = 0,
 ) -> OwnRows:
-    """Put the coordinator's own rows for a node-local dataset into the store: those held out, and the reference rows.
+    """Put the coordinator's own rows for a node-local dataset, held-out and reference rows, into the store.
 
-    They come from `spec.holdout_source`; a seeded hash decides which are held out, at most `spec.holdout_rows`, and
-    which of the others are reference rows. Equal texts are on one side. Raises as `prepare_dataset` does.
+    They come from `spec.holdout_source`. A seeded hash selects the held-out rows, at most `spec.holdout_rows`, and the
+    reference rows from the others. Rows of equal texts stay together. Raises as `prepare_dataset` does.
     """
     source = spec.holdout_source or spec.source
     reader = RowReader(source, spec, keep=spec.holdout_keep)
@@ -109,11 +109,11 @@ def prepare_holdout(
 def check_first_rows(
     spec: DatasetSpec, cache: Path, seed: int, reference_rows: int = 0, most: int = FIRST_ROWS
 ) -> list[str] | None:
-    """Check the first `most` rows of a source, or all if there are fewer; nothing is put into any store.
+    """Check the first `most` rows of a source, or all if there are fewer; nothing is stored.
 
-    Of a dataset that stays on its nodes those are the coordinator's own rows. Gives the keys of the shards where the
-    source has no more rows and is cut here, else None. Raises the `DataError` that `prepare_dataset` or
-    `prepare_holdout` would raise for these rows.
+    For node-local data, these are the coordinator's own rows. Returns the keys of the shards if the whole source was
+    read and is not node-local, else None. Raises the `DataError` that `prepare_dataset` or `prepare_holdout` would
+    raise for these rows.
     """
     own = spec.node_local is not None
     source = (spec.holdout_source if own else None) or spec.source
@@ -180,12 +180,12 @@ class _Putter:
         self._layout, self._spool, self._store, self._cache, self._seal = layout, spool, store, cache, seal
 
     def __call__(self, key: str, piece: int, value: str | None = None) -> ShardManifest:
-        """Put one piece; what the manifest says of it."""
+        """Put one piece into the store and return its manifest entry."""
         with tempfile.NamedTemporaryFile(dir=self._cache) as file:
             if self._seal is None:
                 written = self._layout.write(piece, file.write)
             else:
-                with tempfile.TemporaryFile(dir=self._cache) as rows:  # without a name, so that no crash leaves them
+                with tempfile.TemporaryFile(dir=self._cache) as rows:  # unnamed, so that a crash leaves no plaintext
                     written = self._layout.write(piece, rows.write)
                     self._seal(rows, key, file)
             file.flush()

@@ -1,4 +1,4 @@
-"""The promise of a dataset manifest, checked on the rows themselves: what is held out is trained on nowhere."""
+"""Check a dataset manifest against its rows: no held-out or reference row may also be in a shard."""
 
 from collections.abc import Iterator
 
@@ -10,11 +10,11 @@ from atlas.errors import DataError
 
 
 def count_leaked_rows(manifest: DatasetManifest, store: ContentStore) -> dict[str, int] | None:
-    """How many held-out rows have a text that a shard has, too, and how many reference rows one of a shard or held out.
+    """Count held-out rows whose text is also in a shard, and reference rows whose text is in a shard or held out.
 
-    Texts are compared in Unicode normal form C, by their 64-bit keys. None for sealed rows and for rows that stay on
-    their nodes, which the store cannot show. Memory depends on the held-out and reference rows alone. Raises
-    `ContentError`, and `DataError` for rows that are not as a shard holds them.
+    Texts are compared in Unicode normal form C, by their 64-bit keys. None for sealed and node-local rows, which cannot
+    be read here. Memory depends only on the number of held-out and reference rows. Raises `ContentError`, and
+    `DataError` for malformed rows.
     """
     if any(piece.form != "rows" for piece in [*manifest.shards, manifest.holdout]):
         return None

@@ -1,4 +1,4 @@
-"""From a source to encoded rows: the wanted columns are read, checked row by row, and the bad ones gathered."""
+"""Read a source's columns, check and encode each row, and collect the bad rows."""
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -16,7 +16,7 @@ ROWS_PER_REPORT = 1000
 
 
 class RowReader:
-    """Reads one source with the settings of a dataset, and counts what it cannot use."""
+    """Reads one source with the settings of a dataset, and counts bad rows."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class RowReader:
         shard_column = spec.shard_by.column if spec else None
         self.bad = BadRows(source, settings.bad_rows == "skip", prefix)
         self.cut = False
-        """Whether `rows` has left off before the end of the source."""
+        """Whether `rows` stopped before the end of the source."""
         self._source, self._keep, self._text_column = source, keep, settings.text_column
         self._where = {column: name_of(value) for column, value in (where or {}).items()}
         self._encoder = RowEncoder(
@@ -47,10 +47,10 @@ class RowReader:
     def rows(
         self, cache: Path, on_progress: Callable[[int], None] = lambda rows: None, most: int | None = None
     ) -> Iterator[EncodedRow]:
-        """The rows in the source's order; `on_progress` is given the number of rows read, every thousand.
+        """The rows in the source's order; `on_progress` gets the number of rows read, every 1,000 rows.
 
-        After `most` rows of the source the others are not read, and `cut` is True. Raises `DataError` that names the
-        setting, or at the end the first ten bad rows unless they are to be skipped.
+        After `most` rows, reading stops and `cut` is True. Raises `DataError` that names the setting; at the end, one
+        that lists the first ten bad rows, unless bad rows are skipped.
         """
         read = 0
         for read, row in enumerate(islice(read_source(self._source, cache, self._wanted), most), 1):

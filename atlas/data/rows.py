@@ -1,4 +1,4 @@
-"""One row: checked against the dataset's settings and brought into the form that a shard holds."""
+"""Check a row against the dataset's settings, and encode it as the line of a shard."""
 
 import hashlib
 import json
@@ -10,11 +10,11 @@ from atlas.spec.partition_names import name_of, nfc, spellings
 
 LONGEST_SHOWN = 80
 _quoted = json.JSONEncoder(ensure_ascii=False).encode
-"""A text as JSON: as RFC 8785 has it, too."""
+"""Encode a text as JSON; for texts this equals RFC 8785."""
 
 
 class EncodedRow(NamedTuple):
-    """A line of a shard, and what it counts as."""
+    """A line of a shard, with the values that the split and the manifest need."""
 
     line: bytes
     label: str | None
@@ -37,7 +37,7 @@ class RowEncoder:
         self._spelled = spellings(labels)
 
     def encode(self, row: Mapping[str, object]) -> EncodedRow:
-        """One row; a label has the spelling of the settings. Raises `BadRow` that says what is wrong with it."""
+        """Encode one row; its label gets the spelling of the settings. Raises `BadRow` with the problem."""
         text = self._text(row[self._text_column])
         label = value = None
         line = '{"text":'
@@ -78,9 +78,9 @@ class RowEncoder:
 
 
 def count_tokens(text: str) -> int:
-    """Whitespace-separated words, as `str.split` finds them: what a row counts for when its training is paid.
+    """The number of whitespace-separated words, as in `str.split`; pay for training counts these as tokens.
 
-    A model's own tokens would tie the pay to its tokenizer; this number anyone can count again from the shard.
+    A model's own tokens would tie the pay to its tokenizer, while anyone can count words from the shard.
     """
     return len(text.split())
 
@@ -88,8 +88,8 @@ def count_tokens(text: str) -> int:
 def text_key(text: str) -> int:
     """64 bits of a BLAKE2b hash of a text in normal form C.
 
-    Equal texts have equal keys. Of 50 million different texts two share a key with a chance of 1 in 15,000; they would
-    then merely go to the same side of a split.
+    Equal texts have equal keys. Among 50 million different texts, the chance of a collision is 1 in 15,000. Colliding
+    texts would only end up on the same side of a split.
     """
     return int.from_bytes(hashlib.blake2b(nfc(text).encode(), digest_size=8).digest(), "little")
 
@@ -110,7 +110,7 @@ def _shown(value: object, name: str | None = None) -> str:
         return repr(name)[:LONGEST_SHOWN]
     try:
         return f"{type(value).__name__} {value!r:.{LONGEST_SHOWN}}"
-    except ValueError:  # a whole number of thousands of digits has no text
+    except ValueError:  # Python refuses to print an integer with thousands of digits
         return f"a huge {type(value).__name__}"
 
 

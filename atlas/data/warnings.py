@@ -1,4 +1,4 @@
-"""What makes a dataset a poor teacher, in sentences that name the numbers."""
+"""Warnings about datasets that are likely to train a poor model, with the numbers."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ FEW_HELD_OUT = 10
 
 
 def dataset_warnings(manifest: DatasetManifest) -> list[str]:
-    """What a person should know before training on it; sealed shards tell nothing of their labels."""
+    """The warnings about a prepared dataset; the labels of sealed shards are unknown."""
     labels: Counter[str] = Counter()
     for piece in [*manifest.shards, manifest.holdout]:
         labels.update(piece.labels)
@@ -29,8 +29,9 @@ def dataset_warnings(manifest: DatasetManifest) -> list[str]:
 def warnings_of(
     rows: int, held_out: int, repeated: int, skipped: int, labels: Mapping[str, int], expected: Sequence[str]
 ) -> list[str]:
-    """The warnings about so many rows to train on, rows held out, rows whose text is an earlier one's, bad rows, and
-    rows of each label; `expected` are the labels that the job lists.
+    """The warnings for these numbers of rows: to train on, held out, with repeated text, skipped as bad, by label.
+
+    `expected` are the labels that the job lists.
     """
     found = []
     if rows < FEW_ROWS:

@@ -1,1 +1,1 @@
-"""Fine-tuning and evaluation with torch, transformers and peft: the same request gives the same bytes."""
+"""Deterministic fine-tuning and evaluation with torch, transformers and peft."""

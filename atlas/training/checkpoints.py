@@ -19,7 +19,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 class RunIdentity(Document):
-    """What a training run is made of; a checkpoint fits only the run that it was taken from."""
+    """The inputs that identify a training run; a checkpoint can resume only the run that wrote it."""
 
     job: str
     model: str
@@ -41,17 +41,17 @@ class _Metadata(Document):
 
 @dataclass
 class TrainingState:
-    """How far a run has come."""
+    """The progress of a run."""
 
     step: int = 0
     rows_seen: int = 0
     tokens_seen: int = 0
     losses: list[float | None] = field(default_factory=list)
-    """Per step; None for one that was not taken, since its rows had nothing to predict."""
+    """Per step; None for a skipped step, whose rows had nothing to predict."""
 
     @property
     def steps_taken(self) -> int:
-        """How often the optimizer has moved the parameters."""
+        """The number of optimizer steps taken, without skipped ones."""
         return sum(loss is not None for loss in self.losses)
 
 
@@ -77,10 +77,10 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, run: RunIdentity, model: PeftModel, optimizer: torch.optim.Optimizer, rows_per_step: int, steps: int
 ) -> TrainingState:
-    """Put model, optimizer and generators back to where the checkpoint was taken; later steps give the same bytes.
+    """Restore model, optimizer and generators from a checkpoint; later steps give the same bytes as an unstopped run.
 
-    On another kind of device than the checkpoint's the work goes on, with that device's generator as it is seeded.
-    Raises `TrainingError` when the file is damaged or of another run.
+    On another kind of device than the checkpoint's, training continues, but the device's generator keeps its seed.
+    Raises `TrainingError` when the file is damaged or belongs to another run.
     """
     tensors, header = read_tensors(path, "training checkpoint")
     metadata = _read_metadata(path, header, run, rows_per_step, steps)

@@ -1,4 +1,4 @@
-"""Judge checkpoints on held-out rows: the base is loaded once, each adapter in turn sees every row once."""
+"""Evaluate checkpoints on held-out rows: the base model is loaded once, then each adapter is evaluated in turn."""
 
 import math
 import time
@@ -22,16 +22,16 @@ from atlas.training.tasks.rows import read_rows
 from atlas.training.tasks.targets import require_targets
 
 RIVALS_FROM = 2
-"""The place of the first rival among the adapters."""
+"""The index of the first rival among the adapters."""
 
 
 DIVERGED = 1e4
-"""What a token or label of a rival counts whose loss is not a number, in nats: a rival's failure is a finding, too."""
+"""The loss per target, in nats, of a rival whose loss is not finite; a diverged rival still gets a result."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A checkpoint to judge: its CID, its adapter, and the factors that belong to its base model, oldest first."""
+    """A checkpoint to evaluate: its CID, its adapter, and the factors merged into its base model, oldest first."""
 
     checkpoint: str
     adapter: Path
@@ -42,8 +42,8 @@ class Candidate:
 class EvaluateRequest:
     """One or more candidates.
 
-    The first is the base, the second the checkpoint in question, and the others are its rivals: they are compared with
-    it, on `sample_rows` of the rows when that is given.
+    The first is the base, the second the round's checkpoint, and the others are rivals. Rivals are compared with the
+    round's checkpoint, on `sample_rows` of the rows if that is given.
     """
 
     spec: JobSpec
@@ -60,7 +60,7 @@ class EvaluateRequest:
 class EvaluateResult:
     """Metrics per checkpoint CID: loss, accuracy, macro_f1 and rows; or loss, perplexity and rows.
 
-    A rival has `reference_loss` besides: that of the second checkpoint on the rival's rows.
+    A rival also has `reference_loss`: the loss of the second checkpoint on the rival's rows.
     """
 
     metrics: dict[str, dict[str, float]]
@@ -73,12 +73,12 @@ def evaluate(
     clock: Callable[[], float] = time.perf_counter,
     warn: Callable[[str], None] = lambda text: None,
 ) -> EvaluateResult:
-    """Measure each checkpoint; one batch counts as one step of progress, over all checkpoints.
+    """Evaluate each checkpoint; one batch counts as one step of progress, over all checkpoints.
 
-    Rows without anything to predict are left out and not counted; `warn` gets a sentence on them, if there are any.
+    Rows without anything to predict are skipped and not counted; `warn` gets a sentence on them, if there are any.
 
-    Raises `DataError`, `ModelError`, `CorruptContent`, or `TrainingError` for an adapter that does not fit the model
-    or, unless it is a rival's, `DivergedError` for one whose loss is not a number.
+    Raises `DataError`, `ModelError`, `CorruptContent`, `TrainingError` for an adapter that does not fit the model, and
+    `DivergedError` for a loss that is not finite, unless it is a rival's.
     """
     spec, precision = request.spec, request.spec.training.precision
     device = prepare_runtime(request.device, request.threads)
@@ -89,7 +89,7 @@ def evaluate(
     model = adapted.model.eval()
     base_weights = MergedFactors(model)
 
-    # Rows of like length share a batch, which saves padding; each row's score is its own, whatever its neighbours.
+    # Rows of similar length share a batch, which saves padding; a row's score does not depend on the others.
     activity.begin("tokenizing")
     examples = task.encode_rows(rows, adapted.tokenizer, spec)
     require_targets(examples, spec)
@@ -139,11 +139,11 @@ def evaluate(
 
 
 def _held(score: RowScore) -> RowScore:
-    """The score with a loss that is a number."""
+    """The score, with a loss that is not finite replaced by `DIVERGED` per target."""
     return score if math.isfinite(score.loss) else replace(score, loss=DIVERGED * score.targets)
 
 
 def spread(rows: int, wanted: int) -> list[int]:
-    """Evenly spaced places among so many rows, all of them when not fewer are wanted."""
+    """The indices of `wanted` evenly spaced rows, or of all rows if there are fewer."""
     wanted = min(rows, wanted)
     return [place * rows // wanted for place in range(wanted)]

@@ -1,13 +1,13 @@
-"""What a running task reports."""
+"""The progress report of a running task."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Progress:
-    """After a step: how far the task is, the step's mean loss, totals so far, and the step's speed.
+    """The state after a step: the step's number, its mean loss, the totals so far, and its speed.
 
-    The loss is None where no row of the step had anything to predict.
+    The loss is None if no row of the step had anything to predict.
     """
 
     step: int

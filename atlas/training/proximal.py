@@ -1,4 +1,4 @@
-"""FedProx: training is pulled back to the adapter that the round started from."""
+"""FedProx: a penalty on the distance from the adapter that the round started from."""
 
 from collections.abc import Iterable
 
@@ -6,10 +6,10 @@ import torch
 
 
 class ProximalPull:
-    """The gradient of (μ/2)·‖θ - θ₀‖², where θ₀ is what the parameters are now (arXiv:1812.06127)."""
+    """The gradient of (μ/2)·‖θ - θ₀‖², where θ₀ are the parameters at construction (arXiv:1812.06127)."""
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter], strength: float) -> None:
-        """`strength` is μ; without one nothing is kept and nothing is added."""
+        """`strength` is μ; if it is zero, no copies are kept and no gradient is added."""
         self._strength = strength
         self._origins = [(parameter, parameter.detach().clone()) for parameter in parameters] if strength > 0 else []
 

@@ -1,4 +1,4 @@
-"""The torch runtime: which device computes, how it is made deterministic, and the numeric class that this gives."""
+"""The torch runtime: select the device, make computations deterministic, and describe the numeric class."""
 
 import os
 import platform
@@ -29,14 +29,14 @@ def prepare_runtime(device: str | None, threads: int | None) -> torch.device:
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
-    # Filling fresh memory only unmasks reads of uninitialised memory; it costs time and changes no result.
+    # Filling new memory only helps to detect reads of uninitialised memory; it costs time and changes no result.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
     if threads is not None:
         torch.set_num_threads(threads)
-    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)  # peft asks for it
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)  # peft calls it
     transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     transformers.utils.logging.set_tqdm_hook(_report_items)
@@ -45,7 +45,7 @@ def prepare_runtime(device: str | None, threads: int | None) -> torch.device:
 
 
 def _report_items(bar: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """What transformers uses for a progress bar, such as that of the weights which it loads: each item is reported."""
+    """The hook that transformers calls for its progress bars, such as that of loading weights; reports each item."""
     if not arguments:
         return bar(*arguments, **options)
     items, *others = arguments
@@ -59,7 +59,7 @@ def _reported(items: Iterable[Any]) -> Iterator[Any]:
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """Compute in bfloat16 when the spec says so; a context that does nothing otherwise."""
+    """A context that computes in bfloat16 if the precision is bf16, and else does nothing."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
@@ -69,7 +69,7 @@ def weight_dtype(precision: Precision) -> torch.dtype:
 
 
 def environment(device: torch.device, precision: Precision) -> Environment:
-    """The numeric class of what is computed here: GPU model or the CPU's instruction set, versions, precision."""
+    """The numeric class of computations here: GPU model or CPU instruction set, library versions, precision."""
     if device.type == "cuda":
         hardware = f"cuda {torch.cuda.get_device_name(device)}"
     elif device.type == "cpu":
@@ -97,7 +97,7 @@ def random_states(device: torch.device) -> dict[str, torch.Tensor]:
 
 
 def restore_random_states(states: dict[str, torch.Tensor], device: torch.device) -> None:
-    """Put back what `random_states` took; an accelerator without a state keeps its seed.
+    """Restore the states from `random_states`; an accelerator without a state keeps its seed.
 
     Raises `RuntimeError` when a state is malformed.
     """

@@ -8,8 +8,9 @@ from atlas.spec.job import TrainingSpec
 def learning_rate(step: int, training: TrainingSpec) -> float:
     """The rate of an optimizer step, counted from 0.
 
-    Warm-up rises over `warmup_steps` towards the full rate and starts above zero, so that no step is wasted. After it
-    the rate stays (`constant`), or falls to zero at `steps`, in a line (`linear`) or half a cosine (`cosine`).
+    Warm-up rises over `warmup_steps` towards the full rate and starts above zero, so that no step is wasted. After
+    warm-up, the rate stays (`constant`), or falls to zero at `steps`: linearly (`linear`) or as half a cosine
+    (`cosine`).
     """
     if step < training.warmup_steps:
         return training.learning_rate * (step + 1) / (training.warmup_steps + 1)

@@ -1,4 +1,4 @@
-"""Safetensors files with the same bytes for the same tensors, written whole or not at all."""
+"""Safetensors files: equal tensors give equal bytes, and files are written atomically."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from atlas.errors import TrainingError
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: tuple[str, str] = ("format", "pt")) -> None:
-    """Write tensors, sorted by name, as contiguous copies on the CPU, whole or not at all; raises `TrainingError`.
+    """Write tensors atomically, sorted by name, as contiguous copies on the CPU; raises `TrainingError`.
 
     The header holds one metadata entry, because safetensors writes several in no fixed order.
     """

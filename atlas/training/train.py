@@ -1,4 +1,4 @@
-"""Train one shard from one checkpoint: the same request gives the same adapter, byte for byte, stopped or not."""
+"""Train one shard from one checkpoint: equal requests give equal bytes, even if a run was stopped and resumed."""
 
 import math
 import time
@@ -41,8 +41,8 @@ ADVICE = "Lower training.learning_rate first; more training.warmup_steps help on
 class TrainRequest:
     """One task of a node. `seed` orders the rows and drives dropout.
 
-    `merged` are factors of earlier rounds that belong to the base model, oldest first; `frozen` is the LoRA factor
-    that stays as it is and is left out of what is written; `rank` None is the spec's.
+    `merged` are factors of earlier rounds that were merged into the base model, oldest first. `frozen` is the LoRA
+    factor that is not trained and not written. `rank` None takes the spec's.
     """
 
     spec: JobSpec
@@ -62,7 +62,7 @@ class TrainRequest:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What came out; `adapter` is None and `finished` False when `should_stop` ended the run early."""
+    """The result; `adapter` is None and `finished` is False when `should_stop` ended the run early."""
 
     finished: bool
     adapter: Path | None
@@ -83,14 +83,14 @@ def train(
 ) -> TrainResult:
     """Run the spec's steps over the shard, from `base_adapter` or from `resume`.
 
-    A step whose rows have nothing to predict is not taken: it moves nothing and has no loss. `warn` gets a sentence on
-    such rows, if there are any.
+    A step whose rows have nothing to predict is skipped: it changes no parameters and has no loss. `warn` gets a
+    sentence on such rows, if there are any.
 
-    `on_checkpoint` gets a file in `work` every `checkpoint_every` steps; the newest three of this run stay there.
-    `should_stop` is asked after each step, so that every run moves on; on True an emergency checkpoint is written and
-    the run ends.
+    `on_checkpoint` gets a file in `work` every `checkpoint_every` steps; the newest three of this run are kept.
+    `should_stop` is called after each step, so that every run makes at least one step; if it returns True, a checkpoint
+    is written and the run ends.
     Raises `DataError`, `ModelError`, `CorruptContent` or `TrainingError` for an input that does not fit, and
-    `DivergedError` for settings that drive the adapter away.
+    `DivergedError` when training diverges.
     """
     spec, training = request.spec, request.spec.training
     device = prepare_runtime(request.device, request.threads)
@@ -116,7 +116,7 @@ def train(
     if request.resume is not None:
         state = load_checkpoint(request.resume, run, model, optimizer, rows_per_step, training.steps)
 
-    # Only the rows that the steps will see are tokenized, all at once.
+    # Only the rows that the steps use are tokenized, in one pass.
     order = row_order(len(rows), request.seed, training.steps * rows_per_step)
     needed = sorted(set(order))
     activity.begin("tokenizing")
@@ -211,7 +211,7 @@ def _identity(request: TrainRequest) -> RunIdentity:
 
 
 def _step(optimizer: torch.optim.Optimizer, step: int, rate: float) -> None:
-    """One step; raises `DivergedError` for a learning rate that the parameters' type cannot hold."""
+    """Take one step; raises `DivergedError` for a learning rate that overflows the parameters' type."""
     try:
         optimizer.step()
     except RuntimeError as error:

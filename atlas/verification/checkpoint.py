@@ -1,4 +1,4 @@
-"""Recompute a checkpoint from its manifest, and every one before it, down to the untrained adapter."""
+"""Recompute a checkpoint and all its ancestors from their manifests, down to the untrained adapter."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,20 +19,20 @@ from atlas.verification.job_data import JobRecord, check_round_data
 
 @dataclass(frozen=True)
 class VerifiedCheckpoint:
-    """A checkpoint whose bytes follow from its manifest."""
+    """A checkpoint whose bytes were recomputed from its manifest."""
 
     cid: str
     round: int
     adapter: str
     updates: int
     weights_checked: bool = True
-    """Whether the weight of each update was compared with its shard; not where its rows are sealed and stay so."""
+    """Whether the weight of each update was compared with its shard; False if a sealed shard could not be opened."""
     dataset_checked: bool = False
-    """Whether the updates were compared with the job's data set; not in round 0, nor where the data set is unknown."""
+    """Whether the updates were compared with the job's dataset; False in round 0, and if the dataset is unknown."""
 
 
 CountSealed = Callable[[str, JobSpec], int | None]
-"""Rows of a job's sealed shard, by CID; None for whoever has no key for it."""
+"""Counts the rows of a job's sealed shard, by its CID; returns None without the shard's key."""
 
 
 def verify_checkpoint(
@@ -45,15 +45,14 @@ def verify_checkpoint(
 ) -> list[VerifiedCheckpoint]:
     """Verify a checkpoint and its ancestors, newest first.
 
-    `rebuild` makes a job's untrained adapter anew and gives its CID; without it, the adapter of round 0 is only read
-    and found to be the named bytes. `count_sealed` compares the weights of sealed shards, for whoever has their keys.
-    `record` is what is known of the job from elsewhere: a checkpoint does not name the data set of its job, so without
-    it the updates may come from any rows.
+    `rebuild` computes a job's untrained adapter again and returns its CID; without it, the adapter of round 0 is only
+    compared with its CID. `count_sealed` counts the rows of sealed shards, which needs their keys. `record` has the
+    job's dataset, which checkpoints do not name; without it, the updates may come from any rows.
 
-    Of each checkpoint the adapter, the factors that its round merged and the optimizer's state are read; so are the
-    updates, their shards, and the reference update. The files of refused updates decide nothing and are not read.
-    Raises `VerificationError` that names the round, the files and both CIDs at the first difference, `ContentError`
-    when something that the proof needs is missing or altered.
+    For each checkpoint, the adapter, the factors that its round merged and the optimizer's state are read; so are the
+    updates, their shards, and the reference update. Refused updates have no effect on the result and are not read.
+    Raises `VerificationError` that names the round, the files and both CIDs at the first difference, and `ContentError`
+    when required content is missing or altered.
     """
     verified = []
     while True:
@@ -143,13 +142,13 @@ def _verify_round(
 
 
 def _read_files(checkpoint: Checkpoint, store: ContentStore) -> None:
-    """Read what a checkpoint names, so that a store finds altered bytes; factors of earlier rounds are read there."""
+    """Read a checkpoint's files, so that the store detects altered bytes; earlier factors are read in their rounds."""
     for cid in (checkpoint.adapter, *checkpoint.merged[-1:], *filter(None, [checkpoint.optimizer])):
         store.fetch(cid)
 
 
 def _differences(expected: Checkpoint, found: Checkpoint) -> str:
-    """What differs, with both values."""
+    """The fields that differ, with both values."""
     before, after = expected.model_dump(), found.model_dump()
     return "; ".join(
         f"{field} differs: expected {_text(before[field])}, found {_text(after[field])}"
@@ -163,7 +162,7 @@ def _text(value: object) -> str:
 
 
 def _verify_weight(update: AcceptedUpdate, spec: JobSpec, store: ContentStore, count_sealed: CountSealed) -> bool:
-    """Whether the rows of an update's shard could be counted; raises `VerificationError` when they do not fit."""
+    """Whether the shard's rows could be counted; raises `VerificationError` if they differ from the update's weight."""
     data, weight = update.data, update.weight
     path = store.fetch(data)
     rows = count_sealed(data, spec) if spec.dataset.keyring is not None else _count_rows(path)
@@ -183,7 +182,10 @@ def _count_rows(path: Path) -> int:
 
 
 def _verify_local_weight(update: AcceptedUpdate, spec: JobSpec, store: ContentStore) -> bool:
-    """The weight by what the node has registered of data that stays there, which nobody else can count."""
+    """Compare the weight with the number of rows that the node published; other machines cannot count them.
+
+    Returns True. Raises `VerificationError` if the weight is wrong.
+    """
     registered = get_document(store, update.data, LocalData)
     expected = registered.rows if spec.fleet.trusted else 1
     if update.weight != expected:

@@ -1,8 +1,8 @@
-"""How good a round's updates were: the score by which the tokens of each are paid.
+"""Score a round's updates; the score multiplies the tokens that an update is paid for.
 
-A score is an integer in thousandths, 500 to 1,500, or 0 for an update that changes nothing. 1,000 says that an update
-neither helped nor harmed; an update with twice the score of another earns twice as much per token, and the bounds keep
-one outlier from taking or losing all.
+A score is an integer in thousandths, 500 to 1,500, or 0 for an update that changes nothing. 1,000 means that an update
+neither helped nor harmed. An update with twice the score of another earns twice as much per token. The bounds keep one
+outlier from earning everything or nothing.
 """
 
 import math
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 NEUTRAL = 1000
 LOWEST, HIGHEST = 500, 1500
-"""Honest work on a shard that does not help is paid half, and no score triples another."""
+"""Honest work that does not help still earns half, and no score is more than three times another."""
 NEGLIGIBLE = 2.0**-40
-"""A squared length below this share of what it is the difference of is rounding, not a direction."""
+"""A squared norm below this share of its operands' squared norms is rounding error and has no direction."""
 MOST_UPDATES = 8
 SAMPLED_ROWS = 2000
 FEWEST_ROWS = 250
-"""Leave-one-out judges one more checkpoint per update, on a sample of the held-out rows: 2,000 rows in all, which is
-what the base and the checkpoint take on the usual thousand, and so at most doubles the time of an evaluation; but no
-fewer than 250 each, for below that the noise is larger than what one update changes."""
+"""Leave-one-out evaluates one more checkpoint per update, on a sample of the held-out rows: 2,000 rows in total. The
+base and the checkpoint take as many on the usual 1,000 rows, so an evaluation takes at most twice as long. Each sample
+has at least 250 rows, because with fewer the noise exceeds the effect of one update."""
 
 
 def choose_method(asked: Scoring, updates: int) -> ScoringMethod:
-    """What a job's `payment.scoring` means for a round; it depends on nothing but the spec and the round's manifest.
+    """The scoring method of a round, from the job's `payment.scoring` and the number of updates in its manifest.
 
-    A single update has nothing to be compared with.
+    It is "none" for a single update, which cannot be compared with others.
     """
     if asked == "none" or updates < 2:
         return "none"
@@ -42,15 +42,15 @@ def choose_method(asked: Scoring, updates: int) -> ScoringMethod:
 
 
 def rows_to_sample(updates: int) -> int:
-    """How many of the held-out rows judge each checkpoint that leaves one update out."""
+    """The number of held-out rows on which each checkpoint without one update is evaluated."""
     return max(FEWEST_ROWS, SAMPLED_ROWS // updates)
 
 
 def leave_one_out_scores(losses: Mapping[str, tuple[float, float]]) -> dict[str, int]:
-    """Scores from held-out losses, per update: of the round's checkpoint, and of the one made without the update.
+    """Scores from two held-out losses per update: of the round's checkpoint, and of the checkpoint without the update.
 
-    value = loss without it - loss; score = 1 + value / (2 mean |value|), cut to 0.5..1.5. Where all values are small,
-    the mean counts as a thousandth of the mean loss, so that noise is not blown up into pay. Exact fractions, rounded
+    value = loss without it - loss; score = 1 + value / (2 mean |value|), clipped to 0.5..1.5. The mean is at least a
+    thousandth of the mean loss, so that small values, which are noise, do not decide the pay. Exact fractions, rounded
     half to even at the end. Source of the value: leave-one-out in Ghorbani and Zou, Data Shapley, ICML 2019; for
     federated rounds Wang et al., A Principled Approach to Data Valuation for Federated Learning, 2020.
     """
@@ -64,14 +64,14 @@ def leave_one_out_scores(losses: Mapping[str, tuple[float, float]]) -> dict[str,
 
 
 def alignment_scores(shards: Sequence[str], geometry: "Geometry") -> dict[str, int]:
-    """Scores from how far each update points where the others point; `shards` names them in the geometry's order.
+    """Scores from the alignment of each update with the others; `shards` names the updates in the geometry's order.
 
     score = 1 + half the cosine of an update's change with the weighted mean of the others' changes, in the space in
-    which the round's strategy adds changes up; an update that changes nothing has 0. Where the others cancel out, down
-    to a millionth of what they and this one are, there is nothing to point at, and the score is neutral. The sums are
-    exact or rounded once, so the scores are the same on every machine. Source: Xu et al., Gradient-Driven Rewards to
-    Guarantee Fairness in Collaborative Machine Learning (CGSV), NeurIPS 2021, with the others' mean in place of the
-    whole one, so that no update praises itself.
+    which the round's strategy adds changes; an update that changes nothing has 0. If the others cancel out, down to a
+    millionth of the lengths involved, they have no direction, and the score is neutral. The sums are exact or rounded
+    once, so the scores are the same on every machine. Source: Xu et al., Gradient-Driven Rewards to Guarantee Fairness
+    in Collaborative Machine Learning (CGSV), NeurIPS 2021. Unlike there, the mean is over the other updates only, so
+    that no update increases its own score.
     """
     if len(shards) < 2:
         return dict.fromkeys(shards, NEUTRAL)
@@ -82,9 +82,9 @@ def alignment_scores(shards: Sequence[str], geometry: "Geometry") -> dict[str, i
 
 
 def _alignment(own: float, share: float, weight: float, whole: float) -> int:
-    """The score of change d of this weight, from |d|^2, its product with the weighted sum S of all changes, and |S|^2.
+    """The score of a change d, from |d|^2, its product with S, its weight, and |S|^2; S is the weighted sum of changes.
 
-    The others' sum is S - weight * d.
+    The weighted sum of the others is S - weight * d.
     """
     if own <= 0:
         return 0

@@ -11,8 +11,8 @@ LEAF_FIELDS = {"slot", "shard", "node_id", "attempt", "receipt", "result"}
 def evidence_leaves(evidence: RoundEvidence) -> list[bytes]:
     """Canonical JSON per record, in slot order; a proof for one leaf cannot be replayed for any other.
 
-    A leaf says what was done: the contract reads it when somebody disputes the result. How the result was valued
-    stands in the evidence, whose CID is on chain beside the root.
+    A leaf records the task and its result: the contract reads it when the result is challenged. The score is only in
+    the evidence document, whose CID is on chain beside the root.
     """
     records = sorted(evidence.records, key=lambda record: record.slot)
     return [

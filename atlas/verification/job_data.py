@@ -1,4 +1,4 @@
-"""Whether the updates of a round were made from the job's own data set. Decides from documents alone; reads no rows."""
+"""Check that the updates of a round were trained on the job's dataset. Reads only documents, no rows."""
 
 from dataclasses import dataclass
 
@@ -8,28 +8,28 @@ from atlas.errors import VerificationError
 from atlas.spec.job import JobSpec
 
 CHECK = "data set"
-"""What `atlas verify` calls this."""
+"""The name of this check in `atlas verify`."""
 
 
 @dataclass(frozen=True)
 class JobRecord:
-    """What the chain or the job's coordinator has on record of a job, and its checkpoints do not say."""
+    """Facts about a job from the chain or from its coordinator, which the checkpoints do not contain."""
 
     dataset: DatasetManifest
     start: str | None = None
-    """CID of the Checkpoint of round 0; None where it is not on record."""
+    """CID of the Checkpoint of round 0; None if it is not recorded."""
 
 
 def reaches_quorum(spec: JobSpec, updates: int, shards: int) -> bool:
-    """Whether so many updates are the share of a data set's shards that the job asks for."""
+    """Whether this number of updates reaches the job's quorum of the dataset's shards."""
     return updates >= spec.aggregation.quorum * shards
 
 
 def check_round_data(manifest: RoundManifest, spec: JobSpec, dataset: DatasetManifest) -> None:
-    """Compare a round's updates with the data set of its job.
+    """Compare a round's updates with the dataset of its job.
 
-    Raises `VerificationError` for a round that the job does not have, an update whose shard, rows or weight are not
-    the data set's, two updates of one shard, and fewer updates than the quorum.
+    Raises `VerificationError` for a round that the job does not have, an update whose shard, rows or weight differ from
+    the dataset, two updates of one shard, and fewer updates than the quorum.
     """
     if manifest.round > spec.rounds:
         raise VerificationError(

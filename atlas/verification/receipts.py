@@ -1,4 +1,4 @@
-"""Receipts: a node signs what it did, and the coordinator checks it against the task that it assigned."""
+"""Receipts: a node signs its account of a task, and the coordinator checks it against the assigned task."""
 
 import math
 
@@ -19,9 +19,9 @@ def sign_receipt(receipt: Receipt, signer: Signer) -> SignedReceipt:
 
 
 def verify_receipt(signed: SignedReceipt, task: TaskSpec, address: str, codec: str) -> Receipt:
-    """Return the receipt if `address` signed it and it speaks of exactly this task; else `VerificationError`.
+    """Return the receipt if `address` signed it and it matches this task; else raise `VerificationError`.
 
-    `codec` is the one that the job's spec compresses updates with.
+    `codec` is the job's codec for updates.
     """
     receipt = signed.receipt
     expected = {
@@ -36,7 +36,7 @@ def verify_receipt(signed: SignedReceipt, task: TaskSpec, address: str, codec: s
     for field, value in expected.items():
         found = getattr(receipt, field)
         if field == "resumed_from" and found is None:
-            continue  # a node may start afresh: the bytes are the same, only its time is lost
+            continue  # a node may start from the beginning: the result is the same and only takes longer
         if found != value:
             raise VerificationError(f"The receipt of task {task.task_id} has {field} {found}, expected {value}.")
     try:
@@ -69,7 +69,10 @@ def _verify_result(receipt: Receipt, task: TaskSpec) -> None:
 
 
 def _verify_compression(receipt: Receipt, task: TaskSpec, codec: str) -> None:
-    """An update has an encoded form exactly when it is compressed; only some codecs ever have something left over."""
+    """Check that an update has an encoded form if and only if it is compressed.
+
+    A residual is allowed only if the codec uses error feedback.
+    """
     compressed = task.kind == "train" and codec != "none"
     if compressed and receipt.encoded is None:
         raise VerificationError(

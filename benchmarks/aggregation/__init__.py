@@ -1,1 +1,1 @@
-"""Aggregation beside its peers: `python -m benchmarks.aggregation --help`."""
+"""Benchmarks of aggregation against other libraries, the peers: `python -m benchmarks.aggregation --help`."""

@@ -64,7 +64,7 @@ def _chosen(only: list[str] | None, quick: bool, ours: bool) -> list[Point]:
 
 
 def _run(points: list[Point], results: Results, again: bool) -> None:
-    """Measure what no other process has measured or is measuring."""
+    """Measure the points that no other process has measured or is measuring."""
     started = time.time()
     done = results.read() if again else {}
     for point in points:

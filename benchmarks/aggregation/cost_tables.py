@@ -1,4 +1,4 @@
-"""Tables of what aggregation costs and whether it is right: weighted mean, robust rules, merges, orders of arrival."""
+"""Tables of the cost and correctness of aggregation: weighted mean, robust rules, merges, orders of arrival."""
 
 from statistics import mean
 from typing import Any
@@ -7,11 +7,11 @@ from benchmarks.aggregation.markdown import Entries, of_row, table, verdict
 
 FLWR = "flwr aggregate_arrayrecords"
 FALSE = 6
-"""In the selection's updates, the first ones."""
+"""The number of false updates in the selection benchmark; they come first."""
 
 
 def mean_table(entries: Entries) -> str:
-    """CPU seconds and megabytes of every way to average, by size and number of the updates."""
+    """CPU seconds and megabytes of every implementation of the mean, by size and number of the updates."""
     found = of_row(entries, "mean")
     names = sorted(found, key=lambda name: _size(name)[::-1])
     sides = list(dict.fromkeys(side for name in names for side in found[name]))
@@ -36,7 +36,7 @@ def mean_targets(entries: Entries) -> str:
 
 
 def robust_table(entries: Entries) -> str:
-    """Robust rules beside Flower's; the gates, which it has not, stand apart."""
+    """Robust rules compared with Flower's; the gates, which Flower lacks, are in a separate column."""
     found, lines = of_row(entries, "robust"), []
     for rule, target in {"trimmed-mean": 0.5, "median": 0.5, "multi-krum": 0.25}.items():
         ours, theirs = found[f"{rule}-50x20"]["atlas"], found[f"{rule}-50x20"]["flwr"]
@@ -51,7 +51,7 @@ def robust_table(entries: Entries) -> str:
 
 
 def selection_table(entries: Entries) -> str:
-    """Whether Multi-Krum chooses the updates that it must."""
+    """Whether Multi-Krum chooses the correct updates."""
     cases: dict[tuple[float, float], list[Any]] = {}
     for name, entry in of_row(entries, "selection").items():
         _, drift, _, deviation, *_ = name.replace("e-", "e~").split("-")
@@ -66,7 +66,7 @@ def selection_table(entries: Entries) -> str:
 
 
 def merge_table(entries: Entries) -> str:
-    """The exact merge beside peft's."""
+    """The exact merge compared with peft's."""
     lines = []
     for name, entry in of_row(entries, "merge").items():
         case, peft = name.partition("-10x")[0].replace("-", " "), entry["peft svd"]

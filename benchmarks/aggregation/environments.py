@@ -1,4 +1,4 @@
-"""The Python environments of the peers, each made from its own pinned list under `.bench/`."""
+"""The Python environments of the peers, created under `.bench/`, each from a pinned requirements file."""
 
 import fcntl
 import hashlib
@@ -13,7 +13,7 @@ PEERS = {path.stem: path for path in sorted((Path(__file__).parent / "peers").gl
 
 
 def bench_folder(name: str) -> Path:
-    """A folder under `.bench/`, which git leaves alone."""
+    """A folder under `.bench/`, which git ignores."""
     folder = BENCH / name
     folder.mkdir(parents=True, exist_ok=True)
     (BENCH / ".gitignore").write_text("*\n")
@@ -21,7 +21,7 @@ def bench_folder(name: str) -> Path:
 
 
 def python_of(environment: str) -> Path:
-    """The interpreter of a peer, whose environment is made where it is missing; `atlas` is the project's own."""
+    """The Python interpreter of a peer, in an environment that is created if missing; `atlas` is the current one."""
     if environment == "atlas":
         return Path(sys.executable)
     requirements = PEERS[environment]

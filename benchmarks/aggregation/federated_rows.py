@@ -1,4 +1,4 @@
-"""The points that train: attacks, codecs, and LoRA strategies on the real sentiment task.
+"""The points that include training: attacks, codecs, and LoRA strategies on the real sentiment task.
 
 Sized for two idle cores: a step of 8 rows takes a sixth of a second, a node's round 3 to 4 seconds.
 """
@@ -37,7 +37,7 @@ QUANTIZERS = ("float16", "adaquant", "blockwise8")
 
 
 def attack_points() -> list[Point]:
-    """Three of ten nodes lie."""
+    """Attacks by three of ten nodes."""
 
     def point(name: str, split: str, attack: str, steps: int, rounds: int, quick: bool = False) -> Point:
         task = TASK | {"shard_by": TEN_SHARDS, "steps": steps}
@@ -56,7 +56,7 @@ def attack_points() -> list[Point]:
 
 
 def compression_points() -> list[Point]:
-    """Updates on the wire."""
+    """Codecs for updates."""
 
     def sides(steps: int, rounds: int) -> tuple[Side, ...]:
         task = TASK | {"shard_by": BY_DOMAIN, "aggregation": {"robust": "none"}, "steps": steps}

@@ -28,7 +28,7 @@ def verdict(passed: bool) -> str:
 
 
 def percent(accuracy: float | None) -> str:
-    """An accuracy; in words where the model gives no number."""
+    """An accuracy as a percentage, or `no number` for None and NaN."""
     return "no number" if accuracy is None or math.isnan(accuracy) else f"{accuracy:.1%}"
 
 

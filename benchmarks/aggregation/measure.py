@@ -1,4 +1,4 @@
-"""Running a point: its inputs, its sides in turn, and what comes out of the repeats."""
+"""Run a point: make its inputs, run its sides in turn, and combine the repeats."""
 
 import contextlib
 import fcntl
@@ -15,7 +15,7 @@ from benchmarks.aggregation.processes import run_driver
 
 
 def measure(point: Point) -> dict[str, Any]:
-    """All sides of a point, in turn, as often as it says; the entry for results.json."""
+    """Run all sides of a point in turn, `repeats` times, and return the entry for results.json."""
     folder = inputs_of(point) if point.inputs else bench_folder("work") / point.key.replace("/", "-")
     folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[dict[str, Any]]] = {side.name: [] for side in point.sides}
@@ -32,7 +32,7 @@ def measure(point: Point) -> dict[str, Any]:
 
 
 def inputs_of(point: Point) -> Path:
-    """The folder of a point's update files, made where they are missing; points with equal inputs share it."""
+    """The folder of a point's update files; missing files are created. Points with equal inputs share the folder."""
     kept = {name: value for name, value in point.inputs.items() if name != "updates"}
     name = "-".join(f"{key}{value}" for key, value in sorted(kept.items()))
     folder = bench_folder("inputs") / name
@@ -42,7 +42,7 @@ def inputs_of(point: Point) -> Path:
 
 @contextmanager
 def using_inputs(keep: bool) -> Iterator[None]:
-    """Whoever leaves last gives the disk back, unless the inputs are to be kept."""
+    """Hold a shared lock on the inputs; the last process to leave deletes them, unless `keep` is set."""
     with (bench_folder("locks") / "inputs.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         yield
@@ -53,7 +53,7 @@ def using_inputs(keep: bool) -> Iterator[None]:
 
 
 def best_of(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The run of the least CPU time, with the largest peak and the seconds of all runs."""
+    """The run with the least CPU time, with the largest peak memory and the seconds of all runs."""
     if "seconds" not in runs[0]:
         return runs[0]
     best = min(runs, key=lambda run: run["seconds"])

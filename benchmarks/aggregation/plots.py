@@ -15,7 +15,7 @@ Dot = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Axis:
-    """From values to places along one direction."""
+    """Maps values to coordinates along one axis."""
 
     low: float
     high: float
@@ -24,7 +24,7 @@ class Axis:
     logarithmic: bool = False
 
     def place(self, value: float) -> float:
-        """Where a value lies; what is beyond an end lies at it."""
+        """The coordinate of a value, clamped to the ends of the axis."""
         value = min(max(value, self.low), self.high)
         if self.logarithmic:
             part = math.log(value / self.low) / math.log(self.high / self.low)
@@ -40,7 +40,7 @@ class Axis:
 
 
 def line_chart(title: str, curves: Mapping[str, Sequence[tuple[float, float]]], x_label: str) -> str:
-    """One line per curve, both axes logarithmic; the title says what the upright one counts."""
+    """One line per curve, both axes logarithmic; the title names the quantity of the vertical axis."""
     xs, ys = zip(*(point for points in curves.values() for point in points), strict=True)
     across = Axis(*_decades(xs), LEFT, LEFT + PLOT_WIDTH, logarithmic=True)
     up = Axis(*_decades(ys), TOP + LINE_HEIGHT, TOP, logarithmic=True)

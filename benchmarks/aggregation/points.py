@@ -1,4 +1,4 @@
-"""What is measured: points, each of which runs its sides one after the other, every run in a fresh process."""
+"""Measured points: each runs its sides one after the other, every run in a new process."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Side:
-    """One way to do a point's work: a driver in an environment, with its arguments."""
+    """One implementation of a point's work: a driver in an environment, with its arguments."""
 
     name: str
     environment: str
@@ -24,21 +24,21 @@ class Point:
     name: str
     sides: tuple[Side, ...]
     inputs: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments of `make_updates`; its folder is handed to every side. Empty for points that make their own."""
+    """Arguments of `make_updates`, whose folder every side gets. Empty for points that make their own inputs."""
     repeats: int = 3
-    """Of all sides, in turn; the least CPU time counts, and the largest peak."""
+    """Runs of all sides, in turn; the result has the least CPU time and the largest peak memory."""
     judge: str = ""
     """A driver of this project that compares the files which the sides wrote."""
     minutes: float = 0.1
-    """About how long, on one idle core."""
+    """The approximate duration on one idle core."""
     quick: bool = False
     """Whether `--quick` runs it."""
 
     @property
     def key(self) -> str:
-        """Its name in results.json."""
+        """The point's key in results.json."""
         return f"{self.row}/{self.name}"
 
     def without_peers(self) -> "Point":
-        """The same with this project's sides alone."""
+        """The same point with only this project's sides."""
         return replace(self, sides=tuple(side for side in self.sides if side.environment == "atlas"))

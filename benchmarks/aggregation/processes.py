@@ -1,4 +1,4 @@
-"""A measured point: one driver, one fresh process, one thread unless the point says otherwise."""
+"""Run a driver in a new process, on one thread unless the point sets another number."""
 
 import json
 import os
@@ -15,11 +15,11 @@ UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONPATH")
 
 
 class DriverFailed(RuntimeError):
-    """A driver ended with an error; its text is the message."""
+    """A driver ended with an error; the message has the end of its stderr."""
 
 
 def run_driver(driver: str, environment: str, arguments: Mapping[str, Any], threads: int = 1) -> dict[str, Any]:
-    """Run `drivers/DRIVER.py` with JSON arguments; its answer is the last line that it prints, as JSON.
+    """Run `drivers/DRIVER.py` with JSON arguments, and return the JSON in the last line of its output.
 
     Raises `DriverFailed` with the end of its stderr.
     """

@@ -17,7 +17,7 @@ DOCS = REPOSITORY / "docs"
 
 
 def render(entries: Entries, docs: Path = DOCS) -> list[str]:
-    """Write every table and plot whose results are complete; the names of those that stay as they are."""
+    """Write every table and plot whose results are complete, and return the names of the others."""
     page, waiting = docs / "benchmarks.md", []
     text = page.read_text(encoding="utf-8")
     for name, make in (TABLES | PLOTS).items():

@@ -14,7 +14,7 @@ RESULTS = Path(__file__).parent / "results.json"
 
 
 class Results:
-    """The entries of a file by point, and who works on which point."""
+    """The entries of a results file by point, and locks on the points being measured."""
 
     def __init__(self, path: Path = RESULTS) -> None:
         self.path = path
@@ -35,7 +35,7 @@ class Results:
 
     @contextmanager
     def claim(self, key: str) -> Iterator[bool]:
-        """Whether this process may measure the point; no other one may until the end of the block."""
+        """Lock a point until the end of the block; yields False if another process holds the lock."""
         with (self._locks / key.replace("/", "~")).open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,7 +7,7 @@ from benchmarks.aggregation.points import Point, Side
 from benchmarks.aggregation.worst_rows import worst_points
 
 MODULES = {4: 15, 20: 76}
-"""By megabytes of an update: how many 2048 x 2048 matrices with rank 16 it adapts."""
+"""The number of 2048 x 2048 matrices that an update adapts at rank 16, by its size in megabytes."""
 
 
 def all_points() -> list[Point]:
@@ -40,7 +40,7 @@ def _mean() -> list[Point]:
 
 
 def _mean_sides(legacy: bool = True) -> tuple[Side, ...]:
-    """The older interface takes twice the memory of the updates."""
+    """The sides of the mean; `legacy` includes Flower's older interface, which takes twice the updates' memory."""
     calls = ("aggregate_arrayrecords", *(("aggregate", "aggregate_inplace") if legacy else ()))
     return (
         Side("atlas", "atlas", "atlas_round", {"settings": {"robust": "none"}}),

@@ -20,7 +20,7 @@ def attacks_table(entries: Entries, split: str) -> str:
 
 
 def compression_table(entries: Entries) -> str:
-    """Bytes on the wire, and what they do to the model."""
+    """The bytes that each codec sends, its error, and the accuracy."""
     entry, lines = of_row(entries, "compression")["codecs"], []
     for name, run in entry.items():
         if run.get("needs"):
@@ -45,6 +45,6 @@ def methods_table(entries: Entries) -> str:
 
 
 def method_runs(entries: Entries, split: str, strategy: str) -> list[float]:
-    """The accuracies of all seeds; a broken model counts as 0."""
+    """The accuracies of all seeds; 0 for a model that cannot be evaluated."""
     runs = [entries[f"methods/{split}-{strategy}-{seed}"]["run"] for seed in SEEDS]
     return [run["accuracy"] or 0.0 for run in runs]

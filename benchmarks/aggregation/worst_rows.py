@@ -1,4 +1,4 @@
-"""The points that search for the worst that false updates can do to a rule."""
+"""The points that search for the worst false updates against each rule."""
 
 from benchmarks.aggregation.points import Point, Side
 from benchmarks.aggregation.worst.scenes import SCENES
@@ -9,7 +9,7 @@ OF_ONE_ROUND = tuple(name for name, scene in SCENES.items() if scene.rounds == 1
 
 
 def worst_points() -> list[Point]:
-    """One point for each kind of honest nodes. Flower's rules are judged in scenes of one whole round."""
+    """One point for each scene. Flower's rules run only in scenes with one round and all layers."""
 
     def point(name: str, scene: str, seeds: list[int], restarts: int, steps: int, quick: bool = False) -> Point:
         arguments = {"scene": scene, "rules": RULES, "seeds": seeds, "restarts": restarts, "steps": steps}

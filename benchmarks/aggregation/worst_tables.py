@@ -1,4 +1,4 @@
-"""The table of the worst finds."""
+"""The table of the worst cases found."""
 
 from benchmarks.aggregation.markdown import Entries, of_row, table
 from benchmarks.aggregation.worst.scenes import SCENES
@@ -6,7 +6,7 @@ from benchmarks.aggregation.worst_rows import FLWR, OF_ONE_ROUND
 
 
 def worst_table(entries: Entries) -> str:
-    """The lowest cosine that the search found against each rule, and what our default costs without attackers."""
+    """The lowest cosine that the search found against each rule, and the cost of our default without attackers."""
     found, lines = of_row(entries, "worst"), []
     for name, scene in SCENES.items():
         entry = found[name]

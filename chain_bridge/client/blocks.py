@@ -1,4 +1,4 @@
-"""Where a chain stands, and which transactions are in its blocks."""
+"""The chain's newest block, and which transactions are in its blocks."""
 
 import hashlib
 from pathlib import Path
@@ -19,7 +19,7 @@ def latest_block(connection: Connection) -> BlockRef:
 
 
 def is_on_chain(connection: Connection, place: BlockRef, height: int) -> bool:
-    """Whether the chain, now `height` blocks long, has this block; a node that no longer keeps it is believed."""
+    """Whether the chain, now at `height`, contains this block. True if the node has pruned the block."""
     if height < place.height:
         return False
     if place.height == 0:
@@ -35,7 +35,7 @@ def is_on_chain(connection: Connection, place: BlockRef, height: int) -> bool:
 
 
 def in_blocks(connection: Connection, transaction_hash: str, first: int, last: int) -> bool:
-    """Whether a transaction is in one of these blocks; both ends are looked at."""
+    """Whether a transaction is in one of the blocks from `first` to `last`, both inclusive."""
     return any(transaction_hash in _hashes(connection, height) for height in range(max(first, 1), last + 1))
 
 
@@ -46,7 +46,7 @@ def _hashes(connection: Connection, height: int) -> set[str]:
 
 
 def describe_reset(network: Network, outbox: Path, known: int, height: int) -> str:
-    """What is said of a chain at `height` that lacks the block `known`, which an outbox has seen."""
+    """The error text for a chain at `height` that lacks the block `known`, which the outbox recorded."""
     return (
         f"The chain {network.chain_id} at {network.url} is not the one that {outbox} was used with: it was reset, or "
         f"its newest blocks were lost, as in a copy of chain.db without chain.db-wal (it is at block {height}, the "

@@ -25,7 +25,7 @@ def services_on(channel: grpc.Channel) -> Services:
 
 
 def chain_id_of(services: Services) -> str:
-    """The chain that answers there."""
+    """The id of the chain that the node serves."""
     return str(services.node.GetLatestBlock(GetLatestBlockRequest()).block.header.chain_id)
 
 
@@ -38,7 +38,7 @@ def open_channel(url: str, timeout: float) -> grpc.Channel:
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 2000),
-        # A proxy of the environment has no way to this machine's loopback.
+        # A proxy set in the environment cannot reach this machine's loopback.
         ("grpc.enable_http_proxy", int(parts.hostname not in _LOOPBACK)),
     ]
     if secure:
@@ -49,7 +49,7 @@ def open_channel(url: str, timeout: float) -> grpc.Channel:
 
 
 class _Details(NamedTuple):
-    """What gRPC passes along with a call."""
+    """The details of a call that gRPC passes to an interceptor."""
 
     method: str
     timeout: float | None

@@ -16,9 +16,9 @@ _ANY_ANSWER = TypeVar("_ANY_ANSWER")
 
 
 class Connection:
-    """Connects on the first call, since gRPC does not survive a fork; checks then that it is the right chain.
+    """Connects on the first call, because gRPC does not survive a fork, and then checks the chain id.
 
-    gRPC and cosmpy's stubs are imported by the first call, too: a program that only may ask a chain starts sooner.
+    The first call also imports gRPC and cosmpy's stubs, so that programs which never call the chain start faster.
     """
 
     def __init__(self, network: Network, timeout_seconds: float) -> None:
@@ -29,7 +29,7 @@ class Connection:
         self._services: Services | None = None
 
     def ask(self, question: Callable[[Services], _ANY_ANSWER]) -> _ANY_ANSWER:
-        """Make a call; raises `ChainUnreachable`, `WrongChain`, or what the chain's refusal means."""
+        """Make a call; raises `ChainUnreachable`, `WrongChain`, or the error that `explain` maps a refusal to."""
         return self._call(question, self._connected())
 
     def close(self) -> None:

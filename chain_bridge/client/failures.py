@@ -1,4 +1,4 @@
-"""What a refusal in the chain's words means; the words are those of the Cosmos SDK and wasmd."""
+"""Map the chain's error texts to typed errors; the texts are those of the Cosmos SDK and wasmd."""
 
 import re
 
@@ -16,13 +16,13 @@ _CONTRACT = re.compile(r"^(?P<reason>.*): (instantiate|execute|query|migrate) wa
 _NO_ACCOUNT = re.compile(r"account \S+ (not found|does not exist)")
 _MESSAGE_INDEX = re.compile(r"failed to execute message; message index: (\d+): ")
 _FEE = re.compile(r"insufficient fee|fee-grant not found|fee allowance|fee limit exceeded|does not allow to pay fees")
-# wasmd names granter and grantee by bytes that are no text.
+# wasmd writes granter and grantee as raw bytes, which are not text.
 _GRANT = re.compile(r"^.*? does not allow to pay fees for .*?: ", re.DOTALL)
 _SEQUENCE = re.compile(r"account sequence mismatch, expected (\d+), got (\d+)")
 
 
 class SequenceMismatch(ChainError):
-    """The chain expects another sequence number; the transaction was not taken in."""
+    """The chain expects another sequence number; it did not accept the transaction."""
 
     def __init__(self, expected: int, used: int) -> None:
         super().__init__(
@@ -33,13 +33,13 @@ class SequenceMismatch(ChainError):
 
 
 def refused_message(error: ChainError) -> int | None:
-    """Which message of a transaction the chain refused; None when it refused the transaction as such."""
+    """The index of the message that the chain refused; None when it refused the whole transaction."""
     found = _MESSAGE_INDEX.search(error.log)
     return int(found[1]) if found else None
 
 
 def explain(log: str, codespace: str = "", code: int = 0) -> ChainError:
-    """The error that a refusal stands for: the contract's own, missing money, a wrong sequence, or another."""
+    """The typed error for a refusal: the contract's own, missing funds, a wrong sequence, or another."""
     error = _meaning(log, codespace, code)
     error.log = log
     return error

@@ -1,4 +1,4 @@
-"""What a transaction may use, and what it costs."""
+"""Gas limits and fees of transactions."""
 
 import math
 from fractions import Fraction
@@ -6,14 +6,14 @@ from fractions import Fraction
 from chain_bridge.client.network import Network
 from chain_bridge.errors import FeeTooHigh
 
-# What a simulation measures, and some air for what changes until the transaction runs.
+# Multiplies the simulated gas, because the state may change before the transaction runs.
 GAS_FACTOR = 1.4
-# Taking the fee costs gas as well, more when it is granted; a simulation, whose transaction has none, leaves it out.
+# Paying the fee costs gas as well, more with a fee grant. A simulated transaction has no fee and omits this gas.
 PAYMENT_GAS = 30_000
 
 
 def gas_limit(gas_used: int) -> int:
-    """The gas to ask for when a simulation used this much."""
+    """The gas limit for a transaction whose simulation used `gas_used`."""
     return math.ceil(gas_used * GAS_FACTOR) + PAYMENT_GAS
 
 

@@ -1,11 +1,11 @@
-"""Heartbeats that a node signs and somebody else brings to the chain, who pays the fee."""
+"""Heartbeats that a node signs and another account submits to the chain and pays for."""
 
 from atlas.signing import Signer
 from chain_bridge.client.messages import SignedBeat
 
 
 def heartbeat_digest_message(contract: str, node: int, at: int) -> bytes:
-    """The text whose SHA-256 a node signs to be heard of at `at`, unix seconds."""
+    """The text whose SHA-256 a node signs as its heartbeat at `at`, in unix seconds."""
     return f"atlas-heartbeat:{contract}:{node}:{at}".encode()
 
 

@@ -14,11 +14,11 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 class Key:
     """A secp256k1 key at the Cosmos path m/44'/118'/0'/0/0. It signs transactions and, as an `atlas.signing.KeyHolder`,
-    receipts and bus messages, and opens what was wrapped for it.
+    receipts and bus messages, and decrypts keys that were wrapped for it.
     """
 
     def __init__(self, mnemonic: str, prefix: str) -> None:
-        # Cosmpy's wallet and its word list are imported here and below, since many programs may need a key and few do.
+        # cosmpy's wallet and word list are imported here and below, because most programs never load a key.
         from cosmpy.aerial.wallet import LocalWallet
 
         self.wallet = LocalWallet.from_mnemonic(mnemonic, prefix=prefix)
@@ -39,7 +39,7 @@ class Key:
         return self._signer.sign(message)
 
     def agree(self, public_key: bytes) -> bytes:
-        """32 bytes that only the two keys' holders know (ECDH); raises `VerificationError` for a malformed key."""
+        """The 32-byte shared secret of the two keys (ECDH); raises `VerificationError` for a malformed key."""
         return self._signer.agree(public_key)
 
     def __repr__(self) -> str:
@@ -49,8 +49,8 @@ class Key:
 def load_or_create_key(path: Path, prefix: str) -> Key:
     """Read the key at `path`; on first use create it (file mode 600, new folders 700).
 
-    Two processes that race for the same path get the same key. Raises `KeyFileError` when the file can be read, or
-    its folder written, by anybody else, and when the words are not a mnemonic.
+    Two processes that race for the same path get the same key. Raises `KeyFileError` when other users can read the
+    file or write to its folder, and when the words are not a mnemonic.
     """
     from cosmpy.mnemonic import generate_mnemonic
 
@@ -65,7 +65,7 @@ def read_key(path: Path, prefix: str) -> Key | None:
 
 
 def check_key_file(path: Path) -> None:
-    """Raise `KeyFileError` when the key at `path` could not be used; `OSError` when it cannot be read."""
+    """Raise `KeyFileError` when the key at `path` is unsafe or damaged, `OSError` when it cannot be read."""
     _read(path)
 
 

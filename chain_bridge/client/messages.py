@@ -1,4 +1,4 @@
-"""What the contract takes and answers, in Python's types: amounts are ints, binary values are bytes."""
+"""The contract's messages and answers as Python types: amounts are ints, binary values are bytes."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -37,7 +37,7 @@ class Share:
 
 @dataclass(frozen=True)
 class SignedBeat:
-    """A heartbeat that its node signed, for somebody else to bring; `at` is unix seconds by the node's clock."""
+    """A heartbeat that its node signed and another account submits; `at` is unix seconds by the node's clock."""
 
     node: int
     at: int
@@ -45,7 +45,7 @@ class SignedBeat:
 
 
 class Answer(BaseModel):
-    """An answer of the contract; fields that a later version adds are passed over."""
+    """An answer of the contract; unknown fields, which a later version may add, are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -68,7 +68,7 @@ class ContractConfig(Answer):
 
 
 class Unbonding(Answer):
-    """Stake on its way out."""
+    """Stake that unbonds: locked until `release_at`."""
 
     amount: Amount
     release_at: int = Field(description="unix seconds")
@@ -112,12 +112,12 @@ class Job(Answer):
 
     @property
     def free(self) -> int:
-        """What of the escrow is neither reserved, paid nor refunded."""
+        """The part of the escrow that is neither reserved, paid nor refunded."""
         return self.deposited - self.reserved - self.paid - self.refunded
 
 
 class Lease(Answer):
-    """Who holds a slot of a round. `live`: active, not past `until`, and its node is heard of."""
+    """The lease of a slot of a round. `live`: active, not past `until`, and its node's heartbeat is recent."""
 
     job: int
     round: int
@@ -148,7 +148,7 @@ class Round(Answer):
 
 
 class Challenge(Answer):
-    """A dispute over one result of a round."""
+    """A challenge of one result of a round."""
 
     job: int
     round: int
@@ -163,7 +163,7 @@ class Challenge(Answer):
 
 
 class Audit(Answer):
-    """A question that a storage node must answer before `until`."""
+    """An open audit, which the storage node must answer before `until`."""
 
     nonce: Base64Bytes
     answer_hash: Base64Bytes
@@ -171,7 +171,7 @@ class Audit(Answer):
 
 
 class Holding(Answer):
-    """A CID that a storage node says it holds."""
+    """A CID that a storage node has announced."""
 
     cid: str
     node: int
@@ -191,7 +191,7 @@ class Totals(Answer):
 
     @property
     def held(self) -> int:
-        """What the contract's bank balance must be."""
+        """The sum that the contract's bank balance must equal."""
         return self.escrow + self.stake + self.credit + self.treasury
 
 
@@ -208,7 +208,7 @@ class RegisteredModel(Answer):
 
 
 class Ownership(Answer):
-    """Who administers the contract."""
+    """The owner of the contract, who administers it, and the pending owner during a transfer."""
 
     owner: str | None
     pending_owner: str | None

@@ -1,10 +1,10 @@
-"""Which chain, and how it is reached."""
+"""A chain's identity and address."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class Network(BaseModel):
-    """A chain's name, address and money. The embedded chain and a public one differ in these values alone."""
+    """A chain's id, address and denomination. The embedded chain and a public one differ only in these values."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Typed questions to the contract, one method per query message."""
+"""Typed queries of the contract, one method per query message."""
 
 import json
 from collections.abc import Callable
@@ -30,9 +30,9 @@ _ANSWER = TypeVar("_ANSWER", bound=Answer)
 
 
 class Queries:
-    """Reads the contract of a network. Lists come whole, in the order of their keys, unless a limit is given.
+    """Reads the contract of a network. Lists are complete and ordered by key, unless a limit is given.
 
-    Cosmpy's messages are imported by the questions, as `Connection` imports gRPC.
+    Each method imports cosmpy's messages on its first call, as `Connection` imports gRPC.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -42,9 +42,10 @@ class Queries:
 
     @property
     def contract(self) -> str:
-        """The contract's address, once it is known to be the right one.
+        """The contract's address, after its name and version were checked.
 
-        Raises `WrongContract` when the network names none, or another contract or version lives there.
+        Raises `WrongContract` when the network names no contract, or when the address holds another one or another
+        version.
         """
         with self._contract_lock:
             if self._checked_contract is None:
@@ -52,7 +53,7 @@ class Queries:
             return self._checked_contract
 
     def balance(self, address: str) -> int:
-        """What an address holds of the network's denomination."""
+        """The balance of an address in the network's denomination."""
         from cosmpy.protos.cosmos.bank.v1beta1.query_pb2 import QueryBalanceRequest
 
         request = QueryBalanceRequest(address=address, denom=self._connection.network.denom)
@@ -112,7 +113,7 @@ class Queries:
     def leases(
         self, job: int, round: int, start_after: int | None = None, limit: int | None = None  # noqa: A002
     ) -> list[Lease]:  # fmt: skip
-        """The last lease of every slot of a round that was ever leased, by slot."""
+        """The last lease of each slot of a round, by slot; slots that were never leased are absent."""
         return self._list(Lease, "leases", lambda lease: lease.slot, start_after, limit, job=job, round=round)
 
     def leases_of_node(
@@ -132,17 +133,17 @@ class Queries:
         return self._list(Round, "rounds", lambda found: found.round, start_after, limit, job=job)
 
     def challenge_at(self, job: int, round: int, index: int) -> Challenge | None:  # noqa: A002
-        """The dispute over one leaf of a round."""
+        """The challenge of one leaf of a round."""
         return _optional(Challenge, self._query("challenge", job=job, round=round, index=index))
 
     def challenges(
         self, job: int, round: int, start_after: int | None = None, limit: int | None = None  # noqa: A002
     ) -> list[Challenge]:  # fmt: skip
-        """The disputes over a round, by leaf."""
+        """The challenges of a round, by leaf."""
         return self._list(Challenge, "challenges", lambda found: found.index, start_after, limit, job=job, round=round)
 
     def credit(self, address: str) -> int:
-        """What an address may withdraw."""
+        """The amount that an address may withdraw."""
         return int(self._query("credit", address=address))
 
     def totals(self) -> Totals:
@@ -150,11 +151,11 @@ class Queries:
         return Totals.model_validate(self._query("totals"))
 
     def holders(self, cid: str, start_after: int | None = None, limit: int | None = None) -> list[Holding]:
-        """Who holds a CID, by node."""
+        """The nodes that hold a CID, by node id."""
         return self._list(Holding, "holders", lambda found: found.node, start_after, limit, cid=cid)
 
     def holdings(self, node: int, start_after: str | None = None, limit: int | None = None) -> list[Holding]:
-        """What a storage node holds, by CID."""
+        """The CIDs that a storage node holds, in order."""
         return self._list(Holding, "holdings", lambda found: found.cid, start_after, limit, node=node)
 
     def model(self, name: str, version: int) -> RegisteredModel:
@@ -174,7 +175,7 @@ class Queries:
         return _optional(RegisteredModel, self._query("current_model", name=name))
 
     def ownership(self) -> Ownership:
-        """Who administers the contract."""
+        """The owner of the contract, who administers it."""
         return Ownership.model_validate(self._query("ownership"))
 
     def _query(self, message: str, **arguments: Any) -> Any:
@@ -193,7 +194,7 @@ class Queries:
         limit: int | None,
         **arguments: Any,
     ) -> list[_ANSWER]:
-        """Ask for page after page until the end or the limit."""
+        """Request pages until the end or the limit."""
         found: list[_ANSWER] = []
         while limit is None or len(found) < limit:
             size = _PAGE if limit is None else min(_PAGE, limit - len(found))

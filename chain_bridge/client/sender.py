@@ -1,4 +1,4 @@
-"""Sends transactions of one key, one after another, and finds out what became of each."""
+"""Sends the transactions of one key one after another and waits for their outcomes."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ _ATTEMPTS = 10
 
 
 def look_up(connection: Connection, transaction_hash: str) -> TxResponse | None:
-    """A transaction as it is in its block, failed or not; None while it is in none."""
+    """A transaction in its block, failed or not; None while it is in no block."""
     request = GetTxRequest(hash=transaction_hash)
     try:
         found: TxResponse = connection.ask(lambda chain: chain.transactions.GetTx(request).tx_response)
@@ -48,7 +48,7 @@ def look_up(connection: Connection, transaction_hash: str) -> TxResponse | None:
 
 
 def find_transaction(connection: Connection, transaction_hash: str) -> TxResponse | None:
-    """What became of a transaction; None while it is in no block. Raises what its failure means if it failed there."""
+    """The outcome of a transaction; None while it is in no block. Raises the error of a failed one."""
     found = look_up(connection, transaction_hash)
     if found is not None and found.code:
         raise explain(found.raw_log, found.codespace, found.code)
@@ -56,14 +56,14 @@ def find_transaction(connection: Connection, transaction_hash: str) -> TxRespons
 
 
 def outcome_of(answer: TxResponse, index: int = 0) -> Tx:
-    """What one message of a transaction did."""
+    """The outcome of one message of a transaction."""
     events = [{item.key: item.value for item in event.attributes} for event in answer.events if event.type == "wasm"]
     own = [event for event in events if event.get("msg_index", str(index)) == str(index)]
     return Tx(answer.txhash, answer.height, answer.gas_used, own)
 
 
 class Sender:
-    """Owns the sequence of its key: asks for it once, counts on, and starts over from what the chain expects."""
+    """Tracks its key's sequence number: queried once, then counted, and reset to the chain's value on a mismatch."""
 
     def __init__(self, connection: Connection, key: Key, inclusion_seconds: float) -> None:
         self.connection = connection
@@ -80,15 +80,15 @@ class Sender:
 
     @property
     def network(self) -> Network:
-        """Where it sends."""
+        """The network that it sends to."""
         return self.connection.network
 
     def send(self, messages: list[Any]) -> TxResponse:
         """Send messages as one transaction and wait until it is in a block; all of them happen or none.
 
-        A simulation comes first: it gives the gas limit, and refuses what would fail before anything is paid.
-        Nothing that may have landed is sent again. Raises `ContractRefused`, `InsufficientFunds`, `FeeTooHigh`,
-        `TransactionFailed`, `ChainUnreachable` (nothing happened), `OutcomeUnknown` (it may have).
+        A simulation runs first. It gives the gas limit, and refuses a failing transaction before a fee is paid.
+        A transaction that may be in a block is never sent again. Raises `ContractRefused`, `InsufficientFunds`,
+        `FeeTooHigh`, `TransactionFailed`, `ChainUnreachable` (not sent), `OutcomeUnknown` (possibly in a block).
         """
         with self._lock:
             for attempt in stamina.retry_context(
@@ -99,7 +99,7 @@ class Sender:
         return self.wait(signed.hash)
 
     def simulate(self, messages: list[Any]) -> int:
-        """The gas that messages would use now; raises what their refusal means."""
+        """The gas that messages would use now; raises the error of a refusal."""
         sequence = self._next_sequence()
         try:
             data = self._seal(messages, sequence, 0, 0)
@@ -110,7 +110,7 @@ class Sender:
             raise
 
     def sign(self, messages: list[Any], gas: int) -> Signed:
-        """A transaction of the key's next sequence; raises `FeeTooHigh`."""
+        """A signed transaction with the key's next sequence; raises `FeeTooHigh`."""
         fees.check_limits(self.network, gas)
         place = latest_block(self.connection)
         sequence = self._next_sequence()
@@ -119,9 +119,10 @@ class Sender:
         return Signed(data, hashlib.sha256(data).hexdigest().upper(), sequence, timeout_height, place)
 
     def broadcast(self, signed: Signed) -> None:
-        """Hand a transaction over.
+        """Broadcast a transaction.
 
-        Raises `SequenceMismatch` or what else its refusal means, and `ChainUnreachable`: it may have been taken in.
+        Raises `SequenceMismatch` or another error of a refusal, and `ChainUnreachable`, after which the node may still
+        have accepted the transaction.
         """
         request = BroadcastTxRequest(tx_bytes=signed.data, mode=BROADCAST_MODE_SYNC)
         answer = self.connection.ask(lambda chain: chain.transactions.BroadcastTx(request).tx_response)
@@ -129,7 +130,7 @@ class Sender:
             raise explain(answer.raw_log, answer.codespace, answer.code)
 
     def wait(self, transaction_hash: str) -> TxResponse:
-        """A transaction that was handed over, once it is in a block; raises what its failure there means, or
+        """Wait until a broadcast transaction is in a block and return it; raises the error of a failed one, and
         `OutcomeUnknown` after `inclusion_seconds`.
         """
         found = self.wait_for_block(transaction_hash)
@@ -138,14 +139,14 @@ class Sender:
         return found
 
     def wait_for_block(self, transaction_hash: str) -> TxResponse:
-        """As `wait`, but a failed transaction is an answer as well."""
+        """As `wait`, but returns a failed transaction instead of raising."""
         deadline = time.monotonic() + self.inclusion_seconds
         pause = _FIRST_PAUSE
         while True:
             try:
                 found = look_up(self.connection, transaction_hash)
             except ChainUnreachable:
-                found = None  # it may come back, and only it knows
+                found = None  # the chain may recover, and only the chain has the outcome
             if found is not None:
                 return found
             if time.monotonic() + pause > deadline:
@@ -154,7 +155,7 @@ class Sender:
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     def outcome_unknown(self, transaction_hash: str) -> OutcomeUnknown:
-        """The error for a transaction that is in no block as far as one can see."""
+        """The error for a transaction that was found in no block."""
         return OutcomeUnknown(
             f"The transaction {transaction_hash} was handed to {self.network.url} and is in no block of "
             f"{self.network.chain_id} after {self.inclusion_seconds:g} s; it may still land. "
@@ -163,19 +164,19 @@ class Sender:
         )
 
     def account_sequence(self) -> int:
-        """The sequence that the chain expects next, as of now; later transactions count on from it."""
+        """Query the sequence that the chain expects next; later transactions continue from it."""
         self._sequence = None
         return self._next_sequence()
 
     def _send_once(self, messages: list[Any]) -> Signed:
-        """One attempt; raises `SequenceMismatch` when the chain did not take it in for that reason."""
+        """Make one attempt; raises `SequenceMismatch` when the chain refused the sequence number."""
         gas = fees.gas_limit(self.simulate(messages))
         signed = self.sign(messages, gas)
-        self._sequence = None  # not known until the chain has answered
+        self._sequence = None  # unknown until the chain has answered
         try:
             self.broadcast(signed)
         except ChainUnreachable:
-            self.wait(signed.hash)  # raises OutcomeUnknown unless it landed
+            self.wait(signed.hash)  # raises OutcomeUnknown unless the transaction is in a block
         except SequenceMismatch as mismatch:
             self._sequence = mismatch.expected
             raise

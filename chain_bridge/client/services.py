@@ -1,10 +1,10 @@
-"""The modules of a chain that are asked."""
+"""The modules of a chain that the client calls."""
 
 from typing import Any, NamedTuple
 
 
 class Services(NamedTuple):
-    """Stubs of the modules that are used."""
+    """gRPC stubs of those modules."""
 
     auth: Any
     bank: Any

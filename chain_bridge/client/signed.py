@@ -1,4 +1,4 @@
-"""A transaction that was signed, and the block that it was signed at."""
+"""A signed transaction, and the newest block when it was signed."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,10 @@ class BlockRef(NamedTuple):
 
 
 class Signed(NamedTuple):
-    """A signed transaction: void after the block `timeout_height`, in no block up to `place`, where it was made."""
+    """A signed transaction. `place` is the newest block when it was signed, so only later blocks can contain it.
+
+    The chain refuses it after the block `timeout_height`.
+    """
 
     data: bytes
     hash: str

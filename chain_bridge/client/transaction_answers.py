@@ -1,7 +1,7 @@
-"""Reads a chain's answers about transactions even where a refusal's text is not UTF-8.
+"""Parse a chain's answers about transactions even where the text of a refusal is not UTF-8.
 
-wasmd v0.61 puts the raw bytes of two addresses into what it says about a missing or used up fee grant, and protobuf's
-own reader refuses the whole answer for them.
+wasmd v0.61 puts the raw bytes of two addresses into its error for a missing or used-up fee grant. Because of these
+bytes, protobuf's parser rejects the whole answer.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _HEIGHT, _HASH, _CODESPACE, _CODE, _LOG, _GAS_WANTED, _GAS_USED = 1, 2, 3, 4, 6,
 
 
 class TransactionStub(ServiceStub):  # type: ignore[misc]
-    """cosmpy's stub, which loses no refusal: bytes that are no text stand as U+FFFD in its log."""
+    """cosmpy's stub, with a parser that accepts invalid UTF-8: such bytes become U+FFFD in the log."""
 
     def __init__(self, channel: grpc.Channel) -> None:
         super().__init__(channel)
@@ -48,7 +48,7 @@ def _reader(kind: type[Any]) -> Callable[[bytes], Any]:
 
 
 def _read_refusal(found: dict[int, Any]) -> TxResponse:
-    """What names a refused transaction and says why, without its events."""
+    """A refused transaction's hash, code and log, without its events."""
     return TxResponse(
         height=found.get(_HEIGHT, 0),
         txhash=found.get(_HASH, b"").decode(),

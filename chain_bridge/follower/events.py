@@ -1,6 +1,6 @@
-"""What the contract's events mean for a copy of its state: which entities to read again, and who was paid.
+"""Interpret the contract's events: which entities of a copy of its state to read again, and which payouts happened.
 
-Pure: the same events give the same answer, in whatever pages they come.
+Pure functions: the result does not depend on how the events are split into pages.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Literal
 
 _COIN = re.compile(r"^(\d+)(\D.*)$")
 _WITHDRAWALS = ("withdraw", "withdraw_for")
-# The actions that change the standing of nodes which their event does not name.
+# Actions that change nodes which their events do not name.
 _MANY_NODES = frozenset(
     {
         "assign_batch",
@@ -37,7 +37,7 @@ class Event:
 
     @property
     def key(self) -> tuple[str, int]:
-        """What tells it from every other event of the chain."""
+        """The event's unique key on the chain."""
         return self.transaction, self.index
 
 
@@ -58,7 +58,7 @@ class Payout:
 
 @dataclass(frozen=True)
 class Touched:
-    """What may have changed, by id; a model's name stands for all its versions."""
+    """The entities that may have changed, by id; a model's name covers all its versions."""
 
     nodes: frozenset[int] = frozenset()
     all_nodes: bool = False
@@ -69,7 +69,7 @@ class Touched:
 
 @dataclass(frozen=True)
 class Contract:
-    """Whose events they are, and in which denomination it pays."""
+    """The contract's address, and the denomination that it pays in."""
 
     address: str
     denom: str
@@ -99,10 +99,10 @@ def touched_by(events: Iterable[Event]) -> Touched:
 
 
 def payouts_in(events: Iterable[Event], contract: Contract) -> list[Payout]:
-    """The payouts in whole transactions, whose events come in order.
+    """The payouts in complete transactions, whose events are in order.
 
-    Credit is what the contract says in its `credit` events. A withdrawal is a transfer by the bank that follows the
-    contract's word of it, so one message that withdraws for many is told apart by address.
+    Credit comes from the contract's `credit` events. A withdrawal is a bank transfer that follows the contract's
+    `withdraw` or `withdraw_for` event; one such event may be followed by transfers to several addresses.
     """
     found: list[Payout] = []
     transaction = action = ""

@@ -1,4 +1,4 @@
-"""Follows a contract: reads the transactions that it took part in and keeps the read model up to date with them."""
+"""Follow a contract: read its transactions and update the read model from them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ _MISSING_BLOCK = ("requested block height", "not available", "could not find", "
 
 @dataclass(frozen=True)
 class Progress:
-    """What one pass did."""
+    """The result of one pass."""
 
     height: int
     """The newest block that it read."""
     events: int
-    """How many were new."""
+    """The number of new events."""
     rebuilt: bool
-    """Whether it began anew, because the chain was reset."""
+    """Whether the read model was rebuilt from the beginning, because the chain was reset."""
 
 
 class Follower:
-    """Keeps a read model of one network's contract. One pass costs little when nothing happened."""
+    """Keeps a read model of one network's contract. A pass without new events is cheap."""
 
     def __init__(self, network: Network, model: ReadModel, timeout_seconds: float = 15.0, page: int = _PAGE) -> None:
         self._connection = Connection(network, timeout_seconds)
@@ -51,9 +51,9 @@ class Follower:
         self._connection.close()
 
     def catch_up(self) -> Progress:
-        """Read all that happened until now.
+        """Read all transactions up to the newest block.
 
-        Raises `ChainUnreachable`, `WrongChain` or `WrongContract`; what was read until then stays read.
+        Raises `ChainUnreachable`, `WrongChain` or `WrongContract`; pages that were read before the error are kept.
         """
         contract = Contract(self._queries.contract, self._denom)
         newest = self._newest()
@@ -77,7 +77,7 @@ class Follower:
         return True
 
     def _pages(self, contract: str, after: int, until: int) -> Iterator[tuple[list[Event], int | None]]:
-        """Each page's events and the height that it ends at; None stands for `until`, on the last one."""
+        """Each page's events and the height of its last transaction; None, which means `until`, on the last page."""
         query = f"wasm._contract_address='{contract}' AND tx.height>{after} AND tx.height<={until}"
         number = 0
         while True:
@@ -85,7 +85,7 @@ class Follower:
             request = GetTxsEventRequest(query=query, order_by=ORDER_BY_ASC, page=number, limit=self._page)
             found = self._connection.ask(lambda chain: chain.transactions.GetTxsEvent(request))  # noqa: B023
             events = [event for answer in found.tx_responses for event in events_of(answer)]
-            # A page past the last one would be refused.
+            # The chain refuses a page past the last one.
             if number * self._page >= found.total or not found.tx_responses:
                 yield events, None
                 return
@@ -96,7 +96,7 @@ class Follower:
         return Cursor(int(answer.block.header.height), bytes(answer.block_id.hash).hex())
 
     def _block(self, height: int) -> str | None:
-        """A block's id; None when the node does not have it any more."""
+        """A block's id; None when the node has pruned the block."""
         request = GetBlockByHeightRequest(height=height)
         try:
             answer = self._connection.ask(lambda chain: chain.node.GetBlockByHeight(request))
@@ -120,9 +120,9 @@ class Follower:
 
 
 def was_reset(cursor: Cursor, newest_height: int, block_at_cursor: str | None) -> bool:
-    """Whether the chain cannot be the one that the cursor was set on: it is shorter, or has another block there.
+    """Whether the chain was reset since the cursor was set: it is shorter, or has another block at that height.
 
-    A node that has thrown that block away (None), or an unknown id, proves nothing.
+    False when the node has pruned that block (None), or when the cursor has no block id.
     """
     if newest_height < cursor.height:
         return True

@@ -1,6 +1,6 @@
-"""A copy of the contract's state and payouts in SQLite, as far as the follower has come.
+"""A copy of the contract's state and payouts in SQLite, up to the follower's cursor.
 
-Each page of the chain is one transaction in the file: what was read is there whole with its cursor, or not at all.
+Each page of the chain's transactions is written together with its cursor in one SQLite transaction.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ from chain_bridge.errors import ChainError
 from chain_bridge.follower.events import Contract, Event, Payout, Touched, is_of, payouts_in, touched_by
 
 OVERLAP_BLOCKS = 10
-"""So many blocks are read again, since a node's index may come after its blocks."""
+"""Blocks that each pass reads again, because a node may index transactions after it serves their block."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS cursor (id INTEGER PRIMARY KEY CHECK (id = 1), height INTEGER NOT NULL, block TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS seen (tx TEXT, event INTEGER, height INTEGER NOT NULL, PRIMARY KEY (tx, event));
@@ -33,7 +33,7 @@ _TABLES = ("cursor", "seen", "nodes", "jobs", "rounds", "models", "payouts")
 
 @dataclass(frozen=True)
 class Cursor:
-    """A block up to which everything was read, and its id, which another chain of the same name would not have."""
+    """The newest block that was read, and its id, which identifies the chain: a reset chain has another id there."""
 
     height: int
     block: str
@@ -41,7 +41,7 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Entities:
-    """What the contract answers about what was touched; a round without a submission is `gone`."""
+    """The present state of touched entities, from the contract. `gone` are rounds that have no submission any more."""
 
     nodes: list[Node] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
@@ -51,10 +51,10 @@ class Entities:
 
 
 class ReadModel:
-    """The file. Any number of processes may read it; those that write take turns."""
+    """The SQLite file. Any number of processes may read it; writers take turns."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create; raises `ChainError` when the file cannot be used, as every method does."""
+        """Open or create the file. Like every method, raises `ChainError` when the file cannot be used."""
         self._file = read_model_file(path)
         self._file.create(_SCHEMA)
         self._database = self._file.connect(any_thread=True)
@@ -70,16 +70,16 @@ class ReadModel:
         self._database.close()
 
     def cursor(self) -> Cursor | None:
-        """How far the copy is; None at the beginning."""
+        """The newest block that was read; None for an empty copy."""
         rows = self._rows("SELECT height, block FROM cursor")
         return Cursor(*rows[0]) if rows else None
 
     def apply(
         self, events: Sequence[Event], contract: Contract, look_up: Callable[[Touched], Entities], cursor: Cursor
     ) -> int:
-        """Take in the events of whole transactions, in order, and move the cursor on; how many of them were new.
+        """Apply the events of complete transactions, in order, advance the cursor, and return how many were new.
 
-        `look_up` reads from the chain what the new ones touch. What it raises leaves the file as it was.
+        `look_up` reads the entities that new events touch from the chain. If it raises, the file stays unchanged.
         """
         with self._writing():
             new = self._new(event for event in events if is_of(event, contract))
@@ -95,18 +95,18 @@ class ReadModel:
         return len(new)
 
     def forget(self, cursor: Cursor) -> None:
-        """Empty the copy if it still is where `cursor` says, since the chain was reset."""
+        """Clear the copy after a reset of the chain, unless another process moved the cursor."""
         with self._writing():
             if self.cursor() == cursor:
                 for table in _TABLES:
                     self._database.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def nodes(self) -> list[Node]:
-        """By id."""
+        """The nodes, by id."""
         return [Node.model_validate_json(body) for body in self._bodies("SELECT body FROM nodes ORDER BY id")]
 
     def jobs(self) -> list[Job]:
-        """By id."""
+        """The jobs, by id."""
         return [Job.model_validate_json(body) for body in self._bodies("SELECT body FROM jobs ORDER BY id")]
 
     def rounds(self) -> list[Round]:
@@ -115,12 +115,12 @@ class ReadModel:
         return [Round.model_validate_json(body) for body in rows]
 
     def models(self) -> list[RegisteredModel]:
-        """By name and version."""
+        """The registered models, by name and version."""
         rows = self._bodies("SELECT body FROM models ORDER BY name, version")
         return [RegisteredModel.model_validate_json(body) for body in rows]
 
     def payouts(self) -> list[Payout]:
-        """In the order in which they happened."""
+        """The payouts, in the order in which they happened."""
         rows = self._rows(
             "SELECT tx, event, height, kind, address, amount, node, job, round FROM payouts ORDER BY height, tx, event"
         )
@@ -139,7 +139,7 @@ class ReadModel:
             return self._database.execute(query).fetchall()
 
     def _new(self, events: Iterator[Event]) -> list[Event]:
-        """Those that were not taken in before, each once."""
+        """The events that were not applied before, each once."""
         listed = {event.key: event for event in events}
         known = "SELECT 1 FROM seen WHERE tx = ? AND event = ?"
         return [event for key, event in listed.items() if self._database.execute(known, key).fetchone() is None]
@@ -165,7 +165,7 @@ class ReadModel:
 
 
 def read_model_file(path: Path) -> SqliteFile:
-    """The read model at `path`; it raises `ChainError` when it cannot be used."""
+    """The SQLite file of the read model at `path`; raises `ChainError` when it cannot be used."""
     return SqliteFile(
         path,
         holds="a copy of what the chain says of the contract",

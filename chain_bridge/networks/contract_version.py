@@ -1,4 +1,4 @@
-"""Which contract lives at an address, by what cw2 has it store."""
+"""The name and version of the contract at an address, from its cw2 entry."""
 
 import json
 from typing import NamedTuple
@@ -21,12 +21,12 @@ class ContractVersion(NamedTuple):
 
     @property
     def is_older(self) -> bool:
-        """Whether this program knows the contract only by its successor."""
+        """Whether the contract is older than the version that this program supports."""
         return _numbers(self.version) < _numbers(CONTRACT_VERSION)
 
 
 def contract_version(network: Network) -> ContractVersion:
-    """What the network's contract says it is; raises `WrongContract` when there is none at its address."""
+    """The name and version of the network's contract; raises `WrongContract` when its address has no contract."""
     connection = Connection(network, _TIMEOUT_SECONDS)
     request = QueryRawContractStateRequest(address=network.contract or "", query_data=_CW2_KEY)
     try:

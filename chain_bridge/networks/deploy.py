@@ -1,4 +1,4 @@
-"""Puts the contract on a chain."""
+"""Deploy the contract to a chain."""
 
 import gzip
 import hashlib
@@ -51,9 +51,9 @@ def deploy_contract(
     slash_bps: int | None = None,
     max_batch: int | None = None,
 ) -> str:
-    """Store the contract's bytecode and make an instance, owned and migratable by `key`; its address.
+    """Store the contract's bytecode, instantiate it, and return its address.
 
-    What is None takes the contract's own default.
+    `key` owns the contract and may migrate it. Settings that are None take the contract's defaults.
     Raises `ContractFileError`, `ContractRefused`, `InsufficientFunds`, `TransactionFailed`, `ChainUnreachable`.
     """
     bytecode = read_contract(wasm)

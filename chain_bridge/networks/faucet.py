@@ -1,4 +1,4 @@
-"""Coins to begin with: from a testnet's faucet, or from an account of one's own."""
+"""Initial coins: from a testnet's faucet, or from an account that already has some."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ _SHOWN = 300
 
 
 class FaucetRefused(ChainError):
-    """A faucet gave nothing; the text has what it answered."""
+    """A faucet sent no coins; the message quotes its answer."""
 
 
 def request_coins(
@@ -32,7 +32,9 @@ def request_coins(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
-    """Ask a faucet for coins and wait up to `seconds` until it has sent them; what it says in the end.
+    """Ask a faucet for coins, wait up to `seconds` until it has sent them, and return the transaction's hash.
+
+    If the faucet names no hash, return the claim's status instead.
 
     The protocol is that of Fetch.ai's faucet, as in cosmpy's `aerial/faucet.py`: POST /api/v3/claims gives a uuid,
     GET /api/v3/claims/UUID the claim's status. Raises `FaucetRefused`.
@@ -60,7 +62,7 @@ def request_coins(
 
 
 def send_coins(network: Network, key: Key, amounts: dict[str, int]) -> str:
-    """Send coins to addresses in one transaction; its hash. Raises as `Sender.send`."""
+    """Send coins to addresses in one transaction and return its hash. Raises as `Sender.send`."""
     connection = Connection(network, _CALL_SECONDS)
     try:
         sender = Sender(connection, key, inclusion_seconds=60.0)

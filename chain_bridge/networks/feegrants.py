@@ -1,6 +1,6 @@
-"""Fee grants: one account pays the fees of another, for calls of contracts only, up to a limit and a date.
+"""Fee grants: one account pays another's fees, only for contract calls, up to a limit and an expiry date.
 
-A node that has no coins needs one to register, to say that it is there, and to withdraw its first credit.
+A node without coins needs a grant to register, to send heartbeats, and to withdraw its first credit.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _TIMEOUT_SECONDS = 15.0
 
 
 class GrantError(ChainError):
-    """A fee grant is asked for that cannot be given or taken back."""
+    """A fee grant cannot be given, read or revoked."""
 
 
 class GrantsUnsupported(GrantError):
@@ -34,17 +34,17 @@ class GrantsUnsupported(GrantError):
 
 @dataclass(frozen=True)
 class Allowance:
-    """What is left of a grant."""
+    """The remaining allowance of a grant."""
 
     granter: str
     grantee: str
     left: int | None
-    """In the network's denomination; None has no limit."""
+    """In the network's denomination; None means no limit."""
     expires: datetime | None
 
 
 class FeeGrants:
-    """The grants that a key gives. Use it as the owner of one connection: `close` it."""
+    """The grants that a key gives. It opens a connection, so call `close`."""
 
     def __init__(self, network: Network, key: Key) -> None:
         self._network = network
@@ -56,7 +56,7 @@ class FeeGrants:
         self._connection.close()
 
     def find(self, grantee: str) -> Allowance | None:
-        """What this key grants to an address, or None; raises `GrantsUnsupported`."""
+        """The grant of this key to an address, or None; raises `GrantsUnsupported`."""
         request = QueryAllowanceRequest(granter=self._key.address, grantee=grantee)
         try:
             grant = self._connection.ask(lambda chain: chain.feegrant.Allowance(request).allowance)
@@ -71,9 +71,9 @@ class FeeGrants:
         return _allowance(grant, self._network.denom)
 
     def give(self, grantees: list[str], limit: int, expires: datetime) -> TxResponse:
-        """Grant fees up to `limit` until a date, all or none; a grant that an address has already is replaced.
+        """Grant fees up to `limit` until a date, all or none; an existing grant of an address is replaced.
 
-        Raises `GrantError`, and what `Sender.send` raises.
+        Raises `GrantError`, and the errors of `Sender.send`.
         """
         if self._key.address in grantees:
             raise GrantError(f"{self._key.address} pays its own fees; grant them to another address.")
@@ -85,7 +85,7 @@ class FeeGrants:
         return self._send(messages)
 
     def take_back(self, grantees: list[str]) -> TxResponse:
-        """End the grants of these addresses, all or none; raises `GrantError` when one has none."""
+        """Revoke the grants of these addresses, all or none; raises `GrantError` when an address has no grant."""
         without = [grantee for grantee in grantees if self.find(grantee) is None]
         if without:
             raise GrantError(f"{self._key.address} grants no fees to {', '.join(without)}.")

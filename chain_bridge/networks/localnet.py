@@ -1,4 +1,4 @@
-"""The real node that `scripts/localnet start` runs on this machine: where it answers, and the key that has coins."""
+"""The real node that `scripts/localnet start` runs on this machine: its address, and the key of a funded account."""
 
 import os
 import tempfile
@@ -15,7 +15,7 @@ _START = "Start one with: scripts/localnet start"
 
 
 class Localnet(BaseModel):
-    """What the script has written about the chain that it started."""
+    """The file that the script writes about the chain that it started."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

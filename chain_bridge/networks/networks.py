@@ -1,4 +1,4 @@
-"""Networks that have a name: those that come with the package, and those of a file of one's own."""
+"""Named networks: those that come with the package, and those of the user's own file."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +16,7 @@ _PACKAGED = "networks.yaml"
 
 
 class UnknownNetwork(ChainError):
-    """No network has this name, or nothing says where it answers."""
+    """No network has this name, or its address is unknown."""
 
 
 class NetworksFileError(ChainError):
@@ -24,7 +24,7 @@ class NetworksFileError(ChainError):
 
 
 class Preset(BaseModel):
-    """A chain by name. What runs on this machine has no fixed `url`."""
+    """A named chain. A chain on this machine has no fixed `url`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -40,7 +40,7 @@ class Preset(BaseModel):
     faucet_page: str | None = Field(default=None, pattern=r"^https://\S+$", description="a faucet for people")
 
     def network(self, url: str, contract: str | None = None) -> Network:
-        """The network behind a URL."""
+        """The settings of this network at a URL."""
         optional = {"max_fee": self.max_fee, "max_gas": self.max_gas, "faucet": self.faucet, "contract": contract}
         return Network(
             chain_id=self.chain_id,
@@ -53,7 +53,7 @@ class Preset(BaseModel):
 
 
 def load_presets(own: Path | None = None) -> dict[str, Preset]:
-    """Every named network. An entry of the file `own`, if there is one, adds a network or changes fields of one.
+    """Every named network. Entries of the file `own`, if it exists, add networks or override fields.
 
     Raises `NetworksFileError` that names the file and each bad field.
     """
@@ -70,7 +70,7 @@ def load_presets(own: Path | None = None) -> dict[str, Preset]:
 
 
 def find_preset(name: str, own: Path | None = None) -> Preset:
-    """The network of a name; raises `UnknownNetwork` that lists the names there are."""
+    """The network with this name; raises `UnknownNetwork` that lists the known names."""
     presets = load_presets(own)
     if name not in presets:
         adding = f"Add it to {own}" if own is not None else "Use one of them"

@@ -1,11 +1,11 @@
-"""What to do about a transaction that was signed and may have been handed over: a pure function."""
+"""Decide the next step for a signed transaction that may have been broadcast: a pure function."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
 class Action(Enum):
-    """What comes next."""
+    """The next step for a signed transaction."""
 
     ADOPT = "it is in a block: take over its outcome"
     ORPHAN = "it was signed for a chain that is gone: set it aside"
@@ -17,7 +17,7 @@ class Action(Enum):
 
 @dataclass(frozen=True)
 class Flight:
-    """What counts about a signed transaction."""
+    """The fields of a signed transaction that the decision needs."""
 
     sequence: int
     timeout_height: int
@@ -25,10 +25,10 @@ class Flight:
 
 @dataclass(frozen=True)
 class ChainView:
-    """What the chain tells, asked in this order: by hash, the account's sequence, the height.
+    """The chain's answers, queried in this order: the hash, the account's sequence, the height.
 
     `in_blocks`: whether the hash is in a block between the one at signing and min(height, timeout height); None
-    before that was looked at.
+    before the blocks were scanned.
     """
 
     found: bool
@@ -41,10 +41,10 @@ class ChainView:
 def decide(flight: Flight, view: ChainView) -> Action:
     """The next step for a signed transaction.
 
-    It can land in blocks up to its timeout height, and only while the account's sequence is its own. So it can not
-    land any more once the chain is as long as that or the sequence has passed; and if it is then in none of the
-    blocks in which it could have landed, it never did. Lookup by hash alone proves nothing, since the index of
-    transactions lags behind the blocks.
+    It can enter blocks up to its timeout height, and only while the account's sequence equals its own. So it cannot
+    enter a block once the chain has reached that height or the sequence has passed. If it is then in none of the
+    possible blocks, it never happened. Lookup by hash alone proves nothing, because the transaction index lags behind
+    the blocks.
     """
     if view.found:
         return Action.ADOPT

@@ -1,4 +1,4 @@
-"""Brings an outbox's messages to the chain: a thin loop around `decide`."""
+"""Send an outbox's messages to the chain: a thin loop around `decide`."""
 
 import logging
 import time
@@ -39,16 +39,16 @@ _REFUSALS = (ContractRefused, InsufficientFunds, TransactionFailed)
 
 
 class Delivery:
-    """Sends what waits in an outbox, in order, one transaction after another."""
+    """Sends an outbox's waiting messages, in order, one transaction after another."""
 
     def __init__(self, outbox: Outbox, sender: Sender, contract: Callable[[], str]) -> None:
-        """`contract` gives the contract's address once it is known to be the right one."""
+        """`contract` returns the contract's address after its name and version were checked."""
         self.outbox = outbox
         self._sender = sender
         self._contract = contract
 
     def flush(self, patience_seconds: float) -> Backlog:
-        """Send what waits; see `Ledger.flush`."""
+        """Send the waiting messages; see `Ledger.flush`."""
         for attempt in stamina.retry_context(
             on=ChainUnreachable,
             attempts=None if patience_seconds > 0 else 1,
@@ -64,9 +64,9 @@ class Delivery:
         return self.outbox.backlog()
 
     def send_now(self, contract: str, key: str, name: str, body: Any, funds: int) -> Tx:
-        """Record a message, send it and what waits before it, and return its outcome or raise what became of it.
+        """Record a message, send it after the messages that wait before it, and return its outcome.
 
-        What raises is withdrawn, unless it was handed over.
+        Raises the message's error if it fails. It is then withdrawn, unless it was broadcast.
         """
         with self.outbox.exclusive():
             self._begin()
@@ -75,13 +75,13 @@ class Delivery:
                 while not (entry := self.outbox.by_id(entry.id)).decided:
                     self._send_some()
             except BaseException as error:
-                self.outbox.withdraw(entry, str(error))  # unless it is under way
+                self.outbox.withdraw(entry, str(error))  # no effect if the entry was signed
                 raise
         self.outbox.forget(entry)
         return entry.outcome()
 
     def _begin(self) -> None:
-        """Make sure of the chain and the contract, and find out what became of the last transaction."""
+        """Find the outcome of the last transaction, and check the chain and the contract."""
         self._reconcile()
         self._check_chain()
         contract = self._contract()
@@ -112,7 +112,7 @@ class Delivery:
                 "the chain if it should have them, or do again what is still wanted."
             )
 
-    # The transaction under way
+    # The transaction in flight
 
     def _reconcile(self) -> None:
         signed = self.outbox.flight()
@@ -127,7 +127,7 @@ class Delivery:
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     def _step_towards_outcome(self, signed: Signed) -> bool:
-        """Do what `decide` says; whether the outcome is noted."""
+        """Take the step that `decide` returns; True once the outcome is recorded."""
         found = look_up(self._sender.connection, signed.hash)
         flight = Flight(signed.sequence, signed.timeout_height)
         view = self._look(signed, found)
@@ -159,13 +159,13 @@ class Delivery:
         try:
             return self._sender.account_sequence()
         except InsufficientFunds:
-            return 0  # a chain on which the account never was
+            return 0  # the account does not exist on this chain
 
     def _rebroadcast(self, signed: Signed) -> None:
         try:
             self._sender.broadcast(signed)
         except SequenceMismatch:
-            return  # somebody else's transaction, or ours: the next look tells
+            return  # another transaction took the sequence, or this one did: the next step finds out
         except TransactionFailed as error:
             if (error.codespace, error.code) != _TIMED_OUT:
                 raise
@@ -173,7 +173,7 @@ class Delivery:
         self.outbox.step("broadcast")
 
     def _adopt(self, found: TxResponse) -> None:
-        """Note the outcome of the transaction under way."""
+        """Record the outcome of the transaction in flight."""
         entries = self.outbox.entries("signed")
         if not found.code:
             self.outbox.land([(entry, outcome_of(found, index)) for index, entry in enumerate(entries)])
@@ -187,10 +187,10 @@ class Delivery:
         else:
             self.outbox.free(tried=True, alone=len(entries) > 1)
 
-    # What waits
+    # Waiting messages
 
     def _send_some(self) -> bool:
-        """Send the first of what waits, as much as fits into one transaction; False when nothing waits."""
+        """Send the first waiting messages, as many as fit into one transaction; False when none wait."""
         for attempt in stamina.retry_context(
             on=SequenceMismatch, attempts=_MISMATCHES, timeout=None, wait_initial=0.02, wait_jitter=0.1, wait_max=1.0
         ):
@@ -205,7 +205,7 @@ class Delivery:
         return True
 
     def _fit(self, waiting: list[Entry]) -> tuple[list[Entry], int]:
-        """The first entries that fit into one transaction, and its gas limit; those that are refused are noted."""
+        """The first entries that fit into one transaction, and its gas limit; refused entries are marked as refused."""
         entries = waiting[:1] if waiting[0].alone else list(takewhile(lambda entry: not entry.alone, waiting))
         while entries:
             try:
@@ -235,9 +235,9 @@ class Delivery:
         try:
             self._sender.broadcast(signed)
         except ChainUnreachable:
-            pass  # it may have been taken in: the wait tells
+            pass  # the node may have accepted it: `wait_for_block` finds out
         except ChainError:
-            # The one node that ever saw these bytes did not take them in.
+            # The only node that received these bytes refused them.
             self.outbox.free()
             raise
         self.outbox.step("broadcast")

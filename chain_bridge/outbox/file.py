@@ -14,7 +14,7 @@ from chain_bridge.outbox.rows import Backlog, Entry
 
 _VERSION = 1
 _ONE_TIME_SECONDS = 86_400
-# `epoch` counts the chains: one that was reset begins with no keys. There is at most one flight.
+# `epoch` counts the chains, so that keys can be reused after a reset. There is at most one flight.
 _TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE entries (
@@ -34,14 +34,14 @@ INSERT INTO facts VALUES ('epoch', '0');
 
 @contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """One transaction, durable when the block ends; undone when it raises."""
+    """One transaction: committed when the block ends, rolled back when it raises."""
     with outbox_file(path).transaction() as database:
         database.row_factory = sqlite3.Row
         yield database
 
 
 def read_backlog(path: Path) -> Backlog:
-    """What of an outbox is not decided, without writing to it; raises `OutboxError` when it cannot be read."""
+    """The backlog of an outbox, without writing to the file; raises `OutboxError` when it cannot be read."""
     with outbox_file(path).reading() as database:
         database.row_factory = sqlite3.Row
         return backlog(database)
@@ -53,7 +53,7 @@ def create(path: Path) -> None:
 
 
 def outbox_file(path: Path) -> SqliteFile:
-    """The outbox at `path`; it raises `OutboxError` when it cannot be used."""
+    """The SQLite file of the outbox at `path`; raises `OutboxError` when it cannot be used."""
     return SqliteFile(
         path,
         holds="the outbox: what waits to be written to the chain",
@@ -65,13 +65,13 @@ def outbox_file(path: Path) -> SqliteFile:
 
 
 def fact(database: sqlite3.Connection, name: str) -> str | None:
-    """A single value."""
+    """A named value of the table `facts`, or None."""
     row = database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
     return None if row is None else str(row["value"])
 
 
 def entry(row: sqlite3.Row) -> Entry:
-    """A row of entries."""
+    """The entry in a row of the table `entries`."""
     values = dict(row)
     del values["epoch"]
     values["body"] = json.loads(values["body"])
@@ -89,7 +89,7 @@ def find(database: sqlite3.Connection, contract: str, key: str) -> Entry | None:
 
 
 def insert(database: sqlite3.Connection, contract: str, key: str, name: str, body: str, funds: int, now: float) -> None:
-    """A new entry, waiting."""
+    """Add an entry in the state `waiting`."""
     database.execute(
         "INSERT INTO entries (epoch, contract, key, name, body, funds, state, recorded_at) "
         "VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?)",
@@ -103,7 +103,7 @@ def set_state(database: sqlite3.Connection, entries: list[Entry], state: str) ->
 
 
 def flight(database: sqlite3.Connection) -> Signed | None:
-    """The transaction under way."""
+    """The transaction in flight, or None."""
     row = database.execute("SELECT * FROM flight").fetchone()
     if row is None:
         return None
@@ -112,18 +112,18 @@ def flight(database: sqlite3.Connection) -> Signed | None:
 
 
 def anchor(database: sqlite3.Connection) -> BlockRef | None:
-    """The block by which the chain is recognised."""
+    """The block that identifies the chain, or None."""
     text = fact(database, "anchor")
     return None if text is None else BlockRef(*json.loads(text))
 
 
 def set_anchor(database: sqlite3.Connection, place: BlockRef) -> None:
-    """Recognise the chain by this block from now on."""
+    """Set the block that identifies the chain."""
     database.execute("INSERT OR REPLACE INTO facts VALUES ('anchor', ?)", (json.dumps(place),))
 
 
 def start_over(database: sqlite3.Connection, reason: str) -> int:
-    """Count one chain further; how many entries were not decided."""
+    """Begin the next epoch, mark undecided entries as `orphaned`, and return their number."""
     count = database.execute(
         "UPDATE entries SET state = 'orphaned', log = ? WHERE state IN ('waiting', 'signed')", (reason,)
     ).rowcount
@@ -134,7 +134,7 @@ def start_over(database: sqlite3.Connection, reason: str) -> int:
 
 
 def forget_one_time(database: sqlite3.Connection, now: float) -> None:
-    """Drop decided entries that nobody can ask for and that no caller still waits for."""
+    """Delete decided entries with one-time keys that are older than a day; no caller still waits for them."""
     database.execute(
         "DELETE FROM entries WHERE key LIKE 'one-time:%' AND state NOT IN ('waiting', 'signed') AND recorded_at < ?",
         (now - _ONE_TIME_SECONDS,),
@@ -142,7 +142,7 @@ def forget_one_time(database: sqlite3.Connection, now: float) -> None:
 
 
 def backlog(database: sqlite3.Connection) -> Backlog:
-    """What is not decided; refusals and orphans of the present chain are counted beside it."""
+    """The number of entries by state, and when the oldest undecided one was recorded."""
     counts = dict(database.execute("SELECT state, COUNT(*) FROM entries GROUP BY state").fetchall())
     oldest = database.execute("SELECT MIN(recorded_at) FROM entries WHERE state IN ('waiting', 'signed')").fetchone()[0]
     return Backlog(

@@ -1,4 +1,4 @@
-"""Messages on disk before they are sent, so that a kill at any moment neither loses nor doubles one."""
+"""Messages are on disk before they are sent, so that a crash at any point neither loses nor repeats one."""
 
 import fcntl
 import json
@@ -25,7 +25,7 @@ _LOCK_POLL_SECONDS = 0.05
 class Outbox:
     """The outbox of one key on one chain, in a SQLite file. Threads and processes may share it; one sends at a time.
 
-    `step` is called with a name between every two steps of a delivery; tests end the process there.
+    `step` is called with a name between the steps of a delivery; tests kill the process there.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Outbox:
         step: Callable[[str], None] = lambda name: None,
         lock_seconds: float = 180.0,
     ) -> None:
-        """`lock_seconds` bounds the wait for another process that sends. Raises `OutboxError` for a foreign file."""
+        """`lock_seconds` bounds the wait for another process that sends. Raises `OutboxError` for an invalid file."""
         self.path = path
         self.step = step
         self._clock = clock
@@ -45,7 +45,7 @@ class Outbox:
         self._forget_old()
 
     def belongs_to(self, chain_id: str, address: str) -> None:
-        """Bind the outbox to a chain and a key; raises `OutboxError` when it is another's."""
+        """Bind the outbox to a chain and a key; raises `OutboxError` when it belongs to another chain or key."""
         owner = f"{address} on {chain_id}"
         with self._transaction() as database:
             database.execute("INSERT OR IGNORE INTO facts VALUES ('owner', ?)", (owner,))
@@ -54,16 +54,16 @@ class Outbox:
             raise OutboxError(f"The outbox {self.path} belongs to {found}, not to {owner}. Give each its own file.")
 
     def record(self, contract: str, key: str, name: str, body: Any, funds: int = 0) -> Entry:
-        """Record a message under a key, or return what is recorded there if it is the same message.
+        """Record a message under a key, or return the existing entry if it has the same message.
 
-        Raises `ReplayedKey` when the key stands for another message.
+        Raises `ReplayedKey` when the key belongs to another message.
         """
         if is_own_key(key):
             raise ChainError(f"The key {key} is of a form that the outbox makes itself. Take another one.")
         return self._record(contract, key, name, body, funds)
 
     def record_now(self, contract: str, key: str, name: str, body: Any, funds: int) -> Entry:
-        """As `record`, with a key of the outbox's own making; what was refused or withdrawn waits anew."""
+        """As `record`, with a key that the outbox generates; a refused or withdrawn entry waits again."""
         entry = self._record(contract, key, name, body, funds)
         if entry.state not in ("refused", "withdrawn"):
             return entry
@@ -75,12 +75,12 @@ class Outbox:
         return self.by_id(entry.id)
 
     def entry(self, contract: str, key: str) -> Entry | None:
-        """What is recorded under a key."""
+        """The entry recorded under a key, or None."""
         with self._transaction() as database:
             return file.find(database, contract, key)
 
     def by_id(self, number: int) -> Entry:
-        """One entry; raises `OutboxError` when it was forgotten."""
+        """One entry; raises `OutboxError` when it was deleted."""
         with self._transaction() as database:
             row = database.execute("SELECT * FROM entries WHERE id = ?", (number,)).fetchone()
         if row is None:
@@ -88,7 +88,7 @@ class Outbox:
         return file.entry(row)
 
     def entries(self, *states: str) -> list[Entry]:
-        """The entries in these states, in the order of their recording; all of them without any."""
+        """The entries in these states, in the order of recording; all entries if no state is given."""
         marks = ",".join("?" * len(states))
         where = f"WHERE state IN ({marks})" if states else ""
         with self._transaction() as database:
@@ -96,13 +96,13 @@ class Outbox:
         return [file.entry(row) for row in rows]
 
     def backlog(self) -> Backlog:
-        """What is not decided."""
+        """The number of entries by state."""
         with self._transaction() as database:
             return file.backlog(database)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """The one sender among threads and processes; raises `OutboxError` when another holds on for too long."""
+        """Hold the sender's lock among threads and processes; raises `OutboxError` after `lock_seconds`."""
         with self._thread_lock:
             descriptor = open_lock(self.path.with_name(f"{self.path.name}.lock"), OutboxError)
             try:
@@ -111,15 +111,15 @@ class Outbox:
             finally:
                 os.close(descriptor)
 
-    # What a delivery notes; each is one transaction.
+    # Records of a delivery; each method is one SQLite transaction.
 
     def flight(self) -> Signed | None:
-        """The transaction that was signed and whose outcome is not known."""
+        """The signed transaction whose outcome is not recorded, or None."""
         with self._transaction() as database:
             return file.flight(database)
 
     def sign(self, entries: list[Entry], signed: Signed) -> None:
-        """Note the transaction that carries these entries, before it is handed over."""
+        """Record the transaction that carries these entries, before it is broadcast."""
         row = (signed.data, signed.hash, signed.sequence, signed.timeout_height, *signed.place)
         with self._transaction() as database:
             database.execute("INSERT INTO flight VALUES (1, ?, ?, ?, ?, ?, ?)", row)
@@ -127,7 +127,7 @@ class Outbox:
             file.set_anchor(database, signed.place)
 
     def land(self, outcomes: list[tuple[Entry, Tx]]) -> None:
-        """Note that the flight's entries happened."""
+        """Record the outcomes of the flight's entries."""
         with self._transaction() as database:
             for entry, tx in outcomes:
                 database.execute(
@@ -136,7 +136,7 @@ class Outbox:
             database.execute("DELETE FROM flight")
 
     def free(self, tried: bool = False, alone: bool = False) -> None:
-        """Note that the flight did not happen: its entries wait again, each in a transaction of its own if `alone`."""
+        """Record that the flight did not happen: its entries wait again, each for a separate transaction if `alone`."""
         with self._transaction() as database:
             database.execute(
                 "UPDATE entries SET state = 'waiting', tries = tries + ?, alone = MAX(alone, ?) WHERE state = 'signed'",
@@ -145,7 +145,7 @@ class Outbox:
             database.execute("DELETE FROM flight")
 
     def refuse(self, entry: Entry, log: str, codespace: str = "", code: int = 0) -> None:
-        """Note that the chain refused an entry; the others of its flight, if it had one, wait again."""
+        """Record that the chain refused an entry; the other entries of its flight wait again."""
         with self._transaction() as database:
             database.execute(
                 "UPDATE entries SET state = 'refused', log = ?, codespace = ?, code = ? WHERE id = ?",
@@ -155,30 +155,30 @@ class Outbox:
             database.execute("DELETE FROM flight")
 
     def withdraw(self, entry: Entry, reason: str) -> None:
-        """Note that an entry shall not happen, if it still waits."""
+        """Withdraw an entry if it still waits; it will not be sent."""
         with self._transaction() as database:
             database.execute(
                 "UPDATE entries SET state = 'withdrawn', log = ? WHERE id = ? AND state = 'waiting'", (reason, entry.id)
             )
 
     def forget(self, entry: Entry) -> None:
-        """Drop a decided entry whose outcome its caller has and nobody can ask for again."""
+        """Delete a decided entry with a one-time key, whose outcome the caller already has."""
         if is_one_time(entry.key):
             with self._transaction() as database:
                 database.execute("DELETE FROM entries WHERE id = ?", (entry.id,))
 
     def anchor(self) -> BlockRef | None:
-        """The last block that a transaction was made at; None before the first."""
+        """The newest block at the last signing; None before the first."""
         with self._transaction() as database:
             return file.anchor(database)
 
     def start_over(self, reason: str) -> int:
-        """Begin a new chain's records; how many entries of the old one were not decided, and are set aside."""
+        """Begin the records of a new chain, mark the old chain's undecided entries as `orphaned`, and count them."""
         with self._transaction() as database:
             return file.start_over(database, reason)
 
     def set_aside_other_contracts(self, contract: str) -> int:
-        """Set aside what waits for another contract than this; how many entries."""
+        """Mark entries that wait for another contract as `orphaned`, and return their number."""
         reason = f"recorded for another contract than {contract}"
         with self._transaction() as database:
             return database.execute(

@@ -1,4 +1,4 @@
-"""What an outbox holds: messages, and what became of each."""
+"""The entries of an outbox: messages and their outcomes."""
 
 import hashlib
 import json
@@ -11,8 +11,8 @@ from chain_bridge.client.messages import Tx
 from chain_bridge.errors import ChainError
 
 State = Literal["waiting", "signed", "landed", "refused", "withdrawn", "orphaned"]
-# Messages that can succeed once at most, whatever comes after: recorded twice, they are one. A round may be rolled
-# back and submitted again word for word, so `submit_round` is not among them.
+# Messages that can succeed at most once: recorded twice, they become one entry. `submit_round` is absent, because a
+# round may be rolled back and submitted again with the same content.
 _ONCE = frozenset(
     {
         "create_job",
@@ -36,9 +36,9 @@ _CONTENT = "content:"
 class Entry:
     """A recorded message.
 
-    `waiting`: not sent · `signed`: in a transaction that was or is about to be handed over · `landed`: it happened,
-    `tx` tells how · `refused`: the chain refused it, `error` tells why · `withdrawn`: its caller was told that it did
-    not happen · `orphaned`: it was meant for a chain or contract that is gone.
+    `waiting`: not sent · `signed`: in a transaction that was or is about to be broadcast · `landed`: it is in a block,
+    see `tx` · `refused`: the chain refused it, see `error` · `withdrawn`: the caller got an error, and it will not be
+    sent · `orphaned`: recorded for a chain that was reset, or for a contract that was replaced.
     """
 
     id: int
@@ -58,16 +58,16 @@ class Entry:
 
     @property
     def decided(self) -> bool:
-        """Whether nothing will become of it any more."""
+        """Whether the outcome is final."""
         return self.state not in ("waiting", "signed")
 
     @property
     def error(self) -> ChainError | None:
-        """What its refusal means."""
+        """The error of a refused entry, else None."""
         return explain(self.log, self.codespace, self.code) if self.state == "refused" else None
 
     def outcome(self) -> Tx:
-        """What it did; raises what its refusal means, and `ChainError` when nothing came of it."""
+        """The entry's transaction; raises the error of a refused entry, and `ChainError` when there is no outcome."""
         if self.error is not None:
             raise self.error
         if self.tx is None:
@@ -77,9 +77,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Backlog:
-    """How many messages wait, are under way, were refused or set aside; `oldest_at` is when the first undecided one
-    was recorded, in unix seconds.
-    """
+    """The number of messages by state; `oldest_at` is when the oldest undecided one was recorded, in unix seconds."""
 
     waiting: int
     signed: int
@@ -89,16 +87,16 @@ class Backlog:
 
     @property
     def undecided(self) -> int:
-        """Messages that are still to land."""
+        """The number of messages whose outcome is not final."""
         return self.waiting + self.signed
 
     def age(self, now: float) -> float:
-        """Seconds that the oldest undecided message is old; 0 when there is none."""
+        """The age of the oldest undecided message in seconds; 0 when there is none."""
         return 0.0 if self.oldest_at is None else max(0.0, now - self.oldest_at)
 
 
 def content_key(name: str, body: Any, funds: int) -> str | None:
-    """The key of a message that can succeed once at most; None for others, whose repetition means something."""
+    """The key of a message that can succeed at most once; None for messages that may be repeated on purpose."""
     if name not in _ONCE:
         return None
     return _CONTENT + hashlib.sha256(f"{name} {canonical(body)} {funds}".encode()).hexdigest()
@@ -110,7 +108,7 @@ def one_time_key(name: str) -> str:
 
 
 def is_one_time(key: str) -> bool:
-    """Whether nobody can ask for this key's outcome again."""
+    """Whether this is a one-time key, whose outcome cannot be queried later."""
     return key.startswith(_ONE_TIME)
 
 
@@ -120,5 +118,5 @@ def is_own_key(key: str) -> bool:
 
 
 def canonical(body: Any) -> str:
-    """A message's one text."""
+    """The canonical JSON text of a message."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"))

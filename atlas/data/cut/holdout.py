@@ -1,18 +1,19 @@
-"""How many rows of each stratum are held out, and the number that a row has in the draw."""
+"""How many rows of each stratum are held out, and the rank of a row in the draw."""
 
 import hashlib
 from collections.abc import Mapping
 
 
 def holdout_rank(seed: int, ordinal: int, line: bytes) -> int:
-    """A row's number in the draw, by its content and its place within its stratum; the lowest are held out."""
+    """A row's 64-bit rank in the draw, a hash of its content and its position in its stratum; lowest are held out."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{ordinal}:".encode() + line).digest()[:8], "big")
 
 
 def allot_holdout(sizes: Mapping[str, int], wanted: int) -> dict[str, int]:
-    """Split `wanted` rows over strata in proportion to their sizes, by largest remainder; each keeps a row or more.
+    """Split `wanted` rows over strata in proportion to their sizes, by largest remainder.
 
-    Takes fewer when the strata have not that many rows to spare. Source: A. Hamilton's method of apportionment.
+    Each stratum keeps at least one row, so the sum is below `wanted` if the strata are too small. Source: A. Hamilton's
+    method of apportionment.
     """
     total = sum(sizes.values())
     wanted = min(wanted, total - len(sizes))

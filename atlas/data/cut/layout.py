@@ -1,4 +1,4 @@
-"""Which row goes where: the rows of each piece of a dataset, in source order, as places in the spool."""
+"""Assign rows to the pieces of a dataset: each piece lists its rows in source order, as offsets in the spool."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,11 +15,11 @@ from atlas.spec.dataset import ShardRule
 PLACED = np.dtype([("offset", "<u8"), ("size", "<u8"), ("label", "<u4"), ("tokens", "<u4")])
 """A row of a piece: 24 bytes of disk."""
 HOLDOUT, REFERENCE, FIRST_SHARD = 0, 1, 2
-"""The numbers of the pieces; the shards follow."""
+"""The numbers of the pieces; shard 0 is piece `FIRST_SHARD`."""
 
 
 class Piece(NamedTuple):
-    """What a piece holds: its rows, bytes and tokens, and the rows of each label, by the label's number."""
+    """The numbers of a piece's rows, bytes and tokens, and of its rows of each label, by the label's number."""
 
     rows: int
     bytes: int
@@ -45,7 +45,7 @@ class Layout:
         return int(self._counts[piece])
 
     def write(self, piece: int, write: Callable[[bytes], object]) -> Piece:
-        """Write the lines of a piece, and say what it holds."""
+        """Write the lines of a piece and return its counts."""
         labels = np.zeros(len(self._spool.labels), np.int64)
         size = tokens = 0
         for rows in self._rows.chunks(int(self._starts[piece]), self.rows_of(piece)):
@@ -58,7 +58,7 @@ class Layout:
 
 
 def lay_out(spool: RowSpool, held_out: Keys, reference: Keys, rule: ShardRule) -> Layout:
-    """Send each row to its piece: by its text to the held-out or reference rows, else to the shard that the rule says.
+    """Assign each row to its piece: to the held-out or reference rows by its text, else to a shard by the rule.
 
     Raises `DataError` as `cut_by` and `check_shard_count` do.
     """

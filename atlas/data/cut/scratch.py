@@ -1,4 +1,4 @@
-"""An array in a file without a name: as many records as the disk holds, and none of them in memory."""
+"""An array in an unnamed temporary file, so that its size is limited by the disk and not by memory."""
 
 import os
 import tempfile
@@ -16,7 +16,7 @@ Records = npt.NDArray[Any]
 
 
 class Scratch:
-    """Records of one numpy type, which vanish with the process."""
+    """Records of one numpy type on disk; the file disappears when the process ends."""
 
     def __init__(self, folder: Path, kind: npt.DTypeLike) -> None:
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed by `close`
@@ -29,7 +29,7 @@ class Scratch:
         self._count += len(records)
 
     def write(self, place: int, records: Records) -> None:
-        """Put records at a place of their own, which may lie beyond the end."""
+        """Write records at an index, which may be beyond the end."""
         data = memoryview(np.ascontiguousarray(records, self._kind).tobytes())
         start = place * self._kind.itemsize
         while data:
@@ -37,12 +37,12 @@ class Scratch:
             data, start = data[written:], start + written
 
     def read(self, place: int, count: int) -> Records:
-        """So many records from a place on."""
+        """Read `count` records from the index `place` on."""
         size = self._kind.itemsize
         return np.frombuffer(os.pread(self._file.fileno(), count * size, place * size), self._kind)
 
     def chunks(self, place: int = 0, count: int | None = None) -> Iterator[Records]:
-        """All appended records, or so many from a place on, some at a time."""
+        """All appended records, or `count` from the index `place` on, in chunks of at most `CHUNK` records."""
         end = self._count if count is None else place + count
         for start in range(place, end, CHUNK):
             yield self.read(start, min(CHUNK, end - start))
@@ -51,5 +51,5 @@ class Scratch:
         return self._count
 
     def close(self) -> None:
-        """Give the disk space back."""
+        """Free the disk space."""
         self._file.close()

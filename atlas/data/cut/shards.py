@@ -12,13 +12,13 @@ from atlas.spec.dataset import ShardRule
 MOST_SHARDS = 10_000
 
 Cut = Callable[[Records], npt.NDArray[np.int64]]
-"""Given the rows that are to be cut, some after the others: the number of each one's shard."""
+"""Maps the next rows, in order, to the numbers of their shards; keeps its state between calls."""
 
 
 def cut_by(rule: ShardRule, strata: Sequence[str]) -> Cut:
-    """How a dataset with these strata is cut; by column, shards are in order of the value.
+    """The function that cuts a dataset with these strata; if cut by column, shards are sorted by value.
 
-    The cut raises `DataError` for a row that is larger than a shard may be.
+    The function raises `DataError` for a row that exceeds the maximum size of a shard.
     """
     if rule.rows is not None:
         return _by_rows(rule.rows)

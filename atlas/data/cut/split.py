@@ -1,4 +1,4 @@
-"""Which texts are held out and which are the coordinator's reference, drawn from a spool of rows."""
+"""Draw the held-out texts and the reference texts from a spool of rows."""
 
 from collections.abc import Iterator
 
@@ -13,13 +13,13 @@ from atlas.errors import DataError
 from atlas.spec.dataset import DatasetSpec
 
 REFERENCE_DRAW = 2**31
-"""What the seed of the draw of reference rows is ahead of the dataset's: no job has a seed as large as this."""
+"""Added to the dataset's seed for the draw of reference rows; larger than any job's seed, so the draws differ."""
 
 
 def hold_out(spec: DatasetSpec, spool: RowSpool) -> Keys:
-    """The texts that are held out; at least one, and never a stratum's last row.
+    """The keys of the held-out texts: at least one, but never all rows of a stratum.
 
-    Raises `DataError` that names the numbers when there are too few rows or texts.
+    Raises `DataError` with the numbers when there are too few rows or texts.
     """
     column = spec.shard_by.column
     each = f", one for each value of the column {column!r}" if column and len(spool) else ""
@@ -43,7 +43,7 @@ def hold_out(spec: DatasetSpec, spool: RowSpool) -> Keys:
 
 
 def keep_back(spec: DatasetSpec, spool: RowSpool, held_out: Keys, seed: int, wanted: int) -> Keys:
-    """The texts of the reference rows: drawn as those that are held out, from the others, by other ranks."""
+    """The keys of the reference texts: drawn like the held-out ones, from the remaining texts, with other ranks."""
     if not wanted:
         return NO_KEYS
     sizes = np.zeros(len(spool.strata), np.int64)
@@ -67,9 +67,9 @@ def keep_back(spec: DatasetSpec, spool: RowSpool, held_out: Keys, seed: int, wan
 
 
 def hold_out_all(source: str, spool: RowSpool, holdout_rows: int, reference_rows: int) -> tuple[Keys, Keys]:
-    """The texts of rows that nobody trains on: up to so many are held out, the reference rows are among the others.
+    """The keys of the held-out texts and of the reference texts, for a source that no node trains on.
 
-    Raises `DataError` that names the numbers when there are too few rows.
+    At most `holdout_rows` rows are held out. Raises `DataError` with the numbers when there are too few rows.
     """
     spare = len(spool) - reference_rows
     if spare >= 1:
@@ -93,7 +93,7 @@ def count_rows(spool: RowSpool, texts: Keys) -> int:
 
 
 def keys_of(spool: RowSpool) -> Iterator[Keys]:
-    """The key of each row's text, some rows at a time."""
+    """The key of each row's text, in chunks of rows."""
     return (rows["key"] for rows in spool.rows())
 
 
@@ -105,7 +105,7 @@ def _quotas(spool: RowSpool, sizes: list[int], wanted: int) -> list[int]:
 def _ranked(
     spool: RowSpool, without: Keys = NO_KEYS, ranks: Scratch | None = None
 ) -> Iterator[tuple[Keys, Keys, Records]]:
-    """The rows that are not of these texts: their keys, ranks (the spool's own, if no others are given) and strata."""
+    """The keys, ranks and strata of the rows with other texts than `without`; `ranks` None takes the spool's ranks."""
     others = ranks.chunks() if ranks is not None else (rows["rank"] for rows in spool.rows())
     for rows, rank in zip(spool.rows(), others, strict=True):
         drawn = ~contains(without, rows["key"])
@@ -113,7 +113,7 @@ def _ranked(
 
 
 def _ranks_of_the_rest(spool: RowSpool, without: Keys, seed: int) -> Scratch:
-    """A rank for each row in another draw, in which a row's place is that among the rows that are not `without`."""
+    """A rank for each row in a second draw; a row's position counts only rows whose texts are not in `without`."""
     ranks, places = spool.scratch("<u8"), [0] * len(spool.strata)
     lines = spool.lines()
     for rows in spool.rows():

@@ -1,4 +1,4 @@
-"""Rows on their way from a source into shards: checked, encoded and kept in files without a name."""
+"""Checked and encoded rows between source and shards, in unnamed temporary files."""
 
 import os
 import struct
@@ -17,13 +17,13 @@ from atlas.data.rows import EncodedRow
 ROW = np.dtype(
     [("key", "<u8"), ("rank", "<u8"), ("size", "<u8"), ("stratum", "<u4"), ("label", "<u4"), ("tokens", "<u4")]
 )
-"""What is known of a row: 36 bytes of disk. The key stands for its text; the size is that of its line."""
+"""A row's record: 36 bytes on disk. `key` identifies the text, see `text_key`; `size` is the line's, in bytes."""
 _PACK = struct.Struct("<QQQIII").pack
 READ_BYTES = 2**22
 
 
 class RowSpool:
-    """Encoded rows on disk, in the order of the source; memory is used for the strata and labels alone."""
+    """Encoded rows on disk, in the order of the source; only strata and labels are in memory."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self._seed, self._folder = seed, folder
@@ -38,7 +38,7 @@ class RowSpool:
 
     @property
     def strata(self) -> list[str]:
-        """The shard values in order of first appearance; one without a name if no column decides."""
+        """The shard values in order of first appearance; a single empty one if rows are not sharded by a column."""
         return list(self._strata)
 
     @property
@@ -48,7 +48,7 @@ class RowSpool:
 
     @property
     def labels(self) -> list[str | None]:
-        """The labels in order of first appearance, which number them."""
+        """The labels in order of first appearance; a label's position is its number."""
         return list(self._labels)
 
     @property
@@ -71,7 +71,7 @@ class RowSpool:
             self._flush()
 
     def rows(self) -> Iterator[Records]:
-        """All rows as `ROW` records, some at a time."""
+        """All rows as `ROW` records, in chunks."""
         self._flush()
         return self._rows.chunks()
 
@@ -88,7 +88,7 @@ class RowSpool:
         yield from self._lines
 
     def copy(self, offset: int, size: int, write: Callable[[bytes], object]) -> None:
-        """Write the lines from a byte of the spool on, some megabytes at a time."""
+        """Write the lines in `size` bytes from `offset` on, at most `READ_BYTES` at a time."""
         self._lines.flush()
         end = offset + size
         for start in range(offset, end, READ_BYTES):

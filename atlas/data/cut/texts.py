@@ -1,4 +1,4 @@
-"""Rows by their texts: equal texts are drawn together, so that none of them is on two sides of a split."""
+"""Draw texts instead of rows, so that all rows of equal texts are on the same side of a split."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 Keys = npt.NDArray[np.uint64]
-"""Keys of texts, ascending and each once."""
+"""Keys of texts, ascending and without duplicates."""
 NO_KEYS: Keys = np.empty(0, np.uint64)
 Ranked = Callable[[], Iterator[tuple[Keys, Keys, npt.NDArray[np.uint32]]]]
-"""Reads all rows of a draw anew, some at a time: the keys of their texts, their ranks and their strata."""
+"""Each call reads all rows of a draw from the beginning, in chunks of text keys, ranks and strata."""
 
 RANKS = 2**64
 SPARE_TEXTS = 1024
@@ -38,12 +38,12 @@ def contains(keys: Keys, values: Keys) -> npt.NDArray[np.bool_]:
 
 
 def draw_texts(rows: Ranked, quotas: Sequence[int], most: Sequence[int]) -> Keys:
-    """Texts whose rows fill each stratum's quota: those of the lowest ranks, without any that would exceed one.
+    """The keys of texts whose rows fill each stratum's quota, by lowest rank; texts that exceed a quota are skipped.
 
-    Where no text fits, the text of the fewest rows is drawn, as long as no stratum gives more than `most`; without
-    such a text, none. Where every text stands in one row, these are the rows of the lowest ranks in each stratum.
-    Memory depends on the quotas and the number of strata: texts are looked at in windows of ascending ranks, each
-    twice as wide as the one before, up to a million texts at a time.
+    If no text fits, the text with the fewest rows is drawn, provided that no stratum gives more than `most` rows; else
+    the result is empty. If every text has one row, these are the rows with the lowest ranks of each stratum.
+    Memory depends on the quotas and the number of strata: texts are considered in windows of ascending ranks, each
+    twice as wide as the previous one, up to a million texts at a time.
     """
     left, limits = np.array(quotas, np.int64), np.array(most, np.int64)
     total = sum(len(keys) for keys, _, _ in rows())
@@ -85,7 +85,7 @@ def _window(rows: Ranked, start: int, end: int, strata: int) -> Iterator[Text]:
 def _add_up(
     cells: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], more: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Sums by cell, ascending, after each of `more` has counted one."""
+    """The cells, ascending, and their counts after adding one for each entry of `more`."""
     found, added = np.unique(more, return_counts=True)
     both, places = np.unique(np.concatenate([cells, found]), return_inverse=True)
     sums = np.zeros(len(both), np.int64)
@@ -94,7 +94,7 @@ def _add_up(
 
 
 def _union(parts: Iterable[Keys]) -> Keys:
-    """All keys, each once."""
+    """All keys without duplicates."""
     found = NO_KEYS
     for part in parts:
         found = np.union1d(found, part)

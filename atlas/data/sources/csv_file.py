@@ -14,14 +14,14 @@ from atlas.errors import DataError
 from atlas.spec.partition_names import nfc
 
 LONGEST_FIELD = 2**24
-"""Characters. The csv module's own limit is 128 KiB; without one, a lost quote takes the whole file into memory."""
+"""Characters. The csv module's default is 128 KiB; without a limit, an unclosed quote reads the whole file."""
 SEPARATORS = ",;\t|"
 SAMPLE_LINES = 50
 NO_HEADER = " A file without a header needs one: a first line that names the columns."
 
 
 class _Reader(Protocol):
-    """What `csv.reader` gives."""
+    """The type of a `csv.reader`."""
 
     line_num: int
 
@@ -63,9 +63,9 @@ def tsv_rows(path: Path, wanted: Wanted) -> Iterator[SourceRow]:
 
 
 def find_separator(head: Sequence[str], wanted: Sequence[str]) -> str:
-    """The separator under which the first line has the wanted columns, and most of the first lines as many cells.
+    """The best separator: the header has the wanted columns, and most sampled lines have as many cells as the header.
 
-    Python's `csv.Sniffer` is not used: it takes letters for separators where texts are long.
+    Python's `csv.Sniffer` is not used, because it mistakes letters for separators in long texts.
     """
     return max(SEPARATORS, key=lambda separator: _fit(_sample(head, separator), wanted))
 
@@ -86,7 +86,7 @@ def _sample(head: Sequence[str], separator: str) -> list[list[str]]:
 
 
 def _records(reader: "_Reader", path: Path) -> Iterator[tuple[int, list[str], BadRow | None]]:
-    """The line on which each record begins, its cells, and what is wrong with its quotes; blank lines are left out."""
+    """Each record's first line number, cells, and problem with its quotes, if any; blank lines are skipped."""
     while True:
         line = reader.line_num + 1
         try:

@@ -20,9 +20,9 @@ class Files(NamedTuple):
 
 
 def find_files(source: str) -> Files | None:
-    """The files that a source names; None when it is no path of a known kind of file.
+    """The files that a source names; None when it is not a path of a known kind of file.
 
-    `source` is a path, a folder or a glob, on its own or behind `csv:`, `tsv:`, `json:`, `jsonl:` or `parquet:`.
+    `source` is a file, a folder or a glob, with or without a prefix `csv:`, `tsv:`, `json:`, `jsonl:` or `parquet:`.
     Raises `DataError` for a folder or glob without files, or with files of several kinds.
     """
     said, _, name = source.partition(":")
@@ -41,7 +41,7 @@ def find_files(source: str) -> Files | None:
 
 
 def kind_of(path: Path) -> str | None:
-    """What kind of file a name says; `.gz` at its end does not count."""
+    """The kind of a file by its suffix, without a trailing `.gz`; None if unknown."""
     suffixes = [suffix.lower()[1:] for suffix in path.suffixes]
     last = next((suffix for suffix in reversed(suffixes) if suffix != "gz"), "")
     return last if last in KINDS else None
@@ -53,7 +53,7 @@ def _single(said: str | None, path: Path) -> Files | None:
 
 
 def _visible(file: Path, folder: Path) -> bool:
-    """Whether a file is data; names that begin with a dot or underscore are notes of what wrote the folder."""
+    """Whether a file is data; names with a leading dot or underscore are metadata of the program that wrote it."""
     return file.is_file() and not any(part[0] in "._" for part in file.relative_to(folder).parts)
 
 

@@ -14,7 +14,7 @@ ROWS_AT_A_TIME = 1000
 def hub_rows(name: str, cache: Path, wanted: Wanted) -> Iterator[SourceRow]:
     """Yield the rows of `ORG/NAME[:SPLIT]` (default split: train) in the hub's order, class numbers as class names.
 
-    Files are kept in `cache`. Code that a dataset brings along is never run. Raises `DataError` when the hub cannot be
+    Files are kept in `cache`. Code in the dataset's repository is never run. Raises `DataError` when the hub cannot be
     reached or has no such dataset or split.
     """
     match = NAME.fullmatch(name)
@@ -51,5 +51,5 @@ def hub_rows(name: str, cache: Path, wanted: Wanted) -> Iterator[SourceRow]:
 
 
 def _class_name(number: int | None, names: list[str]) -> object:
-    """A class's name; a number without one (-1 marks a row without a label) stays as it is."""
+    """The name of a class; a number without a name is returned unchanged (-1 marks a row without a label)."""
     return names[number] if number is not None and 0 <= number < len(names) else number

@@ -12,7 +12,7 @@ from atlas.data.sources.text_file import LONGEST_LINE, open_text, reading
 from atlas.errors import DataError
 
 PIECE = 2**20
-"""Characters that are read at a time; a row is in memory as a whole, the file never."""
+"""Characters that are read at a time; memory holds one whole row, never the whole file."""
 SPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -57,14 +57,14 @@ class _Window:
                 return self._place == len(self._text)
 
     def take(self, mark: str) -> bool:
-        """Step over this character, if it comes next."""
+        """Skip the character `mark` and return True, if it comes next."""
         if self.at_end() or self._text[self._place] != mark:
             return False
         self._place += 1
         return True
 
     def value(self, number: int) -> object:
-        """The next JSON value, which is the row of this number."""
+        """The next JSON value; `number` is the row's number, for errors."""
         self.at_end()
         while True:
             try:
@@ -75,12 +75,12 @@ class _Window:
                 self._read_on(number, error)
                 continue
             if end == len(self._text) and self._more(PIECE):
-                continue  # a number may go on
+                continue  # a number may continue in the next piece
             self._place = end
             return value
 
     def _read_on(self, number: int, error: ValueError) -> None:
-        """Read more of a row that does not end yet; raises `DataError` once there is no more or too much of it."""
+        """Read more of an incomplete row; raises `DataError` at the end of the file, or if the row is too long."""
         held = len(self._text) - self._place
         if held > LONGEST_LINE or not self._more(max(PIECE, held)):
             what = error.msg if isinstance(error, json.JSONDecodeError) else error

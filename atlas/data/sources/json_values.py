@@ -1,4 +1,4 @@
-"""JSON objects as rows: the wanted columns of each, and what is wrong with it."""
+"""JSON objects as rows: the wanted columns of each, and its problems."""
 
 import json
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ MOST_DIGITS = 1000
 
 
 class _Object(dict[str, object]):
-    """A JSON object that remembers which of its keys stand in it more than once."""
+    """A JSON object, with its duplicate keys in `twins`."""
 
     twins: frozenset[str] = frozenset()
 
@@ -27,7 +27,7 @@ def _collect(pairs: Iterable[tuple[str, object]]) -> _Object:
 
 
 def _whole(digits: str) -> int | Decimal:
-    """A number of more digits than `int` takes from a text is a `Decimal`, so that it harms no other column."""
+    """Parse an integer; one too long for `int` becomes a `Decimal`, so that the row's other columns still parse."""
     return int(digits) if len(digits) <= MOST_DIGITS else Decimal(digits)
 
 
@@ -35,9 +35,9 @@ decoder = json.JSONDecoder(object_pairs_hook=_collect, parse_int=_whole)
 
 
 def row_of(value: object, number: int, place: RowLocation, wanted: Wanted) -> SourceRow:
-    """The wanted columns of a JSON value; a bad row when it is no object, or lacks a column or has it twice.
+    """The wanted columns of a JSON value; a bad row if it is not an object, or a column is missing or duplicate.
 
-    Twin keys of columns that nobody uses do no harm.
+    Duplicate keys of unused columns are ignored.
     """
     if not isinstance(value, _Object):
         return SourceRow(number, place, {}, BadRow(f"must be a JSON object, found {type(value).__name__}"))

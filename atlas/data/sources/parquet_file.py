@@ -1,4 +1,4 @@
-"""Rows of a Parquet file: only the columns that are used are read, a batch of a row group at a time."""
+"""Rows of a Parquet file: only the used columns are read, one batch at a time."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,14 +18,15 @@ BUFFER_BYTES = 2**20
 def parquet_rows(path: Path, wanted: Wanted) -> Iterator[SourceRow]:
     """Yield the rows in file order, counted from 1.
 
-    Raises `DataError` that names the file, and the column whose type is neither text nor one that names a class.
+    Raises `DataError` that names the file, and the column if its type is not supported: text, or for a label or filter
+    also numbers and booleans.
     """
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
     place = wanted.place("row", str(path))
     try:
-        # A row group that is buffered beforehand takes as much memory as it has bytes.
+        # Pre-buffering would hold a whole row group in memory.
         with reading(path, "Parquet"), ParquetFile(path, pre_buffer=False, buffer_size=BUFFER_BYTES) as file:
             places = wanted.find(file.schema_arrow.names, str(path))
             for column, index in places.items():
@@ -58,7 +59,7 @@ def _check(kind: "pa.DataType", column: str, path: Path, wanted: Wanted) -> None
 
 
 def _values(column: "pa.Array") -> list[Any]:
-    """Python values; text that is not UTF-8 comes with half surrogates, as in text files."""
+    """The cells as Python values; bytes that are not UTF-8 become lone surrogates, as in text files."""
     import pyarrow as pa
 
     try:

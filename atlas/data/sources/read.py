@@ -1,4 +1,4 @@
-"""Choosing the reader of a source by its text."""
+"""Choose the reader of a source by its prefix or file type."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -25,10 +25,10 @@ READERS: dict[str, Callable[[Path, Wanted], Iterator[SourceRow]]] = {
 
 
 def read_source(source: str, cache: Path, wanted: Wanted) -> Iterator[SourceRow]:
-    """The wanted columns of the rows of a source in its own order; downloads go to `cache`.
+    """The wanted columns of a source's rows in the source's order; downloads go to `cache`.
 
-    `source` is `package:NAME`, `hub:ORG/NAME[:SPLIT]`, or as `find_files` takes it. Raises `DataError` when it is
-    unknown, unreachable or malformed, in part only while the rows are read.
+    `source` is `package:NAME`, `hub:ORG/NAME[:SPLIT]`, or a path as in `find_files`. Raises `DataError` when the source
+    is unknown, unreachable or malformed; some errors appear only while the rows are read.
     """
     kind, _, name = source.partition(":")
     if kind == "package" and name in PACKAGES:

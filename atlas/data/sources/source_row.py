@@ -1,4 +1,4 @@
-"""What a reader is asked for, and what it gives: the columns that are used, row by row, and where each row is."""
+"""The input and output of readers: the wanted columns, and rows with their places."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ MOST_COLUMNS_SHOWN = 30
 
 
 class RowLocation(NamedTuple):
-    """Where rows are counted: lines or rows, of the only file or of one of several."""
+    """The unit that places are counted in (lines or rows), and the file's name if there are several files."""
 
     unit: str = "row"
     file: str | None = None
@@ -34,24 +34,24 @@ class SourceRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Wanted:
-    """The columns that are used, each with the setting that names it, and how text files are written."""
+    """The wanted columns, each with the setting that names it, and the format of text files."""
 
     columns: Mapping[str, str]
     separator: str | None = None
     encoding: str | None = None
     prefix: str = "dataset."
-    """What stands before the name of a setting in errors."""
+    """The prefix of a setting's name in errors."""
     several: bool = field(default=False)
     """Whether the rows come from several files, so that a place needs the file's name."""
 
     def place(self, unit: str, file: str) -> RowLocation:
-        """Where the rows of a file are."""
+        """The location of the rows of a file."""
         return RowLocation(unit, file if self.several else None)
 
     def find(self, names: Sequence[str], where: str, hint: str = "") -> dict[str, int]:
         """The position of each wanted column among a table's columns, compared in normal form C.
 
-        Raises `DataError` for a column that is not there or there twice; twins among the others do no harm.
+        Raises `DataError` for a wanted column that is missing or duplicate; other duplicates are ignored.
         """
         found = [nfc(name) for name in names]
         for column in self.columns:
@@ -66,7 +66,7 @@ class Wanted:
         return {column: found.index(nfc(column)) for column in self.columns}
 
     def missing(self, column: str, names: Sequence[str]) -> str:
-        """Which column is missing, and which were found."""
+        """The error text for a missing column, with the columns that were found."""
         shown = ", ".join(map(repr, names[:MOST_COLUMNS_SHOWN])) or "none"
         more = f" and {len(names) - MOST_COLUMNS_SHOWN} more" if len(names) > MOST_COLUMNS_SHOWN else ""
         close = difflib.get_close_matches(column, names, 1)

@@ -1,4 +1,4 @@
-"""Text files: unpacked if they are gzip, in the encoding that their first bytes or the settings name."""
+"""Text files: gzip is decompressed, and the encoding comes from a byte order mark or from the settings."""
 
 import codecs
 import gzip
@@ -18,15 +18,15 @@ MARKS = [
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 ]
-"""Byte order marks; that of UTF-16-LE is the beginning of that of UTF-32-LE."""
+"""Byte order marks; UTF-32-LE comes first, because its mark begins with that of UTF-16-LE."""
 GZIP = b"\x1f\x8b"
 LONGEST_LINE = 2**26
-"""Characters; a longer line is no row, and reading it would fill the memory."""
+"""Characters; a longer line is surely not a row, and reading it could exhaust memory."""
 
 
 @contextmanager
 def reading(path: Path, kind: str) -> Iterator[None]:
-    """Turn what a reader of this kind of file runs into, into a `DataError` that names the file."""
+    """Convert the exceptions of a reader into a `DataError` that names the file and its kind."""
     try:
         yield
     except UnicodeError as error:
@@ -42,9 +42,9 @@ def reading(path: Path, kind: str) -> Iterator[None]:
 
 @contextmanager
 def open_text(path: Path, encoding: str | None, newline: str) -> Iterator[TextIO]:
-    """Open a text file. Bytes that are not UTF-8 come as half surrogates (PEP 383), so that one row is bad, not all.
+    """Open a text file. Bytes that are not UTF-8 become lone surrogates (PEP 383), so that only their row is bad.
 
-    Raises `DataError` for a file that is no text or whose byte order mark contradicts the settings.
+    Raises `DataError` for a file that is not text, or whose byte order mark contradicts the settings.
     """
     with path.open("rb") as raw:
         packed = raw.peek(2)[:2] == GZIP

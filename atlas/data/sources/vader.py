@@ -1,7 +1,7 @@
 """The rated sentences of the VADER project: 19,459 with a clear sentiment, in four domains.
 
 They come in the source package vaderSentiment 3.3.2 (C.J. Hutto and E. Gilbert, ICWSM 2014; MIT licence). The snippets
-have third-party authors, so the package is fetched when it is needed and is not shipped.
+have third-party authors, so the package is not shipped but downloaded when needed.
 """
 
 import hashlib
@@ -25,14 +25,14 @@ DOMAINS = {
     "nyt": "hutto_ICWSM_2014/nytEditorialSnippets_GroundTruth.txt",
     "tweets": "hutto_ICWSM_2014/tweets_GroundTruth.txt",
 }
-CLEAR = 0.5  # of a mean rating from -4 to +4; what lies between is neutral
+CLEAR = 0.5  # least absolute mean rating, on a scale from -4 to +4; ratings closer to zero are neutral
 DOWNLOAD_SECONDS = 300
 
 
 def vader_rows(cache: Path) -> Iterator[dict[str, object]]:
-    """Yield text, label (negative, positive), domain (amazon, movie, nyt, tweets) and score; neutral rows are left out.
+    """Yield text, label (negative, positive), domain (amazon, movie, nyt, tweets) and score; neutral rows are skipped.
 
-    The package is downloaded into `cache` once. Raises `DataError` when it cannot be had or is not the known one.
+    The package is downloaded into `cache` once. Raises `DataError` when the download fails or its hash is wrong.
     """
     with tarfile.open(fetch_sdist(cache)) as outer, tarfile.open(fileobj=io.BytesIO(_member(outer, INNER))) as inner:
         for domain, name in DOMAINS.items():
@@ -60,7 +60,7 @@ def fetch_sdist(cache: Path) -> Path:
 
 
 def _download(folder: Path, wanted: Path) -> Path:
-    """Let pip fetch the archive; the hash in the requirement makes pip refuse any other before it looks inside."""
+    """Download the archive with pip; the hash in the requirement makes pip refuse another archive unopened."""
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{REQUIREMENT} --hash=sha256:{SHA256}\n")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]

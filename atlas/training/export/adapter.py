@@ -23,11 +23,11 @@ def export_adapter(
 ) -> None:
     """Write an adapter, its peft configuration and the tokenizer.
 
-    No `config.json`: transformers would look for the whole model's weights beside it.
+    It writes no `config.json`, because transformers would then expect the whole model's weights beside it.
 
-    `base_name` is what `adapter_config.json` names as the base model, such as its name on the hub.
-    What was written is loaded again with peft alone and compared. Raises `TrainingError` when a file does not fit, and
-    when the base has weights that its files lack, so that the adapter alone does not say what the model is.
+    `base_name` is written to `adapter_config.json` as the base model, such as its name on the hub.
+    The folder is loaded again with peft alone, and the outputs are compared. Raises `TrainingError` when a file does
+    not fit, and when the base has weights that its files lack, so that the adapter alone does not determine the model.
     """
     prepare_runtime("cpu", threads=None)
     adapted = build_adapted_model(spec, model, cache, torch.device("cpu"), "fp32")
@@ -45,7 +45,7 @@ def export_adapter(
 
 
 def _refuse_another_model(adapted: AdaptedModel, spec: JobSpec, base: Path, folder: Path) -> None:
-    """Load the base and the folder as any user would; weights that no file holds are drawn from another seed."""
+    """Load base and folder as a user would and compare outputs; weights missing from all files get another seed."""
     torch.manual_seed(spec.training.seed + 1)
     plain = TASKS[spec.model.task].build_model(base, spec, weight_dtype("fp32"))
     plain.config.pad_token_id = adapted.padding_id

@@ -1,4 +1,4 @@
-"""A folder that an export writes: whole or not at all, with the file modes that the user's umask gives."""
+"""The folder of an export: written completely or not at all, with file modes by the user's umask."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from atlas.errors import TrainingError
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write to, which takes the name `folder` at the end; it is removed when the writing fails.
+    """A temporary folder to write to, which is renamed to `folder` at the end, or removed after an error.
 
     Raises `TrainingError` when `folder` is a file or is not empty.
     """
@@ -30,7 +30,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def _give_ordinary_modes(folder: Path) -> None:
-    """Libraries write some files by way of temporary ones, which only their owner may read."""
+    """Set the umask's file modes; libraries write some files through temporary ones with mode 600."""
     probe = folder / ".mode"
     probe.touch()
     mode = probe.stat().st_mode & 0o777

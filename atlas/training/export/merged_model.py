@@ -17,7 +17,7 @@ def export_merged(
 ) -> None:
     """Merge an adapter into float32 base weights and save model and tokenizer to `folder`.
 
-    `factors` are those that the checkpoint lists as merged, oldest first; they join the weights before the adapter.
+    `factors` are those that the checkpoint lists as merged, oldest first; they are merged before the adapter.
     Raises `TrainingError` when a file does not fit.
     """
     prepare_runtime("cpu", threads=None)

@@ -1,4 +1,4 @@
-"""The model card of an exported checkpoint: what it is made of, how good it is, and how to check both."""
+"""The model card of an exported checkpoint: its origin, its metrics, and how to verify it."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ LOADERS: dict[TaskType, str] = {
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What is known of a checkpoint that is exported."""
+    """The facts about an exported checkpoint."""
 
     cid: str
     checkpoint: Checkpoint
@@ -29,13 +29,13 @@ class ModelFacts:
     dataset: DatasetManifest
     dataset_cid: str
     license: str | None = None
-    """The base model's."""
+    """The base model's licence."""
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """On the held-out rows, by name of a column: such as `untrained` and `this checkpoint`."""
+    """Metrics on the held-out rows, by column of the table, such as `untrained` and `this checkpoint`."""
 
     @property
     def base_name(self) -> str:
-        """The base model's name on the hub, or what names it without a path of this machine."""
+        """The base model's name on the hub, else a name without a local path."""
         kind, _, name = self.model.source.partition(":")
         known = known_model(self.model.source)
         if kind == "path":
@@ -50,9 +50,9 @@ class ModelFacts:
 
 
 def model_card(facts: ModelFacts, merged: bool) -> str:
-    """The text of a README.md with the hub's metadata at its head; `merged` for a folder without an adapter.
+    """The text of a README.md that begins with the hub's metadata; `merged` means a whole model, not an adapter.
 
-    No path of this machine is in it.
+    It contains no local path.
     """
     parts = [
         _metadata(facts, merged),
@@ -137,7 +137,7 @@ def _base(facts: ModelFacts) -> str:
 
 
 def _where(facts: ModelFacts) -> str:
-    """What somebody else does for a base that the hub does not have."""
+    """How another user gets a base model that is not on the hub."""
     known = known_model(facts.model.source)
     if known is None:
         return (

@@ -1,4 +1,4 @@
-"""The model that trains: a frozen base with LoRA matrices; and the adapter file with all its trainable tensors."""
+"""The model to train, a frozen base with LoRA matrices, and the adapter file with all trainable tensors."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ TASKS: dict[str, ModuleType] = {"sequence-classification": sequence_classificati
 
 @dataclass(frozen=True)
 class AdaptedModel:
-    """A base model with a fresh adapter, its tokenizer, and the id that fills a batch up."""
+    """A base model with an untrained adapter, its tokenizer, and the padding token's id."""
 
     model: PeftModel
     tokenizer: PreTrainedTokenizerBase
@@ -42,9 +42,9 @@ def build_adapted_model(
 ) -> AdaptedModel:
     """Load the verified base and add the untrained adapter, which `spec.training.seed` defines.
 
-    `rank` None is the spec's; at any other rank the product of the factors counts as much: `spec.lora.scaling`.
-    The adapter is made on the CPU, so that it is the same on every device. Raises `ModelError` when the files are not
-    the manifest's or cannot be loaded, or when `lora.target_modules` names what cannot carry LoRA.
+    `rank` None takes the spec's; at every rank the product of the factors is scaled by `spec.lora.scaling`.
+    The adapter is created on the CPU, so that it is the same on every device. Raises `ModelError` when the files differ
+    from the manifest or cannot be loaded, or when `lora.target_modules` names modules that cannot have LoRA.
     """
     task = TASKS[spec.model.task]
     folder = base_model_folder(manifest, cache)
@@ -87,10 +87,10 @@ def adapter_parameters(model: PeftModel) -> dict[str, torch.nn.Parameter]:
 
 
 def set_training_mode(model: PeftModel) -> None:
-    """Switch on the adapter's dropout, and leave the frozen base as it is in use.
+    """Enable the adapter's dropout, and keep the frozen base in evaluation mode.
 
-    The base's own dropout is in no spec, and attention with dropout takes a slower path on the CPU whose result
-    depends on the number of threads.
+    No spec sets the base's own dropout. On the CPU, attention with dropout takes a slower path whose result depends on
+    the number of threads.
     """
     model.eval()
     for name, module in model.named_modules():
@@ -110,9 +110,9 @@ def load_adapter(model: PeftModel, path: Path) -> None:
 
 
 def load_adapter_at_rank(model: PeftModel, path: Path, full: int, rank: int) -> None:
-    """Overwrite the model's adapter, which has this rank, with the leading part of one of the full rank.
+    """Overwrite the model's adapter, which has rank `rank`, with the leading part of an adapter of rank `full`.
 
-    It is the first rows of A and the first columns of B. Raises `TrainingError` as `load_adapter` does.
+    The leading part is the first rows of A and the first columns of B. Raises `TrainingError` as `load_adapter` does.
     """
     tensors, _ = read_tensors(path, "adapter")
     cut = {name: _leading(name, tensor, full, rank) for name, tensor in tensors.items()}
@@ -122,12 +122,12 @@ def load_adapter_at_rank(model: PeftModel, path: Path, full: int, rank: int) -> 
 def _leading(name: str, tensor: torch.Tensor, full: int, rank: int) -> torch.Tensor:
     dimension = {"A": 0, "B": 1, None: None}[factor_of(name)]
     if dimension is None or tensor.dim() != 2 or tensor.shape[dimension] != full:
-        return tensor  # where it should have been cut, its shape is found to be wrong
+        return tensor  # `set_adapter` refuses it if its shape is wrong
     return tensor.narrow(dimension, 0, min(rank, full))
 
 
 def freeze_factor(model: PeftModel, factor: Factor) -> None:
-    """Leave one factor of each product as it is, A for the drawn one; it is no trainable parameter any more."""
+    """Freeze one LoRA factor of each product, so that it is no longer a trainable parameter."""
     for name, parameter in adapter_parameters(model).items():
         if role_of(name) == factor:
             parameter.requires_grad_(False)

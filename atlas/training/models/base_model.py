@@ -31,7 +31,7 @@ def base_model_folder(manifest: ModelManifest, cache: Path) -> Path:
 
 
 def _linked_folder(files: dict[str, Path], folder: Path) -> Path:
-    """Links to the verified files alone, so that a stray file beside them cannot change the model."""
+    """A folder of links to only the verified files, so that a stray file beside them cannot change the model."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, path in files.items():
         link, target = folder / name, path.resolve()
@@ -43,7 +43,7 @@ def _linked_folder(files: dict[str, Path], folder: Path) -> Path:
 
 
 def _dequantized_folder(source: Path, gguf: str, folder: Path) -> Path:
-    """The float32 copy of a GGUF model, named by the GGUF's CID; made once, under a lock, whole or not at all."""
+    """The float32 copy of a GGUF model, named by the GGUF's CID; written once, under a lock, atomically."""
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def _dequantized_folder(source: Path, gguf: str, folder: Path) -> Path:
 def _dequantize(source: Path, gguf: str, target: Path) -> None:
     activity.begin("dequantizing the model")
     try:
-        # Transformers draws this one progress bar whatever its settings.
+        # transformers shows this progress bar regardless of its settings.
         with contextlib.redirect_stderr(io.StringIO()):
             tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=gguf, local_files_only=True)
             model = AutoModelForCausalLM.from_pretrained(

@@ -10,9 +10,9 @@ from atlas.training.runtime import environment, prepare_runtime
 
 
 def initialize(spec: JobSpec, model: ModelManifest, cache: Path, path: Path, threads: int | None) -> Environment:
-    """Write the untrained adapter of a job to `path`; the numeric class in which it was made.
+    """Write the untrained adapter of a job to `path`, and return the numeric class in which it was computed.
 
-    Raises `ModelError` or `CorruptContent` as `build_adapted_model` does, and what `check_model` raises.
+    Raises `ModelError` or `CorruptContent` as `build_adapted_model` does, and the errors of `check_model`.
     """
     device, precision = prepare_runtime("cpu", threads), spec.training.precision
     adapted = build_adapted_model(spec, model, cache, device, precision)

@@ -1,4 +1,4 @@
-"""The layers of a model that carry LoRA: which kinds may, and that none shares its weight with another module."""
+"""The LoRA layers of a model: check their kinds, and untie weights that they share with other modules."""
 
 from collections import Counter
 from typing import cast
@@ -19,7 +19,7 @@ def lora_layers(model: PeftModel) -> dict[str, LoraLayer]:
 
 
 def kind_of(layer: LoraLayer) -> LayerKind:
-    """How the layer's factors are named and used."""
+    """The kind of the layer, which decides the names and the use of its factors."""
     return EMBEDDING if isinstance(layer, Embedding) else LINEAR
 
 
@@ -29,16 +29,17 @@ def is_transposed(layer: LoraLayer) -> bool:
 
 
 def possible_targets(model: PreTrainedModel) -> str:
-    """The last names of the modules of a model without an adapter that may carry LoRA, for messages."""
+    """The last parts of the names of modules that can have LoRA, for messages; `model` has no adapter."""
     kinds = (torch.nn.Linear, torch.nn.Embedding, Conv1D)
     found = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, kinds)}
     return ", ".join(sorted(found))
 
 
 def layer_problems(model: PeftModel, targets: list[str]) -> list[str]:
-    """The targets that name no module, and adapted layers of a kind that rounds cannot use (the first three).
+    """The targets that name no module, and the first three adapted layers of unsupported kinds.
 
-    Factors of other layers are no matrices (convolutions), or peft writes into their weights in every step.
+    Other kinds are unsupported because their factors are not matrices (convolutions), or because peft changes their
+    weights in every step.
     """
     layers = lora_layers(model)
     problems = [
@@ -57,11 +58,11 @@ def layer_problems(model: PeftModel, targets: list[str]) -> list[str]:
 
 
 def untie_adapted_layers(model: PeftModel) -> None:
-    """Give every module its own weights where an adapted layer shares its weight with another module.
+    """Copy shared weights so that each module has its own, if an adapted layer shares its weight with another module.
 
-    A product that joins such a weight, in a round or in an export, would change the other module, too; the adapter
-    itself never does. The configuration then says `tie_word_embeddings: false`, so that an exported model loads as it
-    was saved. Raises `ModelError` where one and the same module stands in two places of the model.
+    A product merged into a shared weight, in a round or in an export, would also change the other module; the adapter
+    itself does not. The configuration then has `tie_word_embeddings: false`, so that an exported model loads as it was
+    saved. Raises `ModelError` if the same module is used in two places of the model.
     """
     base = cast(PreTrainedModel, model.get_base_model())
     places = Counter(id(module) for _, module in base.named_modules(remove_duplicate=False))

@@ -1,4 +1,4 @@
-"""Factors of earlier rounds that belong to the base model by now: they join its weights, and can leave them again."""
+"""Merge factors of earlier rounds into the weights of the base model, and restore the original weights."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,12 +18,12 @@ Product = tuple[torch.Tensor, torch.Tensor]
 
 
 class MergedFactors:
-    """The base weights of a model that has an adapter, with whatever is merged into them.
+    """The base weights of a model with an adapter, with factors merged into them.
 
-    Of each weight that changes the original is kept, and every choice of factors starts from it: the weight is
-    original + B₁·A₁ + B₂·A₂ + …, added up in float32 in the order of the files and rounded once to the weight's own
-    type. Nothing is ever subtracted, so with no factors the weight is its original again, bit for bit. The products
-    are computed on the CPU, whatever device the model is on.
+    The original of each changed weight is kept. Each set of factors is merged into the original: the weight is
+    original + B₁·A₁ + B₂·A₂ + …, summed in float32 in the order of the files and rounded once to the weight's own
+    type. Nothing is ever subtracted, so without factors the weight equals its original, bit for bit. The products are
+    computed on the CPU, regardless of the model's device.
     """
 
     def __init__(self, model: PeftModel) -> None:
@@ -32,9 +32,9 @@ class MergedFactors:
         self._current: tuple[Path, ...] = ()
 
     def use(self, files: Sequence[Path]) -> None:
-        """Let the base weights be those with exactly these files merged in, oldest first.
+        """Merge exactly these files into the original base weights, oldest first.
 
-        Raises `TrainingError`, and leaves the model as it was, when a file is damaged or does not fit the model.
+        Raises `TrainingError`, without changing the model, when a file is damaged or does not fit the model.
         """
         if tuple(files) == self._current:
             return
@@ -62,7 +62,7 @@ class MergedFactors:
         return cast(torch.Tensor, self._layers[name].get_base_layer().weight)
 
     def _read(self, file: Path) -> dict[str, Product]:
-        """The products in a file, by module, once they are known to fit."""
+        """The products in a file, by module; raises `TrainingError` unless all fit the model."""
         tensors, _ = read_tensors(file, "file of merged factors")
         products, problems = dict[str, Product](), list[str]()
         try:

@@ -1,4 +1,4 @@
-"""What of a model can be checked only once it is loaded, and before anybody is paid to train it."""
+"""Checks that need the loaded model, made before any node is paid to train it."""
 
 from typing import cast
 
@@ -12,10 +12,10 @@ from atlas.training.models.adapters import AdaptedModel
 
 
 def check_model(spec: JobSpec, adapted: AdaptedModel) -> None:
-    """Raise `SpecError` for a `max_length` beyond its positions, `ModelError` for a tokenizer of a larger vocabulary.
+    """Raise `SpecError` for a `max_length` beyond the model's positions, `ModelError` for token ids without embeddings.
 
-    Tokens that were added to a tokenizer may lie beyond the embeddings, as in Gemma 3, where texts do not have them;
-    the ones that training itself puts into a row may not.
+    Added tokens may have ids beyond the embeddings if texts never contain them, as in Gemma 3. The vocabulary and the
+    special tokens that training puts into rows must have embeddings.
     """
     base, tokenizer = cast(PreTrainedModel, adapted.model.get_base_model()), adapted.tokenizer
     check_max_length(spec, base.config.to_dict())

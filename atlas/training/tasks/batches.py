@@ -7,9 +7,9 @@ import torch
 
 @dataclass(frozen=True)
 class Example:
-    """A tokenized row: its token ids, its class index (-1 without one), and how many predictions it is judged by.
+    """A tokenized row: its token ids, its class index (-1 without one), and its number of predictions.
 
-    A row without any is left out of batches: it teaches and tells nothing.
+    A row without predictions is left out of batches, because it has no loss.
     """
 
     tokens: list[int]
@@ -27,7 +27,7 @@ class Batch:
 
 
 def pad_batch(examples: list[Example], padding_id: int, device: torch.device) -> Batch:
-    """Pad to the longest example and no further: given the order of the rows, shapes are the same on every machine."""
+    """Pad to the longest example and no further, so that shapes depend only on the rows and not on the machine."""
     width = max(1, *(len(example.tokens) for example in examples))
     ids = [example.tokens + [padding_id] * (width - len(example.tokens)) for example in examples]
     mask = [[1] * len(example.tokens) + [0] * (width - len(example.tokens)) for example in examples]
@@ -40,7 +40,7 @@ def pad_batch(examples: list[Example], padding_id: int, device: torch.device) ->
 
 @dataclass(frozen=True)
 class RowScore:
-    """One row's verdict: its summed loss in nats over its targets, and its predicted and true class if it has one."""
+    """One row's result: its loss in nats, summed over its targets, and its predicted and true class if it has one."""
 
     loss: float
     targets: int

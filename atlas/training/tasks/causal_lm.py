@@ -26,7 +26,7 @@ def build_model(folder: Path, spec: JobSpec, dtype: torch.dtype) -> PreTrainedMo
 
 
 def adapter_config(model: PreTrainedModel, spec: JobSpec, rank: int) -> LoraConfig:
-    """LoRA on the spec's modules, at a rank; alpha / rank stays the spec's."""
+    """LoRA on the spec's modules, at a given rank; alpha / rank stays as in the spec."""
     return LoraConfig(
         task_type=TaskType.CAUSAL_LM,
         r=rank,
@@ -73,6 +73,6 @@ def judge(logits: torch.Tensor, batch: Batch) -> list[RowScore]:
 
 
 def metrics(scores: list[RowScore]) -> dict[str, float]:
-    """Mean loss per predicted token, and perplexity, its exponential (held at exp(700), so that it is a number)."""
+    """Mean loss per predicted token, and perplexity, its exponential (at most exp(700), so that it stays finite)."""
     loss = math.fsum(score.loss for score in scores) / sum(score.targets for score in scores)
     return {"loss": loss, "perplexity": math.exp(min(loss, LARGEST_EXPONENT))}

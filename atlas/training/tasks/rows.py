@@ -1,4 +1,4 @@
-"""Rows of a shard: read from canonical JSONL, and the order in which training sees them."""
+"""Rows of a shard: read them from canonical JSONL, and compute the order in which training uses them."""
 
 import hashlib
 import json

@@ -32,9 +32,9 @@ def build_model(folder: Path, spec: JobSpec, dtype: torch.dtype) -> PreTrainedMo
 
 
 def adapter_config(model: PreTrainedModel, spec: JobSpec, rank: int) -> LoraConfig:
-    """LoRA on the spec's modules, and full training of whatever lies beside the backbone: the head.
+    """LoRA on the spec's modules, and full training of the modules beside the backbone: the head.
 
-    Whatever the rank, alpha / rank is the spec's.
+    At every rank, alpha / rank stays as in the spec.
     """
     head = [
         name

@@ -1,4 +1,4 @@
-"""Rows without anything to predict: too short a text for a next token, or none that the tokenizer knows."""
+"""Rows without anything to predict: the text is too short for a next token, or the tokenizer finds no tokens in it."""
 
 from collections.abc import Sequence
 
@@ -18,9 +18,9 @@ def require_targets(examples: Sequence[Example], spec: JobSpec) -> None:
 
 
 def idle_rows_warning(examples: Sequence[Example], order: Sequence[int], rows_per_step: int, spec: JobSpec) -> str:
-    """A sentence on the rows and steps of a training order that have nothing to predict; empty without any.
+    """A sentence on the rows and steps of a training order that have nothing to predict; empty if there are none.
 
-    `order` holds places in `examples`.
+    `order` holds indices into `examples`.
     """
     seen = set(order)
     idle = sum(not examples[place].targets for place in seen)

@@ -1,4 +1,4 @@
-"""Tokenizing many texts, a part at a time: each part is a sign of progress."""
+"""Tokenize many texts in chunks, reporting activity after each chunk."""
 
 from typing import Any
 

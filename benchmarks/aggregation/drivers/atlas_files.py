@@ -1,4 +1,4 @@
-"""Update files as this project's aggregation takes them, and the gates before it."""
+"""Update files as inputs of this project's aggregation, and its gates."""
 
 import sys
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def round_inputs(folder: str, updates: int, settings: dict[str, Any], scaling: f
 
 
 def gated(inputs: RoundInputs, rank: int, order: Sequence[int] | None = None) -> dict[str, Refusal]:
-    """Pass updates through every gate as they arrive (in shard order by default), and all of them at the end."""
+    """Run the gates on each update in order of arrival (by default, shard order), then on the whole round."""
     limits, frozen = inputs.settings.gates, inputs.settings.method.frozen_factor(inputs.round)
     refused: dict[str, Refusal] = {}
     known: list[Delivery] = []

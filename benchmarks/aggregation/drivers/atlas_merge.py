@@ -11,7 +11,7 @@ from atlas.aggregation.aggregate import aggregate_files
 
 
 def work(folder: str, updates: int, scaling: float, strategy: str, out: str) -> dict[str, Any]:
-    """Merge and write the result to `out` with its scaling in B, as the peer's is."""
+    """Merge and write the result to `out` with the scaling multiplied into B, as in the peer's result."""
     inputs = round_inputs(folder, updates, {"strategy": strategy, "robust": "none"}, scaling)
     with tempfile.TemporaryDirectory(dir=folder) as files:
         meter = Meter()

@@ -18,7 +18,7 @@ from atlas.spec.job import JobSpec
 
 
 def work(folder: str, updates: int, orders: int, settings: dict[str, Any], rank: int = 16) -> dict[str, Any]:
-    """The checkpoints' CIDs; each stands for all files of the checkpoint."""
+    """The checkpoints' CIDs; each CID covers all files of its checkpoint."""
     inputs = round_inputs(_without_frozen(folder, updates, settings["strategy"]), updates, settings)
     spec = JobSpec.from_mapping(
         {

@@ -1,4 +1,4 @@
-"""What every driver needs, with NumPy alone: arguments, a meter, safetensors files, input files by their number."""
+"""Code shared by all drivers, which needs only NumPy: arguments, a meter, safetensors files, paths of input files."""
 
 import json
 import math
@@ -16,7 +16,7 @@ MODULES = 38 * 2  # of 2048 x 2048 with rank 16: 76 modules are 19.9 MB
 
 
 class Meter:
-    """CPU seconds, and megabytes (of 10^6 bytes) over what the process had once taken when the meter was made."""
+    """CPU seconds, and peak megabytes (10^6 bytes) above the process's peak when the meter was created."""
 
     def __init__(self) -> None:
         self.baseline = _peak()
@@ -25,14 +25,14 @@ class Meter:
 
     @contextmanager
     def work(self) -> Iterator[None]:
-        """What is measured; what came before was the building of its inputs."""
+        """Measure the block; memory used between the meter's creation and the block counts as inputs."""
         self.inputs = _peak() - self.baseline
         started = time.process_time()
         yield
         self.seconds += time.process_time() - started
 
     def report(self) -> dict[str, float]:
-        """`megabytes` is the peak with the inputs that the work holds in memory, `inputs` the part before it began."""
+        """`megabytes` is the peak including inputs in memory, `inputs` the peak before the measured block."""
         return {
             "seconds": round(self.seconds, 4),
             "megabytes": round(_peak() - self.baseline, 1),
@@ -50,7 +50,7 @@ def answer(work: Callable[..., dict[str, Any]]) -> None:
 
 
 def weight_of(number: int) -> int:
-    """The rows of an update's shard."""
+    """The weight of an update: the number of rows of its shard."""
     return 100 + 37 * number % 400
 
 
@@ -60,7 +60,7 @@ def update_path(folder: str, number: int) -> Path:
 
 
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
-    """A float32 safetensors file, sorted by name."""
+    """The tensors of a float32 safetensors file, sorted by name."""
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(size))
@@ -73,7 +73,7 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def write_tensors(path: Path, tensors: dict[str, np.ndarray]) -> None:
-    """A float32 safetensors file, as the project's adapters are."""
+    """Write a float32 safetensors file in the format of the project's adapters."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     offset = 0
     for name in sorted(tensors):

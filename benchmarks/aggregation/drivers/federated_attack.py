@@ -1,4 +1,4 @@
-"""Three of ten nodes lie for some rounds: accuracy of this project's default, and of Flower on the last round."""
+"""Three of ten nodes attack in every round: accuracy of this project's default, and of Flower in the last round."""
 
 import sys
 from pathlib import Path
@@ -21,7 +21,7 @@ ATTACKERS = (2, 5, 8)
 
 
 def work(folder: str, task: dict[str, Any], kind: str, attack: str, rounds: int) -> dict[str, Any]:
-    """Play the rounds with this project's own aggregate as the base of the next one."""
+    """Run the rounds; this project's aggregate is the base of the next round."""
     setup = Task.of(task)
     shards, chosen = split(setup, kind, NODES)[:NODES], ATTACKS[attack]
     model, refusals = Model(untrained(setup)), []

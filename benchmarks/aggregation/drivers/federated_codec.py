@@ -1,4 +1,4 @@
-"""A federated run whose updates travel encoded by one codec."""
+"""A federated run whose updates are compressed by one codec."""
 
 import shutil
 import sys
@@ -18,7 +18,7 @@ from benchmarks.aggregation.federated.sentiment import Task
 
 
 def work(folder: str, task: dict[str, Any], codec: dict[str, Any], rounds: int) -> dict[str, Any]:
-    """Bytes that a node sends in a round, what is lost in the last round's first update, and the accuracy."""
+    """Bytes that a node sends in a round, the relative error of the last round's first update, and the accuracy."""
     setup = Task.of(task)
     model, residuals, sizes, error = Model(untrained(setup)), dict[str, Path](), list[int](), 0.0
     for round_ in range(1, rounds + 1):

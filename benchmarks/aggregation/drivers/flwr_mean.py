@@ -1,4 +1,4 @@
-"""Flower's weighted mean over replies in memory: the one of today, and the two of its older interface."""
+"""Flower's weighted mean over replies in memory: the current function, and the two of its older interface."""
 
 from typing import Any
 

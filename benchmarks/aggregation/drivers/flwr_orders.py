@@ -9,7 +9,7 @@ from flwr_records import records
 
 
 def work(folder: str, updates: int, orders: int) -> dict[str, Any]:
-    """The weighted mean, replies averaged in the order in which they came."""
+    """The weighted mean of the replies, in their order of arrival."""
     replies = records(folder, updates)
 
     def aggregate(order: Any) -> Any:

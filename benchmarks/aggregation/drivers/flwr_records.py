@@ -1,4 +1,4 @@
-"""Updates as Flower's server holds them: replies in memory."""
+"""Updates in the form of Flower's server: replies in memory."""
 
 import logging
 
@@ -12,7 +12,7 @@ TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
 
 
 def record(arrays: dict[str, np.ndarray], weight: float) -> RecordDict:
-    """What a client's reply holds."""
+    """The content of a client's reply."""
     content = ArrayRecord({name: Array(values) for name, values in arrays.items()})
     return RecordDict({"arrays": content, "metrics": MetricRecord({"num-examples": weight})})
 
@@ -23,5 +23,5 @@ def records(folder: str, updates: int) -> list[RecordDict]:
 
 
 def messages(contents: list[RecordDict]) -> list[Message]:
-    """Replies as the strategies take them."""
+    """Replies as messages, the input of the strategies."""
     return [Message(content, dst_node_id=1, message_type="train") for content in contents]

@@ -8,7 +8,7 @@ from flwr_records import messages, records
 
 
 def strategy(rule: str, updates: int, false: int) -> FedMedian | FedTrimmedAvg | MultiKrum:
-    """The strategy that tolerates so many false updates."""
+    """The strategy, set to tolerate `false` false updates."""
     if rule == "median":
         return FedMedian()
     if rule == "trimmed-mean":

@@ -1,4 +1,4 @@
-"""One round of update files aggregated by Flower's strategies, whatever the updates hold."""
+"""Aggregate one round of update files with Flower's strategies, even if the updates hold NaN or infinity."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What Flower's strategies make of the updates that `worst_case` found, each of those found against the same rule."""
+"""Run Flower's strategies on the updates that `worst_case` found against the same rules."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Input files: a base adapter and updates that drift away from it, the same ones for every side."""
+"""Input files: a base adapter, and updates that add random changes to it; all sides use the same files."""
 
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,9 @@ def work(
     width: int = 2048,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Write what is missing; `drift` and `deviation` are the standard deviations of a change and of the base's numbers.
+    """Write missing files; `drift` is the standard deviation of an update's changes, `deviation` of the base's numbers.
 
-    The first `false` updates drift half as far again.
+    The changes of the first `false` updates are 1.5 times as large.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
     layout = shapes(modules, rank, width)

@@ -1,4 +1,4 @@
-"""How far merged adapters are from the mean of the updates, ‖ΔW - ΔW*‖/‖ΔW*‖, in float64, for all sides alike."""
+"""The relative error of merged adapters against the mean of the updates, ‖ΔW - ΔW*‖/‖ΔW*‖, in float64."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ def product(tensors: dict[str, np.ndarray], module: str) -> np.ndarray:
 
 
 def work(folder: str, updates: int, results: dict[str, str], scaling: float = 2.0, rank: int = 16) -> dict[str, Any]:
-    """The relative error of each result, which has the scaling in B, and the least that this rank can have."""
+    """The relative error of each result, with the scaling in B, and the least possible error at this rank."""
     weights = np.array([weight_of(number) for number in range(updates)], np.float64)
     weights /= weights.sum()
     found = {side: read_tensors(Path(path)) for side, path in results.items()}

@@ -8,7 +8,7 @@ from nvflare.app_common.aggregators.weighted_aggregation_helper import WeightedA
 
 
 def work(folder: str, updates: int, tensors: str) -> dict[str, Any]:
-    """Add up as `numpy` arrays or as `torch` tensors."""
+    """Average the updates as `numpy` arrays or as `torch` tensors."""
     meter = Meter()
     helper = WeightedAggregationHelper()
     for number in range(updates):

@@ -9,7 +9,7 @@ from nvflare.app_common.aggregators.weighted_aggregation_helper import WeightedA
 
 
 def work(folder: str, updates: int, orders: int) -> dict[str, Any]:
-    """The running mean of torch tensors, each added as it came."""
+    """The running mean of torch tensors, added in their order of arrival."""
     replies = [
         {name: torch.from_numpy(one) for name, one in read_tensors(update_path(folder, number)).items()}
         for number in range(updates)

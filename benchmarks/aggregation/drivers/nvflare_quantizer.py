@@ -1,4 +1,4 @@
-"""What NVFlare's ModelQuantizer makes of an update: its bytes, and what is lost of the change on the way back."""
+"""An update through NVFlare's ModelQuantizer: its size in bytes, and the relative error of the decoded change."""
 
 import contextlib
 import io
@@ -19,7 +19,7 @@ logging.disable(logging.CRITICAL)
 
 
 def work(update: str, base: str, kind: str, folder: str = "") -> dict[str, Any]:
-    """Quantize the whole update as `float16`, `adaquant` or `blockwise8`; the last runs on a GPU alone."""
+    """Quantize the whole update as `float16`, `adaquant` or `blockwise8`; the last needs a GPU."""
     if kind == "blockwise8" and not torch.cuda.is_available():
         return {"bytes": None, "error": None, "needs": "a GPU"}
     new, old = read_tensors(Path(update)), read_tensors(Path(base))
@@ -35,7 +35,7 @@ def work(update: str, base: str, kind: str, folder: str = "") -> dict[str, Any]:
 
 
 def _bytes(meta: Any) -> int:
-    """The arrays and numbers that travel beside the values."""
+    """The bytes of the metadata that are sent with the values: arrays and numbers."""
     if isinstance(meta, dict):
         return sum(_bytes(value) for value in meta.values())
     if isinstance(meta, list | tuple):

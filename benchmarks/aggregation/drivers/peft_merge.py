@@ -10,7 +10,7 @@ from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dic
 
 
 class Attention(torch.nn.Module):
-    """Two layers where LoRA goes, under the names of a language model."""
+    """Two layers that LoRA adapts, named as in a language model."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -18,12 +18,12 @@ class Attention(torch.nn.Module):
         self.v_proj = torch.nn.Linear(width, width, bias=False)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Never called; peft asks for it."""
+        """Never called, but peft requires it."""
         return self.v_proj(self.q_proj(values))
 
 
 class Layer(torch.nn.Module):
-    """One layer of it."""
+    """A layer of the model."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Layer(torch.nn.Module):
 
 
 class Model(torch.nn.Module):
-    """`model.layers.0.self_attn`."""
+    """A model with the modules `model.layers.0.self_attn`."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ def _adapted(folder: str, updates: int, width: int, rank: int, scaling: float) -
 
 
 def _merged(model: PeftModel) -> dict[str, np.ndarray]:
-    """The new adapter with its scaling in B."""
+    """The merged adapter with its scaling multiplied into B."""
     tensors = {}
     for name, module in model.named_modules():
         if "merged" in getattr(module, "lora_A", {}):
@@ -65,7 +65,7 @@ def _numbers(factor: torch.nn.ModuleDict) -> np.ndarray:
 
 
 def work(folder: str, updates: int, width: int, rank: int, scaling: float, kind: str, out: str) -> dict[str, Any]:
-    """Merge by the rows of the shards and write the result to `out`."""
+    """Merge with weights by the rows of the shards, and write the result to `out`."""
     torch.manual_seed(0)
     meter = Meter()
     model = _adapted(folder, updates, width, rank, scaling)

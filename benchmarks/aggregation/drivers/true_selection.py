@@ -1,4 +1,4 @@
-"""Which updates Multi-Krum must average: distances from the differences themselves, in float64."""
+"""The updates that Multi-Krum must average, by distances that are computed from differences in float64."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from common import answer, read_tensors, update_path
 
 
 def work(folder: str, updates: int, false: int) -> dict[str, Any]:
-    """The `updates - false` lowest sums of squared distances to the `updates - false - 2` nearest others."""
+    """The `updates - false` updates with the lowest sum of squared distances to their `updates - false - 2` nearest."""
     files = [read_tensors(update_path(folder, number)) for number in range(updates)]
     rows = [np.concatenate([one.ravel() for one in file.values()]) for file in files]
     distances = np.zeros((updates, updates))

@@ -1,4 +1,4 @@
-"""The worst updates that a search finds against each rule of this project, in one scene."""
+"""Search for the worst updates against each rule of this project, in one scene."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,7 @@ from benchmarks.aggregation.worst.scenes import SCENES
 
 
 def work(folder: str, scene: str, rules: list[str], seeds: list[int], restarts: int, steps: int) -> dict[str, Any]:
-    """Per rule the lowest cosine over the seeds; what was sent is kept in `folder`, for `flwr_worst`."""
+    """For each rule, the lowest cosine over the seeds; its updates are saved in `folder` for `flwr_worst`."""
     found: dict[str, Any] = {}
     for rule in rules:
         finds = [worst(rule, SCENES[scene], seed, restarts, steps) for seed in seeds]

@@ -1,4 +1,4 @@
-"""What nodes that lie send, from the updates that they and the honest ones would have sent."""
+"""The updates of malicious nodes, computed from the honest updates of all nodes."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,49 +10,49 @@ import numpy as np
 Tensors = dict[str, np.ndarray]
 FALSE_ROWS = 1e12
 NOISE = 0.2
-"""Attackers who agree on one update add noise of this share of its length, so that they do not send copies."""
+"""The noise that attackers add to a shared update, as a share of its change's norm, so that they send no copies."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What attackers know: everything."""
+    """The knowledge of an attacker: the base, all honest updates, and its own."""
 
     base: Tensors
     honest: Sequence[Tensors]
     """The updates of the honest nodes."""
     own: Tensors
-    """What this attacker would send were it honest."""
+    """The update that this attacker would send if it were honest."""
     nodes: int
     seed: int
 
     @property
     def attackers(self) -> int:
-        """How many there are."""
+        """The number of attackers."""
         return self.nodes - len(self.honest)
 
 
 def nan(scene: Scene) -> Tensors:
-    """One number of each tensor is not a number."""
+    """The own update with one NaN in each tensor."""
     return _with_first(scene.own, np.nan)
 
 
 def infinity(scene: Scene) -> Tensors:
-    """One number of each tensor is infinite."""
+    """The own update with one infinity in each tensor."""
     return _with_first(scene.own, np.inf)
 
 
 def sign_flip(scene: Scene) -> Tensors:
-    """The change, backwards."""
+    """The negated change."""
     return {name: base - (scene.own[name] - base) for name, base in scene.base.items()}
 
 
 def scaled(scene: Scene) -> Tensors:
-    """A hundred times the change, backwards."""
+    """The change times -100."""
     return {name: base - 100 * (scene.own[name] - base) for name, base in scene.base.items()}
 
 
 def a_little_is_enough(scene: Scene) -> Tensors:
-    """Each number a little below the honest mean, as far as it can hide (Baruch et al., arXiv:1902.06156)."""
+    """Each number z standard deviations below the honest mean, within the spread (Baruch et al., arXiv:1902.06156)."""
     n, m = scene.nodes, scene.attackers
     supporters = n // 2 + 1 - m
     z = NormalDist().inv_cdf((n - m - supporters) / (n - m))
@@ -61,25 +61,25 @@ def a_little_is_enough(scene: Scene) -> Tensors:
 
 
 def inner_product(scene: Scene) -> Tensors:
-    """Against the honest mean, so far that the mean of all points backwards (Xie et al., arXiv:1903.03936)."""
+    """The negated honest mean, long enough to reverse the mean of all updates (Xie et al., arXiv:1903.03936)."""
     factor = 1.1 * len(scene.honest) / scene.attackers
     means = {name: np.mean([one[name] for one in scene.honest], axis=0) for name in scene.base}
     return _noisy(scene, {name: base - factor * (means[name] - base) for name, base in scene.base.items()})
 
 
 def own(scene: Scene) -> Tensors:
-    """What the node trained; the lie is elsewhere."""
+    """The update that the node trained, for a clean run or for flipped labels."""
     return scene.own
 
 
 @dataclass(frozen=True)
 class Attack:
-    """One way to lie."""
+    """One kind of attack."""
 
     title: str
     update: Callable[[Scene], Tensors] = own
     claim: float | None = None
-    """Rows that the attackers say they have; None for the truth. Only peers ask."""
+    """The number of rows that attackers claim; None for the true number. Only the peers use claims."""
     flips_labels: bool = False
 
 

@@ -9,7 +9,7 @@ from benchmarks.aggregation.federated.sentiment import Task
 
 
 def accuracies(task: Task, models: Mapping[str, Model]) -> dict[str, float | None]:
-    """The share of right answers of each model; None where a model's loss is not a number."""
+    """The accuracy of each model; None if it cannot be evaluated, such as for a loss that is not finite."""
     return {name: _accuracy(task, model) for name, model in models.items()}
 
 

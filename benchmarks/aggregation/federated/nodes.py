@@ -1,4 +1,4 @@
-"""Training on a node, remembered: runs that have a checkpoint in common train from it once."""
+"""Training on a node, with a cache: runs that share a checkpoint train from it only once."""
 
 import fcntl
 import hashlib

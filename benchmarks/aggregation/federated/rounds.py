@@ -13,7 +13,7 @@ from benchmarks.aggregation.federated.sentiment import Shard, Task
 
 @dataclass(frozen=True)
 class Model:
-    """What a round starts from or ends with."""
+    """The model at the start or at the end of a round."""
 
     adapter: Path
     merged: tuple[Path, ...] = ()

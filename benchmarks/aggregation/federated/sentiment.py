@@ -1,4 +1,4 @@
-"""The task: MiniLM learns the sentiment of sentences from four kinds of text."""
+"""The task: MiniLM is trained to classify the sentiment of sentences from four domains."""
 
 import json
 import os
@@ -30,7 +30,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Task:
-    """A job spec with its data and model; what it needs on disk lies in `home`."""
+    """A job spec with its data and model; its files are in `home`."""
 
     home: Path
     seed: int
@@ -43,12 +43,12 @@ class Task:
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> "Task":
-        """From the arguments of a driver."""
+        """The task from the arguments of a driver."""
         return cls(**{**raw, "home": Path(raw["home"])})
 
     @cached_property
     def spec(self) -> JobSpec:
-        """The order as a job is opened with it, for a fleet that nobody vouches for."""
+        """The spec as an opened job has it, with untrusted nodes."""
         order = JobSpec.from_mapping(
             {
                 "name": "benchmark",
@@ -76,12 +76,12 @@ class Task:
 
     @property
     def cache(self) -> Path:
-        """Where models and data are kept."""
+        """The folder of downloaded models and data."""
         return self.home / "cache"
 
     @cached_property
     def model(self) -> ModelManifest:
-        """The base model's files."""
+        """The manifest of the base model."""
         return model_manifest(self.spec.model.source, None, self.cache)
 
     @cached_property
@@ -94,16 +94,16 @@ class Task:
 
     @property
     def held_out(self) -> Path:
-        """The rows that nobody trains on; the same ones whatever the seed."""
+        """The file of the held-out rows, which are the same for every seed."""
         return self._store.fetch(self._dataset.holdout.cid)
 
     @cached_property
     def shards(self) -> list[Shard]:
-        """As the spec cuts them."""
+        """The shards as the spec cuts them."""
         return [Shard(one.key, self._store.fetch(one.cid), one.rows) for one in self._dataset.shards]
 
     def shard_of(self, key: str, rows: Sequence[bytes], folder: str) -> Shard:
-        """A shard of other rows, kept in a folder of `home`."""
+        """A shard with the given rows, written to a folder in `home`."""
         path = self.home / folder / f"{key}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}")
@@ -113,7 +113,7 @@ class Task:
 
 
 def lines(shard: Shard) -> list[bytes]:
-    """A shard's rows as they stand in its file."""
+    """The lines of a shard's file."""
     return shard.path.read_bytes().splitlines(keepends=True)
 
 

@@ -8,9 +8,9 @@ FEWEST_ROWS = 100
 
 
 def split(task: Task, kind: str, shards: int = 4, concentration: float = 0.3) -> list[Shard]:
-    """`spec`: as the spec cuts them; `mixed`: its shards, their rows dealt anew; `dirichlet`: labels by other shares.
+    """`spec`: the spec's shards; `mixed`: their rows, shuffled; `dirichlet`: different label shares for each shard.
 
-    Source of the latter: Hsu et al., arXiv:1909.06335.
+    Source of the last: Hsu et al., arXiv:1909.06335.
     """
     if kind == "spec":
         return task.shards

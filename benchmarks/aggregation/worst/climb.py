@@ -1,4 +1,4 @@
-"""The search itself: random starts, then steps that are kept when they make the result worse."""
+"""The search: random restarts, then random steps that are kept if they make the rule's result worse."""
 
 from dataclasses import dataclass
 
@@ -9,28 +9,28 @@ from benchmarks.aggregation.worst.rules import LIMITS, cosine, gates_pass, step
 from benchmarks.aggregation.worst.scenes import DIMENSION, LAYERS, Array, Scene, unlikeness
 
 TRIES = 12
-"""Random plans of which the best is climbed from."""
+"""Random plans per restart; the search continues from the best one."""
 PACE = 0.4
-"""Of several rounds: how far a round brings an honest node to its optimum."""
+"""With several rounds, the share of the distance to its optimum that an honest node covers in a round."""
 
 
 @dataclass(frozen=True)
 class Find:
-    """The worst that was found against a rule."""
+    """The worst case that was found against a rule."""
 
     cosine: float
-    """Of the step, or of all rounds' steps together, with what the honest nodes alone would have done."""
+    """The cosine of the step, or of the sum of all rounds' steps, with the honest nodes' mean."""
     length: float
-    """Of the step along the honest one, in its length."""
+    """The step's component along the honest mean, in multiples of its length."""
     honest: Array
     changes: Array
-    """(N, D): what was sent in the last round, honest changes first."""
+    """(N, D): the changes sent in the last round, honest ones first."""
     rows: Array
     unlikeness: float
 
 
 class Round:
-    """Honest nodes and liars of one scene; the same seed gives the same ones."""
+    """The honest and false nodes of one scene, determined by the seed."""
 
     def __init__(self, scene: Scene, seed: int) -> None:
         self.scene = scene
@@ -40,7 +40,7 @@ class Round:
         self._part = slice(0, DIMENSION // LAYERS) if scene.layer else slice(None)
 
     def play(self, rule: str, plan: Plan) -> Find | None:
-        """What comes of a plan; None where a gate refuses one of its updates."""
+        """The result of a plan; None if a gate refuses one of its updates."""
         start, place = self.honest, np.zeros(DIMENSION)
         for _ in range(self.scene.rounds):
             honest = start if self.scene.rounds == 1 else PACE * (start - place)
@@ -55,7 +55,7 @@ class Round:
 
 
 def worst(rule: str, scene: Scene, seed: int, restarts: int = 4, steps: int = 100) -> Find:
-    """The find with the lowest cosine after so many restarts and steps of each; the same for the same arguments."""
+    """The find with the lowest cosine over `restarts` restarts of `steps` steps each; deterministic."""
     game = Round(scene, seed)
     return min((_climb(game, rule, steps) for _ in range(restarts)), key=lambda find: find.cosine)
 
@@ -79,7 +79,7 @@ def _climb(game: Round, rule: str, steps: int) -> Find:
 
 
 def cost(rule: str, scene: Scene, seeds: int = 5) -> float:
-    """The largest distance of the step from the plain mean, in its length, on rounds where every node is honest."""
+    """The largest distance of the step from the mean, in lengths of the mean, over rounds with only honest nodes."""
     found = []
     for seed in range(seeds):
         changes, _ = scene.draw(np.random.default_rng(seed), scene.nodes)

@@ -1,4 +1,4 @@
-"""Nodes that lie: they know every honest change and the rule, and send what a plan says."""
+"""False nodes: they know every honest change and the rule, and send changes according to a plan."""
 
 from dataclasses import dataclass, replace
 
@@ -8,34 +8,34 @@ from numpy.typing import NDArray
 from benchmarks.aggregation.worst.scenes import DIMENSION, LAYERS, Array
 
 LEAST_NOISE, MOST_NOISE = 0.1, 2.5
-"""Of a start, in the median length of honest changes."""
+"""The range of `apart` in a random plan, in median lengths of honest changes."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one or two groups of false nodes send: a sum of honest changes, and directions that no honest node has."""
+    """The changes of one or two groups of false nodes: sums of honest changes, plus directions of no honest node."""
 
     honest: Array
-    """(2, H): how much of each honest change each group takes."""
+    """(2, H): the coefficient of each honest change in each group."""
     common: Array
-    """(2,): how far the whole group goes along a direction of its own, in median lengths."""
+    """(2,): how far each group moves along the extra direction that is common to all false nodes, in median lengths."""
     apart: Array
-    """(2,): how far each node goes along a direction of its own, in median lengths."""
+    """(2,): how far each node moves along its individual extra direction, in median lengths."""
     layers: Array
     """(2, LAYERS): factors of the sum of honest changes in each layer."""
     sizes: tuple[int, int]
-    """Nodes in each group; with fewer than there may be, the others send nothing."""
+    """Nodes in each group; false nodes in neither group send nothing."""
 
 
 class Liars:
-    """False nodes beside given honest ones."""
+    """The false nodes of a round with given honest nodes."""
 
     def __init__(self, rng: np.random.Generator, kinds: NDArray[np.int64], most: int) -> None:
         self._rng, self._kinds, self.most = rng, kinds, most
         self._directions = rng.normal(size=(most + 1, DIMENSION))
 
     def changes(self, plan: Plan, honest: Array, longest: float) -> Array:
-        """(liars, DIMENSION): what they send, cut to `longest` medians where it is longer."""
+        """(false nodes, DIMENSION): the changes that they send, clipped to `longest` median lengths."""
         median = float(np.median(np.linalg.norm(honest, axis=1)))
         frame = np.linalg.qr(np.vstack([honest, self._directions]).T)[0].T[-self.most - 1 :] * median
         layer = np.arange(DIMENSION) * LAYERS // DIMENSION
@@ -50,7 +50,7 @@ class Liars:
         return np.asarray(found * np.minimum(1.0, limit / np.maximum(lengths, 1e-12))[:, None])
 
     def start(self) -> Plan:
-        """A plan at random: against the mean, against a kind, or against all but a part that is flattered."""
+        """A random plan: against the mean, against one kind of nodes, or against all but a part that it supports."""
         draw, count = self._rng, len(self._kinds)
         honest = np.zeros((2, count))
         for row in honest:

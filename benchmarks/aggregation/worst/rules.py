@@ -1,4 +1,4 @@
-"""The step that a rule takes from changes in memory, and whether the gates let these pass."""
+"""The step of a rule for given changes, and whether the changes pass the gates."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ LIMITS = GateSpec()
 
 
 def step(rule: str, changes: Array, rows: Array) -> Array:
-    """(D,): the change of the checkpoint from (N, D) changes of updates with so many rows."""
+    """(D,): the change of the checkpoint, from (N, D) changes of updates whose shards have `rows` rows."""
     weights = rows / rows.sum()
     if rule == "none":
         return np.asarray(weights @ changes)
@@ -27,7 +27,7 @@ def step(rule: str, changes: Array, rows: Array) -> Array:
 
 
 def gates_pass(changes: Array) -> bool:
-    """Whether no change is longer, and no two of them are more alike, than the default gates allow."""
+    """Whether all changes pass the default limits on norms, and all pairs the default limit on similarity."""
     lengths = np.linalg.norm(changes, axis=1)
     if check_round({f"{place:03d}": float(length) for place, length in enumerate(lengths)}, LIMITS.largest_norm):
         return False
@@ -38,6 +38,6 @@ def gates_pass(changes: Array) -> bool:
 
 
 def cosine(left: Array, right: Array) -> float:
-    """The cosine of two vectors; 0 where one is nothing beside the other."""
+    """The cosine of two vectors; 0 if `left` is negligibly short compared with `right`."""
     lengths = float(np.linalg.norm(left) * np.linalg.norm(right))
     return float(left @ right) / lengths if lengths > 1e-9 * float(right @ right) else 0.0

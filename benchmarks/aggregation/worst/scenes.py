@@ -1,4 +1,4 @@
-"""Honest nodes: how many there are, and how unlike their changes are."""
+"""Scenes: the number of honest and false nodes, and how much the honest changes differ."""
 
 from dataclasses import dataclass
 
@@ -16,29 +16,29 @@ class Scene:
 
     title: str
     shares: tuple[float, ...] = (1.0,)
-    """What part of the honest nodes is of each kind."""
+    """The share of each kind among the honest nodes."""
     cosine: float = 0.0
-    """Between the directions of any two kinds."""
+    """The cosine between the directions of any two kinds."""
     noise: float = 0.5
-    """Length of what is each node's own."""
+    """The length of each node's individual noise."""
     lengths: tuple[float, ...] = ()
-    """Of the kinds' directions; one where it is left out."""
+    """The lengths of the kinds' directions; one if empty."""
     nodes: int = 20
     false: int = 6
     rows: float = 1.0
-    """Rows of a false node's shard, in those of an honest one's."""
+    """Rows of a false node's shard, as a multiple of an honest node's."""
     rounds: int = 1
-    """More than one: honest nodes train towards their own optimum, from where the round before ended."""
+    """With several rounds, honest nodes train towards their own optimum from the result of the previous round."""
     layer: bool = False
-    """Whether the step is judged in the first layer alone."""
+    """Whether only the first layer of the step is evaluated."""
 
     @property
     def honest(self) -> int:
-        """The honest nodes."""
+        """The number of honest nodes."""
         return self.nodes - self.false
 
     def draw(self, rng: np.random.Generator, count: int) -> tuple[Array, NDArray[np.int64]]:
-        """(count, DIMENSION) changes and (count,) kinds of so many honest nodes."""
+        """(count, DIMENSION) changes and (count,) kinds of `count` honest nodes."""
         kinds = len(self.shares)
         frame = np.linalg.qr(rng.normal(size=(DIMENSION, kinds)))[0].T
         products = np.full((kinds, kinds), self.cosine) + (1 - self.cosine) * np.eye(kinds)
@@ -52,7 +52,7 @@ class Scene:
 
 
 def unlikeness(changes: Array) -> float:
-    """The largest eigenvalue of the changes' covariance in squares of their mean's length."""
+    """The largest eigenvalue of the changes' covariance, divided by the squared length of their mean."""
     mean = changes.mean(axis=0)
     centred = changes - mean
     return float(np.linalg.norm(centred, 2) ** 2 / len(changes) / (mean @ mean))

@@ -1,4 +1,4 @@
-"""The contract's messages as methods, by area: what each takes, and how it is written down."""
+"""The contract's messages as methods, by area: their arguments and their JSON form."""
 
 from chain_bridge.client.writes.administration import AdministrationWrites
 from chain_bridge.client.writes.base import OUTCOME, Writes
@@ -21,4 +21,4 @@ class AllWrites(
     ModelWrites[OUTCOME],
     AdministrationWrites[OUTCOME],
 ):
-    """Every message whose outcome needs no more than the transaction."""
+    """Every message whose outcome is the transaction itself."""

@@ -1,4 +1,4 @@
-"""What the contract's owner may do."""
+"""Administration of the contract by its owner."""
 
 from typing import Literal
 
@@ -11,12 +11,12 @@ class AdministrationWrites(Writes[OUTCOME]):
     """Messages of the contract's owner."""
 
     def update_config(self, **change: int | None) -> OUTCOME:
-        """Change settings, named as in `ContractConfig` (all but `denom`); what is left out stays."""
+        """Change settings, named as in `ContractConfig` (all but `denom`); omitted settings keep their values."""
         fields = {name: _setting(name, value) for name, value in change.items()}
         return self._write("update_config", {"change": fields})
 
     def pause(self, paused: bool) -> OUTCOME:
-        """Stop all but heartbeats, the ending of leases, stake claims and withdrawals; or go on."""
+        """Pause all messages but heartbeats, the ending of leases, stake claims and withdrawals; or resume."""
         return self._write("pause", {"paused": paused})
 
     def withdraw_treasury(self, to: str, amount: int) -> OUTCOME:
@@ -28,7 +28,7 @@ class AdministrationWrites(Writes[OUTCOME]):
         action: Literal["transfer_ownership", "accept_ownership", "renounce_ownership"],
         new_owner: str | None = None,
     ) -> OUTCOME:
-        """Hand the contract's administration over in two steps, or give it up."""
+        """Transfer the contract's ownership in two steps, or renounce it."""
         if action == "transfer_ownership":
             return self._write("update_ownership", {action: {"new_owner": new_owner, "expiry": None}})
         return self._write("update_ownership", action)

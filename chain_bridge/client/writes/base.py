@@ -1,4 +1,4 @@
-"""What the areas share."""
+"""The base class of all areas of messages."""
 
 import base64
 from abc import ABC, abstractmethod
@@ -11,23 +11,23 @@ OUTCOME = TypeVar("OUTCOME")
 
 
 class Writes(ABC, Generic[OUTCOME]):
-    """Something that takes the contract's messages: to send them at once, or to record them for later."""
+    """Accepts the contract's messages: a subclass sends them at once, or records them for later."""
 
     @abstractmethod
     def _write(self, name: str, body: Any, funds: int = 0) -> OUTCOME:
-        """Take one message; `funds` go with it."""
+        """Send or record one message, with `funds` attached."""
 
 
 def binary(value: bytes) -> str:
-    """Bytes as the contract reads them."""
+    """Bytes in the form that the contract reads: base64."""
     return base64.b64encode(value).decode()
 
 
 def optional_binary(value: bytes | None) -> str | None:
-    """Bytes that may be left out."""
+    """As `binary`, or None."""
     return None if value is None else binary(value)
 
 
 def mappings(items: list[Assignment] | list[SlotAttempt] | list[Share]) -> list[dict[str, int]]:
-    """Items as the contract reads them."""
+    """Items in the form that the contract reads."""
     return [asdict(item) for item in items]

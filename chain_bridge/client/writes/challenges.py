@@ -1,4 +1,4 @@
-"""Disputes over the results of a round."""
+"""Challenges of the results of a round."""
 # ruff: noqa: A002
 
 from chain_bridge.client.writes.base import OUTCOME, Writes, binary
@@ -10,7 +10,7 @@ class ChallengeWrites(Writes[OUTCOME]):
     def challenge(
         self, job: int, round: int, index: int, leaf: bytes, proof: list[bytes], evidence: str, bond: int = 0
     ) -> OUTCOME:
-        """Dispute one result of a submitted round: `proof` are the sibling hashes of `leaf`, bottom-up."""
+        """Challenge one result of a submitted round: `proof` lists the sibling hashes of `leaf`, bottom-up."""
         message = {
             "job": job,
             "round": round,

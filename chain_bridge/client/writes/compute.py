@@ -1,16 +1,16 @@
-"""Nodes: their stake, standing and heartbeats."""
+"""Nodes: their registration, stake and heartbeats."""
 
 from chain_bridge.client.messages import SignedBeat
 from chain_bridge.client.writes.base import OUTCOME, Writes, binary, optional_binary
 
 
 class ComputeWrites(Writes[OUTCOME]):
-    """Messages of the key's node; `register_node` answers with an id and is the ledger's own."""
+    """Messages of the key's node. `register_node` returns an id, so `Ledger` defines it."""
 
     def update_node(
         self, capacity: int | None = None, manifest: str | None = None, public_key: bytes | None = None
     ) -> OUTCOME:
-        """Change the key's node; what is None stays."""
+        """Change the key's node; None keeps the present value."""
         message = {"capacity": capacity, "manifest": manifest, "public_key": optional_binary(public_key)}
         return self._write("update_node", message)
 
@@ -23,7 +23,7 @@ class ComputeWrites(Writes[OUTCOME]):
         return self._write("withdraw_stake", {"amount": str(amount)})
 
     def claim_stake(self) -> OUTCOME:
-        """Turn what has unbonded into the key's credit."""
+        """Turn unbonded stake into the key's credit."""
         return self._write("claim_stake", {})
 
     def deregister_node(self) -> OUTCOME:
@@ -35,10 +35,10 @@ class ComputeWrites(Writes[OUTCOME]):
         return self._write("unjail", {}, funds=stake)
 
     def heartbeat(self) -> OUTCOME:
-        """Say that the key's node is there."""
+        """Send the heartbeat of the key's node."""
         return self._write("heartbeat", {})
 
     def heartbeat_batch(self, beats: list[SignedBeat]) -> OUTCOME:
-        """Bring heartbeats that nodes have signed, all or none."""
+        """Submit heartbeats that nodes have signed, all or none."""
         items = [{"node": beat.node, "at": beat.at, "signature": binary(beat.signature)} for beat in beats]
         return self._write("heartbeat_batch", {"beats": items})

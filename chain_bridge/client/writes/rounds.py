@@ -6,7 +6,7 @@ from chain_bridge.client.writes.base import OUTCOME, Writes, binary, mappings
 
 
 class RoundWrites(Writes[OUTCOME]):
-    """Messages that fix what a round brought, and pay for it."""
+    """Messages that submit a round's outcome and pay for it."""
 
     def submit_round(
         self,
@@ -18,7 +18,7 @@ class RoundWrites(Writes[OUTCOME]):
         evidence: str,
         per_node: list[Share],
     ) -> OUTCOME:
-        """Fix a round's outcome: exactly its completed tasks, and basis points that sum to 10,000."""
+        """Submit a round's outcome: exactly its completed tasks, and basis points that sum to 10,000."""
         message = {
             "job": job,
             "round": round,
@@ -43,9 +43,9 @@ class RoundWrites(Writes[OUTCOME]):
         return self._write("claim_abandoned", {"job": job, "round": round})
 
     def withdraw(self) -> OUTCOME:
-        """Take the key's credit; the attribute `amount` tells how much."""
+        """Withdraw the key's credit; the transaction's attribute `amount` holds the amount."""
         return self._write("withdraw", {})
 
     def withdraw_for(self, addresses: list[str]) -> OUTCOME:
-        """Send each of these addresses its credit, at the key's fee."""
+        """Send each of these addresses its credit; the key pays the fee."""
         return self._write("withdraw_for", {"addresses": addresses})

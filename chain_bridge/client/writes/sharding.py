@@ -1,4 +1,4 @@
-"""Jobs, and who holds which slot of their rounds."""
+"""Jobs, and the leases of their rounds' slots."""
 # ruff: noqa: A002
 
 from chain_bridge.client.messages import Assignment, SlotAttempt
@@ -6,18 +6,18 @@ from chain_bridge.client.writes.base import OUTCOME, Writes, mappings
 
 
 class ShardingWrites(Writes[OUTCOME]):
-    """Messages on jobs and leases; `create_job` answers with an id and is the ledger's own."""
+    """Messages on jobs and leases. `create_job` returns an id, so `Ledger` defines it."""
 
     def top_up(self, job: int, key: str, amount: int) -> OUTCOME:
         """Add to a job's escrow; a key that this address used before is refused."""
         return self._write("top_up", {"job": job, "key": key}, funds=amount)
 
     def cancel_job(self, job: int) -> OUTCOME:
-        """End a job early: nothing new is leased, what is free is refunded, leases may still end and be paid."""
+        """End a job early: no new leases, and the free escrow is refunded. Active leases may still complete for pay."""
         return self._write("cancel_job", {"job": job})
 
     def close_job(self, job: int) -> OUTCOME:
-        """End a job that has nothing reserved; the free rest of its escrow becomes the owner's credit."""
+        """End a job that has nothing reserved; its free escrow becomes the owner's credit."""
         return self._write("close_job", {"job": job})
 
     def assign_batch(self, job: int, round: int, plan: str, items: list[Assignment]) -> OUTCOME:
@@ -25,7 +25,7 @@ class ShardingWrites(Writes[OUTCOME]):
         return self._write("assign_batch", {"job": job, "round": round, "plan": plan, "items": mappings(items)})
 
     def reassign_batch(self, job: int, round: int, plan: str, items: list[Assignment]) -> OUTCOME:
-        """End the active leases of the slots, live ones without a penalty, and lease them anew, all or none."""
+        """End the slots' active leases (live ones without a penalty) and lease the slots again, all or none."""
         return self._write("reassign_batch", {"job": job, "round": round, "plan": plan, "items": mappings(items)})
 
     def complete_batch(self, job: int, round: int, items: list[SlotAttempt]) -> OUTCOME:

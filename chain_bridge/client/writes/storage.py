@@ -1,4 +1,4 @@
-"""Who holds what, and proofs of it."""
+"""Announcements of stored content, and audits of them."""
 
 from chain_bridge.client.writes.base import OUTCOME, Writes, binary
 
@@ -7,15 +7,18 @@ class StorageWrites(Writes[OUTCOME]):
     """Messages of storage nodes and their audits."""
 
     def announce_storage(self, cids: list[str]) -> OUTCOME:
-        """Say that the key's storage node holds these CIDs."""
+        """Announce that the key's storage node holds these CIDs."""
         return self._write("announce_storage", {"cids": cids})
 
     def drop_storage(self, cids: list[str]) -> OUTCOME:
-        """Say that it does not hold them any more."""
+        """Announce that the key's storage node no longer holds these CIDs."""
         return self._write("drop_storage", {"cids": cids})
 
     def open_audit(self, cid: str, node: int, nonce: bytes, answer_hash: bytes) -> OUTCOME:
-        """Ask a node for SHA-256(nonce ‖ content), whose own SHA-256 is `answer_hash`; as the contract's owner."""
+        """Ask a node for SHA-256(nonce ‖ content); only for the contract's owner.
+
+        `answer_hash` is the SHA-256 of the expected answer.
+        """
         message = {"cid": cid, "node": node, "nonce": binary(nonce), "answer_hash": binary(answer_hash)}
         return self._write("open_audit", message)
 
@@ -24,5 +27,5 @@ class StorageWrites(Writes[OUTCOME]):
         return self._write("answer_audit", {"cid": cid, "answer": binary(answer)})
 
     def expire_audit(self, cid: str, node: int) -> OUTCOME:
-        """End an audit without an answer in time: the holding goes, and reputation with it."""
+        """End an audit that was not answered in time: the node loses the holding, and reputation."""
         return self._write("expire_audit", {"cid": cid, "node": node})
