@@ -63,7 +63,7 @@ async def test_forged_rounds_are_refused_with_a_record_of_the_job(place, ended, 
     first = job.dataset.shards[0].cid
     forgeries = {
         "s003: the rows": forge(place, checkpoint, data=first, weight=job.dataset.shards[0].weight),
-        "an update came of 2 of 4 shards": forge(place, checkpoint, keep=2),
+        "2 of 4 shards have an update": forge(place, checkpoint, keep=2),
         "s009: ": forge(place, checkpoint, shard="s009"),
         "the chain has checkpoint": forge(place, checkpoint, keep=3),
     }

@@ -353,7 +353,7 @@ def test_a_round_below_the_quorum_is_refused(store):
     enough = history.forge(cid, updates=updates[:3])
     assert len(verify_checkpoint(enough, store, record=history.record)) == 2
     forged = history.forge(cid, updates=updates[:2])
-    with pytest.raises(VerificationError, match=r"an update came of 2 of 4 shards; .* quorum is 0\.75"):
+    with pytest.raises(VerificationError, match=r"2 of 4 shards have an update; .* quorum is 0\.75"):
         verify_checkpoint(forged, store, record=history.record)
 
 

@@ -155,7 +155,7 @@ def test_a_reset_chain_is_noticed_and_nothing_is_sent_to_it(node, server, tmp_pa
 def test_messages_for_another_contract_are_set_aside(node, path, record, stake):
     record(node, 1)
     Outbox(path).record("atlas1gone", "old", "heartbeat", {})
-    with pytest.raises(ChainReset, match=r"1 message\(s\) .* wait for another contract"):
+    with pytest.raises(ChainReset, match=r"Set aside as orphaned and not sent: 1 message .* for another contract"):
         node.flush()
     assert node.flush().orphaned == 1
     assert stake(node) == 1
