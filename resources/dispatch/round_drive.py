@@ -58,9 +58,7 @@ class RoundDrive:
         self._outage = Outage(settings.poll_seconds, settings.longest_pause_seconds, settings.chain_patience_seconds)
 
     async def outcomes(self) -> AsyncGenerator[TaskOutcome, None]:
-        """Yield each task's outcome when it ends; raise `ChainUnreachable` if the chain does not answer for too long.
-
-        """
+        """Yield each task's outcome when it ends; raise `ChainUnreachable` if the chain stays unreachable too long."""
         tasks = [work.draft for work in self._works.values()]
         registry, store = self._tools.registry, self._tools.store
         recalled = await asyncio.to_thread(recall_results, self._ref, tasks, registry, store)
