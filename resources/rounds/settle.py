@@ -235,8 +235,8 @@ def _is_due(one: Round, now: float) -> bool:
 def _settle(job: int, number: int, ledger: Ledger) -> str | None:
     """The transaction that credits the nodes; None if the contract refuses it.
 
-    The contract refuses while the round is not due by the time of its block, or it is paused, or when the round is
-    already settled.
+    The contract refuses while the round is not due by the chain's clock, or the contract is paused, or when the round
+    is already settled.
     """
     try:
         return ledger.settle(job, number).hash
