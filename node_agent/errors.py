@@ -33,7 +33,7 @@ class TaskRefused(NodeError):
 
 
 class TrainerFailed(NodeError):
-    """The trainer process ended without a result; the text ends with the end of its output.
+    """The trainer process ended without a result; the text includes the end of its output.
 
     `kind` is set if another machine would repeat the failure.
     """

@@ -101,7 +101,7 @@ def _compare_clocks(here: float, height: int, there: float) -> None:
 
 
 def _once(action: Callable[[], object]) -> Callable[[], None]:
-    """The action, limited to one call: a second signal must not interrupt the orderly stop."""
+    """Limit `action` to one call, so that a second signal does not interrupt the orderly stop."""
     actions = [action]
 
     def act() -> None:

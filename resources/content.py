@@ -23,7 +23,7 @@ class ContentResource(dg.ConfigurableResource["ContentResource"]):
         return self._store
 
     def link(self, cid: str) -> dg.MetadataValue:
-        """Where a person can look at a content: a URL at the first gateway, or a path on this machine."""
+        """Where people can view the content of a CID: a URL at the first gateway, or a path on this machine."""
         content = self.fleet.addresses.content
         if isinstance(content, IpfsPlaces) and content.gateways:
             return dg.MetadataValue.url(f"{content.gateways[0].rstrip('/')}/ipfs/{cid}")

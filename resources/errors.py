@@ -20,7 +20,7 @@ class JobEnded(CoordinatorError):
 
 
 class OtherContract(CoordinatorError):
-    """A job was opened on another contract than that of the present network."""
+    """A job was opened on another contract than the current network's."""
 
 
 class LocalNetworkError(CoordinatorError):

@@ -46,7 +46,7 @@ def reconcile(ledger: Ledger) -> None:
 
 
 def explain_insufficient_funds(ledger: Ledger, error: InsufficientFunds) -> NodeError:
-    """The error that tells the owner of a node how to fund its account. Blocks."""
+    """The error with advice for the owner of a node that cannot pay. Blocks."""
     try:
         balance, stake = ledger.balance(ledger.address), ledger.config().min_stake
     except ChainError:
@@ -55,7 +55,7 @@ def explain_insufficient_funds(ledger: Ledger, error: InsufficientFunds) -> Node
 
 
 def poverty_advice(address: str, balance: int, stake: int, network: Network) -> str:
-    """Advice for an account that holds `balance`, too little; `stake` is the contract's minimum. In micro-units."""
+    """Advice for an account whose `balance` is too low; `stake` is the contract's minimum. In micro-units."""
     words = [f"The node's account {address} holds {balance} {network.denom}."]
     if stake > balance:
         words.append(f"Its stake is {stake}: send it at least {stake - balance} more.")

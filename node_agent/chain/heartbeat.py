@@ -17,7 +17,10 @@ CHAIN_BEATS_PER_GRACE = 3
 
 
 async def persist(action: Callable[[], Awaitable[Result]], on: Errors, longest: float) -> Result:
-    """Retry `action` while it raises one of `on`; its result. Waits 1, 2, 4, … `longest` seconds, with jitter."""
+    """Retry `action` while it raises one of `on`, and return its result.
+
+    Waits 1, 2, 4, … `longest` seconds between attempts, with jitter.
+    """
     first = min(FIRST_RETRY_SECONDS, longest)
     retrying = stamina.AsyncRetryingCaller(
         attempts=None, timeout=None, wait_initial=first, wait_max=longest, wait_jitter=first

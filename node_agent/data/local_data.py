@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 
 def commit_to_data(home: NodeHome, config: NodeConfig, address: str) -> list[LocalData]:
-    """Read every dataset of the node, in order of name; the documents that the node of this address registers. Blocks.
+    """Read every dataset of the node, in order of name, and return the documents to register. Blocks.
 
-    Raises `AtlasError` that names the dataset and its fault.
+    `address` is the node's. Raises `AtlasError` that names the dataset and its fault.
     """
     return [commit_to(name, home, config, address) for name in sorted(config.datasets)]
 

@@ -79,7 +79,7 @@ class Journal:
         self._tables = SqliteTables(journal_file(path), SCHEMA, SCHEMA_VERSION)
 
     def accept(self, hint: AssignHint, plan: str) -> Entry:
-        """Accept a task, once: a second call returns the present entry. `plan` is the plan of its lease."""
+        """Accept a task, once: a second call returns the current entry. `plan` is the plan of its lease."""
         entry = Entry(hint=hint, plan=plan)
         with self._tables.writing() as database:
             database.execute(

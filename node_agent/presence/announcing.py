@@ -43,7 +43,7 @@ class Announcer:
         renewal_seconds: float = RENEWAL_SECONDS,
         lifetime_seconds: int = LIFETIME_SECONDS,
     ) -> None:
-        """`describe` returns the present record; `peers` are multiaddresses that the IPFS node is connected to."""
+        """`describe` returns the current record; `peers` are multiaddresses that the IPFS node is connected to."""
         self._node, self._peers, self._signer = node, peers, signer
         self._describe, self._clock = describe, clock
         self._renewal, self._lifetime = renewal_seconds, lifetime_seconds
@@ -52,7 +52,7 @@ class Announcer:
         self._ended = Event()
 
     def end(self) -> None:
-        """Send no more requests to the IPFS node; the present one is the last."""
+        """Send no more requests to the IPFS node; the current one is the last."""
         self._ended.set()
 
     def look(self) -> None:

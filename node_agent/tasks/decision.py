@@ -28,9 +28,9 @@ class Drop:
 class Observed:
     """The inputs of the decision.
 
-    `misses` has, for each task, the number of consecutive polls of the chain that found its lease not ours; 0 means
-    that this node holds it. A task that is missing in it is *unknown*, which differs from lost: it keeps its trainer if
-    it has one, and waits if it has none.
+    `misses` has, for each task, the number of consecutive polls of the chain in which this node did not hold its lease;
+    0 means that it does. A task without a count is *unknown*, not lost: it keeps its trainer if it has one, and waits
+    if it has none.
     """
 
     unfinished: Sequence[str]

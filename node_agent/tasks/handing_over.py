@@ -21,7 +21,7 @@ from node_agent.tasks.trainer_files import TrainerResult
 async def hand_over(
     shop: NodeContext, entry: Entry, task: TaskSpec, result: TrainerResult, started_at: float
 ) -> dict[str, str | None]:
-    """Upload the result; the CIDs of the adapter (None for an evaluation) and of the signed receipt.
+    """Upload the result; return the CIDs of the adapter (None for an evaluation) and of the signed receipt.
 
     Raises `ContentError` when the store does not answer for two minutes.
     """
@@ -56,7 +56,7 @@ async def hand_over(
 
 
 async def _put_update(store: ContentStore, result: TrainerResult) -> tuple[str | None, str | None]:
-    """Upload the update, compressed if it is; the CIDs of the decoded and of the encoded form, None where missing."""
+    """Upload the update, compressed if it is; return the CIDs of its decoded and encoded form, None where missing."""
     if result.adapter is None:
         return None, None
     if result.encoded is None:

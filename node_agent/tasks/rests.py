@@ -35,7 +35,7 @@ class Rests:
         self._rests: dict[str, Rest] = {}
 
     def interrupted(self, task: str, reason: str) -> float | None:
-        """Start a task's back-off; its seconds, or None if the reason is the last one and need not be logged again."""
+        """Start a task's back-off; return its seconds, or None if the reason is unchanged and need not be logged."""
         last = self._rests.get(task)
         count = last.interruptions + 1 if last else 1
         seconds = rest_seconds(count, self._chance())

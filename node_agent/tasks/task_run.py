@@ -50,7 +50,7 @@ class TaskRun:
 
     @property
     def entry(self) -> Entry:
-        """The task's present entry."""
+        """The task's current entry."""
         return self._progress.entry
 
     async def run(self) -> Entry:
@@ -160,7 +160,7 @@ class TaskRun:
         return await asyncio.to_thread(self._write_order, task, data)
 
     def _write_order(self, task: TaskSpec, data: Path) -> str | None:
-        """Fetch the inputs and write `task.json`; the CID of the checkpoint that training resumes from."""
+        """Fetch the inputs and write `task.json`; return the CID of the checkpoint that training resumes from."""
         config = self._shop.config
         saved = self.entry.checkpoints
         resume = saved[-1].cid if saved else task.resume

@@ -43,7 +43,7 @@ class TrainerExit:
 
     @property
     def killed(self) -> bool:
-        """Whether a signal ended it, without its own reason: out of memory, a crash, a kill by somebody."""
+        """Whether a signal ended it, so that it wrote no reason: out of memory, a crash, a kill."""
         return self.code < 0
 
 

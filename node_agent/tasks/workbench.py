@@ -45,7 +45,7 @@ class Workbench:
         return sorted(run.entry.hint.task_id for _, run in self._runs.values())
 
     def entry(self, task: str) -> Entry | None:
-        """A task's present entry; None if it was never accepted."""
+        """A task's current entry; None if it was never accepted."""
         if task in self._runs:
             return self._runs[task][1].entry
         return self._shop.journal.get(task)
@@ -98,7 +98,7 @@ class Workbench:
         self._shop.residuals.forget_before(oldest)
 
     async def close(self) -> list[Entry]:
-        """Pause all tasks; trainers save their work, in `stop_seconds` at most. The tasks that this paused."""
+        """Pause all tasks, and return the paused ones; trainers get `stop_seconds` to save their work."""
         self._stopping = True
         waiting = [entry for entry in self._shop.journal.unfinished() if entry.task not in self._runs]
         runs = [run for _, run in self._runs.values()]

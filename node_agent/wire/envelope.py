@@ -86,7 +86,7 @@ def open_envelope(data: bytes, subject: str) -> Envelope:
 class ReplayGuard:
     """Records each nonce as long as its message could be accepted as fresh.
 
-    A new guard has no nonces, so it refuses messages that were signed before it existed.
+    A new guard has no nonces, so it refuses messages, other than answers, that were signed before it existed.
     """
 
     def __init__(self, started_at: float, max_age: float = MAX_AGE_SECONDS) -> None:

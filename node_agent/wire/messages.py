@@ -25,7 +25,7 @@ class Body(BaseModel):
 
 
 class LeaseRef(NamedTuple):
-    """One attempt at one slot: what a lease is for."""
+    """One attempt at one slot; a lease assigns it to a node."""
 
     job: int
     round: int
@@ -91,7 +91,7 @@ class KeyRequest(Body):
 
 
 class KeyAnswer(Body):
-    """A key that only the requesting node can unwrap (`atlas.content.sealed.wrapping`), or why it is refused."""
+    """A key that only the requesting node can unwrap (`atlas.content.sealed.wrapping`), or why it gets none."""
 
     ephemeral: str | None = Field(default=None, pattern=r"^[0-9a-f]{66}$")
     box: str | None = Field(default=None, pattern=r"^[0-9a-f]{96}$", description="32 bytes of key and 16 of tag")
@@ -128,7 +128,7 @@ class HardwareSummary(Body):
 
 
 class Heartbeat(Body):
-    """A node's heartbeat for people and schedulers. Only the heartbeat on chain decides about payment."""
+    """A node's heartbeat for people and schedulers. Leases depend on the heartbeat on chain only."""
 
     node_id: Positive
     address: str

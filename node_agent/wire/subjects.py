@@ -27,7 +27,7 @@ def aggregator(job_id: int) -> str:
 
 
 def rollback(job_id: int) -> str:
-    """A `TaskReport` for each training checkpoint that a node has uploaded: from which work can resume."""
+    """A `TaskReport` for each training checkpoint that a node has uploaded, and from which work can resume."""
     return f"atlas.recovery.rollback.{job_id}"
 
 

@@ -74,7 +74,7 @@ class Dispatcher:
         pipes_env: Callable[[TaskSpec], dict[str, str]] = _no_pipes,
         check: CheckUpdate | None = None,
     ) -> AsyncGenerator[TaskOutcome, None]:
-        """Yield one outcome per task when it ends. `tasks` are first attempts; attempt and resume are set here.
+        """Yield one outcome per task as it ends. `tasks` are first attempts; attempt and resume are set here.
 
         A `CompletedTask` is verified, has passed `check` and is completed on chain. Results of earlier runs come at
         once, with `adopted` set. A task that cannot be done is a `LostTask`; the others continue. Ending the iteration

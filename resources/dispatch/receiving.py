@@ -60,7 +60,7 @@ def _fetch_update(receipt: Receipt, codec: CompressionSpec, store: ContentStore)
 
 
 def _decode_update(encoded: str, receipt: Receipt, codec: CompressionSpec, store: ContentStore) -> Refusal | None:
-    from atlas.aggregation.compression.wire import decode_update  # numpy, which most updates do not need
+    from atlas.aggregation.compression.wire import decode_update  # numpy, which is only needed with a codec
 
     base = store.fetch(get_document(store, receipt.base, Checkpoint).adapter)
     with tempfile.TemporaryDirectory() as folder:

@@ -40,7 +40,7 @@ def job_row(spec: str, home: AtlasHome) -> JobRow | None:
 def look_on_chain(spec: str, checkpoint: str, row: JobRow | None, network: Network | None) -> OnChain | Unasked:
     """The chain's record of the job with this spec CID, or why there is none to compare with.
 
-    Anybody may open a job with the same spec and another data set. The record is that of the job in `row`, or else of
+    Anybody may open a job with the same spec and another dataset. The record is that of the job in `row`, or else of
     the only job with a round that ended with `checkpoint`.
     """
     if network is None:

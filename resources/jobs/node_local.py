@@ -44,7 +44,7 @@ def node_local_dataset(
     dataset = spec.dataset
     offers = list(find_offers(ledger.nodes(), store, spec.payment.reward_per_task))
     chosen = choose_offers(dataset, offers)
-    from atlas.data.prepare import prepare_holdout  # loads numpy, which most importers of this module do not need
+    from atlas.data.prepare import prepare_holdout  # numpy, which most importers of this module do not need
 
     own = prepare_holdout(dataset, store, cache, spec.training.seed, on_progress, reference_rows)
     manifest = DatasetManifest(

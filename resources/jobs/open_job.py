@@ -119,7 +119,7 @@ def read_dataset(
 ) -> DatasetManifest:
     """Cut a job's dataset into shards, as `open_job` does; the same rows and spec give the same manifest.
 
-    Node-local data is read from the nodes' present offers, and sealed data is sealed with the newest key. Both may
+    Node-local data is read from the nodes' current offers, and sealed data is sealed with the newest key. Both may
     change, so once such a job is on chain, the dataset recorded there is returned.
     """
     source, cache, seed = spec.dataset.source, home.root / "cache", spec.training.seed

@@ -20,7 +20,7 @@ def check_order(spec: JobSpec, home: AtlasHome, on_progress: Callable[[str], Non
     It takes a second, unless something is downloaded, and needs neither chain nor nodes. A dataset of few rows is
     checked as a whole, and with it the budget. Raises `SpecError`, `BudgetError`, `ModelError` and `DataError`.
     """
-    from atlas.data.prepare import check_first_rows  # loads numpy, which most importers of this module do not need
+    from atlas.data.prepare import check_first_rows  # numpy, which most importers of this module do not need
 
     on_progress(
         f"Checking {spec.model.source} and the first rows of {spec.dataset.holdout_source or spec.dataset.source}."

@@ -1,4 +1,4 @@
-"""Refuse another order under the name of a recorded job: a name stands for one order."""
+"""Refuse another order under a job name that is taken."""
 
 import json
 from collections.abc import Iterator

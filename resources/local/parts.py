@@ -58,7 +58,7 @@ class LocalParts:
     ) -> None:
         """`before` are the addresses of a network that was killed: its ports are used again if they are free.
 
-        `on_step` is called with the name of each part before it is started.
+        `on_step` is called with a sentence for each part before it is started.
         """
         self._on_step = on_step
         self._home = home

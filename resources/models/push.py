@@ -13,7 +13,7 @@ MESSAGE = "Upload a checkpoint of Atlas Pipelines"
 
 
 def push_folder(folder: Path, repository: str, private: bool, endpoint: str | None = None) -> str:
-    """Create the repository ORG/NAME unless it exists, and upload a folder's files in one commit; the commit's URL.
+    """Upload a folder's files in one commit to ORG/NAME, created if missing; return the commit's URL.
 
     `private` only applies to a repository that is created now. The hub library provides the token: HF_TOKEN, or the one
     that `hf auth login` has stored. Raises `PushError` with one sentence when the hub refuses or does not answer;

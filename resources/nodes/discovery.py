@@ -60,7 +60,7 @@ class Limits:
 
 def directory_of(content: Content) -> "KuboNode | None":
     """The IPFS node that is used first; None if content is a shared folder."""
-    from atlas.content.kubo.node import KuboNode  # loads an HTTP client, which content in a folder does not need
+    from atlas.content.kubo.node import KuboNode  # an HTTP client, which content in a folder does not need
 
     return KuboNode(content.nodes[0], Limits().seconds) if isinstance(content, IpfsPlaces) else None
 

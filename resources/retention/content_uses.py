@@ -44,7 +44,7 @@ class JobWalk:
         return any(self._store.has(cid) for cid in (self.row.spec_cid, self.row.genesis_cid))
 
     def parts(self, cid: str) -> set[Part]:
-        """The parts that a content has in the job; empty if the job does not use it."""
+        """The roles of a CID in the job; empty if the job does not use it."""
         return self._parts.get(cid, set())
 
     def follow_all(self, submitted: Iterable[Round]) -> None:

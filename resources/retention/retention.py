@@ -13,7 +13,7 @@ from atlas.errors import SpecError
 from atlas.spec.job import read_mapping
 
 Part = Literal["order", "data", "record", "weights", "update", "passing"]
-"""The role of a content in its job.
+"""The role of content in its job.
 
 order: the documents that define it, and its held-out rows · data: shards and reference rows · record: plans, tasks,
 receipts, manifests, checkpoints, evidence, diagnostics, all of them small · weights: the files of the job's result and
@@ -64,7 +64,7 @@ def read_retention(path: Path) -> RetentionSettings:
 
 @dataclass(frozen=True)
 class Use:
-    """One use of a content by a job."""
+    """One use of a CID by a job."""
 
     cid: str
     part: Part
@@ -85,12 +85,12 @@ class JobUses:
 
 
 class Reason(NamedTuple):
-    """Why a content stays."""
+    """Why a CID stays."""
 
     because: str
     """The cause, such as `job sentiment is open`."""
     what: str
-    """The role of the content there."""
+    """The content's role there."""
 
     def __str__(self) -> str:
         return f"{self.because}: {self.what}"
@@ -105,7 +105,7 @@ class Survey:
     """Content that is kept independently of jobs: models and node manifests."""
 
     def needed(self, settings: RetentionSettings) -> dict[str, Reason]:
-        """Each content that must stay, with the first reason for it."""
+        """Each CID that must stay, with the first reason for it."""
         found = dict(self.others)
         for job in self.jobs:
             for use, because in _kept(job, settings):
@@ -113,7 +113,7 @@ class Survey:
         return found
 
     def uses(self, cid: str) -> str:
-        """All uses of a content, as text; empty if there are none."""
+        """All uses of a CID, as text; empty if there are none."""
         return "; ".join(self._named.get(cid, ()))
 
     @cached_property

@@ -28,7 +28,7 @@ def plan_evaluation(
     averaging if the robust rule changed anything. A round whose evaluation was already assigned, perhaps by an earlier
     version with other alternatives, keeps it: another task would be refused on chain.
     """
-    from atlas.rounds.checkpoint import plain_mean  # numpy, which most of those who import this do without
+    from atlas.rounds.checkpoint import plain_mean  # numpy, which most importers of this module do not need
 
     given = _given(job, number, base, checkpoint, store, registry)
     if given is not None:

@@ -62,7 +62,7 @@ class RoundGate:
         return refusal
 
     def check_all(self, completed: Iterable[CompletedTask]) -> dict[int, Refusal]:
-        """Check a round's results together, including those that passed on arrival; the refusals, by slot."""
+        """Check a round's results together, including those that passed on arrival; return the refusals by slot."""
         refused: dict[int, Refusal] = {}
         passed: dict[int, Inspected] = {}
         for one in completed:

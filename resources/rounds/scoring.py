@@ -26,7 +26,7 @@ def checkpoints_without(job: OpenJob, checkpoint: str, store: ContentStore) -> d
 
     Empty if the round is not scored by leave-one-out.
     """
-    from atlas.rounds.checkpoint import aggregate_round  # numpy, which most of those who import this do without
+    from atlas.rounds.checkpoint import aggregate_round  # numpy, which most importers of this module do not need
 
     manifest = manifest_of(checkpoint, store)
     if _method(job, manifest) != "leave-one-out":

@@ -115,7 +115,7 @@ def settle_round(
 
 
 def settle_due(jobs: Iterable[int], ledger: Ledger, now: float) -> list[tuple[int, int]]:
-    """Settle every submitted round of these jobs whose challenge window is over; the settled pairs (job, round).
+    """Settle every submitted round of these jobs whose challenge window is over; return the pairs (job, round).
 
     Rounds that the contract refuses are skipped, with a warning in the log.
     """

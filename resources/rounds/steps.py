@@ -126,7 +126,7 @@ def build_round_manifest(
     completed = [one for one in outcomes if isinstance(one, CompletedTask)]
     if not completed:
         raise quorum_error(job, number, 0, causes_of(job, number, outcomes, registry, nodes))
-    from resources.rounds.round_gate import RoundGate  # numpy, which most of those who import this module do without
+    from resources.rounds.round_gate import RoundGate  # numpy, which most importers of this module do not need
 
     refused = RoundGate(job, number, base, store, registry).check_all(completed)
     for one in completed:
