@@ -1,1 +1,1 @@
-"""The `atlas-node` daemon, and the signed messages by which it and a coordinator speak."""
+"""The `atlas-node` daemon, and the signed messages that it exchanges with a coordinator."""

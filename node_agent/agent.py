@@ -1,4 +1,4 @@
-"""The node agent: hears of tasks, believes the chain, and lets go in good order."""
+"""The node agent: accepts tasks, checks them against the chain, and stops cleanly."""
 
 import asyncio
 import logging
@@ -30,12 +30,12 @@ LAST_SECONDS = 5.0
 
 
 class Agent:
-    """One node at work. All of it runs in one event loop; calls that block go to threads."""
+    """One running node. All of it runs in one event loop; blocking calls run in threads."""
 
     def __init__(
         self, context: NodeContext, ledger: Ledger, heartbeat: Heartbeat, capacity: int, slot_gpus: Sequence[str | None]
     ) -> None:
-        """`heartbeat` is what the node says of itself, but for what is running."""
+        """`heartbeat` is the node's message on the bus, without its running tasks."""
         self._shop = context
         self._ledger = ledger
         self._heartbeat = heartbeat
@@ -47,7 +47,10 @@ class Agent:
         self._told_full = False
 
     async def serve(self, chain_seconds: float, on_ready: Callable[[], None]) -> None:
-        """Work until cancelled; then pause what runs and give its leases back. Raises what ends it before that."""
+        """Run until cancelled; then pause the running tasks and release their leases.
+
+        Raises the error that ends it earlier.
+        """
         self._bench.tidy()
         await persist(self._beat_on_chain, ChainUnreachable, chain_seconds)
         try:
@@ -100,7 +103,7 @@ class Agent:
         return len(self._shop.journal.unfinished()) >= self._capacity
 
     async def _look(self) -> None:
-        """Beat on the chain. A full disk is waited for, and told once."""
+        """Send the heartbeat on chain. While the disk is full, keep retrying, and log it once."""
         try:
             await self._beat_on_chain()
         except NodeError as error:
@@ -113,9 +116,9 @@ class Agent:
             self._told_full = False
 
     async def _beat_on_chain(self) -> None:
-        """Say that we are there, look after our leases, and collect what was earned."""
+        """Send the heartbeat on chain, check the node's leases, and withdraw its credit."""
         await asyncio.to_thread(self._say_on_chain)
-        # Listed before the chain is asked: what is accepted meanwhile must not be judged by an older answer.
+        # Listed before the chain is queried: a task accepted meanwhile must not be checked against an older answer.
         entries = self._shop.journal.unfinished()
         node_id, now = self._heartbeat.node_id, self._shop.clock()
         leases = await asyncio.to_thread(self._ledger.leases_of_node, node_id)
@@ -134,7 +137,7 @@ class Agent:
             raise
 
     async def _take_up(self, leases: Iterable[Lease]) -> None:
-        """Begin what the chain has for us though no hint told of it; what has ended here waits for its coordinator."""
+        """Accept the tasks of leases that no hint announced; a task that has ended here waits for its coordinator."""
         config = self._shop.config
         for lease in leases:
             try:
@@ -149,7 +152,7 @@ class Agent:
                 await self._give_back([place_of(lease)])
 
     def _accept(self, hint: AssignHint, plan: str) -> Entry:
-        """Take a task on; raises `TaskRefused` when it cannot even be noted, so that another node gets it."""
+        """Accept a task; raises `TaskRefused` if it cannot be written to the journal, so that another node gets it."""
         try:
             return self._bench.accept(hint, plan)
         except NodeError as error:
@@ -170,7 +173,7 @@ class Agent:
         await self._give_back([entry.hint.place])
 
     async def _give_back(self, places: Iterable[LeaseRef]) -> None:
-        """Release leases; what the chain does not answer for now is kept for the next heartbeat."""
+        """Release leases; those for which the chain does not answer are kept for the next heartbeat."""
         places = list(places)
         try:
             await asyncio.to_thread(release, self._ledger, places)

@@ -9,7 +9,7 @@ FailureKind = Literal["diverged", "spec", "targets"]
 
 
 class NodeError(AtlasError):
-    """A node agent cannot do what it was told; its text is fit for the node's owner."""
+    """A node agent cannot do its work; the text is for the node's owner."""
 
 
 class ConfigError(NodeError):
@@ -21,9 +21,10 @@ class LocalDataError(NodeError):
 
 
 class TaskRefused(NodeError):
-    """A task is not ours, not genuine, or more than this node takes.
+    """A task is not leased to this node, not genuine, or more than this node takes.
 
-    `lease_is_ours` says that the chain holds us for it all the same, so that the lease should be given back.
+    `lease_is_ours` is True if the chain nevertheless has this node as the holder of the lease, which should be
+    released.
     """
 
     def __init__(self, message: str, lease_is_ours: bool) -> None:
@@ -32,9 +33,9 @@ class TaskRefused(NodeError):
 
 
 class TrainerFailed(NodeError):
-    """The trainer process ended without a result; the text ends with its last words.
+    """The trainer process ended without a result; the text includes the end of its output.
 
-    `kind` says which failure that another machine would repeat, if it is one.
+    `kind` is set if another machine would repeat the failure.
     """
 
     def __init__(self, message: str, kind: FailureKind | None = None) -> None:
@@ -43,11 +44,11 @@ class TrainerFailed(NodeError):
 
 
 class NoProgress(NodeError):
-    """Work gave no sign of progress for too long; the text goes on where "The trainer" or the like begins."""
+    """Work made no progress for too long; the text is the end of a sentence that begins with, say, "The trainer"."""
 
 
 class BusError(AtlasError):
-    """A message cannot be sent, or its answer cannot be had."""
+    """A message cannot be sent, or got no answer."""
 
 
 class BusUnreachable(BusError):

@@ -10,7 +10,7 @@ from atlas import activity
 
 
 class ImportReports(MetaPathFinder):
-    """Finds no module, and reports each one that is looked for."""
+    """Reports each module that is imported for the first time, and leaves it to the other finders."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

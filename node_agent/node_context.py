@@ -1,4 +1,4 @@
-"""What every task run of a node uses."""
+"""The shared dependencies of a node's task runs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ from node_agent.wire.bus import Bus
 
 @dataclass(frozen=True)
 class NodeContext:
-    """The node's folder, settings, journal, content and residuals, its voice and name, and the time in unix seconds."""
+    """The node's folder, settings, journal, content and residuals, the bus connection and the signing key.
+
+    `clock` gives the time in unix seconds.
+    """
 
     home: NodeHome
     config: NodeConfig

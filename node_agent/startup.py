@@ -1,4 +1,4 @@
-"""From a folder to a working node: lock, settings, key, hardware, chain, bus, registration."""
+"""Starts a node from its folder: lock, settings, key, hardware, chain, bus, registration."""
 
 import asyncio
 import logging
@@ -34,10 +34,10 @@ LONGEST_WAIT_SECONDS = 30.0
 
 
 async def run_node(home: NodeHome, on_ready: Callable[[Node], None]) -> None:
-    """Run the agent of `home` until SIGTERM or SIGINT; `on_ready` is called when it can be given tasks.
+    """Run the agent of `home` until SIGTERM or SIGINT; `on_ready` is called when it can accept tasks.
 
-    A chain, message server or content store that does not answer is waited for. Raises `ConfigError`, `NodeError`,
-    `KeyFileError`, and `ChainError` for what waiting does not cure.
+    Retries while the chain, message server or content store does not answer. Raises `ConfigError`, `NodeError`,
+    `KeyFileError`, and `ChainError` for errors that a retry does not cure.
     """
     config = load_config(home)
     with naming(home.root, NodeError):
@@ -90,7 +90,10 @@ async def _work(home: NodeHome, config: NodeConfig, on_ready: Callable[[Node], N
 
 
 def _compare_clocks(here: float, height: int, there: float) -> None:
-    """Warn of a clock that would make coordinators refuse what this node says. A chain that stands still looks late."""
+    """Warn of a wrong clock, with which coordinators would refuse this node's messages.
+
+    A chain that has stopped looks the same as a clock that is ahead.
+    """
     if there - here > MOST_SECONDS:
         log.error("%s", describe_difference(here, there, f"block {height} of the chain"))
     elif here - there > MOST_SECONDS:
@@ -98,7 +101,7 @@ def _compare_clocks(here: float, height: int, there: float) -> None:
 
 
 def _once(action: Callable[[], object]) -> Callable[[], None]:
-    """An impatient second signal must not interrupt the orderly end that the first one began."""
+    """Limit `action` to one call, so that a second signal does not interrupt the orderly stop."""
     actions = [action]
 
     def act() -> None:

@@ -34,11 +34,14 @@ CONTEXT, MESSAGES = dagster_pipes.DAGSTER_PIPES_CONTEXT_ENV_VAR, dagster_pipes.D
 
 
 class Stopped(BaseException):
-    """SIGTERM came before there was anything to save. No library's `except Exception` may catch it."""
+    """SIGTERM came before there was anything to save.
+
+    A `BaseException`, because no library's `except Exception` may catch it.
+    """
 
 
 class StopSwitch:
-    """Turns SIGTERM into a question that training asks after each step, or into `Stopped` where nobody asks."""
+    """Turns SIGTERM into a flag that training checks after each step, or into `Stopped` where nothing checks it."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -46,7 +49,7 @@ class StopSwitch:
         self.saves_its_work = False
 
     def install(self) -> None:
-        """Listen from now on."""
+        """Install the handler of SIGTERM."""
         signal.signal(signal.SIGTERM, self._on_signal)
 
     def _on_signal(self, number: int, frame: object) -> None:
@@ -57,7 +60,7 @@ class StopSwitch:
 
 
 class Reporter:
-    """Tells the agent, and through it the coordinator, how far the task is."""
+    """Reports the task's progress to the agent, and through it to the coordinator."""
 
     def __init__(self, pipes: PipesContext, switch: StopSwitch, saves_its_work: bool) -> None:
         self._pipes = pipes
@@ -66,7 +69,7 @@ class Reporter:
         self.started = False
 
     def progress(self, progress: "Progress") -> None:
-        """After each step."""
+        """Report the progress, after each step."""
         self.started = True
         self._switch.saves_its_work = self._saves_its_work
         self._pipes.report_custom_message(
@@ -80,11 +83,11 @@ class Reporter:
         )
 
     def warn(self, text: str) -> None:
-        """What a person should know of the data, in numbers."""
+        """Log a warning about the data for a person, in numbers."""
         self._pipes.log.warning(text)
 
     def checkpoint(self, step: int, path: Path) -> None:
-        """After each resumable checkpoint."""
+        """Report a resumable checkpoint."""
         self._pipes.report_custom_message({"kind": "checkpoint", "step": step, "path": str(path)})
 
 
@@ -106,7 +109,7 @@ def main() -> None:
         if result is not None:
             result.write(folder / RESULT)
     except (Stopped, Exception, SystemExit) as error:  # SystemExit: a library that ends the process has no result
-        if switch.raised:  # also where a library has turned `Stopped` into an error of its own
+        if switch.raised:  # also if a library has turned `Stopped` into its own error
             sys.exit(EXIT_STOPPED)
         TrainerFailure.of(error).write(folder / FAILURE)
         sys.exit(f"{type(error).__name__}: {error}" if isinstance(error, AtlasError) else traceback_text(error))
@@ -114,7 +117,7 @@ def main() -> None:
 
 
 def run(order: TrainerOrder, folder: Path, pipes: PipesContext, switch: StopSwitch) -> TrainerResult | None:
-    """Do what the order says; None when training was stopped and has left a checkpoint."""
+    """Execute the order; None if training was stopped and has left a checkpoint."""
     report_imports()
     if order.kind == "initialize":
         return _initialize(order, folder)
@@ -157,7 +160,7 @@ def _train(
     except TrainingError as error:
         if request.resume is None or reporter.started:
             raise
-        # Another node's checkpoint must not be able to spoil every later attempt.
+        # Another node's bad checkpoint must not fail every later attempt.
         pipes.log.warning(f"starting afresh, since the checkpoint cannot be used: {error}")
         request = replace(request, resume=None)
         result = train(request, reporter.progress, reporter.checkpoint, lambda: switch.requested, warn=reporter.warn)
@@ -176,7 +179,7 @@ def _train(
 
 
 def _compress(result: TrainerResult, order: TrainerOrder, folder: Path) -> TrainerResult:
-    """The update is from now on what it reads as after it has travelled."""
+    """Replace the update with its decoded form, so the node signs the bytes that the coordinator will see."""
     from atlas.aggregation.compression.wire import encode_update
 
     activity.begin("compressing the update")
@@ -227,9 +230,9 @@ def _evaluate(order: TrainerOrder, reporter: Reporter) -> TrainerResult:
 
 
 def pipes_parameters(environment: Mapping[str, str], task_id: str) -> PipesMappingParamsLoader:
-    """The Pipes session of a hint, or one of our own when it has none.
+    """The parameters of a hint's Pipes session, or default ones if it has none.
 
-    A hint comes from another machine, so of its variables only the context's plain data is taken: Pipes itself would
+    A hint comes from another machine, so of its variables only the context's plain data is used: Pipes itself would
     also read a context from, and write messages to, any path that they name.
     """
     context = {"asset_keys": None, "code_version_by_asset_key": None, "provenance_by_asset_key": None}

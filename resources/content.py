@@ -1,4 +1,4 @@
-"""Dagster's face of the content store."""
+"""The content store as a Dagster resource."""
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -23,7 +23,7 @@ class ContentResource(dg.ConfigurableResource["ContentResource"]):
         return self._store
 
     def link(self, cid: str) -> dg.MetadataValue:
-        """Where a person finds a content: at the first gateway, or in the folder on this machine."""
+        """Where people can view the content of a CID: a URL at the first gateway, or a path on this machine."""
         content = self.fleet.addresses.content
         if isinstance(content, IpfsPlaces) and content.gateways:
             return dg.MetadataValue.url(f"{content.gateways[0].rstrip('/')}/ipfs/{cid}")

@@ -7,7 +7,7 @@ from resources.errors import CoordinatorError
 
 
 def coordinator_file(path: Path) -> SqliteFile:
-    """The file at `path`; it raises `CoordinatorError` when it cannot be used."""
+    """The file at `path`; raises `CoordinatorError` when it cannot be used."""
     return SqliteFile(
         path,
         holds="the coordinator's record of its jobs",

@@ -4,11 +4,11 @@ from atlas.errors import AtlasError, SpecError
 
 
 class CoordinatorError(AtlasError):
-    """The coordinator cannot go on; its text is fit for whoever runs the pipeline."""
+    """The coordinator cannot continue; the text is for the person who runs the pipeline."""
 
 
 class BudgetError(SpecError):
-    """A job's budget does not cover what it promises to pay; nothing was written."""
+    """A job's budget does not cover the payments that it promises; nothing was written."""
 
 
 class JobNotFound(SpecError):
@@ -16,11 +16,11 @@ class JobNotFound(SpecError):
 
 
 class JobEnded(CoordinatorError):
-    """A round is asked for of a job that was cancelled or closed before."""
+    """A round was requested of a job that is cancelled or closed."""
 
 
 class OtherContract(CoordinatorError):
-    """A job was opened on another contract than the one that answers now."""
+    """A job was opened on another contract than the current network's."""
 
 
 class LocalNetworkError(CoordinatorError):
@@ -28,7 +28,7 @@ class LocalNetworkError(CoordinatorError):
 
 
 class RoundOrderError(CoordinatorError):
-    """A round is asked for before the one that it builds on has ended."""
+    """A round was requested before the previous one has ended."""
 
 
 class QuorumError(CoordinatorError):
@@ -36,11 +36,11 @@ class QuorumError(CoordinatorError):
 
 
 class TaskLost(CoordinatorError):
-    """A task that a step cannot do without got no result in this run."""
+    """A task that a step depends on got no result in this run."""
 
 
 class SettlementError(CoordinatorError):
-    """What the chain says about a round and what this coordinator knows of it differ."""
+    """The chain's record of a round differs from this coordinator's."""
 
 
 class PushError(CoordinatorError):

@@ -1,4 +1,4 @@
-"""Dagster's face of the network, the nodes and the dispatcher."""
+"""The network, the nodes and the dispatcher as a Dagster resource."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -39,7 +39,7 @@ class FleetResource(dg.ConfigurableResource["FleetResource"]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["FleetResource"]:
-        """Hold the local network, once it was asked for, until the run ends."""
+        """Keep the local network running, once it is in use, until the run ends."""
         with self._running:
             yield self
         self._addresses = None
@@ -51,7 +51,7 @@ class FleetResource(dg.ConfigurableResource["FleetResource"]):
 
     @property
     def addresses(self) -> Addresses:
-        """Where everything answers; starts the local network if that is wanted and does not run."""
+        """The addresses of the network; starts the local network if no other is configured and it does not run."""
         if self._addresses is None:
             self._addresses = self._explicit() or self._running.enter_context(
                 ensure_local_network(self.home, self.agents, self.threads)
@@ -71,7 +71,7 @@ class FleetResource(dg.ConfigurableResource["FleetResource"]):
     @asynccontextmanager
     async def dispatcher(self, ledger: Ledger, store: ContentStore) -> AsyncIterator[Dispatcher]:
         """A dispatcher, connected to the bus for as long as it is used."""
-        # Here, since the NATS client takes long to import and a run that dispatches nothing does without.
+        # Imported here: the NATS client loads slowly, and a run that dispatches nothing does not need it.
         from node_agent.wire.bus import Bus
 
         settings = DispatchSettings(poll_seconds=self.poll_seconds, patience_seconds=self.patience_seconds)

@@ -1,4 +1,4 @@
-"""Dagster's face of the chain."""
+"""The chain as a Dagster resource."""
 
 import logging
 import time
@@ -37,7 +37,10 @@ class LedgerResource(dg.ConfigurableResource["LedgerResource"]):
 
     @property
     def client(self) -> Ledger:
-        """The typed client. Opening it sends what earlier runs left in the outbox, and settles what is due."""
+        """The typed client.
+
+        Opening it sends the transactions that wait in the outbox, and settles the rounds that are due.
+        """
         if self._client is None:
             network, key = self.fleet.addresses.network, self.fleet.key
             self._client = open_ledger(self.fleet.home, network, key, self.timeout_seconds)
@@ -45,7 +48,7 @@ class LedgerResource(dg.ConfigurableResource["LedgerResource"]):
         return self._client
 
     def _settle_what_is_due(self, ledger: Ledger) -> None:
-        """Credit the nodes of earlier rounds whose challenge window has passed since."""
+        """Credit the nodes of earlier rounds whose challenge window has passed."""
         try:
             settle_due_of(self.fleet.registry, ledger, time.time())
         except ChainUnreachable as error:

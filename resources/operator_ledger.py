@@ -1,4 +1,4 @@
-"""The coordinator's way to the contract: every process of one home shares an outbox per chain and key."""
+"""The coordinator's connection to the contract: all processes of a home share an outbox per chain and key."""
 
 import logging
 
@@ -13,9 +13,9 @@ log = logging.getLogger(__name__)
 
 
 def open_ledger(home: AtlasHome, network: Network, key: Key, timeout_seconds: float = 15.0) -> Ledger:
-    """The contract by the operator's key. What earlier processes left waiting is sent, if the chain answers now.
+    """The contract, opened with the operator's key; transactions waiting in the outbox are sent.
 
-    Raises what `Ledger.flush` raises, but for a chain that does not answer: that delays and stops nothing.
+    Raises what `Ledger.flush` raises, except for a chain that does not answer: the transactions are then sent later.
     """
     outbox = Outbox(home.outbox(network.chain_id, key.address))
     ledger = Ledger(network, key, timeout_seconds, outbox=outbox)

@@ -1,4 +1,4 @@
-"""Which network the coordinator works on: the local one by default, or one that a file names."""
+"""The network that the coordinator uses: the local one by default, or one described in a file."""
 
 from collections.abc import Mapping
 from pathlib import Path

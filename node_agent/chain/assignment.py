@@ -1,4 +1,4 @@
-"""Is a hint true? The chain decides, with the plan and the task that its lease names, never the hint."""
+"""Checks of hints against the chain: the lease, its plan and its task decide, never the hint."""
 
 from atlas.content.store import ContentStore
 from atlas.documents.stored import get_document
@@ -15,10 +15,10 @@ from node_agent.wire.messages import AssignHint
 def check_assignment(
     hint: AssignHint, sender: str, node_id: int, contract: str, ledger: Ledger, store: ContentStore, price: int = 0
 ) -> Lease:
-    """The live lease that a hint speaks of, if `sender` may give the task and the chain leased it to this node.
+    """The live lease of a hint, if `sender` owns its job and the chain leased the task to this node.
 
-    `price` is the least reward per task that this node works for, in micro-units. Raises `TaskRefused` with the
-    reason, `ChainError` when the chain cannot be asked. Blocks.
+    `price` is the least reward per task that this node works for, in micro-units. Raises `TaskRefused` with the reason,
+    `ChainError` when the chain cannot be queried. Blocks.
     """
     try:
         job = ledger.job(hint.job_id)
@@ -53,10 +53,10 @@ def check_assignment(
 
 
 def unheard_hint(lease: Lease, contract: str, ledger: Ledger, store: ContentStore, price: int) -> AssignHint:
-    """The true hint of a lease of this node that no message told of.
+    """The hint of a lease of this node that no message announced.
 
     Raises as `hint_of` does, `TaskRefused` also for a reward below `price`, `ChainError` when the chain cannot be
-    asked. Blocks.
+    queried. Blocks.
     """
     if price > 0:
         _check_reward(ledger.job(lease.job), price)
@@ -64,9 +64,9 @@ def unheard_hint(lease: Lease, contract: str, ledger: Ledger, store: ContentStor
 
 
 def hint_of(lease: Lease, contract: str, store: ContentStore) -> AssignHint:
-    """The true hint of a lease of this node, by its plan and its task.
+    """The hint of a lease of this node, made from its plan and its task.
 
-    Raises `TaskRefused` when one of them cannot be read or is of something else. Blocks.
+    Raises `TaskRefused` when one of them cannot be read or does not belong to the lease. Blocks.
     """
     where = f"slot {lease.slot}, attempt {lease.attempt} in round {lease.round} of job {lease.job}"
     try:

@@ -1,4 +1,4 @@
-"""A node's way to the chain: one outbox per chain and key, shared by the agent and the commands beside it."""
+"""A node's connection to the chain: one outbox per chain and key, shared by the agent and the commands."""
 
 import logging
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def node_key(home: NodeHome, config: NodeConfig) -> Key:
-    """The node's key, made on first use; raises `KeyFileError`."""
+    """The node's key, created on first use; raises `KeyFileError`."""
     return load_or_create_key(home.key, config.network.prefix)
 
 
@@ -27,26 +27,26 @@ def need_key(home: NodeHome, config: NodeConfig) -> Key:
 
 
 def open_ledger(home: NodeHome, config: NodeConfig, key: Key) -> Ledger:
-    """The contract, by the node's key, with an outbox that remembers what was sent."""
+    """The contract, opened with the node's key and an outbox that records sent transactions."""
     network = config.network
     return Ledger(network, key, outbox=Outbox(home.outbox(network.chain_id, key.address)))
 
 
 def reconcile(ledger: Ledger) -> None:
-    """Find out what became of what an earlier run sent, and send what it left. Blocks.
+    """Find the outcome of transactions that an earlier run sent, and send those that still wait. Blocks.
 
-    Raises `ChainError`, and `NodeError` that says what to do when the account cannot pay.
+    Raises `ChainError`, and `NodeError` with the remedy when the account cannot pay.
     """
     try:
         ledger.flush()
     except ChainReset as error:
-        log.warning("%s", error)  # what was said to a chain that is gone is of no use to this one
+        log.warning("%s", error)  # transactions for a chain that was reset are useless on the new one
     except InsufficientFunds as error:
         raise explain_insufficient_funds(ledger, error) from error
 
 
 def explain_insufficient_funds(ledger: Ledger, error: InsufficientFunds) -> NodeError:
-    """What the owner of a node that cannot pay can do about it. Blocks."""
+    """The error with advice for the owner of a node that cannot pay. Blocks."""
     try:
         balance, stake = ledger.balance(ledger.address), ledger.config().min_stake
     except ChainError:
@@ -55,7 +55,7 @@ def explain_insufficient_funds(ledger: Ledger, error: InsufficientFunds) -> Node
 
 
 def poverty_advice(address: str, balance: int, stake: int, network: Network) -> str:
-    """In words, what an account that holds `balance` lacks; `stake` is the contract's minimum. In micro-units."""
+    """Advice for an account whose `balance` is too low; `stake` is the contract's minimum. In micro-units."""
     words = [f"The node's account {address} holds {balance} {network.denom}."]
     if stake > balance:
         words.append(f"Its stake is {stake}: send it at least {stake - balance} more.")

@@ -1,4 +1,4 @@
-"""What a node has earned, round by round, as the chain has it."""
+"""A node's earnings on chain, per round."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ ROUNDS = 20
 
 
 class RoundEarning(BaseModel):
-    """What a node did in a round, and what that brings it, in micro-units."""
+    """A node's finished tasks in a round, and its pay for them in micro-units."""
 
     job: int
     round: int
@@ -36,7 +36,7 @@ class Earnings(BaseModel):
 
 
 def earnings(ledger: Ledger, node_id: int, recent: Iterable[Entry]) -> Earnings:
-    """Ask the chain about the newest rounds that a node has finished tasks of. Raises `ChainError`. Blocks."""
+    """Query the chain for the newest rounds in which a node has finished tasks. Raises `ChainError`. Blocks."""
     done = Counter((one.hint.job_id, one.hint.round) for one in recent if one.state == "completed")
     jobs = {job: ledger.job(job) for job in {job for job, _ in list(done)[:ROUNDS]}}
     return Earnings(
@@ -52,7 +52,7 @@ def earnings(ledger: Ledger, node_id: int, recent: Iterable[Entry]) -> Earnings:
 
 
 def round_earning(job: Job, number: int, tasks: int, outcome: Round | None, node_id: int) -> RoundEarning:
-    """What a round brings a node that finished so many of its tasks."""
+    """A node's earnings from a round in which it finished `tasks` tasks."""
     if outcome is None:
         return RoundEarning(job=job.id, round=number, tasks=tasks, state="open")
     credited = amounts(job.reward * outcome.leaf_count, outcome.per_node, dict(outcome.struck))

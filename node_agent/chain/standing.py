@@ -1,4 +1,4 @@
-"""A node's standing on chain, in words for its owner."""
+"""Descriptions of a node's standing on chain, for its owner."""
 
 from datetime import UTC, datetime
 
@@ -14,7 +14,7 @@ def describe_standing(node: Node, now: float) -> str:
 
 
 def describe_stake(node: Node, denomination: str, now: float) -> str:
-    """What the node has staked, and what is on its way out; amounts in micro-units."""
+    """The node's stake, and the parts that are unbonding; amounts in micro-units."""
     text = f"stake {node.stake} {denomination}"
     for part in node.unbonding:
         when = "can be claimed" if part.release_at <= now else f"bound until {moment(part.release_at)}"
@@ -23,7 +23,7 @@ def describe_stake(node: Node, denomination: str, now: float) -> str:
 
 
 def jail_advice(node: Node, home: NodeHome) -> str:
-    """What to do about a node in jail."""
+    """Advice for the owner of a jailed node."""
     return (
         f"Node {node.id} is in jail until {moment(node.jailed_until)}: it gets no work. After that, free it with "
         f"`{home.command('unjail')}`, which pays a new stake."

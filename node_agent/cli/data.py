@@ -1,4 +1,4 @@
-"""The commands about data of the node's own. They only read, and work while the node runs, too."""
+"""The commands about the node's own data. They only read, and also work while the agent runs."""
 
 from typing import Annotated
 

@@ -10,7 +10,7 @@ from atlas.terminal.deferred import Command, Entries, Group, commands_of
 from atlas.terminal.signals import stop_on_signals
 from atlas.terminal.version import print_version
 
-# The texts repeat the docstrings, so that a list of commands imports none; a test compares them.
+# These texts repeat the docstrings, so that listing the commands imports none of them; a test compares both.
 COMMANDS: Entries = {
     "start": Command("node_agent.cli.start:start", "Run the node until Ctrl-C or SIGTERM."),
     "register": Command(
@@ -78,8 +78,8 @@ class AtlasNode(CommandGroup):
         return self._context
 
     def log(self) -> Path:
-        """A file in the node's folder."""
-        # Here, since a list of commands has no use for the settings' shapes.
+        """The log file in the node's folder."""
+        # Imported here, because listing the commands does not need the models of the settings.
         from node_agent.cli.shared import HOME_KEY, node_home
         from node_agent.home.config import NodeHome
 

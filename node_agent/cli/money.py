@@ -1,4 +1,4 @@
-"""The commands about a node's money: its stake, its standing, its rewards. They work while the node runs, too."""
+"""The commands about a node's money: its stake, its standing, its rewards. They also work while the agent runs."""
 
 import time
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""How a node fares, as its journal and the chain tell it; the agent may run meanwhile or not."""
+"""A node's status from its journal and the chain; works whether or not the agent is running."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def _on_chain(config: NodeConfig, address: str | None) -> dict[str, Any]:
     with Ledger(config.network) as ledger:
         try:
             if address is None:
-                ledger.height()  # whether it answers
+                ledger.height()  # raises if the chain does not answer
                 return {}
             return {
                 "node": ledger.node_of(address),

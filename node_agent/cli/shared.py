@@ -22,7 +22,7 @@ HOME_KEY = "atlas-node home"
 
 
 def remember_home(context: typer.Context, home: Path | None) -> Path | None:
-    """Keep the folder that `--home` names where the log of errors finds it, also after the command has failed."""
+    """Store the folder of `--home` where the error log finds it, also after the command has failed."""
     if home is not None:
         context.meta[HOME_KEY] = home
     return home
@@ -43,18 +43,18 @@ DEFAULT_HOME = Path("~/.atlas-node")
 
 
 def node_home(path: Path) -> NodeHome:
-    """The folder that was given, made absolute."""
+    """The node's folder at `path`, made absolute."""
     return NodeHome(path.expanduser().absolute())
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """One line on stdout."""
+    """Print a mapping as one line of JSON."""
     typer.echo(json.dumps(value))
 
 
 @contextmanager
 def registered_node(home: Path, reading: bool = False) -> Iterator[tuple[Ledger, Node]]:
-    """The contract by the node's key, and the node; raises `NodeError` where none is registered.
+    """The contract, opened with the node's key, and the node; raises `NodeError` if none is registered.
 
     A command that is only `reading` needs no outbox.
     """

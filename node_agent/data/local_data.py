@@ -1,4 +1,4 @@
-"""The node's own data: committed to when the agent starts, checked and written out when a task trains on it."""
+"""The node's own data: committed to when the agent starts, checked and written to a file for each task."""
 
 import logging
 import os
@@ -23,15 +23,15 @@ log = logging.getLogger(__name__)
 
 
 def commit_to_data(home: NodeHome, config: NodeConfig, address: str) -> list[LocalData]:
-    """Read every data set of the node, in order of name; what the node of this address registers of them. Blocks.
+    """Read every dataset of the node, in order of name, and return the documents to register. Blocks.
 
-    Raises `AtlasError` that names the data set and what is wrong with it.
+    `address` is the node's. Raises `AtlasError` that names the dataset and its fault.
     """
     return [commit_to(name, home, config, address) for name in sorted(config.datasets)]
 
 
 def commit_to(name: str, home: NodeHome, config: NodeConfig, address: str) -> LocalData:
-    """Read one data set and commit to its rows; raises as `commit_to_data` does, and for a name that is not set."""
+    """Read one dataset and commit to its rows; raises as `commit_to_data` does, and for an unknown name."""
     if name not in config.datasets:
         known = ", ".join(sorted(config.datasets)) or "none"
         raise ConfigError(f"{home.config} has no data set {name!r} under `datasets`; it has {known}.")
@@ -42,9 +42,9 @@ def commit_to(name: str, home: NodeHome, config: NodeConfig, address: str) -> Lo
 
 
 def local_rows(task: TaskSpec, shop: NodeContext, folder: Path) -> Path:
-    """Write the node's own rows for a task into its folder (mode 600), once they are what was registered. Blocks.
+    """Write the node's own rows for a task into its folder (mode 600), if they are the registered ones. Blocks.
 
-    Raises `LocalDataError`, whose text tells nothing of a row, since it goes to the coordinator.
+    Raises `LocalDataError`, whose text quotes no row, because it goes to the coordinator.
     """
     registered = get_document(shop.store, task.data, LocalData)
     spec = get_document(shop.store, task.job, JobSpec)
@@ -73,7 +73,7 @@ def _check_unchanged(registered: LocalData, found: LocalData) -> None:
 
 
 def _permitted(task: TaskSpec, registered: LocalData, spec: JobSpec, shop: NodeContext) -> LocalSource:
-    """The settings of the data set that a task may train on."""
+    """The settings of the task's dataset; raises `LocalDataError` if the task may not train on it."""
     name, address = registered.name, shop.signer.address
     if registered.address != address:
         raise LocalDataError(
@@ -93,9 +93,9 @@ def _permitted(task: TaskSpec, registered: LocalData, spec: JobSpec, shop: NodeC
 
 
 def _written(name: str, source: LocalSource, spec: JobSpec, cache: Path, file: BinaryIO) -> Iterator[bytes]:
-    """Each row's line as it was committed to, after writing it.
+    """Write each row, and yield its line for the commitment.
 
-    A row must not be told to others, so neither is what is wrong with it: that goes to the node's own log.
+    Rows are private, so what is wrong with a row only goes to the node's own log.
     """
     allowed = spellings(spec.dataset.labels) if spec.dataset.label_column is not None else {}
     try:
@@ -117,7 +117,7 @@ def _written(name: str, source: LocalSource, spec: JobSpec, cache: Path, file: B
             yield row.line
     except LocalDataError:
         raise
-    except Exception as error:  # the words of any library may quote a row
+    except Exception as error:  # any library's message may quote a row
         log.exception("data set %s cannot be read", name)
         raise LocalDataError(
             f"The data set {name!r} of this node cannot be read any more. What is wrong, the node's log says."

@@ -1,4 +1,4 @@
-"""The node's salt: without it, nobody can look a guessed row up in what the node commits to."""
+"""The node's salt, which keeps others from testing guessed rows against the node's commitments."""
 
 import secrets
 import stat
@@ -12,10 +12,10 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def load_or_create_salt(path: Path) -> bytes:
-    """Read the 32 bytes at `path`; on first use draw them (file mode 600, new folders 700).
+    """Read the 32 bytes at `path`; on first use, generate them (file mode 600, new folders 700).
 
-    Two processes that race for the same path get the same salt. Raises `NodeError` when others can read the file, or
-    it is not a salt.
+    Two processes that race for the same path get the same salt. Raises `NodeError` when others can read the file, or it
+    is not a salt.
     """
     if not path.exists():
         create_private_file(path, secrets.token_bytes(SALT_BYTES))

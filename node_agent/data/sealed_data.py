@@ -1,4 +1,4 @@
-"""The rows of a sealed shard: the node asks the job's coordinator for the key, which never touches a disk."""
+"""The rows of a sealed shard: the node requests the key from the job's coordinator and never stores it on disk."""
 
 import asyncio
 from pathlib import Path
@@ -19,19 +19,19 @@ _PATIENT = stamina.AsyncRetryingCaller(attempts=20, timeout=180, wait_initial=0.
 
 
 class KeyRefused(NodeError):
-    """The coordinator gives this node no key for the data of a task."""
+    """The coordinator refuses this node the key of a task's data."""
 
 
 class KeyNotYet(KeyRefused):
-    """No coordinator gives the key at this moment; it may still be starting."""
+    """No coordinator has released the key yet; it may still be starting."""
 
 
 async def sealed_rows(task: TaskSpec, shop: NodeContext, folder: Path) -> Path:
-    """The rows of a task whose data is sealed, opened into `folder`; what was opened there before is used again.
+    """The rows of a task with sealed data, opened into `folder`; a file that was opened there before is reused.
 
-    Waits some three minutes for a coordinator. Raises `KeyRefused` with its reason, `SealError` when the file or the
-    key is not genuine, `ContentError` when the file cannot be had, `ChainError` when the chain cannot be asked who
-    owns the job.
+    Waits up to about three minutes for a coordinator. Raises `KeyRefused` with its reason, `SealError` when the file or
+    the key is not genuine, `ContentError` when the file is not available, `ChainError` when the owner of the job cannot
+    be read from the chain.
     """
     rows = folder / "rows.jsonl"
     if not rows.exists():
@@ -42,7 +42,7 @@ async def sealed_rows(task: TaskSpec, shop: NodeContext, folder: Path) -> Path:
 
 
 async def _ask_for_key(task: TaskSpec, shop: NodeContext) -> bytes:
-    """One request and its answer, which only the job's owner can give."""
+    """Send one key request; only the job's owner may sign the answer."""
     activity.begin("asking for the key of its data")
     owner = await asyncio.to_thread(shop.owner_of, task.job_id)
     request = KeyRequest(

@@ -1,4 +1,4 @@
-"""The rows of a task as a file on this machine, whatever form they have elsewhere."""
+"""The rows of a task as a file on this machine, from plain, sealed or node-local data."""
 
 import asyncio
 from pathlib import Path

@@ -21,7 +21,7 @@ TASKS_PER_SLOT = 8
 
 
 class NodeConfig(BaseModel):
-    """What `config.yaml` may say; what is left out has the default, null is worked out on this machine."""
+    """The settings in `config.yaml`; a missing setting has its default, null is computed for this machine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -59,7 +59,7 @@ class NodeConfig(BaseModel):
 
     @property
     def contract(self) -> str:
-        """The contract's address, which `load_config` made sure of."""
+        """The contract's address; `load_config` has checked that there is one."""
         return self.network.contract or ""
 
     def slots_with(self, gpus: int) -> int:
@@ -83,7 +83,7 @@ class NodeHome:
         return cls(Path(os.environ.get(HOME_VARIABLE, "~/.atlas-node")).expanduser().absolute())
 
     def command(self, words: str) -> str:
-        """`atlas-node` with these words, to be pasted: with --home unless the environment names this folder anyway."""
+        """The command line `atlas-node` with these words, with --home unless the environment names this folder."""
         usual = self.root == NodeHome.from_environment().root
         return f"atlas-node {words}" if usual else f"atlas-node {words} --home {shlex.quote(str(self.root))}"
 
@@ -99,7 +99,7 @@ class NodeHome:
 
     @property
     def salt(self) -> Path:
-        """What the commitments to the node's own data are salted with, mode 600."""
+        """The salt of the commitments to the node's own data, mode 600."""
         return self.root / "data.salt"
 
     @property
@@ -108,12 +108,12 @@ class NodeHome:
         return self.root / "journal.db"
 
     def outbox(self, chain_id: str, address: str) -> Path:
-        """What this node wants to write to a chain (SQLite)."""
+        """The node's outbox for a chain and an account (SQLite)."""
         return self.root / "outbox" / outbox_name(chain_id, address)
 
     @property
     def lock(self) -> Path:
-        """Held by the agent that runs in this folder."""
+        """The lock that the agent in this folder holds."""
         return self.root / "agent.lock"
 
     @property
@@ -128,7 +128,7 @@ class NodeHome:
 
     @property
     def residuals(self) -> Path:
-        """What the compression of updates left over."""
+        """The residuals of compressed updates."""
         return self.root / "residuals"
 
     @property
@@ -138,12 +138,12 @@ class NodeHome:
 
     @property
     def logs(self) -> Path:
-        """What each trainer printed."""
+        """The output of each trainer."""
         return self.root / "logs"
 
     @property
     def log(self) -> Path:
-        """The traceback of every error that nobody foresaw."""
+        """The tracebacks of unexpected errors."""
         return self.logs / "atlas-node.log"
 
 

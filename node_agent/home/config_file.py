@@ -25,7 +25,7 @@ def commented_yaml(config: NodeConfig) -> str:
 
 
 def write_first_config(home: NodeHome, network_file: Path) -> NodeConfig:
-    """Write settings for the network that a coordinator's `network.json` (or a YAML file like it) describes; them.
+    """Write and return settings for the network that a coordinator's `network.json`, or a YAML file like it, describes.
 
     Raises `ConfigError` when there are settings already, or the file does not describe a network.
     """

@@ -1,4 +1,4 @@
-"""What the node accepted and how far it got: SQLite, so that `kill -9` at any moment loses nothing that was told."""
+"""The journal of accepted tasks and their progress: SQLite, so that `kill -9` loses nothing that was reported."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,13 +23,13 @@ CREATE TABLE tasks (
 
 
 class Entry(BaseModel):
-    """One accepted task. `TaskReport` is what others get to see of it."""
+    """One accepted task. `TaskReport` is the part that others see."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     hint: AssignHint
     plan: str = ""
-    """CID of the plan that its lease named when it was accepted; a lease of another chain names another."""
+    """CID of the plan of its lease when it was accepted; a lease of another chain has another plan."""
     state: TaskState = "pending"
     step: int = 0
     steps: int = 0
@@ -41,20 +41,20 @@ class Entry(BaseModel):
     failure: FailureKind | None = None
     started_at: float | None = None
     crashes: int = 0
-    """Times that its trainer died without a word."""
+    """How often its trainer died without reporting a reason."""
 
     @property
     def task(self) -> str:
-        """CID of the TaskSpec, which names this entry."""
+        """CID of the TaskSpec, which identifies this entry."""
         return self.hint.task
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen to it here."""
+        """Whether the task has ended on this node."""
         return self.state in ENDED
 
     def report(self) -> TaskReport:
-        """What the coordinator is told."""
+        """The report for the coordinator."""
         return TaskReport(
             task_id=self.hint.task_id,
             task=self.hint.task,
@@ -75,11 +75,11 @@ class Journal:
     """The node's tasks, by the CID of their TaskSpec, in the order in which they were accepted."""
 
     def __init__(self, path: Path) -> None:
-        """The file is made at the first write; raises `NodeError` when it is damaged or of another version."""
+        """The file is created at the first write; raises `NodeError` when it is damaged or of another version."""
         self._tables = SqliteTables(journal_file(path), SCHEMA, SCHEMA_VERSION)
 
     def accept(self, hint: AssignHint, plan: str) -> Entry:
-        """Take a task on, once: a second call gives the entry as it is by now. `plan` is the one of its lease."""
+        """Accept a task, once: a second call returns the current entry. `plan` is the plan of its lease."""
         entry = Entry(hint=hint, plan=plan)
         with self._tables.writing() as database:
             database.execute(
@@ -139,7 +139,7 @@ class Journal:
 
 
 def journal_file(path: Path) -> SqliteFile:
-    """The journal at `path`; it raises `NodeError` when it cannot be used."""
+    """The journal at `path`; raises `NodeError` when it cannot be used."""
     return SqliteFile(
         path,
         holds="the journal of the tasks that this node accepted",

@@ -9,7 +9,7 @@ from atlas.disk.files import write_file
 
 
 class JsonFile(BaseModel):
-    """A JSON file that is there whole or not at all."""
+    """A JSON file that is written atomically."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -16,7 +16,10 @@ TRIES, PAUSE_SECONDS = 5, 0.1
 
 @contextmanager
 def only_agent(home: NodeHome) -> Iterator[None]:
-    """Hold the folder's lock; raises `NodeError` when another agent runs in it. The kernel frees it, come what may."""
+    """Hold the folder's lock; raises `NodeError` when another agent runs in it.
+
+    The kernel releases it after a crash, too.
+    """
     with os.fdopen(open_lock(home.lock, NodeError), "r+") as file:
         if not _lock(file):
             raise NodeError(f"An agent runs in {home.root} already. Stop it, or use another --home.")
@@ -36,7 +39,7 @@ def is_running(home: NodeHome) -> bool:
 
 
 def _lock(file: IO[str]) -> bool:
-    """`is_running` holds the lock for a moment, so one refusal means nothing."""
+    """Try to take the lock, several times, because `is_running` also holds it briefly."""
     for _ in range(TRIES):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

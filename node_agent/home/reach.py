@@ -1,4 +1,4 @@
-"""Which of a node's settings work on the coordinator's machine alone."""
+"""Finds the settings of a node that work only on the coordinator's machine."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def _urls(config: NodeConfig) -> Iterator[tuple[str, str]]:
     yield "bus", config.bus
     if isinstance(config.content, Path):
         return
-    # The first IPFS node is the machine's own, wherever that is.
+    # The first IPFS node is the machine's own, so its address may be local.
     for name, values in (("nodes", config.content.nodes[1:]), ("gateways", config.content.gateways)):
         yield from ((f"content.{name}", url) for url in values)
     for peer in config.content.peers:
@@ -29,7 +29,7 @@ def _urls(config: NodeConfig) -> Iterator[tuple[str, str]]:
 
 
 def _is_reachable(address: str) -> bool:
-    """Whether a URL or a multiaddress names a host that has an address of its own on a network."""
+    """Whether the host of a URL or a multiaddress may be reached from other machines."""
     url = address.removeprefix("grpc+")
     host = url.split("/")[2] if url.startswith("/") else urlsplit(url).hostname or ""
     try:

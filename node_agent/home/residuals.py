@@ -1,4 +1,4 @@
-"""What compression left over: kept on the node that trained a shard, and added to its next update of that shard.
+"""Residuals of compression: kept on the node that trained a shard, and added to its next update of that shard.
 
 Without this error feedback the numbers that top-k leaves out would be lost (arXiv:1809.07599).
 """
@@ -20,7 +20,7 @@ INDEX = "index.json"
 
 
 class Kept(BaseModel):
-    """One line of the index: what was left over in a round, and when it was kept, in unix seconds."""
+    """One entry of the index: the residual of a round, and when it was stored, in unix seconds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,14 +35,14 @@ class _Index(JsonFile):
 
 
 def residual_place(task: TaskSpec) -> str:
-    """What a task's residual belongs to: its job on chain and its shard."""
+    """The key of a task's residuals: its job on chain and its shard."""
     return f"{task.contract}/{task.job_id}/{task.shard}"
 
 
 class Residuals:
-    """A folder of residuals, named by their CIDs, with an index. Any thread may use it; a kill at any moment is fine.
+    """A folder of residuals, named by their CIDs, with an index. Thread-safe, and safe against a kill at any time.
 
-    Of each place the last two rounds are kept, so that a task that is done again adds what it added before.
+    The last two rounds of each place are kept, so that a task that is repeated adds the same residual again.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -67,7 +67,7 @@ class Residuals:
         return path
 
     def keep(self, place: str, round_: int, source: Path, now: float) -> None:
-        """Keep a copy of what was left over in a round; what only earlier rounds needed goes."""
+        """Store a copy of a round's residual; remove those that only earlier rounds needed."""
         with self._lock:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             cid = self._copy(source)
@@ -77,7 +77,7 @@ class Residuals:
             self._write([*kept, Kept(place=place, round=round_, cid=cid, at=now)])
 
     def forget_before(self, time: float) -> None:
-        """Remove what was kept before `time`, and files that a killed agent left behind."""
+        """Remove residuals that were stored before `time`, and files that a killed agent left behind."""
         with self._lock:
             if self._folder.is_dir():
                 self._write([one for one in self._read() if one.at >= time])

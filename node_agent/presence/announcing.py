@@ -1,4 +1,4 @@
-"""Being found: the agent's signed record under its IPFS node's name, and its place at the network's rendezvous."""
+"""Announcing the node: its signed record, under its IPFS node's name, and its entry at the network's rendezvous."""
 
 import asyncio
 import logging
@@ -23,15 +23,15 @@ from node_agent.presence.machine import NodeManifest
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 60.0
-"""Between two looks at whether what was published still holds."""
+"""The interval between two checks of whether the published record is still valid."""
 MOST_ADDRESSES, MOST_WORDS = 64, 256
-"""What a record has room for."""
+"""Limits of a record's fields."""
 
 Describe = Callable[[Identity], NodeRecord]
 
 
 class Announcer:
-    """Keeps one node's record true and fresh on one IPFS node. Its methods block."""
+    """Keeps one node's published record up to date on one IPFS node. Its methods block."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Announcer:
         renewal_seconds: float = RENEWAL_SECONDS,
         lifetime_seconds: int = LIFETIME_SECONDS,
     ) -> None:
-        """`describe` gives the record as of now; `peers` are multiaddresses that the IPFS node is connected to."""
+        """`describe` returns the current record; `peers` are multiaddresses that the IPFS node is connected to."""
         self._node, self._peers, self._signer = node, peers, signer
         self._describe, self._clock = describe, clock
         self._renewal, self._lifetime = renewal_seconds, lifetime_seconds
@@ -52,13 +52,13 @@ class Announcer:
         self._ended = Event()
 
     def end(self) -> None:
-        """Begin nothing more; what is asked of the IPFS node at this moment is the last."""
+        """Send no more requests to the IPFS node; the current one is the last."""
         self._ended.set()
 
     def look(self) -> None:
-        """Connect to the peers, and publish the record if what is out there is old or not true any more.
+        """Connect to the peers, and publish the record if the published one is due for renewal or has changed.
 
-        Raises `ContentError` and `ChainError`; what was not published is so at a later look.
+        Raises `ContentError` and `ChainError`; a later call publishes what is missing.
         """
         self._connect()
         if self._ended.is_set():
@@ -80,7 +80,10 @@ class Announcer:
                 self._away.add(peer)
 
     def _publish(self, record: NodeRecord) -> None:
-        """The rendezvous comes first: it cannot be provided before there is a peer, and a name then reaches nobody."""
+        """Publish the record; the rendezvous comes first.
+
+        Providing it fails while there are no peers, and a name that is published then reaches nobody.
+        """
         meeting_point = self._put(rendezvous(record.chain_id, record.contract), "atlas rendezvous")
         label = f"atlas record of {record.address}"
         signed = self._put(sign_record(record, self._signer).canonical_bytes(), label)
@@ -107,9 +110,9 @@ class Announcer:
 
 
 def is_due(published: NodeRecord, current: NodeRecord, now: float, renewal_seconds: float) -> bool:
-    """Whether to publish: the old record is due for renewal, or says something that holds no more.
+    """Whether to publish: the published record is due for renewal, or its content has changed.
 
-    The chain's height alone is no reason: it always grows.
+    A new height of the chain alone is no reason: it always grows.
     """
     passing = {"made_at", "height"}
     changed = published.model_dump(exclude=passing) != current.model_dump(exclude=passing)
@@ -119,7 +122,7 @@ def is_due(published: NodeRecord, current: NodeRecord, now: float, renewal_secon
 def record_of(
     manifest: NodeManifest, registered: Node, height: int, identity: Identity, network: Network, now: float
 ) -> NodeRecord:
-    """What a node says of itself; `now` is in seconds since the epoch."""
+    """A node's record of itself; `now` is in seconds since the epoch."""
     return NodeRecord(
         chain_id=network.chain_id,
         contract=network.contract or "",
@@ -141,16 +144,16 @@ def record_of(
 
 
 class ChainView:
-    """A node as the chain has it, or had it when it last answered. Blocks."""
+    """A node's state on chain, as of the last answer. Blocks."""
 
     def __init__(self, ledger: Ledger, registered: Node) -> None:
         self._ledger, self._registered, self._height = ledger, registered, 0
 
     def look(self) -> tuple[Node, int]:
-        """The node and the height at which it is so; raises `ChainError` other than `ChainUnreachable`."""
+        """The node and the height of that state; raises `ChainError` other than `ChainUnreachable`."""
         try:
             self._height, self._registered = self._ledger.height(), self._ledger.node(self._registered.id)
-        except ChainUnreachable as error:  # just then it matters to be found without the chain
+        except ChainUnreachable as error:  # a record is most useful while the chain is unreachable
             log.info("the record repeats what the chain said last: %s", error)
         return self._registered, self._height
 
@@ -158,7 +161,7 @@ class ChainView:
 def open_announcer(
     content: Content, signer: Signer, ledger: Ledger, registered: Node, manifest: NodeManifest
 ) -> Announcer | None:
-    """The announcer of a node over the first of its IPFS nodes, its own; None where content is a shared folder."""
+    """The announcer of a node through its own IPFS node, the first one; None if content is a shared folder."""
     if not isinstance(content, IpfsPlaces):
         return None
     chain = ChainView(ledger, registered)
@@ -171,7 +174,7 @@ def open_announcer(
 
 @asynccontextmanager
 async def announcing(announcer: Announcer | None, look_seconds: float = LOOK_SECONDS) -> AsyncIterator[None]:
-    """Let the node be found for as long as the body runs; whatever goes wrong with that is logged and tried again."""
+    """Announce the node while the body runs; errors are logged, and the announcement is tried again."""
     if announcer is None:
         yield
         return
@@ -191,5 +194,5 @@ async def _keep_looking(announcer: Announcer, look_seconds: float) -> None:
 
     try:
         await repeat(look, look_seconds, AtlasError)
-    except Exception:  # being found is worth less than the work in hand
+    except Exception:  # running tasks matter more than the announcement
         log.exception("this node is not announced any more; the agent works on")

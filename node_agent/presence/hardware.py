@@ -1,4 +1,4 @@
-"""What this machine is made of. A machine without an NVIDIA driver is a machine without GPUs, not an error."""
+"""This machine's hardware. A missing NVIDIA driver means no GPUs, not an error."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class GpuDevice:
-    """A graphics processor and the name under which CUDA can be limited to it."""
+    """A GPU, and the `uuid` by which CUDA can be limited to it."""
 
     index: int
     uuid: str
@@ -47,7 +47,7 @@ def find_gpus(environment: Mapping[str, str]) -> list[GpuDevice]:
 
 
 def visible_gpus(gpus: list[GpuDevice], limit: str | None) -> list[GpuDevice]:
-    """What `CUDA_VISIBLE_DEVICES` leaves of `gpus`, in its order, up to its first unknown entry.
+    """The GPUs that a value of `CUDA_VISIBLE_DEVICES` leaves visible, in its order, up to its first unknown entry.
 
     https://docs.nvidia.com/cuda/cuda-programming-guide/05-appendices/environment-variables.html
     """
@@ -64,7 +64,7 @@ def visible_gpus(gpus: list[GpuDevice], limit: str | None) -> list[GpuDevice]:
 
 
 def summarize(gpus: list[GpuDevice]) -> HardwareSummary:
-    """CPU, memory and the given GPUs, in short."""
+    """A summary of CPU, memory and the given GPUs."""
     return HardwareSummary(
         cpu=_cpu_name(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
@@ -74,7 +74,7 @@ def summarize(gpus: list[GpuDevice]) -> HardwareSummary:
 
 
 def _cpu_name() -> str:
-    """The model's name where the system tells it (Linux), else the architecture."""
+    """The CPU's model name on Linux, else the architecture."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - not a file on every system
             names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]

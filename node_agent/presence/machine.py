@@ -1,4 +1,4 @@
-"""What a node offers: this machine's hardware, cut into slots as its settings say."""
+"""A node's offer: this machine's hardware, divided into slots by its settings."""
 
 import os
 import platform
@@ -37,9 +37,10 @@ class NodeManifest(Document):
 
 @dataclass(frozen=True)
 class Machine:
-    """Hardware, what CUDA may see in each slot (None: no limit), how many tasks are taken at a time, and for how much.
+    """A machine's hardware, slots, capacity and price.
 
-    `price` is the least reward per task, in micro-units.
+    `slot_gpus` has the value of `CUDA_VISIBLE_DEVICES` in each slot (None: no limit), `capacity` the number of tasks
+    taken at a time. `price` is the least reward per task, in micro-units.
     """
 
     hardware: HardwareSummary
@@ -79,9 +80,9 @@ def probe_machine(config: NodeConfig) -> Machine:
 
 
 def gpu_of_slot(slot: int, config: NodeConfig, gpus: list[GpuDevice], environment: Mapping[str, str]) -> str | None:
-    """What CUDA may see in a slot: one GPU, slots taking turns; nothing for a trainer on the CPU.
+    """The value of `CUDA_VISIBLE_DEVICES` in a slot: one GPU, in rotation; empty for a trainer on the CPU.
 
-    Without an NVIDIA driver it is what the agent itself may see, since other accelerators obey the same variable.
+    Without an NVIDIA driver it is the agent's own value, because other accelerators use the same variable.
     """
     if config.device == "cpu":
         return ""

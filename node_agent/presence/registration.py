@@ -1,4 +1,4 @@
-"""A node's place on chain: registered once, kept true to its settings."""
+"""A node's registration on chain: made once, and updated when its settings change."""
 
 import logging
 from collections.abc import Collection
@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 
 
 def open_store(home: NodeHome, config: NodeConfig) -> ContentStore:
-    """The node's own content over the content that it shares with the coordinator.
+    """The node's cache over the content that it shares with the coordinator.
 
-    Raises `ConfigError` when the shared folder is not there, since a new one in its place would be shared with nobody.
+    Raises `ConfigError` when the shared folder does not exist, because a new folder in its place would not be shared.
     """
     if isinstance(config.content, Path) and not config.content.is_dir():
         raise ConfigError(f"`content` is {config.content}, which is no folder here. Mount it, or correct the settings.")
@@ -33,11 +33,11 @@ def open_store(home: NodeHome, config: NodeConfig) -> ContentStore:
 def ensure_registered(
     ledger: Ledger, key: Key, store: ContentStore, machine: Machine, data: Collection[LocalData] = ()
 ) -> Node:
-    """The node of the ledger's key, which is `key`: found, registered on the first start or after it was retired,
-    updated when the machine or the `data` that it offers has changed.
+    """The registered node of the ledger's key, which is `key`.
 
-    Raises `ChainError`, `NodeError` that says what to do when the account cannot pay, or `ContentError` when the
-    machine's description cannot be stored. Blocks.
+    It is registered on the first start or after it was retired, and updated when the machine or the `data` that it
+    offers has changed. Raises `ChainError`, `NodeError` with the remedy when the account cannot pay, or `ContentError`
+    when the machine's description cannot be stored. Blocks.
     """
     datasets = [put_document(store, one) for one in data]
     manifest, capacity = put_document(store, machine.manifest(ledger.address, datasets)), machine.capacity

@@ -1,4 +1,4 @@
-"""What to do next, as a pure function of what is: the tasks in hand, who runs, and what the chain says."""
+"""The node's next actions, as a pure function of its tasks, its running trainers, and its leases on chain."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from chain_bridge.client.messages import Lease
 
 LOOKS = 2
-"""Looks at the chain that must find a lease gone: behind one address there may be a server that lags."""
+"""Consecutive polls that must report the lease gone: one RPC address may front a lagging replica."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """Begin or go on with a task in a free slot."""
+    """Start or resume a task in a free slot."""
 
     task: str
     slot: int
@@ -19,18 +19,18 @@ class Start:
 
 @dataclass(frozen=True)
 class Drop:
-    """Give a task up: its lease is somebody else's, or nobody's, by now."""
+    """Drop a task whose lease this node no longer holds."""
 
     task: str
 
 
 @dataclass(frozen=True)
 class Observed:
-    """Everything that the decision depends on.
+    """The inputs of the decision.
 
-    `misses` says of each task how many looks at the chain in a row found its lease not ours; 0 is a lease in hand.
-    A task that is not in it is *unknown*, which is not the same as lost: it keeps its trainer if it has one, and
-    waits if it has none.
+    `misses` has, for each task, the number of consecutive polls of the chain in which this node did not hold its lease;
+    0 means that it does. A task without a count is *unknown*, not lost: it keeps its trainer if it has one, and waits
+    if it has none.
     """
 
     unfinished: Sequence[str]
@@ -41,7 +41,7 @@ class Observed:
 
 
 def plan(observed: Observed) -> list[Drop | Start]:
-    """Drop what the chain has taken away, then fill free slots in the order in which tasks were accepted."""
+    """Drop tasks whose leases are gone, then fill free slots in the order in which tasks were accepted."""
     drops: list[Drop | Start] = [Drop(task) for task in observed.unfinished if observed.misses.get(task, 0) >= LOOKS]
     if observed.stopping:
         return drops
@@ -51,10 +51,10 @@ def plan(observed: Observed) -> list[Drop | Start]:
 
 
 def still_held(lease: Lease | None, node: int, attempt: int, plan_cid: str, now: float) -> bool:
-    """Whether a lease is still ours to work on.
+    """Whether this node still holds a lease.
 
-    An active lease that is in time counts even when the chain calls it not live, since then it has merely not heard
-    of us for a while, and our next heartbeat revives it.
+    An active lease that is in time counts even if it is not live on chain: then heartbeats are missing, and the node's
+    next heartbeat makes it live again.
     """
     if lease is None or lease.state != "active":
         return False

@@ -1,4 +1,4 @@
-"""The end of a task that was trained: its update is uploaded, and its receipt signed."""
+"""The end of a trained task: upload its update, and sign its receipt."""
 
 import asyncio
 from pathlib import Path
@@ -21,9 +21,9 @@ from node_agent.tasks.trainer_files import TrainerResult
 async def hand_over(
     shop: NodeContext, entry: Entry, task: TaskSpec, result: TrainerResult, started_at: float
 ) -> dict[str, str | None]:
-    """Upload what was made; the CIDs of the adapter (None for an evaluation) and of the signed receipt.
+    """Upload the result; return the CIDs of the adapter (None for an evaluation) and of the signed receipt.
 
-    Raises `ContentError` when the store stays away for two minutes.
+    Raises `ContentError` when the store does not answer for two minutes.
     """
     activity.begin("uploading its result")
     adapter, encoded = await _put_update(shop.store, result)
@@ -56,7 +56,7 @@ async def hand_over(
 
 
 async def _put_update(store: ContentStore, result: TrainerResult) -> tuple[str | None, str | None]:
-    """Upload the update as it travels; the CIDs of it after and before decoding, as far as there are such."""
+    """Upload the update, compressed if it is; return the CIDs of its decoded and encoded form, None where missing."""
     if result.adapter is None:
         return None, None
     if result.encoded is None:

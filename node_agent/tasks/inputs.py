@@ -1,4 +1,4 @@
-"""A task's inputs: fetched by CID, verified, and written down as a work order for the trainer."""
+"""A task's inputs: fetched by CID, verified, and written to an order for the trainer."""
 
 import hashlib
 import logging
@@ -36,11 +36,11 @@ def prepare_order(
     device: str | None,
     residuals: Residuals | None = None,
 ) -> TrainerOrder:
-    """Fetch all that a task needs beside its rows, `data`; what is missing or altered raises an `AtlasError`.
+    """Fetch all inputs of a task but its rows, `data`; missing or altered inputs raise an `AtlasError`.
 
-    Only `resume` may be missing: training then starts afresh, at the cost of time. The base model is fetched here,
-    and the trainer compares its files with the manifest right before it loads them. `residuals` may hold something
-    to add to the update. Blocks.
+    Only `resume` may be missing: training then starts from the beginning, at the cost of time. The base model is
+    fetched here, and the trainer compares its files with the manifest right before it loads them. A residual in
+    `residuals` is added to the update. Blocks.
     """
     spec = get_document(store, task.job, JobSpec)
     model = get_document(store, task.model, ModelManifest)

@@ -1,4 +1,4 @@
-"""What the chain says of the tasks in hand, which tasks it has for us besides, and how leases are given back."""
+"""The node's leases: which are still held, which were never announced, and how to release them."""
 
 import logging
 from collections.abc import Iterable
@@ -15,12 +15,12 @@ log = logging.getLogger(__name__)
 
 
 def place_of(lease: Lease) -> LeaseRef:
-    """The attempt that a lease is for."""
+    """The attempt of a lease."""
     return LeaseRef(lease.job, lease.round, lease.slot, lease.attempt)
 
 
 def held(entries: Iterable[Entry], leases: Iterable[Lease], node_id: int, now: float) -> dict[str, bool]:
-    """Of each task, whether this node, whose active leases these are, still has its lease."""
+    """For each task, whether this node still holds its lease; `leases` are the node's active leases."""
     by_place = {place_of(lease): lease for lease in leases}
     return {
         entry.task: still_held(by_place.get(entry.hint.place), node_id, entry.hint.attempt, entry.plan, now)
@@ -29,13 +29,13 @@ def held(entries: Iterable[Entry], leases: Iterable[Lease], node_id: int, now: f
 
 
 class UnheardLeases:
-    """Finds leases whose hints never came, which is told from a hint on its way by a second look at the chain."""
+    """Finds leases whose hints never came: a hint may still be under way at the first poll, but not at the second."""
 
     def __init__(self) -> None:
         self._before: set[LeaseRef] = set()
 
     def look(self, entries: Iterable[Entry], leases: Iterable[Lease], now: float) -> list[Lease]:
-        """Those of this node's active leases that no entry stands for, neither now nor at the look before this."""
+        """This node's active leases that have no entry, neither now nor at the previous poll."""
         known = {entry.hint.place for entry in entries}
         unheard = {place_of(lease): lease for lease in leases if in_time(lease, now) and place_of(lease) not in known}
         overdue = [lease for place, lease in unheard.items() if place in self._before]
@@ -44,9 +44,9 @@ class UnheardLeases:
 
 
 def release(ledger: Ledger, places: Iterable[LeaseRef]) -> None:
-    """Give leases back, so that their slots can be assigned again at once.
+    """Release leases, so that their slots can be assigned again at once.
 
-    A lease that ended otherwise meanwhile is passed over. Raises `ChainError` when the chain cannot be asked. Blocks.
+    A lease that has ended meanwhile is skipped. Raises `ChainError` when the chain cannot be queried. Blocks.
     """
 
     def job_and_round(place: LeaseRef) -> tuple[int, int]:
@@ -57,7 +57,7 @@ def release(ledger: Ledger, places: Iterable[LeaseRef]) -> None:
         try:
             ledger.release_batch(job, round_, items)
         except ContractRefused:
-            # All or none: one lease that is gone must not keep the others.
+            # All or none: one lease that is gone must not block the others.
             for item in items:
                 _release_one(ledger, job, round_, item)
 

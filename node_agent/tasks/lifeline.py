@@ -1,4 +1,4 @@
-"""A trainer must not outlive its agent: nobody would take its result, and another one may have its work folder."""
+"""A trainer ends with its agent: its result would be lost, and another trainer may use its work folder."""
 
 import ctypes
 import os
@@ -12,7 +12,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with(parent: int) -> None:
-    """End this process as soon as its parent ends, however it ends; at once when it has ended already.
+    """End this process as soon as its parent ends, even by a crash; at once if it has ended already.
 
     On Linux the kernel sends SIGKILL; elsewhere a thread looks every second.
     """

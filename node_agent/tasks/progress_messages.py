@@ -1,6 +1,6 @@
-"""What travels among the Dagster Pipes messages of a task beside Dagster's own: how far it is, and what happened.
+"""Custom Dagster Pipes messages of a task: its progress and its events.
 
-Each is a custom message whose payload has a `kind`. A reader passes over kinds and fields that it does not know.
+The payload of each has a `kind`. A reader ignores kinds and fields that it does not know.
 """
 
 import time
@@ -9,7 +9,7 @@ from typing import Any
 
 Message = dict[str, Any]
 SIGNS = frozenset({"progress", "checkpoint", "stage"})
-"""The kinds that show that work advances."""
+"""The kinds of messages that are signs of progress."""
 STAGE_SECONDS = 1.0
 """The least time between two messages about the same stage."""
 
@@ -31,7 +31,7 @@ def payload_of(message: Mapping[str, Any]) -> Message:
 
 
 def warning_of(message: Mapping[str, Any]) -> str | None:
-    """The text of a warning that a trainer logged; None for any other message. A node has written it."""
+    """The text of a warning that a trainer logged; None for any other message. The text is untrusted."""
     params = message.get("params")
     if message.get("method") != "log" or not isinstance(params, dict) or params.get("level") != "WARNING":
         return None
@@ -40,12 +40,12 @@ def warning_of(message: Mapping[str, Any]) -> str | None:
 
 
 def is_sign(message: Mapping[str, Any]) -> bool:
-    """Whether a message shows that work advances: that the trainer is up, a step, a checkpoint, a stage or a part."""
+    """Whether a message is a sign of progress: the trainer is up, a step, a checkpoint, a stage or a part of one."""
     return message.get("method") == "opened" or payload_of(message).get("kind") in SIGNS
 
 
 class StageReports:
-    """An `atlas.activity` listener that passes stages on as payloads, with the bytes so far, at most one a second."""
+    """An `atlas.activity` listener that sends stages as payloads, with the bytes so far, at most once per second."""
 
     def __init__(self, send: Callable[[Message], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._send = send
@@ -55,7 +55,7 @@ class StageReports:
         self._sent_at = float("-inf")
 
     def __call__(self, stage: str | None, size: int) -> None:
-        """Take in a report."""
+        """Process a report: the beginning of a stage, or `size` more bytes."""
         now = self._clock()
         if stage is not None:
             self._stage, self._bytes = stage, 0

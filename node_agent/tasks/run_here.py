@@ -1,4 +1,4 @@
-"""A worker for work of one's own: no lease, no bus, only a work order and its result."""
+"""Runs a trainer without a lease or a bus: only an order and its result."""
 
 import logging
 import subprocess
@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 def run_trainer(order: TrainerOrder, folder: Path, environment: Mapping[str, str]) -> TrainerResult:
     """Run an order in a child process in `folder` and wait for its result. Blocks.
 
-    `environment` is this process's own; the worker gets of it what a trainer gets. `order.parent` must be the id of
-    this process, whose end is the worker's end. Raises `TrainerFailed` with the worker's reason, or when it made no
-    progress for the `fleet.progress_seconds` of the job.
+    `environment` is this process's own; the trainer gets the same part of it as on a node. `order.parent` must be the
+    id of this process, with which the trainer ends. Raises `TrainerFailed` with the trainer's reason, or when it made
+    no progress for the `fleet.progress_seconds` of the job.
     """
     folder.mkdir(parents=True, exist_ok=True)
     result = folder / RESULT
@@ -57,7 +57,7 @@ def run_trainer(order: TrainerOrder, folder: Path, environment: Mapping[str, str
 
 
 def _wait(process: subprocess.Popen[bytes], messages: Path, seconds: float) -> int:
-    """The exit code; raises `NoProgress` once nothing was added to the worker's messages for so long."""
+    """The exit code; raises `NoProgress` once the trainer's messages have not grown for so many seconds."""
     standstill = Standstill(seconds)
     while not standstill.look(messages.stat().st_size, time.monotonic()):
         with suppress(subprocess.TimeoutExpired):

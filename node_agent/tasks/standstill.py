@@ -1,4 +1,4 @@
-"""Work that makes no progress: for how long its count of signs has stood still, and what is done about it then."""
+"""Detects work that makes no progress: its count of signs of progress has not changed for too long."""
 
 import asyncio
 import time
@@ -11,15 +11,15 @@ from node_agent.errors import NoProgress
 Result = TypeVar("Result")
 LOOKS_PER_LIMIT = 10
 LONGEST_LOOK = 1 / 4
-"""What the time between two looks counts for at most, as a share of the limit."""
+"""The longest time that can be counted between two checks, as a share of the limit."""
 
 
 @dataclass
 class Standstill:
-    """Tells from looks at a count, at times that are given, whether it has stood still for `limit` seconds.
+    """Detects, by checks at given times, that a count has not changed for `limit` seconds.
 
-    The time between two looks counts for a quarter of the limit at most. After a longer pause the process that looks
-    was stopped itself, or its machine slept: what it looks at may have been stopped too, or its signs are still unread.
+    The time between two checks counts for a quarter of the limit at most. After a longer pause the checking process
+    itself was stopped, or its machine slept: the work may have been stopped too, or its signs are still unread.
     """
 
     limit: float
@@ -28,7 +28,10 @@ class Standstill:
     looked_at: float | None = None
 
     def look(self, count: int, now: float) -> bool:
-        """Take a look; `now` is in seconds of any clock, which may jump or run back."""
+        """Check the count; True once it has not changed for `limit` seconds.
+
+        `now` is in seconds of any clock, which may jump or run back.
+        """
         passed = 0.0 if self.looked_at is None else now - self.looked_at
         self.looked_at = now
         if count != self.count:
@@ -44,7 +47,7 @@ async def unless_still(
     seconds: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> Result:
-    """What `work` gives; it is cancelled, and `NoProgress` raised, once `count` has stood still for so long."""
+    """The result of `work`; it is cancelled, and `NoProgress` raised, once `count` has not changed for `seconds`."""
     working = asyncio.create_task(work)
     standstill = Standstill(seconds, count())
     try:

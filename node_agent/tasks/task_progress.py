@@ -1,4 +1,4 @@
-"""A running task as others see it: journaled, announced on the bus, its checkpoints uploaded."""
+"""A running task's progress: written to the journal, published on the bus, checkpoints uploaded."""
 
 import asyncio
 import logging
@@ -20,13 +20,13 @@ log = logging.getLogger(__name__)
 
 
 class TaskProgress:
-    """`entry` is always what a coordinator may be told. Steps live in memory; all else is in the journal first."""
+    """Tracks one task; `entry` may always be reported. Steps are in memory; all else is in the journal first."""
 
     def __init__(self, context: NodeContext, entry: Entry) -> None:
         self._shop = context
         self.entry = entry
         self.confidential = False
-        """Whether the trainer's rows are private: a library's error, which may quote one, is not passed on then."""
+        """Whether the trainer's rows are private: then a library's error, which may quote a row, is not forwarded."""
         self._newest: tuple[int, Path] | None = None
         self._upload: asyncio.Task[None] | None = None
         self._outbox: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
@@ -44,13 +44,13 @@ class TaskProgress:
         self.entry = changed
 
     def on_message(self, message: dict[str, Any]) -> None:
-        """Take a Pipes message of the trainer: learn from it and pass it on."""
+        """Process a Pipes message of the trainer, and forward it."""
         payload = payload_of(message)
         kind = payload.get("kind")
         if is_sign(message):
             self.signs += 1
         if kind == "checkpoint":
-            # Passed on by its CID once it is uploaded; its path means nothing elsewhere.
+            # Forwarded with its CID once it is uploaded; its path is useless elsewhere.
             self.save_checkpoint(int(payload["step"]), Path(payload["path"]))
             return
         if kind == "progress":
@@ -63,23 +63,26 @@ class TaskProgress:
                 }
             )
         if message.get("method") == "closed":
-            # A session takes nothing after it, and a checkpoint may be on its way up.
+            # A session accepts nothing after it, and a checkpoint may still be uploading.
             self._last_message = {**message, "params": {}} if self.confidential else message
             return
         self._relay_pipes(message)
 
     def on_activity(self, stage: str | None, size: int) -> None:
-        """Take a report of the agent's own work on the task, such as bytes that were fetched; from any thread."""
+        """Process a report of the agent's own work on the task, such as fetched bytes. Thread-safe."""
         self.signs += 1
         self._stages(stage, size)
 
     def report_restart(self, reason: str, step: int | None) -> None:
-        """Report that the trainer starts again, why, and from which step; None for the one that the task names."""
+        """Report that the trainer starts again, why, and from which step.
+
+        `step` None stands for the checkpoint that the task names.
+        """
         self.signs += 1
         self._relay_pipes(custom({"kind": "restarted", "reason": reason, "step": step}))
 
     def save_checkpoint(self, step: int, path: Path) -> None:
-        """Upload a checkpoint in the background; one that is overtaken by a newer one before its turn is left out."""
+        """Upload a checkpoint in the background; one that is replaced by a newer one before its turn is skipped."""
         self._newest = (step, path)
         if self._upload is None or self._upload.done():
             with activity.listening(lambda stage, size: None):  # an upload is no progress of the trainer
@@ -112,7 +115,7 @@ class TaskProgress:
             try:
                 cid = await asyncio.to_thread(self._shop.store.put, path)
             except ContentError as error:
-                # A trainer keeps its newest checkpoints only, and training is worth more than any one of them.
+                # A lost checkpoint must not end the training; the trainer itself keeps only the newest ones.
                 log.warning("checkpoint %d of task %s was not uploaded: %s", step, self.entry.hint.task_id, error)
                 continue
             if self.entry.ended:

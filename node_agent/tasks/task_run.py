@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 
 
 class TaskRun:
-    """A task that has a slot, and the GPU of that slot (None: whatever there is)."""
+    """A task that runs in a slot, with the GPU of that slot (None: no limit)."""
 
     def __init__(self, context: NodeContext, entry: Entry, gpu: str | None) -> None:
         self._shop = context
@@ -50,11 +50,11 @@ class TaskRun:
 
     @property
     def entry(self) -> Entry:
-        """The task as it is at this moment."""
+        """The task's current entry."""
         return self._progress.entry
 
     async def run(self) -> Entry:
-        """Bring the task to an end that is in the journal and on the bus; raises nothing but cancellation."""
+        """Run the task to its end, which is written to the journal and published; raises nothing but cancellation."""
         try:
             with activity.listening(self._progress.on_activity):
                 await self._run()
@@ -95,13 +95,13 @@ class TaskRun:
             kind = error.kind if isinstance(error, TrainerFailed) else None
             self._progress.update(state="failed", error=str(error), failure=kind)
         except Exception as error:
-            # The edge of a task: whatever is wrong with one must not end the node's other tasks.
+            # An error in one task must not end the node's other tasks.
             log.exception("task %s failed", self.entry.hint.task_id)
             self._progress.update(state="failed", error=describe_error(error))
         self._progress.announce()
 
     async def _train(self, task: TaskSpec) -> TrainerResult | None:
-        """The trainer's result; None when it was stopped. Starts it again, a few times, when it was killed."""
+        """The trainer's result; None if it was stopped. A killed trainer is restarted a few times."""
         result_file = self._folder / "result.json"
         self._folder.mkdir(parents=True, exist_ok=True)
         while not result_file.exists():
@@ -125,7 +125,7 @@ class TaskRun:
         return TrainerResult.read(result_file)
 
     def _adopt_newer_checkpoint(self) -> None:
-        """A checkpoint that an earlier agent or trainer wrote, and did not live to upload."""
+        """Upload the newest checkpoint that an earlier agent or trainer wrote and did not upload."""
         found = sorted(self._folder.glob("checkpoint-*.safetensors"))
         if found:
             self._progress.save_checkpoint(int(found[-1].stem.rpartition("-")[2]), found[-1])
@@ -160,7 +160,7 @@ class TaskRun:
         return await asyncio.to_thread(self._write_order, task, data)
 
     def _write_order(self, task: TaskSpec, data: Path) -> str | None:
-        """Fetch the inputs and write `task.json`; the CID that training goes on from."""
+        """Fetch the inputs and write `task.json`; return the CID of the checkpoint that training resumes from."""
         config = self._shop.config
         saved = self.entry.checkpoints
         resume = saved[-1].cid if saved else task.resume
@@ -172,7 +172,7 @@ class TaskRun:
         return resume
 
     async def _run_trainer(self) -> TrainerExit | NoProgress:
-        """How the trainer ended; `NoProgress` when it was killed since it made none."""
+        """The trainer's exit; `NoProgress` if it was killed because it made no progress."""
         threads, cache = self._shop.config.threads, self._shop.home.cache
         environment = trainer_environment(os.environ, self.entry.hint.pipes, threads, self._gpu, cache)
         try:
@@ -191,7 +191,7 @@ class TaskRun:
             raise TrainerFailed(told, failure_kind(self._folder))
 
     def _count_crash(self, how: str, advice: str) -> None:
-        """Note that the trainer starts again; raises `TrainerFailed` when it has done so often enough."""
+        """Count a restart of the trainer; raises `TrainerFailed` after too many."""
         if self.entry.crashes == MOST_CRASHES:
             raise TrainerFailed(f"The trainer {how}, after it was started again {MOST_CRASHES} times. {advice.strip()}")
         self._progress.update(crashes=self.entry.crashes + 1)
@@ -200,7 +200,7 @@ class TaskRun:
 
 
 async def patiently(content: Content, prepare: Callable[[TaskSpec], Awaitable[Result]], task: TaskSpec) -> Result:
-    """What `prepare` gives; over IPFS a few times again, for a node that has just started knows no peers yet."""
+    """The result of `prepare`; over IPFS it is retried, because a node that has just started has no peers yet."""
     if not isinstance(content, IpfsPlaces):
         return await prepare(task)
     again = stamina.AsyncRetryingCaller(attempts=4, timeout=120, wait_initial=2, wait_max=20)
@@ -208,19 +208,19 @@ async def patiently(content: Content, prepare: Callable[[TaskSpec], Awaitable[Re
 
 
 def last_words(end: TrainerExit, task: TaskSpec, folder: Path, log: Path) -> str:
-    """Why a trainer ended, on one line, as its coordinator may know it.
+    """Why a trainer ended, on one line, without private data.
 
-    Of a trainer that read private rows that is the name of its log only; of one that was killed, or could not write
-    its reason, the end of what it printed.
+    For a trainer that read private rows this is only the name of its log; for one that was killed, or could not write
+    its reason, the end of its output.
     """
     return failure_reason(folder, end.tail) if task.form == "rows" else f"The reason is in {log.name} on its node."
 
 
 def work_folder(home: NodeHome, entry: Entry) -> Path:
-    """Where a task's trainer works; it goes when the task has ended."""
+    """The work folder of a task's trainer; removed when the task has ended."""
     return home.work / entry.task
 
 
 def log_file(home: NodeHome, entry: Entry) -> Path:
-    """What a task's trainer prints; it stays for as long as the journal remembers the task."""
+    """The log of a task's trainer; kept as long as the task is in the journal."""
     return home.logs / f"{entry.hint.task_id}-{entry.hint.attempt}.log"

@@ -15,16 +15,16 @@ from node_agent.errors import FailureKind
 from node_agent.home.json_file import JsonFile
 
 EXIT_STOPPED = 75
-"""EX_TEMPFAIL of sysexits.h: asked to stop, and stopped in good order."""
+"""EX_TEMPFAIL of sysexits.h: stopped cleanly on request."""
 
 RESULT, FAILURE = "result.json", "failure.json"
 
 EXIT_FAILED = 1
-"""The trainer has written why."""
+"""The trainer failed, and has written the reason."""
 
 
 class EvaluatedAdapter(BaseModel):
-    """A checkpoint to judge."""
+    """A checkpoint to evaluate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,7 +48,7 @@ class TrainerOrder(JsonFile):
     threads: int
     device: str | None
     parent: int
-    """Process id of the agent, whose end is the trainer's end."""
+    """Process id of the agent; the trainer ends when the agent ends."""
     data: Path | None = None
     """The rows."""
     seed: int = 0
@@ -58,15 +58,15 @@ class TrainerOrder(JsonFile):
     frozen: Factor | None = None
     """The LoRA factor that stays as it is in this round."""
     rank: int | None = None
-    """At which to train; None for the spec's."""
+    """The LoRA rank to train at; None for the spec's."""
     resume: Path | None = None
     compression: CompressionSpec = CompressionSpec()
-    """How the update travels; by default as it is."""
+    """The compression of the update; by default none."""
     residual: Path | None = None
-    """What compression left over before, to be added to this update."""
+    """The residual of earlier compression, to be added to this update."""
     adapters: list[EvaluatedAdapter] = Field(default_factory=list)
     sample_rows: int | None = None
-    """How many of the rows the adapters after the second are judged on."""
+    """The number of rows on which the adapters after the second are evaluated."""
 
 
 KINDS: dict[type[AtlasError], FailureKind] = {
@@ -74,17 +74,17 @@ KINDS: dict[type[AtlasError], FailureKind] = {
     NothingToPredict: "targets",
     SpecError: "spec",
 }
-"""What does not depend on the machine. A model that is not installed, a lost file or a full disk does."""
+"""Errors that do not depend on the machine. A missing model, a lost file or a full disk does."""
 
 
 def failure_kind(folder: Path) -> FailureKind | None:
-    """What kind of failure the trainer of a work folder wrote, if it is a known one."""
+    """The kind of failure that the trainer of a work folder wrote; None if it is no known one."""
     written = folder / FAILURE
     return TrainerFailure.read(written).kind if written.exists() else None
 
 
 def failure_reason(folder: Path, printed: str) -> str:
-    """Why the trainer of a work folder failed, on one line: what it wrote, or else the end of what it printed."""
+    """Why the trainer of a work folder failed, on one line: its written reason, or else the end of its output."""
     written = folder / FAILURE
     return TrainerFailure.read(written).reason if written.exists() else one_line(printed) or "it printed nothing."
 
@@ -98,20 +98,20 @@ class TrainerFailure(JsonFile):
 
     @classmethod
     def of(cls, error: BaseException) -> Self:
-        """What an error says, and whether another machine would run into it, too."""
+        """The failure of an error, with its kind if another machine would repeat it."""
         kinds = [kind for known, kind in KINDS.items() if isinstance(error, known)]
         return cls(reason=describe_error(error), kind=kinds[0] if kinds else None)
 
 
 class TrainerResult(JsonFile):
-    """What a finished trainer hands over."""
+    """The output of a finished trainer."""
 
     adapter: Path | None = None
-    """As it reads after decoding, where it was compressed."""
+    """The adapter; if it was compressed, in its decoded form."""
     encoded: Path | None = None
-    """The adapter as it travels, where it was compressed."""
+    """The compressed adapter, if it was compressed."""
     residual: Path | None = None
-    """What compression left over now."""
+    """The new residual of the compression."""
     steps: int = 0
     losses: list[TrainingPoint] = Field(default_factory=list)
     rows_seen: int = 0
@@ -119,6 +119,6 @@ class TrainerResult(JsonFile):
     metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
     environment: Environment
     resumed: bool = False
-    """Whether it went on from `resume`; a checkpoint that does not fit is passed over."""
+    """Whether training resumed from `resume`; a checkpoint that does not fit is ignored."""
     added: str | None = None
     """CID of the residual that was added to the update."""

@@ -1,4 +1,4 @@
-"""One trainer process: started in a session of its own, heard line by line, stopped politely or not."""
+"""One trainer process: started in its own session, read line by line, stopped by SIGTERM or SIGKILL."""
 
 import asyncio
 import json
@@ -31,26 +31,26 @@ PASSED_ON = frozenset(
         "VIRTUAL_ENV",
     }
 )
-"""What a trainer gets of the agent's environment. Nothing that could hold a secret."""
+"""The variables of the agent's environment that a trainer gets; none that could hold a secret."""
 
 
 @dataclass(frozen=True)
 class TrainerExit:
-    """How a trainer ended: its exit code (minus the signal that killed it) and its last words."""
+    """How a trainer ended: its exit code (negative: the signal that killed it) and the end of its output."""
 
     code: int
     tail: str
 
     @property
     def killed(self) -> bool:
-        """Whether a signal ended it, so that it had no say in it: out of memory, a crash, somebody's kill."""
+        """Whether a signal ended it, so that it wrote no reason: out of memory, a crash, a kill."""
         return self.code < 0
 
 
 def trainer_environment(
     environment: Mapping[str, str], pipes: Mapping[str, str], threads: int, gpu: str | None, cache: Path
 ) -> dict[str, str]:
-    """The whole environment of a trainer. `gpu` is what CUDA may see; None leaves the choice to CUDA."""
+    """The whole environment of a trainer. `gpu` is the value of `CUDA_VISIBLE_DEVICES`; None leaves it unset."""
     kept = {name: environment[name] for name in sorted(PASSED_ON) if name in environment}
     packages = str(Path(node_agent.__file__).parents[1])
     threading = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
@@ -70,7 +70,7 @@ def trainer_environment(
 
 
 def trainer_command(folder: Path) -> list[str]:
-    """What runs the task in `folder`; -P keeps files that lie there from being imported."""
+    """The command that runs the task in `folder`; -P prevents imports of files in that folder."""
     return [sys.executable, "-P", "-u", "-m", "node_agent.trainer", "--task", str(folder)]
 
 
@@ -126,20 +126,20 @@ class Trainer:
             self._process.terminate()
 
     def kill(self) -> None:
-        """End the trainer and whatever it started, at once."""
+        """Kill the trainer and the processes that it started."""
         self._stopping = True
         if self._process is not None:
             _kill_group(self._process)
 
 
 def _kill_group(process: asyncio.subprocess.Process) -> None:
-    """A trainer leads a group of its own; once it has ended, its id may be somebody else's."""
+    """Kill the trainer's process group, unless the trainer has ended: its id may be reused then."""
     if process.returncode is None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
 def parse_pipes(line: bytes) -> dict[str, Any] | None:
-    """The Pipes message that a line of output is, or None."""
+    """The Pipes message in a line of output, or None."""
     if not line.startswith(PIPES_MARK):
         return None
     try:
@@ -150,7 +150,7 @@ def parse_pipes(line: bytes) -> dict[str, Any] | None:
 
 
 def tail(log: Path, begin: int) -> str:
-    """The last words in a log, of what was written from byte `begin` on."""
+    """The end of a log, from byte `begin` on; at most `TAIL_BYTES`."""
     with log.open("rb") as file:
         file.seek(max(begin, log.stat().st_size - TAIL_BYTES))
         return file.read().decode("utf-8", "replace").strip()

@@ -1,4 +1,4 @@
-"""The node's slots: which task is trained where, what is begun next, and what happens when one ends."""
+"""The node's slots: which task runs where, which starts next, and what happens when one ends."""
 
 import asyncio
 import logging
@@ -24,12 +24,12 @@ REMEMBERED_SECONDS = 14 * 24 * 3600
 
 
 class Workbench:
-    """Keeps the slots busy with the journal's tasks. Not thread-safe: it lives in the event loop."""
+    """Keeps the slots busy with the journal's tasks. Not thread-safe: call it in the event loop."""
 
     def __init__(
         self, context: NodeContext, slot_gpus: Sequence[str | None], give_back: Callable[[Entry], Awaitable[None]]
     ) -> None:
-        """`slot_gpus`: what CUDA may see in each slot, None for no limit. `give_back` releases a failed task."""
+        """`slot_gpus`: `CUDA_VISIBLE_DEVICES` in each slot, None for no limit. `give_back` releases a failed task."""
         self._shop = context
         self._slot_gpus = slot_gpus
         self._give_back = give_back
@@ -41,17 +41,20 @@ class Workbench:
 
     @property
     def running(self) -> list[str]:
-        """Task ids in work."""
+        """Ids of the running tasks."""
         return sorted(run.entry.hint.task_id for _, run in self._runs.values())
 
     def entry(self, task: str) -> Entry | None:
-        """A task as it is at this moment; None when it was never accepted."""
+        """A task's current entry; None if it was never accepted."""
         if task in self._runs:
             return self._runs[task][1].entry
         return self._shop.journal.get(task)
 
     def accept(self, hint: AssignHint, plan: str) -> Entry:
-        """Take on a task whose lease, of this plan, was just found to be ours; earlier attempts at it are lost then."""
+        """Accept a task whose lease, with this plan, was just found to be ours.
+
+        Earlier attempts at it are then lost.
+        """
         for entry in self._shop.journal.unfinished():
             if entry.hint.place[:3] == hint.place[:3] and entry.task != hint.task:
                 self._misses[entry.task] = LOOKS
@@ -61,13 +64,13 @@ class Workbench:
         return self.entry(hint.task) or entry
 
     def learn(self, held: Mapping[str, bool]) -> None:
-        """Take in what the chain says of the leases."""
+        """Process the chain's answer: for each task, whether this node holds its lease."""
         for task, ours in held.items():
             self._misses[task] = 0 if ours else self._misses.get(task, 0) + 1
         self.step()
 
     def step(self) -> None:
-        """Do what the plan says, once."""
+        """Apply the plan, once."""
         unfinished = {entry.task: entry for entry in self._shop.journal.unfinished()}
         self._misses = {task: count for task, count in self._misses.items() if task in unfinished}
         observed = Observed(
@@ -84,7 +87,7 @@ class Workbench:
                 self._start(unfinished[action.task], action.slot)
 
     def tidy(self) -> None:
-        """Remove what earlier runs left: folders of ended tasks, and what is too old to be asked for."""
+        """Remove leftovers of earlier runs: folders of ended tasks, and everything older than `REMEMBERED_SECONDS`."""
         keep = {work_folder(self._shop.home, entry) for entry in self._shop.journal.unfinished()}
         for folder in self._shop.home.work.glob("*"):
             if folder not in keep:
@@ -95,7 +98,7 @@ class Workbench:
         self._shop.residuals.forget_before(oldest)
 
     async def close(self) -> list[Entry]:
-        """Pause everything: trainers save their work, in `stop_seconds` at most. The tasks that are paused by it."""
+        """Pause all tasks, and return the paused ones; trainers get `stop_seconds` to save their work."""
         self._stopping = True
         waiting = [entry for entry in self._shop.journal.unfinished() if entry.task not in self._runs]
         runs = [run for _, run in self._runs.values()]
@@ -156,7 +159,7 @@ class Workbench:
         self.step()
 
     def _interrupted(self, entry: Entry, error: Exception) -> None:
-        """Not even a task's end could be written down. It stays unfinished, and is taken up again after a rest."""
+        """Back off from a task whose end could not be written to the journal. It stays unfinished, and is retried."""
         seconds = self._rests.interrupted(entry.task, describe_error(error))
         if seconds is not None:
             trace = None if isinstance(error, AtlasError) else error
@@ -169,7 +172,7 @@ class Workbench:
             )
 
     def _end(self, entry: Entry, state: TaskState, error: str | None = None) -> Entry:
-        """The end of a task that has no trainer."""
+        """Record the end of a task that has no trainer."""
         ended = entry.model_copy(update={"state": state, "error": error})
         self._shop.journal.save(ended, self._shop.clock())
         return ended
@@ -182,8 +185,8 @@ class Workbench:
         await self._clean(entry)
 
     async def _clean(self, entry: Entry) -> None:
-        """Make room: the task's folder, and with idle slots the content that is over the limit."""
+        """Free disk space: remove the task's folder and, if all slots are idle, the content over the limit."""
         await asyncio.to_thread(shutil.rmtree, work_folder(self._shop.home, entry), ignore_errors=True)
         if not self._runs:
-            # Not in a thread: no task may begin to read what is being removed.
+            # Not in a thread: no task may start reading content that is being removed.
             self._shop.store.trim(int(self._shop.config.cache_gigabytes * 1e9))

@@ -30,7 +30,7 @@ CONNECT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Message:
-    """A message whose signature, age and nonce hold. Whether its sender may say so is for the handler to judge."""
+    """A message with a valid signature, age and nonce. The handler checks whether its sender is authorized."""
 
     subject: str
     sender: str
@@ -50,7 +50,7 @@ Handler = Callable[[Message], Awaitable[dict[str, Any] | None]]
 
 
 class Bus:
-    """One connection. It reconnects by itself; what is published meanwhile is kept in memory, up to 2 MiB."""
+    """One connection. It reconnects by itself; messages published meanwhile are kept in memory, up to 2 MiB."""
 
     def __init__(self, client: Client, signer: Signer, clock: Callable[[], float]) -> None:
         self._client = client
@@ -88,7 +88,7 @@ class Bus:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the server answers at this moment."""
+        """Whether the bus is connected to the server now."""
         return bool(self._client.is_connected)
 
     async def publish(self, subject: str, body: dict[str, Any]) -> None:
@@ -96,10 +96,10 @@ class Bus:
         await self._send(self._seal(subject, body))
 
     async def subscribe(self, subject: str, handler: Handler) -> None:
-        """Hand each genuine, fresh message to `handler`, in order; a mapping that it returns is the signed answer.
+        """Pass each genuine, fresh message to `handler`, in order; a mapping that it returns is the signed answer.
 
-        What a handler raises is logged, and its message goes unanswered. `*` stands for one part of a subject.
-        The server has the subscription on return; raises `BusUnreachable` when it does not answer.
+        Errors of a handler are logged, and its message gets no answer. `*` stands for one part of a subject. The server
+        has the subscription on return; raises `BusUnreachable` when it does not answer.
         """
 
         async def on_message(raw: Msg) -> None:
@@ -112,7 +112,7 @@ class Bus:
             except RefusedMessage as error:
                 self._refuse(error)
             except Exception:
-                # The edge of the bus: one bad message must not end the subscription.
+                # One bad message must not end the subscription.
                 log.exception("the handler of %s failed", raw.subject)
 
         try:
@@ -120,7 +120,7 @@ class Bus:
         except (nats.errors.Error, OSError) as error:
             raise BusError(f"Cannot subscribe to {subject}: {error}.") from error
         try:
-            # nats-py sends the ping of a flush ahead of what is waiting, so that only the second one comes after it.
+            # nats-py sends the ping of a flush before queued data, so only the second flush follows that data.
             await self._client.flush()
             await self._client.flush()
         except (nats.errors.Error, OSError) as error:
@@ -130,7 +130,8 @@ class Bus:
     async def request(self, subject: str, body: dict[str, Any], timeout: float, sender: str | None = None) -> Message:
         """Send a request and wait `timeout` seconds for a genuine answer to it, from `sender` when one is named.
 
-        Answers that are not genuine are counted and passed over. Raises `BusTimeout`, at once when nobody listens.
+        Answers that are not genuine are counted and ignored. Raises `BusTimeout`, at once when the subject has no
+        subscriber.
         """
         inbox = self._client.new_inbox()
         answers = await self._client.subscribe(inbox)
@@ -163,7 +164,7 @@ class Bus:
         return Message(request.subject, envelope.sender, envelope.body)
 
     async def close(self) -> None:
-        """Send what is waiting and hang up."""
+        """Send queued messages and close the connection."""
         if self._client.is_connected:
             await self._client.drain()
         else:
@@ -199,7 +200,7 @@ async def _log_error(error: Exception) -> None:
 
 
 async def _log_disconnected(client: Client) -> None:
-    if not client.is_closed:  # hanging up is no news
+    if not client.is_closed:  # closing the connection is not worth a warning
         log.warning("bus: disconnected")
 
 

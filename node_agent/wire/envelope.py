@@ -1,4 +1,4 @@
-"""Signed envelopes: who says what, on which subject, when, exactly once. Pure code; the bus carries them."""
+"""Signed envelopes: sender, subject, time and nonce of a message, each accepted once. Pure; the bus sends them."""
 
 import json
 from typing import Any
@@ -31,11 +31,11 @@ class Envelope(BaseModel):
     signature: str = Field(default="", pattern=r"^([0-9a-f]{128})?$")
 
     def signed_bytes(self) -> bytes:
-        """What the signature covers."""
+        """The bytes that the signature covers."""
         return rfc8785.dumps({**self.model_dump(exclude={"signature", "body"}), "body": self.body})
 
     def to_bytes(self) -> bytes:
-        """What goes over the wire."""
+        """The bytes that are sent."""
         return rfc8785.dumps({**self.model_dump(exclude={"body"}), "body": self.body})
 
 
@@ -54,7 +54,7 @@ def seal(
     )
     try:
         message = draft.signed_bytes()
-        # A float beyond 2**53 is written like an integer, which the reader could not write again.
+        # A float beyond 2**53 is written like an integer, which the reader could not serialize again.
         rfc8785.dumps(json.loads(message))
     except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
         raise BusError(f"A message for {subject} must hold plain JSON values only: {error}.") from error
@@ -62,7 +62,7 @@ def seal(
 
 
 def open_envelope(data: bytes, subject: str) -> Envelope:
-    """Parse what came in on `subject` and check its signature, not its age; raises `RefusedMessage`."""
+    """Parse a message received on `subject` and check its signature, not its age; raises `RefusedMessage`."""
     try:
         envelope = Envelope.model_validate_json(data)
     except ValidationError as error:
@@ -84,9 +84,9 @@ def open_envelope(data: bytes, subject: str) -> Envelope:
 
 
 class ReplayGuard:
-    """Remembers each nonce for as long as its message could still pass as fresh.
+    """Records each nonce as long as its message could be accepted as fresh.
 
-    A new guard knows no nonces, so it takes nothing that was signed before it existed.
+    A new guard has no nonces, so it refuses messages, other than answers, that were signed before it existed.
     """
 
     def __init__(self, started_at: float, max_age: float = MAX_AGE_SECONDS) -> None:

@@ -1,4 +1,4 @@
-"""The bodies of the messages on the bus: frozen models that are validated where a message comes in."""
+"""The bodies of the messages on the bus: frozen models that are validated on arrival."""
 
 from typing import Any, Literal, NamedTuple, Self
 
@@ -25,7 +25,7 @@ class Body(BaseModel):
 
 
 class LeaseRef(NamedTuple):
-    """One attempt at one slot: what a lease is for."""
+    """One attempt at one slot; a lease assigns it to a node."""
 
     job: int
     round: int
@@ -34,7 +34,7 @@ class LeaseRef(NamedTuple):
 
 
 class AssignHint(Body):
-    """A coordinator's word that a task was assigned; the node believes the chain alone."""
+    """A coordinator's hint that a task was assigned; the node checks it against the chain."""
 
     task: Cid = Field(description="CID of the TaskSpec")
     task_id: str = TaskId
@@ -46,7 +46,7 @@ class AssignHint(Body):
 
     @property
     def place(self) -> LeaseRef:
-        """The attempt that the task is."""
+        """The attempt of the hint."""
         return LeaseRef(self.job_id, self.round, self.slot, self.attempt)
 
     @field_validator("pipes")
@@ -58,7 +58,7 @@ class AssignHint(Body):
 
 
 class TaskReport(Body):
-    """Where a task stands on its node."""
+    """The state of a task on its node."""
 
     task_id: str = TaskId
     task: Cid
@@ -74,13 +74,13 @@ class TaskReport(Body):
     failure: FailureKind | None = Field(default=None, description="what kind of failure `error` is, if a known one")
 
     def to_body(self) -> dict[str, Any]:
-        """As in `Body`; `failure` is left out where there is none, since older coordinators do not know it."""
+        """As in `Body`; `failure` is left out where there is none, because older coordinators do not accept it."""
         body = super().to_body()
         return {name: value for name, value in body.items() if name != "failure" or value is not None}
 
 
 class KeyRequest(Body):
-    """A node asks for the key of the sealed data of its task; the coordinator believes the chain alone."""
+    """A node's request for the key of its task's sealed data; the coordinator checks it against the chain."""
 
     task: Cid = Field(description="CID of the TaskSpec")
     task_id: str = TaskId
@@ -91,7 +91,7 @@ class KeyRequest(Body):
 
 
 class KeyAnswer(Body):
-    """A key that only the node that asked can unwrap (`atlas.content.sealed.wrapping`), or why it gets none."""
+    """A key that only the requesting node can unwrap (`atlas.content.sealed.wrapping`), or why it gets none."""
 
     ephemeral: str | None = Field(default=None, pattern=r"^[0-9a-f]{66}$")
     box: str | None = Field(default=None, pattern=r"^[0-9a-f]{96}$", description="32 bytes of key and 16 of tag")
@@ -119,7 +119,7 @@ class Gpu(Body):
 
 
 class HardwareSummary(Body):
-    """What a node is made of, in short."""
+    """A summary of a node's hardware."""
 
     cpu: str
     cores: Positive
@@ -128,7 +128,7 @@ class HardwareSummary(Body):
 
 
 class Heartbeat(Body):
-    """A node's sign of life. Liveness that is worth money is on chain; this one is for people and schedulers."""
+    """A node's heartbeat for people and schedulers. Leases depend on the heartbeat on chain only."""
 
     node_id: Positive
     address: str

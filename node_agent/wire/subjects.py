@@ -22,12 +22,12 @@ def model(job_id: int) -> str:
 
 
 def aggregator(job_id: int) -> str:
-    """What the coordinator of a job announces about its rounds."""
+    """The coordinator's announcements about the rounds of a job."""
     return f"atlas.fl.aggregator.{job_id}"
 
 
 def rollback(job_id: int) -> str:
-    """A `TaskReport` for each training checkpoint that a node has uploaded: where work can go on from."""
+    """A `TaskReport` for each training checkpoint that a node has uploaded, and from which work can resume."""
     return f"atlas.recovery.rollback.{job_id}"
 
 
@@ -37,5 +37,5 @@ def keys(job_id: int) -> str:
 
 
 def heartbeat(node_id: int | str) -> str:
-    """A node's `Heartbeat`; `*` listens to every node."""
+    """A node's `Heartbeat`; `*` subscribes to every node."""
     return f"atlas.nodes.{node_id}.heartbeat"

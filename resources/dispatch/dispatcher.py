@@ -1,4 +1,4 @@
-"""The dispatcher: hands tasks to nodes, follows them, and brings their results home."""
+"""The dispatcher: assigns tasks to nodes, tracks them, and collects their results."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 def _ignore(update: TaskUpdate) -> None:
-    """Nobody listens."""
+    """Ignore an update; the default for `on_update`."""
 
 
 def _no_pipes(task: TaskSpec) -> dict[str, str]:
@@ -74,12 +74,12 @@ class Dispatcher:
         pipes_env: Callable[[TaskSpec], dict[str, str]] = _no_pipes,
         check: CheckUpdate | None = None,
     ) -> AsyncGenerator[TaskOutcome, None]:
-        """Yield one outcome per task as it comes. `tasks` are first attempts; attempt and resume are set here.
+        """Yield one outcome per task as it ends. `tasks` are first attempts; attempt and resume are set here.
 
-        A `CompletedTask` is verified, has passed `check` and is completed on chain. What earlier runs finished comes
-        at once, with `adopted` set. A task that cannot be done is a `LostTask`; the others go on. Ending the
-        iteration early leaves leases as they are: the next run adopts them. Raises `ChainUnreachable` once the chain
-        has been away for `DispatchSettings.chain_patience_seconds`.
+        A `CompletedTask` is verified, has passed `check` and is completed on chain. Results of earlier runs come at
+        once, with `adopted` set. A task that cannot be done is a `LostTask`; the others continue. Ending the iteration
+        early leaves leases as they are: the next run adopts them. Raises `ChainUnreachable` once the chain has not
+        answered for `DispatchSettings.chain_patience_seconds`.
         """
         listener = Listener(on_update, pipes_env, check or _no_check)
         release = self._release(job, number)
@@ -98,7 +98,7 @@ class Dispatcher:
                 self._releases.pop(task.task_id, None)
 
     def _release(self, job: OpenJob, number: int) -> KeyRelease | None:
-        """Who gives out the keys of a round's data; None where it is not sealed."""
+        """The key release of a round's data; None if the data is not sealed."""
         name = job.spec.dataset.keyring
         if name is None:
             return None
@@ -130,7 +130,7 @@ class Dispatcher:
             drive.hear(task_id, message.sender, message.read(PipesLine).pipes)
 
     async def _on_key_request(self, message: "Message") -> dict[str, Any] | None:
-        """No answer about a task of another run: the coordinator of that run has one."""
+        """Answer a key request; None for a task of another run, which that run's coordinator answers."""
         request = message.read(KeyRequest)
         release = self._releases.get(request.task_id)
         if release is None:

@@ -1,4 +1,4 @@
-"""What a person reads when something happens to a task: one function per event, each a sentence in one line."""
+"""Messages for people about the events of a task: one function per event, each returns one line."""
 
 from collections.abc import Iterable
 
@@ -10,29 +10,29 @@ from resources.dispatch.outcomes import CompletedTask, TaskOutcome
 
 
 def assigned(task: TaskSpec, node: int) -> str:
-    """A node was given a task."""
+    """A task was assigned to a node."""
     return f"{name_of(task)}: node {node} has it, attempt {task.attempt}"
 
 
 def adopted(task: TaskSpec, node: int) -> str:
-    """A run takes over what a node has in work from an earlier run."""
+    """A run takes over a task that a node holds from an earlier run."""
     return f"{name_of(task)}: taken over from an earlier run, node {node}, attempt {task.attempt}"
 
 
 def moved(task: TaskSpec, before: int, node: int, step: int | None) -> str:
-    """A task whose attempt was lost was given out again; `step` is the training checkpoint's, None without one."""
+    """A task was assigned again after a lost attempt; `step` is its training checkpoint's, None without one."""
     way = f"moves from node {before} to node {node}" if node != before else f"starts again on node {node}"
     return f"{name_of(task)}: {way} and {goes_on(step)} (attempt {task.attempt})"
 
 
 def restarted(task: TaskSpec, node: int, reason: str, step: int | None) -> str:
-    """A trainer was started again on its node; `step` None stands for the checkpoint that the attempt began with."""
+    """A trainer was restarted on its node; `step` None stands for the checkpoint that the attempt began with."""
     where = "goes on from the checkpoint that it was given" if step is None else goes_on(step)
     return f"{name_of(task)}: {one_line(reason)} on node {node}; it {where}"
 
 
 def goes_on(step: int | None) -> str:
-    """Where work is taken up."""
+    """The step from which work resumes."""
     return f"goes on from step {step}" if step else "begins anew"
 
 
@@ -50,7 +50,7 @@ def refused(task: TaskSpec, node: int, refusal: Refusal) -> str:
 
 
 def left_out(manifest: RoundManifest, outcomes: Iterable[TaskOutcome]) -> list[str]:
-    """For each update that passed on arrival and is refused now that all of its round are compared: why."""
+    """One line for each update that passed on arrival but was refused when all updates were compared."""
     arrived = {(one.task.shard, one.task.attempt) for one in outcomes if isinstance(one, CompletedTask)}
     return [
         f"{one.shard}, round {manifest.round}: its update is left out by the gate {one.gate}, now that all updates are "
@@ -61,10 +61,10 @@ def left_out(manifest: RoundManifest, outcomes: Iterable[TaskOutcome]) -> list[s
 
 
 def waiting(task: TaskSpec, seconds: float, reason: str) -> str:
-    """Nobody can take a task for now."""
+    """No node can take a task for now."""
     return f"{name_of(task)}: waits at most {seconds:g} s, since {one_line(reason)}"
 
 
 def name_of(task: TaskSpec) -> str:
-    """What a task is called: its shard, or `evaluation`, and its round."""
+    """The display name of a task: its shard, or `evaluation`, and its round."""
     return f"{task.shard or 'evaluation'}, round {task.round}"

@@ -1,4 +1,4 @@
-"""Who gets the key of a sealed shard: the node that the chain leases its task to at this moment, and nobody else."""
+"""Release the key of a sealed shard only to the node that holds the lease of its task on chain."""
 
 import logging
 
@@ -21,11 +21,14 @@ log = logging.getLogger(__name__)
 
 
 class NotEntitled(CoordinatorError):
-    """Whoever asks for a key does not get it; the reason says nothing that the chain does not say."""
+    """A key request is refused; the reason contains only what is public on chain."""
 
 
 class KeyRelease:
-    """Answers the nodes of one round of a job whose data is sealed. The chain and the ring are read for each answer."""
+    """Answers the key requests of one round of a job with sealed data.
+
+    The chain and the key ring are read for each answer.
+    """
 
     def __init__(
         self,
@@ -37,7 +40,7 @@ class KeyRelease:
         name: str,
         journal: KeyJournal,
     ) -> None:
-        """`name` is that of the job's ring."""
+        """`name` is the name of the job's key ring."""
         self._job = job
         self._ref = job.round(number)
         self._ledger = ledger
@@ -47,7 +50,7 @@ class KeyRelease:
         self._journal = journal
 
     def revoked(self) -> list[str]:
-        """The addresses that get no key at this moment; raises `KeyRingError`. Blocks."""
+        """The addresses that are revoked now; raises `KeyRingError`. Blocks."""
         return self._rings.get(self._name).revoked
 
     def answer(self, sender: str, request: KeyRequest) -> KeyAnswer:
@@ -110,7 +113,7 @@ class KeyRelease:
         )
 
     def _data(self, slot: int) -> ShardManifest | None:
-        """What the job has its tasks in a slot work on."""
+        """The data of the tasks in a slot: a shard or the held-out rows; None for a slot that does not exist."""
         dataset = self._job.dataset
         if slot == self._job.evaluation_slot:
             return dataset.holdout

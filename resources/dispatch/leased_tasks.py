@@ -17,14 +17,14 @@ Kind = TypeVar("Kind", TaskPlan, TaskSpec)
 
 @dataclass(frozen=True)
 class LeasedTask:
-    """What a lease stands for."""
+    """The task of a lease, with the CID of its TaskSpec."""
 
     cid: str
     task: TaskSpec
 
 
 class PlanReader:
-    """Reads each plan and each task of a round once. What cannot be read, or is of another round, gives None."""
+    """Reads each plan and each task of a round once; None for one that is unreadable or of another round."""
 
     def __init__(self, ref: RoundRef, store: ContentStore) -> None:
         self._ref = ref
@@ -33,14 +33,14 @@ class PlanReader:
         self._tasks: dict[str, TaskSpec | None] = {}
 
     def task_cid(self, lease: Lease) -> str | None:
-        """CID of the TaskSpec that a lease stands for."""
+        """CID of the TaskSpec of a lease; None if its plan is unreadable or does not list it."""
         if lease.plan not in self._plans:
             plan, ref = self._read(lease.plan, TaskPlan), self._ref
             self._plans[lease.plan] = plan.tasks_in(ref.contract, ref.job_id, ref.round) if plan else {}
         return self._plans[lease.plan].get((lease.slot, lease.attempt))
 
     def task(self, lease: Lease) -> LeasedTask | None:
-        """The task that a lease stands for; None also when the task is of another slot or attempt than the lease."""
+        """The task of a lease; None also if the task is of another slot or attempt than the lease."""
         cid = self.task_cid(lease)
         if cid is None:
             return None
@@ -55,7 +55,7 @@ class PlanReader:
         try:
             return get_document(self._store, cid, kind)
         except (ContentError, SpecError):
-            return None  # not ours, or of another home: no work of this run
+            return None  # not written by this coordinator, or of another home: not a task of this run
 
 
 def leased_tasks(ref: RoundRef, leases: Iterable[Lease], store: ContentStore) -> dict[int, str | None]:

@@ -1,4 +1,4 @@
-"""A chain that does not answer: when to ask again, and when to give up."""
+"""Back-off while the chain does not answer, and the time to give up."""
 
 import logging
 
@@ -8,9 +8,9 @@ log = logging.getLogger(__name__)
 
 
 class Outage:
-    """Counts failures in a row. Pauses double from `first` to `longest`; after `patience` the error is raised.
+    """Counts consecutive failures. Pauses double from `first` to `longest`; after `patience` the error is raised.
 
-    All in seconds of whatever clock the caller reads.
+    All times are in seconds; the caller chooses the clock.
     """
 
     def __init__(self, first: float, longest: float, patience: float) -> None:
@@ -20,7 +20,7 @@ class Outage:
         self._next = float("-inf")
 
     def over(self) -> None:
-        """The chain has answered."""
+        """End the outage, because the chain has answered."""
         if self._began is not None:
             log.info("the chain answers again")
         self._began, self._pause, self._next = None, self._first, float("-inf")
@@ -30,7 +30,7 @@ class Outage:
         return now >= self._next
 
     def endure(self, error: ChainUnreachable, now: float) -> None:
-        """Note a failure; raises it once the outage has lasted longer than the patience."""
+        """Note a failure; raise it once the outage has lasted longer than the patience."""
         if self._began is None:
             self._began = now
             log.warning("the chain does not answer, the nodes work on meanwhile: %s", error)

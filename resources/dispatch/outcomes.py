@@ -1,4 +1,4 @@
-"""How tasks go and how they end, as the dispatcher tells it."""
+"""Updates and outcomes of tasks, as the dispatcher reports them."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,7 +11,7 @@ Event = Literal[
     "assigned", "adopted", "progress", "checkpoint", "message", "restarted", "moved", "lost", "refused", "waiting"
 ]
 NOTABLE: frozenset[Event] = frozenset({"restarted", "moved", "lost", "refused", "waiting"})
-"""What a person wants to know of when it happens."""
+"""Events that are shown to people when they happen."""
 
 
 @dataclass(frozen=True)
@@ -24,22 +24,22 @@ class CompletedTask:
     signed: SignedReceipt
     receipt_cid: str
     adopted: bool = False
-    """Whether it was done before the run that asked for it."""
+    """Whether an earlier run completed the task."""
 
     @property
     def receipt(self) -> Receipt:
-        """The node's account."""
+        """The node's receipt."""
         return self.signed.receipt
 
     @property
     def result(self) -> str:
-        """The CID that the task was for: the adapter, or for an evaluation the receipt itself."""
+        """The CID of the task's result: the adapter, or for an evaluation the receipt itself."""
         return self.receipt.adapter or self.receipt_cid
 
 
 @dataclass(frozen=True)
 class LostTask:
-    """A task that got no result in this run; `task` is as it was asked for."""
+    """A task that got no result in this run; `task` is the task as it was passed to the dispatcher."""
 
     task: TaskSpec
     reason: str
@@ -50,9 +50,9 @@ TaskOutcome = CompletedTask | LostTask
 
 @dataclass(frozen=True)
 class TaskUpdate:
-    """News of a task: for a log line (`text`), a picture (`report`) or Dagster's Pipes session (`message`).
+    """An update on a task: a log line (`text`), data for charts (`report`) or a message for Dagster's Pipes session.
 
-    `step` is where work goes on after an event that set it back.
+    `step` is the step from which work resumes after an event that set it back.
     """
 
     task: TaskSpec

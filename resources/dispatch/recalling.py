@@ -1,4 +1,4 @@
-"""Results that earlier runs received: they are never asked for, trained or paid a second time."""
+"""Results that earlier runs received, so that no task is trained or paid twice."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from resources.jobs.registry import Attempt, JobRegistry, RoundRef
 def recall_results(
     ref: RoundRef, tasks: Sequence[TaskSpec], registry: JobRegistry, store: ContentStore
 ) -> dict[str, CompletedTask]:
-    """The newest result of each task that has one, by task id; one whose bytes are gone counts as none."""
+    """The newest result of each task that has one, by task id; results whose bytes are gone are left out."""
     wanted = {task.task_id for task in tasks}
     found = {}
     for attempt in registry.attempts(ref):

@@ -1,4 +1,4 @@
-"""What a node sent: read, verified, decoded if it was compressed, and passed through the gate."""
+"""Receive a node's result: read it, verify it, decode it if it was compressed, and check it at the gate."""
 
 import tempfile
 from collections.abc import Callable
@@ -23,7 +23,8 @@ CheckUpdate = Callable[[TaskSpec, Receipt], Refusal | None]
 def receive_result(held: Held, report: TaskReport, store: ContentStore, check: CheckUpdate) -> CompletedTask | Refusal:
     """The result that a report names, with its bytes in the store, or why it is refused.
 
-    What is accepted is kept as if it had been put here: the node that sent it may be gone when somebody verifies it.
+    An accepted result is replicated like content that is put here, because its node may be gone when somebody verifies
+    it.
     """
     if report.receipt is None:
         return Refusal("receipt", "the node reports the task as completed, but names no receipt")
@@ -45,12 +46,12 @@ def receive_result(held: Held, report: TaskReport, store: ContentStore, check: C
 
 
 def _stale(receipt: Receipt, task: TaskSpec) -> Refusal:
-    """A checkpoint is of one round, so an update on another round's base has another base."""
+    """Refuse an update of another round: each round has another base."""
     return Refusal("stale", f"starts from {receipt.base}, expected {task.base}, the base of round {task.round}")
 
 
 def _fetch_update(receipt: Receipt, codec: CompressionSpec, store: ContentStore) -> Refusal | None:
-    """Bring the update into the store, decoded where it travelled encoded."""
+    """Fetch the update into the store; decode it if it was compressed."""
     if receipt.encoded is not None:
         return _decode_update(receipt.encoded, receipt, codec, store)
     if receipt.adapter is not None:
@@ -59,7 +60,7 @@ def _fetch_update(receipt: Receipt, codec: CompressionSpec, store: ContentStore)
 
 
 def _decode_update(encoded: str, receipt: Receipt, codec: CompressionSpec, store: ContentStore) -> Refusal | None:
-    from atlas.aggregation.compression.wire import decode_update  # numpy, which updates without a codec do without
+    from atlas.aggregation.compression.wire import decode_update  # numpy, which is only needed with a codec
 
     base = store.fetch(get_document(store, receipt.base, Checkpoint).adapter)
     with tempfile.TemporaryDirectory() as folder:

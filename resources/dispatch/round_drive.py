@@ -1,6 +1,6 @@
 """One round's tasks, from the first assignment to the last outcome.
 
-The chain is read anew before every decision, so a restart, a lost answer or a doubled message changes nothing.
+The chain is read before every decision, so a restart, a lost answer or a duplicate message changes nothing.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class RoundDrive:
         listener: Listener,
         revoked: Callable[[], Collection[str]] = tuple,
     ) -> None:
-        """`revoked` tells which addresses could not open the job's data at this moment, and so get no work."""
+        """`revoked` returns the addresses that get no key of the job's data, and therefore no work."""
         settings = tools.settings
         self._tools = tools
         self._job = job
@@ -58,7 +58,7 @@ class RoundDrive:
         self._outage = Outage(settings.poll_seconds, settings.longest_pause_seconds, settings.chain_patience_seconds)
 
     async def outcomes(self) -> AsyncGenerator[TaskOutcome, None]:
-        """Each task's outcome as it comes; raises `ChainUnreachable` when the chain stays away for too long."""
+        """Yield each task's outcome when it ends; raise `ChainUnreachable` if the chain stays unreachable too long."""
         tasks = [work.draft for work in self._works.values()]
         registry, store = self._tools.registry, self._tools.store
         recalled = await asyncio.to_thread(recall_results, self._ref, tasks, registry, store)
@@ -71,26 +71,26 @@ class RoundDrive:
                 await self._pause()
 
     async def take(self, sender: str, report: TaskReport) -> None:
-        """Take in a report that nobody asked for."""
+        """Process a report that was not requested."""
         if work := self._works.get(report.task_id):
             await self._reports.take(work, sender, report)
 
     def hear(self, task_id: str, sender: str, message: dict[str, Any]) -> None:
-        """Take in a Dagster Pipes message of a trainer."""
+        """Process a Dagster Pipes message of a trainer."""
         if work := self._works.get(task_id):
             self._reports.hear(work, sender, message)
 
     async def _tick(self) -> list[TaskOutcome]:
         ended: list[TaskOutcome] = []
         now = self._tools.clock()
-        # Without the message server nobody can tell of progress: time counts while it is there.
+        # Without the message server no progress can be reported, so only time with a connection counts.
         connected = self._tools.bus.is_connected
         still = [work for work in self._open.values() if connected and work.stands_still(now)]
         if self._outage.may_ask(now):
             try:
                 await self._decide(ended, still)
                 self._outage.over()
-            except ChainUnreachable as error:  # what was sent may have landed: the next look at the chain tells
+            except ChainUnreachable as error:  # a transaction may have landed; the next read of the chain shows it
                 self._outage.endure(error, now)
         await self._reports.ask(self._open.values())
         return ended
@@ -153,7 +153,7 @@ class RoundDrive:
     async def _complete(self, leased: list[Leased]) -> None:
         items = [SlotAttempt(work.slot, lease.attempt) for work, lease in leased if lease is not None]
         if items:
-            # Refused is what somebody else ended at this moment; the next look at the chain tells what became of it.
+            # Refused items were ended by somebody else; the next read of the chain shows their state.
             await asyncio.to_thread(self._chain.complete, items)
             self._news.set()
 
@@ -203,10 +203,10 @@ class RoundDrive:
             elif not able_nodes(nodes, only.get(slot)):
                 self._wait(work, fit.why_nobody(only.get(slot)), ended)
             else:
-                work.waiting_since = None  # the nodes are full, and will not stay so
+                work.waiting_since = None  # the nodes are only full for now, so the wait has no limit
 
     def _next(self, work: Work, attempt: int, node: int, owner: str) -> Held:
-        """The next attempt, which goes on from the newest training checkpoint that is still there."""
+        """The next attempt, which resumes from the newest training checkpoint that is still in the store."""
         saved = self._tools.registry.newest_checkpoint(work.draft.task_id)
         if saved is not None and not self._tools.store.has(saved.cid):
             saved = None
@@ -214,7 +214,7 @@ class RoundDrive:
         return Held(node, owner, task, put_document(self._tools.store, task), saved.step if saved else None)
 
     async def _mark_lost(self, work: Work, lease: Lease | None) -> None:
-        """Note, once, that the attempt of a lease came to nothing."""
+        """Mark the lease's attempt as lost, once."""
         if lease is None or lease.attempt == work.last_lost_attempt:
             return
         reason = work.failed or _why_lost(lease)

@@ -1,4 +1,4 @@
-"""One round as the contract has it. Blocking: call it from a thread."""
+"""One round's state on chain. Blocking: call it from a thread."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -23,14 +23,14 @@ Refused = dict[int, str]
 
 
 class FitNodes(NamedTuple):
-    """The nodes that would work for a job, and those that would if it paid more than its `reward` per task."""
+    """The nodes that would work for a job, and those whose price is above its `reward` per task."""
 
     nodes: list[Node]
     too_dear: list[Node]
     reward: int
 
     def why_nobody(self, only: str | None) -> str:
-        """Why no node can take a task: any task, or one whose data only the node of an address has."""
+        """Why no node can take a task. With `only`, the task's data is on the node of that address alone."""
         if dear := [str(node.id) for node in able_nodes(self.too_dear, only)]:
             return f"the job pays {self.reward} per task, which is less than the price of node {', '.join(dear)}"
         if able_nodes(self.nodes, only):
@@ -54,14 +54,14 @@ class RoundOnChain:
         self._reward: int | None = None
 
     def leases(self) -> dict[int, tuple[Lease, LeasedTask | None]]:
-        """The newest lease of each slot that ever had one, with its task, or None where that is unreadable."""
+        """The newest lease of each slot that ever had one, with its task; None for a task that is unreadable."""
         return {
             lease.slot: (lease, self._plans.task(lease))
             for lease in self._ledger.leases(self._ref.job_id, self._ref.round)
         }
 
     def over(self) -> str | None:
-        """Why nothing more can be assigned in this round; None while something can."""
+        """Why nothing more can be assigned in this round; None if it still can."""
         if self._ledger.round(self._ref.job_id, self._ref.round) is not None:
             return f"round {self._ref.round} is submitted on chain, so nothing more can be assigned"
         state = self._ledger.job(self._ref.job_id).state
@@ -70,7 +70,7 @@ class RoundOnChain:
         )
 
     def nodes_fit_for_work(self, now: float) -> FitNodes:
-        """The nodes that the contract would give work to, with or without room at this moment, by their price."""
+        """The nodes that the contract accepts for work, by their price; nodes without room are included."""
         fit = FitNodes([], [], self._reward_per_task())
         eligible = eligible_nodes(self._ledger.nodes(), now, self._settings().heartbeat_seconds)
         self._manifests.read(node.manifest for node in eligible)
@@ -85,9 +85,9 @@ class RoundOnChain:
         return self._addresses[node]
 
     def assign(self, held: Iterable[Held]) -> Refused:
-        """Lease slots, each batch under a plan of its tasks; a refused item does not keep the others from theirs.
+        """Lease slots, with one plan of tasks per batch; a refused item does not block the others.
 
-        Slots go in order: neighbours share a record on chain, so that a batch of neighbours costs the least gas.
+        Slots are batched in order: neighbouring slots share a record on chain, so such a batch costs the least gas.
         """
         refused: Refused = {}
         for batch in self._batches(held, lambda one: one.task.slot):
@@ -97,11 +97,11 @@ class RoundOnChain:
         return refused
 
     def complete(self, items: Iterable[SlotAttempt]) -> Refused:
-        """Record that results are in, which is what a node is paid for."""
+        """Mark attempts as completed on chain, which is what a node is paid for."""
         return self._send_batches(self._ledger.complete_batch, items)
 
     def release(self, items: Iterable[SlotAttempt]) -> Refused:
-        """End leases that lead nowhere."""
+        """Release leases whose attempts can give no result."""
         return self._send_batches(self._ledger.release_batch, items)
 
     def _send_batches(self, message: Callable[..., Any], items: Iterable[SlotAttempt]) -> Refused:
@@ -111,13 +111,13 @@ class RoundOnChain:
         return refused
 
     def _batches(self, items: Iterable[Piece], slot: Callable[[Piece], int]) -> Iterator[list[Piece]]:
-        """Pieces that the contract takes at once, by slot."""
+        """Batches that the contract accepts in one message, by slot."""
         ordered, most = sorted(items, key=slot), self._settings().max_batch
         for start in range(0, len(ordered), most):
             yield ordered[start : start + most]
 
     def _send(self, message: Callable[..., Any], items: list[Item]) -> Refused:
-        """The contract takes a batch whole or not at all; what it refuses is sent again in halves."""
+        """Send a batch, which the contract accepts as a whole or not at all; send a refused batch again in halves."""
         try:
             message(job=self._ref.job_id, round=self._ref.round, items=items)
         except ContractRefused as refusal:
@@ -128,7 +128,7 @@ class RoundOnChain:
         return {}
 
     def _reward_per_task(self) -> int:
-        """In micro-units; a job's reward never changes."""
+        """The job's reward per task, in micro-units; it never changes."""
         if self._reward is None:
             self._reward = self._ledger.job(self._ref.job_id).reward
         return self._reward

@@ -1,4 +1,4 @@
-"""Who does what: pure decisions over what the chain says about the nodes."""
+"""Assignment of slots to nodes: pure decisions from the nodes' state on chain."""
 
 from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
@@ -7,9 +7,9 @@ from chain_bridge.client.messages import Node
 
 
 def eligible_nodes(nodes: Sequence[Node], now: float, heartbeat_seconds: int) -> list[Node]:
-    """The compute nodes that the contract would give work to if they had room: active, in repute, heard of lately.
+    """The compute nodes that the contract accepts for work, full or not.
 
-    `now` is in seconds since the epoch.
+    These are active, have a reputation above 0 and sent a recent heartbeat. `now` is in seconds since the epoch.
     """
     return [
         node
@@ -22,21 +22,22 @@ def eligible_nodes(nodes: Sequence[Node], now: float, heartbeat_seconds: int) ->
 
 
 def able_nodes(nodes: Sequence[Node], only: str | None) -> Sequence[Node]:
-    """The nodes that could do the work of a slot: all, or the one of this address, which alone has the data."""
+    """The nodes that can work on a slot: all, or the one of the address `only`, which alone has the data."""
     return nodes if only is None else [node for node in nodes if node.owner == only]
 
 
 def plan_assignments(
     wanted: Sequence[int], nodes: Sequence[Node], avoid: Mapping[int, Collection[int]], only: Mapping[int, str]
 ) -> list[tuple[int, int]]:
-    """Give each wanted slot a node id, in slot order, for as long as the eligible `nodes` have room.
+    """Assign a node id to each wanted slot, in slot order, while the eligible `nodes` have room.
 
-    A slot in `only` goes to the node of that address or to none, be it to avoid or not, and before other slots.
+    A slot in `only` is assigned before other slots, to the node of that address or to none, even if that node is in
+    `avoid`.
 
-    The node with the smallest share of its capacity in use comes first; on a tie the one of better repute, then
-    the lower id. A node to avoid for a slot gets it only when no other node is eligible at all: if the others are
-    merely full, the slot waits. A node's slots lie side by side where nothing is to be avoided: the contract then
-    has fewer records to write.
+    The node with the smallest share of its capacity in use comes first; on a tie the one with the higher reputation,
+    then the lower id. A node in `avoid` gets the slot only when no other node is eligible at all: if the others are
+    merely full, the slot waits. A node's slots are adjacent where there are no constraints: the contract then writes
+    fewer records.
     """
     shared = _share_out(wanted, nodes, avoid, only)
     anywhere = sorted(slot for slot in shared if not avoid.get(slot) and slot not in only)
@@ -47,7 +48,7 @@ def plan_assignments(
 def _share_out(
     wanted: Sequence[int], nodes: Sequence[Node], avoid: Mapping[int, Collection[int]], only: Mapping[int, str]
 ) -> dict[int, int]:
-    """One slot after another to the node with the most room, those in `only` first: slot -> node id."""
+    """Assign each slot to the node with the most room, slots in `only` first: slot -> node id."""
     used = {node.id: node.used for node in nodes}
     shared = {}
     for slot in sorted(wanted, key=lambda slot: (slot not in only, slot)):

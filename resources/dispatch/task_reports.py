@@ -1,4 +1,4 @@
-"""What nodes say about their tasks: asked for, checked against the attempt that they hold, and taken in."""
+"""Nodes' reports on their tasks: requested, checked against the attempt that the node holds, and processed."""
 
 import asyncio
 import logging
@@ -32,9 +32,9 @@ class TaskReports:
         self._news = news
 
     async def ask(self, works: Iterable[Work]) -> None:
-        """Ask the node of every task that is under way how it goes, unless it was asked a moment ago.
+        """Poll the node of every task that is under way, unless it was polled within the last 0.9 `poll_seconds`.
 
-        The question is also the hint by which a node learns of a task, and learns it again after a restart.
+        The request is also the hint that announces a task to its node, and announces it again after a restart.
         """
         now = self._tools.clock()
         due = [
@@ -66,7 +66,7 @@ class TaskReports:
                 self._conclude(work, held, failed=f"the clock of its node is wrong: {problem}")
 
     async def take(self, work: Work, sender: str, report: TaskReport) -> None:
-        """Take in a report, asked for or not. One of another attempt, or by another node, is refused."""
+        """Process a report, requested or not. A report on another attempt, or by another node, is refused."""
         held = work.held
         if held is None or not held.fits(sender, report):
             log.info("refused a report by %s on attempt %d of task %s", sender, report.attempt, report.task_id)
@@ -86,7 +86,7 @@ class TaskReports:
             self._tell(held, "progress", f"{_name(held)}: {share}", report)
 
     def hear(self, work: Work, sender: str, message: dict[str, Any]) -> None:
-        """Pass a Dagster Pipes message on, if it comes from the node that has the task."""
+        """Forward a Dagster Pipes message, if it comes from the node that holds the task."""
         held = work.held
         if held is None or held.address != sender:
             return
@@ -141,7 +141,7 @@ class TaskReports:
         refusal: Refusal | None = None,
         kind: FailureKind | None = None,
     ) -> None:
-        if work.held is held:  # it may have been taken away while its result was read
+        if work.held is held:  # the attempt may have been lost while its result was read
             work.failed, work.refusal, work.kind = failed, refusal, kind
             self._news.set()
 
@@ -150,7 +150,7 @@ class TaskReports:
 
 
 def _reason(report: TaskReport) -> str:
-    """Why a node's task failed, on one line: it goes into tables, manifests and terminals, and a stranger wrote it."""
+    """Why a node's task failed, on one line: this untrusted text goes into tables, manifests and terminals."""
     return one_line(report.error or "") or f"the node reports it as {report.state}"
 
 

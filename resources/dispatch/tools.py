@@ -1,4 +1,4 @@
-"""What a dispatcher works with, and who listens to it."""
+"""Dependencies, settings and callbacks of a dispatcher."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DispatchSettings:
-    """How often and how long; all in seconds."""
+    """Intervals and time limits, in seconds."""
 
     poll_seconds: float = 2.0
-    """Between two looks at the chain, and between two questions to a node."""
+    """The interval between two polls of the chain, and of a node."""
     answer_seconds: float = 5.0
-    """A node's time to answer."""
+    """The timeout of a request to a node."""
     patience_seconds: float = 120.0
-    """A task waits so long while no node is fit for work, then it is given up."""
+    """How long a task waits while no node is fit for work; then it is given up."""
     chain_patience_seconds: float = 600.0
-    """A run goes on so long while the chain does not answer."""
+    """How long a run continues while the chain does not answer."""
     longest_pause_seconds: float = 30.0
-    """Between two looks at a chain that does not answer."""
+    """The longest interval between two polls of a chain that does not answer."""
 
 
 @dataclass(frozen=True)
 class Tools:
-    """The outside of a dispatcher. `clock` gives seconds since the epoch."""
+    """External dependencies of a dispatcher. `clock` gives seconds since the epoch."""
 
     ledger: Ledger
     bus: "Bus"
@@ -45,7 +45,7 @@ class Tools:
 
 @dataclass(frozen=True)
 class Listener:
-    """Who hears of a run, what its trainers get for their Dagster Pipes messages, and which results pass."""
+    """Callbacks of a run: updates, the environment for trainers' Dagster Pipes messages, and the check of results."""
 
     on_update: Callable[[TaskUpdate], None]
     pipes_env: Callable[[TaskSpec], dict[str, str]]

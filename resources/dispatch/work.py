@@ -1,4 +1,4 @@
-"""What a run knows of one task, and the pure decision what to do about it next."""
+"""The state of one task in a run, and the pure decision on its next step."""
 
 import math
 from collections import Counter
@@ -16,22 +16,22 @@ from resources.dispatch.leased_tasks import LeasedTask
 from resources.dispatch.outcomes import CompletedTask
 
 ALIKE = 2
-"""So many failures of one kind that no machine mends: what two nodes report, a third will, too."""
+"""Failures of one kind after which a task is given up, if that kind does not depend on the machine."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """One attempt and who holds it."""
+    """One attempt and the node that holds it."""
 
     node_id: int
     address: str
     task: TaskSpec
     task_cid: str
     step: int | None = None
-    """Of the training checkpoint that it goes on from, where this run handed it out."""
+    """The step of the training checkpoint that the attempt resumes from; set if this run assigned it."""
 
     def fits(self, sender: str, report: TaskReport) -> bool:
-        """Whether a report speaks of this very attempt and comes from its node."""
+        """Whether a report is about exactly this attempt and comes from its node."""
         return (sender, report.task, report.attempt) == (self.address, self.task_cid, self.task.attempt)
 
 
@@ -47,28 +47,28 @@ class Work:
     failed: str | None = None
     """Why the held attempt gives no result, though its lease may still be live."""
     refusal: Refusal | None = None
-    """The gate's, if that is why."""
+    """The gate's refusal, if that is the reason."""
     kind: FailureKind | None = None
-    """What kind of failure that is, if it is one that another node would repeat."""
+    """The kind of that failure, if another node would repeat it."""
     judging: bool = False
     begun: int = 0
     """Attempts handed out or taken over in this run."""
     last_lost_attempt: int = 0
-    """The newest attempt that is known to be lost."""
+    """The newest attempt that is marked as lost."""
     excluded_nodes: set[int] = field(default_factory=set)
-    """Nodes that let this task down."""
+    """Nodes that lost an attempt at this task."""
     waiting_since: float | None = None
     asked_at: float = float("-inf")
     seen: TaskReport | None = None
     signs: int = 0
-    """Signs of progress that were taken in."""
+    """Signs of progress that were received."""
     reports_stages: bool = False
     """Whether the node of the held attempt reports the stages before its first step."""
     standstill: Standstill = field(default_factory=lambda: Standstill(math.inf))
     reason: str = ""
-    """Why the newest attempt came to nothing."""
+    """Why the newest attempt was lost."""
     kinds: Counter[FailureKind] = field(default_factory=Counter)
-    """Of the attempts of this run that came to nothing."""
+    """The kinds of failures of this run's lost attempts."""
 
     @property
     def slot(self) -> int:
@@ -77,11 +77,11 @@ class Work:
 
     @property
     def underway(self) -> bool:
-        """Whether its node is expected to say something new."""
+        """Whether a result of the held attempt is still expected."""
         return self.held is not None and self.result is None and self.failed is None
 
     def begin(self, held: Held) -> None:
-        """An attempt is in a node's hands."""
+        """Note that a node holds a new attempt."""
         self.held, self.result, self.seen = held, None, None
         self.failed, self.refusal, self.kind = None, None, None
         self.reports_stages, self.standstill = False, Standstill(self.patience, self.signs)
@@ -90,7 +90,7 @@ class Work:
         self.asked_at = float("-inf")
 
     def mark_lost(self, lease: Lease, reason: str) -> None:
-        """The lease's attempt came to nothing."""
+        """Mark the lease's attempt as lost."""
         if self.kind is not None:
             self.kinds[self.kind] += 1
         self.held, self.result, self.failed, self.refusal, self.kind = None, None, None, None, None
@@ -99,10 +99,10 @@ class Work:
         self.reason = reason
 
     def given_up(self, most: int) -> str | None:
-        """Why no further attempt is handed out, of `most` in a run; None when one may be.
+        """Why no further attempt is assigned, of `most` in a run; None if one may be.
 
-        A second attempt goes to another node, unless there is none: so two failures of one kind are the word of two
-        nodes, or of the only one there is.
+        A second attempt goes to another node if there is one, so two failures of one kind come from two nodes, or from
+        the only node.
         """
         for kind, alike in self.kinds.items():
             if alike >= ALIKE:
@@ -111,28 +111,28 @@ class Work:
         return f"given up after {counted(self.begun, 'attempt')}: {self.reason}" if self.begun >= most else None
 
     def take_sign(self) -> None:
-        """Its node has shown that the work advances."""
+        """Count a sign of progress."""
         self.signs += 1
 
     def stands_still(self, now: float) -> bool:
-        """Take a look at the clock: whether a task that is under way has shown no progress for too long."""
+        """Whether a task that is under way has made no progress for too long; call it regularly."""
         return self.underway and not self.judging and self.standstill.look(self.signs, now)
 
 
 def patience_of(progress_seconds: float, poll_seconds: float, answer_seconds: float) -> float:
-    """How long the coordinator waits for a sign of progress: longer than the node, which may mend it on the spot.
+    """Seconds that the coordinator waits for a sign of progress: longer than the node, which may restart its trainer.
 
-    A node notices within 1.1 times `progress_seconds` and reports at once that it has started the trainer again; its
-    report is here after one or two questions.
+    A node notices within 1.1 times `progress_seconds` and reports at once that it has restarted the trainer. The
+    coordinator has that report after one or two polls.
     """
     return 1.5 * progress_seconds + 2 * poll_seconds + answer_seconds
 
 
 def is_sign(report: TaskReport, before: TaskReport | None, reports_stages: bool) -> bool:
-    """Whether a report shows that work advances, after the one before it on the same attempt.
+    """Whether a report shows progress, compared with the previous report on the same attempt.
 
-    A task that waits for its turn on its node does not advance and is not stuck. A node that reports no stages may be
-    fetching or loading until its first step. In both cases an answer is enough, and the lease is the limit.
+    A task that is queued on its node makes no progress and is not stuck. A node that reports no stages may be fetching
+    or loading until its first step. In both cases any answer suffices, and the lease is the limit.
     """
     if report.state == "pending" or (report.steps == 0 and not reports_stages):
         return True
@@ -144,32 +144,32 @@ def _place(report: TaskReport) -> tuple[object, ...]:
 
 
 class Step(Enum):
-    """What to do about a task."""
+    """The next step for a task."""
 
     ASSIGN = auto()
-    """Hand out the next attempt."""
+    """Assign the next attempt."""
     TAKE_OVER = auto()
-    """A lease for this very work is there that this run did not hand out: follow it."""
+    """Follow a lease for this task that this run did not assign."""
     FOLLOW = auto()
-    """Ask its node how it goes."""
+    """Poll its node for progress."""
     RELEASE = auto()
-    """End a live lease that leads nowhere, so that the next attempt can be handed out."""
+    """Release a live lease that can give no result, so that the next attempt can be assigned."""
     COMPLETE = auto()
-    """Tell the chain that its result is in."""
+    """Record on chain that the task is completed."""
     DELIVER = auto()
-    """The chain knows of its result: done."""
+    """Yield the result: the task is completed on chain."""
     GIVE_UP = auto()
-    """The chain has its slot as completed, and the result cannot be had."""
+    """Yield a lost task: its slot is completed on chain, but the result is not available."""
 
 
 def next_step(work: Work, lease: Lease | None, leased: LeasedTask | None) -> Step:
-    """Decide from the chain's lease of the task's slot, and the task that it stands for (None if unreadable)."""
+    """Decide from the slot's lease on chain and the task of that lease (None if unreadable)."""
     if lease is None:
         return Step.ASSIGN
     if work.result is not None and leased is not None and work.result.task_cid == leased.cid:
         if lease.state == "completed":
             return Step.DELIVER
-        if lease.state == "active":  # past its deadline or not: it counts while nobody else holds the slot
+        if lease.state == "active":  # even past its deadline, a lease counts until the slot is assigned again
             return Step.COMPLETE
     same_work = leased is not None and leased.task.task_id == work.draft.task_id
     held = work.held is not None and leased is not None and work.held.task_cid == leased.cid

@@ -1,4 +1,4 @@
-"""What is on record of the job that a checkpoint belongs to: by this coordinator, and on the chain."""
+"""Records of the job that a checkpoint belongs to: this coordinator's, and those on the chain."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from resources.jobs.registry import JobRegistry, JobRow
 
 @dataclass(frozen=True)
 class OnChain:
-    """What a chain has of a job."""
+    """A chain's record of a job."""
 
     dataset: str
     """CID of its DatasetManifest."""
@@ -31,7 +31,7 @@ class Unasked:
 
 
 def job_row(spec: str, home: AtlasHome) -> JobRow | None:
-    """What this coordinator has recorded of the job with this spec CID; None for a job that was not opened here."""
+    """This coordinator's record of the job with this spec CID; None for a job that was not opened here."""
     if not home.jobs_database.exists():
         return None
     return next((row for row in JobRegistry(home.jobs_database).jobs() if row.spec_cid == spec), None)
@@ -40,8 +40,8 @@ def job_row(spec: str, home: AtlasHome) -> JobRow | None:
 def look_on_chain(spec: str, checkpoint: str, row: JobRow | None, network: Network | None) -> OnChain | Unasked:
     """The chain's record of the job with this spec CID, or why there is none to compare with.
 
-    Anybody may open a job with the same spec and another data set. The one meant is the one in `row`, or else the one
-    of whose rounds one ended with `checkpoint`.
+    Anybody may open a job with the same spec and another dataset. The record is that of the job in `row`, or else of
+    the only job with a round that ended with `checkpoint`.
     """
     if network is None:
         return Unasked("no network is running; start it with `atlas up`, or set $ATLAS_NETWORK")
@@ -70,9 +70,9 @@ def _record_of(job: Job, ledger: Ledger) -> OnChain:
 
 
 def agreed_dataset(records: Sequence[tuple[str, str]]) -> str | None:
-    """The CID of a job's DatasetManifest from (who says so, CID); None where nobody says.
+    """The CID of a job's DatasetManifest from pairs (source, CID); None without any.
 
-    Raises `VerificationError` when two say different things.
+    Raises `VerificationError` when two sources differ.
     """
     for who, cid in records[1:]:
         if cid != records[0][1]:

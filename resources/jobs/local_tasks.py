@@ -1,4 +1,4 @@
-"""What the coordinator computes with torch: a child process does it, so that this one never loads torch itself."""
+"""Training by the coordinator itself, in a child process, so that the coordinator never loads torch."""
 
 import importlib.util
 import os
@@ -23,13 +23,13 @@ NEEDED = ("torch", "transformers", "peft", "dagster_pipes")
 MakeAdapter = Callable[[JobSpec, ModelManifest, Path, Path], Path]
 """Makes the untrained adapter of a job; gets the model cache and an empty folder for the file."""
 TrainUpdate = Callable[[TaskSpec, Path, ContentStore, Path, Path], Path]
-"""Trains one task here and now; gets its rows, the store, the model cache and an empty folder for the file."""
+"""Trains one task on this machine; gets its rows, the store, the model cache and an empty folder for the file."""
 
 
 def make_untrained_adapter(spec: JobSpec, model: ModelManifest, cache: Path, folder: Path) -> Path:
     """The adapter of round 0, which the spec's seed defines.
 
-    Raises `CoordinatorError` where torch is not installed, `TrainerFailed` with the child's last words.
+    Raises `CoordinatorError` where torch is not installed, `TrainerFailed` with the end of the child's output.
     """
     return _run(
         TrainerOrder(
@@ -48,10 +48,9 @@ def make_untrained_adapter(spec: JobSpec, model: ModelManifest, cache: Path, fol
 
 
 def train_update(task: TaskSpec, rows: Path, store: ContentStore, cache: Path, folder: Path) -> Path:
-    """The update that a task asks for, trained on `rows` on all of this machine's processors, or on its GPU if any.
+    """The update of a task, trained on `rows` on all of this machine's processors, or on its GPU if any.
 
-    It goes nowhere, so it is not compressed.
-    Raises as `make_untrained_adapter` does.
+    The update stays on this machine, so it is not compressed. Raises as `make_untrained_adapter` does.
     """
     put_document(store, task)
     order = prepare_order(task, rows, None, store, cache, os.cpu_count() or 1, None)
@@ -60,7 +59,10 @@ def train_update(task: TaskSpec, rows: Path, store: ContentStore, cache: Path, f
 
 
 def rebuilt_untrained_adapter(spec: JobSpec, cache: Path) -> str:
-    """CID of the adapter of round 0, made anew from the model as it is found here; raises as the above."""
+    """CID of the adapter of round 0, computed again from the model on this machine.
+
+    Raises as `make_untrained_adapter` does.
+    """
     model = model_manifest(spec.model.source, spec.model.revision, cache)
     with tempfile.TemporaryDirectory() as folder:
         return cid_of_file(make_untrained_adapter(spec, model, cache, Path(folder)))

@@ -22,7 +22,7 @@ MOST_DOCUMENT_BYTES = 2**20
 
 
 class Offer(NamedTuple):
-    """What one node has registered of one of its data sets."""
+    """One node's registration of one of its datasets."""
 
     cid: str
     data: LocalData
@@ -36,15 +36,15 @@ def node_local_dataset(
     reference_rows: int = 0,
     on_progress: Callable[[int], None] | None = None,
 ) -> DatasetManifest:
-    """One shard for each active node that offers the data, by address; rows to evaluate on come from elsewhere.
+    """One shard for each active node that offers the data, by address; the held-out rows come from elsewhere.
 
-    The manifest is put into the store. Raises `DataError` when too few nodes offer it or the rows for evaluation
-    cannot be had, `ChainError` and `ContentError`.
+    The manifest is put into the store. Raises `DataError` when too few nodes offer the data or the held-out rows are
+    not available, `ChainError` and `ContentError`.
     """
     dataset = spec.dataset
     offers = list(find_offers(ledger.nodes(), store, spec.payment.reward_per_task))
     chosen = choose_offers(dataset, offers)
-    from atlas.data.prepare import prepare_holdout  # numpy, which most of those who import this module do without
+    from atlas.data.prepare import prepare_holdout  # numpy, which most importers of this module do not need
 
     own = prepare_holdout(dataset, store, cache, spec.training.seed, on_progress, reference_rows)
     manifest = DatasetManifest(
@@ -62,9 +62,9 @@ def node_local_dataset(
 
 
 def find_offers(nodes: list[Node], store: ContentStore, reward: int) -> Iterator[Offer]:
-    """What the active compute nodes have registered, each of itself alone, that work for this reward per task.
+    """The datasets of the active compute nodes that work for this reward per task.
 
-    A node whose documents are missing, malformed or about somebody else offers nothing, which is logged.
+    A node whose documents are missing, malformed or about another node is skipped, which is logged.
     """
     for node in nodes:
         if node.status == "active" and node.kind == "compute":
@@ -75,9 +75,9 @@ def find_offers(nodes: list[Node], store: ContentStore, reward: int) -> Iterator
 
 
 def choose_offers(dataset: DatasetSpec, offers: list[Offer]) -> list[Offer]:
-    """The offers of this dataset with the columns that the job needs, one a node, by address.
+    """The offers of this dataset with the columns that the job needs, one per node, by address.
 
-    Raises `DataError` that says who offers it, when fewer nodes do than `shard_by.nodes` asks for.
+    Raises `DataError`, with the nodes that offer it, when they are fewer than `shard_by.nodes`.
     """
     name, wanted = dataset.node_local, dataset.shard_by.nodes or 1
     named = {offer.data.address: offer for offer in reversed(offers) if offer.data.name == name}
@@ -111,7 +111,7 @@ def _offers_of(node: Node, store: ContentStore, reward: int) -> Iterator[Offer]:
 
 
 def _read(cid: str, store: ContentStore, kind: type[DocumentType]) -> DocumentType:
-    """A document that a stranger named: not so large that reading it does harm."""
+    """Read an untrusted document; raises `DataError` for one that is too large to read safely."""
     size = store.stat(cid).size
     if size > MOST_DOCUMENT_BYTES:
         raise DataError(f"{cid} has {size} bytes; a {kind.__name__} has at most {MOST_DOCUMENT_BYTES}.")

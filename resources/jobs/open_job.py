@@ -51,7 +51,7 @@ class OpenJob:
         return len(self.dataset.shards)
 
     def only_node(self, slot: int) -> str | None:
-        """The address of the only node that has the data of a slot; None where any node will do."""
+        """The address of the only node that has the data of a slot; None if any node will do."""
         return self.dataset.shards[slot].node if slot < self.evaluation_slot else None
 
     def round(self, number: int) -> RoundRef:
@@ -69,17 +69,17 @@ def open_job(
     make_adapter: MakeAdapter = make_untrained_adapter,
     on_reading: Callable[[str], None] = lambda text: None,
 ) -> OpenJob:
-    """Open a job, or take up the one of this name and order; `on_progress` gets each step as a sentence.
+    """Open a job, or load the one of this name and order; `on_progress` gets each step as a sentence.
 
     `on_reading` is called often, with the number of rows read so far in a sentence.
 
-    Raises `SpecError` for a taken name, a `max_length` beyond the model's or a rank for a shard that there is not,
-    `BudgetError` for a budget below what the job promises, `InsufficientFunds` for an operator who cannot pay it,
-    `ModelError` or `DataError` for a model or dataset that is not as the spec says, what `make_adapter` raises, and
-    `OtherContract`. Until the last of these checks has passed, nothing is written on chain.
+    Raises `SpecError` for a taken name, a `max_length` beyond the model's or a rank for an unknown shard, `BudgetError`
+    for a budget below the promised payments, `InsufficientFunds` if the operator cannot pay the budget, `ModelError` or
+    `DataError` for a model or dataset that differs from the spec, what `make_adapter` raises, and `OtherContract`.
+    Until the last of these checks has passed, nothing is written on chain.
     """
     from atlas.rounds.checkpoint import (
-        untrained_checkpoint,  # numpy, which most of those who import this module do without
+        untrained_checkpoint,  # numpy, which most importers of this module do not need
     )
 
     contract = ledger.contract
@@ -119,8 +119,8 @@ def read_dataset(
 ) -> DatasetManifest:
     """Cut a job's dataset into shards, as `open_job` does; the same rows and spec give the same manifest.
 
-    Of data that stays on its nodes it is what they offer at this moment, and sealed data is sealed with the newest
-    key: so once such a job is on chain, its dataset is what it was then.
+    Node-local data is read from the nodes' current offers, and sealed data is sealed with the newest key. Both may
+    change, so once such a job is on chain, the dataset recorded there is returned.
     """
     source, cache, seed = spec.dataset.source, home.root / "cache", spec.training.seed
     kept_back = reference_rows(spec)
@@ -178,7 +178,7 @@ def refuse_other_contract(row: JobRow, contract: str) -> None:
 
 
 def refuse_ended_job(job: OpenJob, number: int, ledger: Ledger) -> None:
-    """Raise `JobEnded` when a job is cancelled or closed and this round of it was never begun."""
+    """Raise `JobEnded` when a job is cancelled or closed and this round was never begun."""
     state = ledger.job(job.job_id).state
     if state != "open" and not ledger.leases(job.job_id, number, limit=1):
         raise JobEnded(
@@ -188,18 +188,18 @@ def refuse_ended_job(job: OpenJob, number: int, ledger: Ledger) -> None:
 
 
 def _key(spec: JobSpec) -> str:
-    """What the chain knows the job by, among those of its owner."""
+    """The job's key on chain, unique among the jobs of its owner."""
     return f"{spec.name}@{spec.cid}"
 
 
 def _form_on_chain(order: JobSpec, ledger: Ledger) -> JobSpec:
-    """The document by which the chain knows a job of this order; for a new job the one to open it with."""
+    """The form of the order under which the job is on chain; for a new job the form to open it with."""
     forms = recorded_forms(order)
     return next((form for form in forms if ledger.job_of(ledger.address, _key(form)) is not None), forms[0])
 
 
 def _job_on_chain(spec: JobSpec, dataset: DatasetManifest, ledger: Ledger) -> Job:
-    """The job with this spec's key, created if it is not there yet."""
+    """The job with this spec's key, created if it does not exist yet."""
     key = _key(spec)
     found = ledger.job_of(ledger.address, key) or _create(key, spec, dataset, ledger)
     if found.dataset != dataset.cid:

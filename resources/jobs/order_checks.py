@@ -1,4 +1,4 @@
-"""What of an order can be checked only against its model and its dataset; nothing is written before it holds."""
+"""Checks of an order that need its model and its dataset; nothing is written until they pass."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,12 +15,12 @@ SHARDS_LISTED = 20
 
 
 def check_order(spec: JobSpec, home: AtlasHome, on_progress: Callable[[str], None] = lambda text: None) -> None:
-    """Raise what opening a job of this order would raise, as far as its settings, its model and its first rows tell.
+    """Raise the errors of opening this order that its settings, its model and its first rows already show.
 
     It takes a second, unless something is downloaded, and needs neither chain nor nodes. A dataset of few rows is
     checked as a whole, and with it the budget. Raises `SpecError`, `BudgetError`, `ModelError` and `DataError`.
     """
-    from atlas.data.prepare import check_first_rows  # numpy, which most of those who import this module do without
+    from atlas.data.prepare import check_first_rows  # numpy, which most importers of this module do not need
 
     on_progress(
         f"Checking {spec.model.source} and the first rows of {spec.dataset.holdout_source or spec.dataset.source}."
@@ -33,19 +33,19 @@ def check_order(spec: JobSpec, home: AtlasHome, on_progress: Callable[[str], Non
 
 
 def check_model_limits(spec: JobSpec, revision: str | None, home: AtlasHome) -> None:
-    """Raise `SpecError` for a `max_length` beyond the model's, `ModelError` for a model that cannot be had."""
+    """Raise `SpecError` for a `max_length` beyond the model's, `ModelError` for a model that is not available."""
     check_max_length(spec, read_config(locate_model(spec.model.source, revision, home.root / "cache")))
 
 
 def reference_rows(spec: JobSpec) -> int:
-    """How many rows the coordinator keeps to train on itself."""
+    """The number of reference rows that the coordinator keeps."""
     robust = spec.aggregation.robust
     rule = RULES.get(robust.rule)
     return robust.reference_rows if rule is not None and rule.needs_reference else 0
 
 
 def check_shard_ranks(spec: JobSpec, shards: Sequence[str]) -> None:
-    """Raise `SpecError` when `lora.shard_ranks` names a shard that is none of the dataset's, whose keys these are."""
+    """Raise `SpecError` when `lora.shard_ranks` has a key that is not in `shards`, the keys of the dataset's shards."""
     if unknown := sorted(spec.lora.shard_ranks.keys() - set(shards)):
         raise SpecError(
             f"lora.shard_ranks names {', '.join(unknown)}, but the shards of {spec.dataset.source} are "

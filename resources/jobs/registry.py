@@ -56,7 +56,7 @@ class RoundRef:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt at one task of a round: to whom it went, and how it ended."""
+    """One attempt at one task of a round: its node and its outcome."""
 
     slot: int
     attempt: int
@@ -71,7 +71,7 @@ class Attempt:
 
 
 class JobRegistry:
-    """The jobs, attempts and checkpoints in one SQLite file, which is made at the first write."""
+    """The jobs, attempts and checkpoints in one SQLite file, which is created at the first write."""
 
     def __init__(self, path: Path) -> None:
         self._tables = SqliteTables(coordinator_file(path), SCHEMA)
@@ -88,7 +88,7 @@ class JobRegistry:
             return [JobRow(*row) for row in db.execute("SELECT * FROM jobs ORDER BY name")]
 
     def save_job(self, job: JobRow) -> None:
-        """Record a job once; raises `SpecError` when its name stands for something else."""
+        """Record a job once; raises `SpecError` when its name is taken by another job."""
         with self._tables.writing() as db:
             db.execute("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", astuple(job))
             found = JobRow(*db.execute("SELECT * FROM jobs WHERE name = ?", (job.name,)).fetchone())
@@ -114,7 +114,7 @@ class JobRegistry:
     def record_refused(
         self, ref: RoundRef, slot: int, attempt: int, gate: Gate, reason: str, result: str | None = None
     ) -> None:
-        """Note that a gate refused an attempt's result, if it named one, before it was paid."""
+        """Note that a gate refused an attempt's result before it was paid; `result` is its CID, if it was named."""
         self._update(ref, slot, attempt, state="refused", gate=gate, reason=reason, result_cid=result)
 
     def record_excluded(self, ref: RoundRef, slot: int, attempt: int, gate: Gate, reason: str) -> None:
@@ -122,7 +122,7 @@ class JobRegistry:
         self._update(ref, slot, attempt, gate=gate, reason=reason)
 
     def record_included(self, ref: RoundRef, slot: int, attempt: int) -> None:
-        """Note that a completed result is part of the aggregation, whatever was noted when fewer had arrived."""
+        """Note that a completed result is part of the aggregation; this clears an earlier exclusion."""
         self._update(ref, slot, attempt, gate=None, reason=None)
 
     def record_lost(self, ref: RoundRef, slot: int, attempt: int, reason: str) -> None:
@@ -150,24 +150,24 @@ class JobRegistry:
         return changed > 0
 
     def newest_checkpoint(self, task_id: str) -> SavedCheckpoint | None:
-        """Where work on a task can go on from."""
+        """The newest training checkpoint that a task can resume from."""
         with self._tables.reading() as db:
             row = db.execute("SELECT step, cid FROM checkpoints WHERE task_id = ?", (task_id,)).fetchone()
         return SavedCheckpoint(step=row[0], cid=row[1]) if row else None
 
     def record_own_work(self, name: str, cid: str) -> None:
-        """Remember what the coordinator has computed itself, by a name that says from what."""
+        """Record the CID of the coordinator's own work, under a name that identifies its inputs."""
         with self._tables.writing() as db:
             db.execute("INSERT OR REPLACE INTO own_work VALUES (?, ?)", (name, cid))
 
     def own_work(self, name: str) -> str | None:
-        """CID of what the coordinator has computed under this name."""
+        """CID of the coordinator's own work under this name."""
         with self._tables.reading() as db:
             row = db.execute("SELECT cid FROM own_work WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
 
     def _update(self, ref: RoundRef, slot: int, attempt: int, **values: str | None) -> None:
-        """Change an attempt, if it is known; what was refused stays so, with the first reason."""
+        """Update an attempt, if it is known; a refused attempt stays refused, with the first reason."""
         columns = ", ".join(f"{name} = ?" for name in values)
         with self._tables.writing() as db:
             db.execute(

@@ -1,4 +1,4 @@
-"""A job's name stands for one order: how another order under the same name is refused."""
+"""Refuse another order under a job name that is taken."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The adapter of round 0: made once for a job, however often its opening is begun."""
+"""The adapter of round 0: computed once per job, even if opening the job is retried."""
 
 import tempfile
 from collections.abc import Callable

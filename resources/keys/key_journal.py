@@ -1,4 +1,4 @@
-"""Who was given which key: on record before the key leaves, for whoever has to say who may have read the rows."""
+"""The record of released keys, written before a key is sent, so that it shows who may have read the rows."""
 
 import time
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class KeyRecipient:
     round: int
     attempt: int
     data: str
-    """What the file is to its job, such as `s000`."""
+    """The file's role in its job, such as `s000`."""
     file: str
     """CID of the sealed file."""
 
@@ -42,7 +42,7 @@ class KeyJournal:
         self._clock = clock
 
     def note(self, recipient: KeyRecipient) -> None:
-        """Record a release; a key that is given again counts once. Raises `CoordinatorError` when it cannot."""
+        """Record a release; a repeated release is recorded once. Raises `CoordinatorError` on failure."""
         with self._tables.writing() as db:
             db.execute(
                 "INSERT INTO released_keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -50,7 +50,7 @@ class KeyJournal:
             )
 
     def released(self, ring: str) -> list[tuple[float, KeyRecipient]]:
-        """The first release of each key of a ring to each recipient, oldest first: unix seconds, and to whom."""
+        """The first release of each key of a ring to each recipient, oldest first: unix seconds and recipient."""
         with self._tables.reading() as db:
             rows = db.execute("SELECT * FROM released_keys WHERE ring = ? ORDER BY released, address, data", (ring,))
             return [(released, KeyRecipient(*recipient)) for *recipient, released in rows]

@@ -1,4 +1,4 @@
-"""A coordinator's key rings: the keys that its datasets are sealed with, and who gets no key of them any more."""
+"""A coordinator's key rings: the keys that seal its datasets, and the addresses that are revoked."""
 
 import os
 import re
@@ -23,7 +23,7 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?")
 
 
 class KeyRingError(CoordinatorError):
-    """A key ring is missing, damaged or readable by others, or has not the key that is asked for."""
+    """A key ring is missing, damaged or readable by others, or lacks the requested key."""
 
 
 class KeyVersion(BaseModel):
@@ -58,7 +58,7 @@ class KeyRing(BaseModel):
 
     @property
     def newest(self) -> DatasetKey:
-        """The key for what is sealed from now on."""
+        """The key that seals new data."""
         return self.versions[-1].dataset_key
 
     def file_key(self, sealed: Path) -> bytes:
@@ -73,7 +73,7 @@ class KeyRing(BaseModel):
         )
 
     def rotated(self, secret: bytes, now: float) -> "KeyRing":
-        """The ring with one more key."""
+        """The ring with one more key, which is then the newest."""
         version = KeyVersion(id=DatasetKey(secret).id, key=secret.hex(), created=now)
         return self.model_copy(update={"versions": [*self.versions, version]})
 
@@ -82,7 +82,7 @@ class KeyRing(BaseModel):
         return self.model_copy(update={"revoked": sorted({*self.revoked, *addresses})})
 
     def restored(self, address: str) -> "KeyRing":
-        """The ring with this address trusted again."""
+        """The ring with this address no longer revoked."""
         return self.model_copy(update={"revoked": [one for one in self.revoked if one != address]})
 
 
@@ -94,11 +94,11 @@ class KeyRings:
         self._clock = clock
 
     def names(self) -> list[str]:
-        """The rings that there are."""
+        """The names of all rings, sorted."""
         return sorted(path.stem for path in self._folder.glob("*.json") if NAME.fullmatch(path.stem))
 
     def get(self, name: str) -> KeyRing:
-        """The ring as it is at this moment; raises `KeyRingError`."""
+        """The ring as it is stored now; raises `KeyRingError`."""
         path = self._path(name)
         try:
             with path.open("rb") as file:
@@ -117,7 +117,7 @@ class KeyRings:
         return _parse(data, path, name)
 
     def ensure(self, name: str) -> KeyRing:
-        """The ring, made with a random key if there is none."""
+        """The ring, created with a random key if it does not exist."""
         path = self._path(name)
         with self._alone():
             if not path.exists():
@@ -125,16 +125,16 @@ class KeyRings:
             return self.get(name)
 
     def rotate(self, name: str) -> KeyRing:
-        """Seal with a new key from now on; raises `KeyRingError`."""
+        """Add a random key, which seals new data; raises `KeyRingError`."""
         return self._change(name, lambda ring: ring.rotated(_random(), self._clock()))
 
     def revoke(self, name: str, addresses: Iterable[str]) -> KeyRing:
-        """Give these addresses no key any more, and seal with a new one from now on; raises `KeyRingError`."""
+        """Revoke these addresses, and add a random key, which seals new data; raises `KeyRingError`."""
         checked = [_address(one) for one in addresses]
         return self._change(name, lambda ring: ring.without(checked).rotated(_random(), self._clock()))
 
     def restore(self, name: str, address: str) -> KeyRing:
-        """Trust a revoked address again; raises `KeyRingError`."""
+        """End the revocation of an address; raises `KeyRingError`."""
 
         def change(ring: KeyRing) -> KeyRing:
             if address not in ring.revoked:
@@ -167,7 +167,7 @@ def _parse(data: bytes, path: Path, name: str) -> KeyRing:
         ring = KeyRing.model_validate_json(data)
     except ValidationError as error:
         fields = sorted({".".join(map(str, item["loc"])) or "document" for item in error.errors(include_input=False)})
-        # Without pydantic's own words and cause, which may quote a key.
+        # Without pydantic's message and cause, which may quote a key.
         raise KeyRingError(
             f"The key ring {path} is damaged: {', '.join(fields)}. Restore it from a backup; without it nobody can "
             "open what was sealed with its keys."

@@ -1,4 +1,4 @@
-"""Sealed rows on the coordinator's side, which holds the keys: sealing a dataset, and reading it again."""
+"""Sealed rows on the coordinator, which holds the keys: sealing a dataset, and reading it again."""
 
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def sealer_for(spec: DatasetSpec, home: AtlasHome) -> "Seal | None":
-    """What seals the shards of a dataset, all with one key; None for a dataset without a key ring.
+    """The function that seals a dataset's shards, all with one key; None for a dataset without a key ring.
 
-    The ring is made on first use. Raises `KeyRingError`.
+    The ring is created on first use. Raises `KeyRingError`.
     """
     if spec.keyring is None:
         return None
@@ -30,9 +30,9 @@ def sealer_for(spec: DatasetSpec, home: AtlasHome) -> "Seal | None":
 
 
 def open_rows(rows: ShardManifest, spec: DatasetSpec, home: AtlasHome, store: ContentStore, folder: Path) -> Path:
-    """The rows of one of the coordinator's own pieces of a dataset: fetched, and if sealed opened into `folder`.
+    """The rows of a shard, the held-out rows or the reference rows: fetched, and if sealed, opened into `folder`.
 
-    Raises `ContentError`, `KeyRingError`, and `SealError` for a file that was not sealed so.
+    Raises `ContentError`, `KeyRingError`, and `SealError` for a file that is not sealed, or was altered.
     """
     path = store.fetch(rows.cid)
     if rows.form == "rows" or spec.keyring is None:
@@ -43,7 +43,7 @@ def open_rows(rows: ShardManifest, spec: DatasetSpec, home: AtlasHome, store: Co
 
 
 def count_sealed_rows(data: str, spec: DatasetSpec, home: AtlasHome, store: ContentStore) -> int | None:
-    """Rows in a sealed shard; None where the dataset's key ring is not at hand. Raises as `open_rows` does."""
+    """Rows in a sealed shard; None if the dataset's key ring is not on this machine. Raises as `open_rows` does."""
     rings = KeyRings(home)
     if spec.keyring is None or spec.keyring not in rings.names():
         return None

@@ -1,4 +1,4 @@
-"""What local agents need to begin with on a chain that costs something: somebody who pays their fees, and a stake."""
+"""Initial funds of local agents on a chain with fees or stakes: a grant for their fees, and a stake."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from chain_bridge.networks.faucet import send_coins
 from chain_bridge.networks.feegrants import Allowance, FeeGrants, GrantsUnsupported
 
 GRANTED_GAS = 100_000_000
-"""A fee grant pays for so much gas at the network's price: about four hundred heartbeats."""
+"""The gas that a fee grant pays for, at the network's price: about four hundred heartbeats."""
 GRANTED_DAYS = 30
 RENEW_DAYS = 2
 
@@ -22,7 +22,7 @@ def grant_limit(network: Network) -> int:
 
 
 def is_enough(allowance: Allowance | None, limit: int, now: datetime) -> bool:
-    """Whether a grant need not be given anew: a quarter of it is left, and some days."""
+    """Whether a grant need not be renewed: a quarter of it and more than `RENEW_DAYS` days are left."""
     if allowance is None:
         return False
     lasts = allowance.expires is None or allowance.expires > now + timedelta(days=RENEW_DAYS)
@@ -30,10 +30,10 @@ def is_enough(allowance: Allowance | None, limit: int, now: datetime) -> bool:
 
 
 def equip_agents(network: Network, operator: Key, addresses: Sequence[str]) -> Network:
-    """Let the operator pay the agents' fees, and send new ones what they must stake.
+    """Let the operator pay the agents' fees, and send new agents the minimum stake.
 
-    On a chain without fee grants the agents are sent coins for their fees, too. Returns the network as the agents'
-    settings have it. Raises as `Ledger`.
+    On a chain without fee grants, the agents also get coins for their fees. Returns the network for the agents'
+    settings. Raises as `Ledger` does.
     """
     granted, fees = False, 0
     if network.gas_price > 0:
@@ -65,7 +65,7 @@ def _stakes_of_new(network: Network, addresses: Sequence[str]) -> dict[str, int]
 
 
 def _fill_up(network: Network, operator: Key, wanted: dict[str, int]) -> None:
-    """Send each address what it lacks of an amount."""
+    """Send each address the difference between its balance and the wanted amount."""
     with Ledger(network) as ledger:
         lacking = {address: amount - ledger.balance(address) for address, amount in wanted.items() if amount}
     amounts = {address: amount for address, amount in lacking.items() if amount > 0}

@@ -1,4 +1,4 @@
-"""A child process that logs to a file, says when it is ready, and never outlives its parent."""
+"""A child process that logs to a file, reports when it is ready, and never outlives its parent."""
 
 import ctypes
 import json
@@ -18,7 +18,7 @@ PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
 POLL_SECONDS = 0.05
 TAIL_LINES = 20
 TRACEBACK = (" ", "Traceback (", "During handling of ", "The above exception was ")
-"""How the lines of a traceback begin, all but its last one, which has the error."""
+"""The beginnings of all lines of a traceback but the last, which has the error."""
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -26,7 +26,7 @@ class Child:
     """One running process. Its standard output and errors are appended to `log`."""
 
     def __init__(self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
-        """Start the process; on Linux the kernel kills it when this process ends, however it ends."""
+        """Start the process; on Linux the kernel kills it when this process ends, even by a crash."""
         self.name = name
         self.log = log
         with open_log(log) as output:
@@ -48,13 +48,13 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Whether the process has not ended."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
     def wait_for_json(self, seconds: float) -> dict[str, Any]:
         """The first JSON mapping that the process prints; raises `LocalNetworkError` with the log's tail.
 
-        A mapping with `error` is how a command reports that it failed: its text is in the error then.
+        A command reports its failure as a mapping with `error`; the error raised then has that text.
         """
         found = self.wait_for(self._printed_mapping, seconds)
         if "error" in found:
@@ -62,7 +62,7 @@ class Child:
         return found
 
     def wait_for(self, probe: Callable[[], dict[str, Any] | None], seconds: float) -> dict[str, Any]:
-        """What `probe` gives as soon as it gives anything; raises `LocalNetworkError` with the log's tail."""
+        """The first result of `probe` that is not None; raises `LocalNetworkError` with the log's tail."""
         deadline = time.monotonic() + seconds
         while True:
             running = self.running
@@ -81,7 +81,7 @@ class Child:
             self._process.terminate()
 
     def join(self, seconds: float) -> None:
-        """Wait for the end that `terminate` asked for; after `seconds` the process is killed."""
+        """Wait for the process to end after `terminate`; kill it after `seconds`."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -104,14 +104,14 @@ class Child:
 
 
 def open_log(path: Path) -> BinaryIO:
-    """A log to append to, with its folder; raises `LocalNetworkError` that names it."""
+    """Open a log to append to, and create its folder; raises `LocalNetworkError` that names the log."""
     with naming(path, LocalNetworkError):
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("ab")
 
 
 def tail(log: Path, start: int = 0) -> str:
-    """The last lines of a log, of what was written from byte `start` on; the stacks of tracebacks are left out."""
+    """The last lines of a log, from byte `start` on, without the stacks of tracebacks."""
     if not log.exists():
         return "(nothing was written)"
     with log.open("rb") as file:
@@ -122,7 +122,7 @@ def tail(log: Path, start: int = 0) -> str:
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log that says anything; that of a command is its error."""
+    """The last line of a log that is not blank; for a failed command, this is its error."""
     return next((line for line in reversed(tail(log).splitlines()) if line.strip()), "")
 
 
@@ -133,7 +133,7 @@ def _die_with_parent(parent: int) -> Callable[[], None] | None:
 
     def in_child() -> None:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the kernel was told
+        if os.getppid() != parent:  # the parent died before the prctl call
             os._exit(1)
 
     return in_child

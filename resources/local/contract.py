@@ -20,10 +20,10 @@ DEFAULT_HEARTBEAT_SECONDS = 30
 
 
 def ensure_contract(home: AtlasHome, network: Network, operator: Key) -> Network:
-    """The network with its contract, which is deployed when this chain has none yet, or one of an older program.
+    """The network with its contract, which is deployed if this chain has none or one of an older version.
 
-    How long the contract takes a silent node for alive is `$ATLAS_HEARTBEAT_SECONDS` at that moment, else 30 s.
-    A crash between deployment and record leaves one unused contract behind, nothing else.
+    The contract considers a node dead after `$ATLAS_HEARTBEAT_SECONDS` without a heartbeat, by default 30 s; the value
+    at deployment counts. A crash between deployment and record only leaves one unused contract behind.
     """
     address = embedded_contract(home)
     if address is not None and _is_older(network, address):
@@ -37,23 +37,23 @@ def ensure_contract(home: AtlasHome, network: Network, operator: Key) -> Network
 
 
 def embedded_contract(home: AtlasHome) -> str | None:
-    """The contract that the embedded chain's next start takes; None before the first."""
+    """The contract that the embedded chain uses at its next start; None before the first."""
     return _recorded(_record(home))
 
 
 def record_embedded_contract(home: AtlasHome, address: str) -> None:
-    """Let the embedded chain's next start take another contract."""
+    """Record another contract, which the embedded chain uses at its next start."""
     write_file(_record(home), json.dumps({"contract": address}).encode())
 
 
 def heartbeat_seconds_of(network: Network) -> int:
-    """How long the network's contract takes a silent node for alive."""
+    """Seconds without a heartbeat after which the network's contract considers a node dead."""
     with Ledger(network) as ledger:
         return ledger.config().heartbeat_seconds
 
 
 def _record(home: AtlasHome) -> Path:
-    return home.chain / "contract.json"  # beside the chain, so that deleting the chain forgets it as well
+    return home.chain / "contract.json"  # in the chain's folder, so that deleting the chain deletes this record, too
 
 
 def _is_older(network: Network, address: str) -> bool:

@@ -1,4 +1,4 @@
-"""Networks by name, with the contract that was deployed there: `$ATLAS_HOME/contracts.json`."""
+"""Named networks and the contracts deployed there: `$ATLAS_HOME/contracts.json`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from resources.local.locks import exclusive
 
 
 class NotDeployed(WrongContract):
-    """No contract of this coordinator is on a network."""
+    """This coordinator has deployed no contract to a network."""
 
 
 class Deployment(BaseModel):
@@ -38,7 +38,7 @@ def networks_file(home: AtlasHome) -> Path:
 
 
 def deployments(home: AtlasHome) -> dict[str, Deployment]:
-    """What was deployed, by the network's name; raises `NetworksFileError` when the file is damaged."""
+    """The deployed contracts, by the network's name; raises `NetworksFileError` when the file is damaged."""
     path = _path(home)
     if (found := read_if_there(path)) is None:
         return {}
@@ -51,7 +51,7 @@ def deployments(home: AtlasHome) -> dict[str, Deployment]:
 
 
 def record_deployment(home: AtlasHome, name: str, network: Network) -> None:
-    """Remember a network's contract under a name, in place of an earlier one."""
+    """Record a network's contract under a name; replaces an earlier record."""
     if network.contract is None:
         raise NotDeployed(f"The network {name} has no contract to remember.")
     home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -62,8 +62,10 @@ def record_deployment(home: AtlasHome, name: str, network: Network) -> None:
 
 
 def bare_network(home: AtlasHome, name: str, environment: Mapping[str, str], url: str | None = None) -> Network:
-    """A named network without its contract. Its address is `url`, or what the preset, the local node or the last
-    deployment says, in this order. Raises `UnknownNetwork` or `NetworksFileError`.
+    """A named network without its contract.
+
+    Its address is `url`, or else that of the preset, the local node or the last deployment, in this order. Raises
+    `UnknownNetwork` or `NetworksFileError`.
     """
     preset = find_preset(name, networks_file(home))
     return preset.network(url or preset.url or _local_url(home, name, preset, environment))

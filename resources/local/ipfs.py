@@ -1,4 +1,4 @@
-"""How a local network shares out IPFS nodes among its coordinator and its agents."""
+"""Assignment of IPFS nodes to the coordinator and the agents of a local network."""
 
 from typing import Self
 
@@ -10,7 +10,7 @@ from atlas.errors import SpecError
 
 
 class LocalIpfs(BaseModel):
-    """RPC addresses of Kubo nodes: the first is the coordinator's, the others are the agents' in turn."""
+    """RPC addresses of Kubo nodes: the coordinator uses the first, the agents use the others round-robin."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,22 +24,22 @@ class LocalIpfs(BaseModel):
         return self
 
     def coordinator(self) -> IpfsPlaces:
-        """The content of the coordinator."""
+        """The content settings of the coordinator."""
         return self._beginning_with(0)
 
     def agent(self, number: int) -> IpfsPlaces:
-        """The content of an agent, counted from 1."""
+        """The content settings of an agent, counted from 1."""
         others = len(self.nodes) - 1
         return self._beginning_with(1 + (number - 1) % others if others else 0)
 
     def _beginning_with(self, index: int) -> IpfsPlaces:
-        """A node of one's own, and after it only as many more as replicas need."""
+        """The node at `index`, followed by as many others as replicas need."""
         in_turn = dict.fromkeys([*self.nodes[index:], *self.nodes[:index]])
         return IpfsPlaces(nodes=list(in_turn)[: self.replicas], replicas=self.replicas)
 
 
 def local_ipfs(nodes: list[str], replicas: int) -> LocalIpfs | None:
-    """What the command line asks for: None without nodes. Raises `SpecError` that names each bad value."""
+    """The settings from the command line; None without nodes. Raises `SpecError` that names each bad value."""
     if not nodes:
         if replicas != 1:
             raise SpecError(

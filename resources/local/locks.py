@@ -1,4 +1,4 @@
-"""Advisory locks on files: the kernel lets go of them when their holder ends, however it ends."""
+"""Advisory locks on files; the kernel releases them when their holder ends, even by a crash."""
 
 import fcntl
 import os
@@ -11,21 +11,21 @@ from atlas.disk.files import open_lock
 
 @contextmanager
 def shared(path: Path) -> Iterator[None]:
-    """Hold the lock together with any number of others."""
+    """Hold the lock in shared mode; waits for an exclusive holder."""
     with _locked(path, fcntl.LOCK_SH):
         yield
 
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock alone; waits for it."""
+    """Hold the lock exclusively; waits for it."""
     with _locked(path, fcntl.LOCK_EX):
         yield
 
 
 @contextmanager
 def try_exclusive(path: Path) -> Iterator[bool]:
-    """Hold the lock alone if nobody holds it at this moment; yields whether that is so."""
+    """Hold the lock exclusively if it is free; yields whether it was free."""
     with ExitStack() as stack:
         try:
             stack.enter_context(_locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB))
@@ -36,7 +36,7 @@ def try_exclusive(path: Path) -> Iterator[bool]:
 
 
 def is_free(path: Path) -> bool:
-    """Whether nobody holds the lock at this moment."""
+    """Whether nobody holds the lock."""
     with try_exclusive(path) as mine:
         return mine
 

@@ -1,4 +1,4 @@
-"""The local network on demand: whoever needs it starts it, the last one out stops it."""
+"""The local network on demand: the first user starts it, the last user stops it."""
 
 import logging
 import os
@@ -31,17 +31,17 @@ POLL_SECONDS = 0.05
 
 
 def users_lock(home: AtlasHome) -> Path:
-    """Held, shared, by everybody who uses the local network."""
+    """The lock that every user of the local network holds in shared mode."""
     return home.root / "network.lock"
 
 
 def change_lock(home: AtlasHome) -> Path:
-    """Held, alone, while the local network is started or stopped."""
+    """The lock that is held exclusively while the local network is started or stopped."""
     return home.root / "network.change.lock"
 
 
 def running_network(home: AtlasHome) -> LocalNetwork | None:
-    """The local network that runs now, or None."""
+    """The running local network, or None."""
     return read_network(home.network_file)
 
 
@@ -56,15 +56,17 @@ def ensure_local_network(
     nodes: NodeFile | None = None,
     watch: NetworkWatch | None = None,
 ) -> Iterator[LocalNetwork]:
-    """Use the local network that runs, or start one with `agents` agents of `threads` threads per task.
+    """Use the running local network, or start one with `agents` agents of `threads` threads per task.
 
-    `chain` names the network whose chain it must use, `ipfs` the nodes that must hold its content, `nodes` the settings
-    that its agents must have, and with them their number. None takes what runs, or else the embedded chain, a folder,
-    and agents without settings of their own. It stays for as long as anybody uses it. Should a user die, its supervisor
-    notices; should the supervisor die, the `watch` of each user notices, and one of them starts the network again.
+    `chain` is the name of the network whose chain it must use. `ipfs` are the nodes that must hold its content, and
+    `nodes` the settings, one per agent, that its agents must have. None accepts any running network; a new one gets the
+    embedded chain, a folder for content, and agents with default settings.
 
-    Raises `LocalNetworkError` with the end of the log when a part does not start, or when it runs otherwise than it
-    must.
+    The network runs as long as it has users. Its supervisor detects a user that crashed. If the supervisor crashes, the
+    `watch` of each user detects it, and one of them starts the network again.
+
+    Raises `LocalNetworkError`, with the end of the log when a part does not start, or with the differences when the
+    running network does not have the required settings.
     """
     watch = watch or NetworkWatch()
     with ExitStack() as using:
@@ -78,7 +80,7 @@ def ensure_local_network(
                 if network is None:
                     network = _start(home, command, watch.step)
                 else:
-                    with suppress(psutil.NoSuchProcess):  # it died just now, which the watch notices
+                    with suppress(psutil.NoSuchProcess):  # the supervisor has just died; the watch detects it
                         command = psutil.Process(network.pid).cmdline() or command
             _refuse_another(network, chain, ipfs, nodes)
             for name, reason in network.not_started.items():
@@ -93,13 +95,13 @@ def ensure_local_network(
 
 
 def _revived(home: AtlasHome, command: list[str], on_step: Callable[[str], None]) -> LocalNetwork:
-    """The network that runs now; without one it is started by `command`. Raises `LocalNetworkError`."""
+    """The running network, or a new one started by `command`. Raises `LocalNetworkError`."""
     with exclusive(change_lock(home)):
         return running_network(home) or _start(home, command, on_step)
 
 
 def stop_local_network(home: AtlasHome) -> None:
-    """Stop the supervisor, which stops the rest; nothing happens when none runs."""
+    """Stop the supervisor, which stops the rest; does nothing if none runs."""
     network = running_network(home)
     if network is None:
         return
@@ -123,7 +125,7 @@ def supervisor_command(
     ipfs: LocalIpfs | None = None,
     nodes: Path | None = None,
 ) -> list[str]:
-    """The command line of the process that keeps the local network."""
+    """The command line of the local network's supervisor."""
     command = [sys.executable, "-m", "resources.local.supervisor", "--home", str(home.root)]
     command += ["--agents", str(agents), "--threads", str(threads), "--chain", chain]
     if ipfs is not None:
@@ -134,14 +136,14 @@ def supervisor_command(
 
 
 def child_environment() -> dict[str, str]:
-    """This environment, in which a child finds the same packages as we do, wherever it starts."""
+    """This process's environment, with a PYTHONPATH by which a child in any folder imports the same packages."""
     root = str(Path(resources.__file__).parents[1])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     return {**os.environ, "PYTHONPATH": path}
 
 
 def _refuse_another(network: LocalNetwork, chain: str | None, ipfs: LocalIpfs | None, nodes: NodeFile | None) -> None:
-    """Raise `LocalNetworkError` unless the network is what was asked for."""
+    """Raise `LocalNetworkError` unless the running network has the required settings."""
     differences = []
     if chain is not None and network.chain != chain:
         differences.append(f"runs on the chain {network.chain}, not on {chain}")

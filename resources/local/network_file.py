@@ -1,4 +1,4 @@
-"""`network.json`: where the local network answers while it runs."""
+"""`network.json`: the addresses of the local network while it runs."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from resources.settings import Addresses
 
 
 class LocalNetwork(Addresses):
-    """The addresses of a running local network, and the process that keeps it."""
+    """The addresses of a running local network, and its supervisor."""
 
     chain: str = Field(default=EMBEDDED, description="the name of the network whose chain it uses")
     ipfs: LocalIpfs | None = Field(default=None, description="how IPFS nodes are shared out; null: content is a folder")
@@ -27,7 +27,7 @@ class LocalNetwork(Addresses):
 
     @property
     def alive(self) -> bool:
-        """Whether the supervisor that wrote this still runs."""
+        """Whether the supervisor that wrote the record still runs."""
         try:
             process = psutil.Process(self.pid)
             return process.create_time() == self.started and process.status() != psutil.STATUS_ZOMBIE
@@ -36,29 +36,29 @@ class LocalNetwork(Addresses):
 
 
 def read_network(path: Path) -> LocalNetwork | None:
-    """The network that runs now; None when there is none, or its supervisor is dead."""
+    """The running network; None if there is none, or its supervisor is dead."""
     network = last_network(path)
     return network if network is not None and network.alive else None
 
 
 def last_network(path: Path) -> LocalNetwork | None:
-    """The network that runs, or the one whose supervisor died; None when the last one stopped in good order.
+    """The running network, or the one whose supervisor died; None if the last one was stopped cleanly.
 
-    The record of another home's network, which came here with a copy of that home, is none of this one.
+    A record of another home's network, which was copied here with that home, is ignored.
     """
     network = recorded_network(path)
     return None if network is None or is_copied(network, path) else network
 
 
 def recorded_network(path: Path) -> LocalNetwork | None:
-    """What the file at `path` says, whichever home's network it is; None without a file that this version can read."""
+    """The network recorded at `path`, even of another home; None without a file that this version can read."""
     found = read_if_there(path)
     try:
         return None if found is None else LocalNetwork.model_validate_json(found)
     except ValidationError:
-        return None  # written by another version that left no process of ours
+        return None  # written by another version, so no such process is ours
 
 
 def is_copied(network: LocalNetwork, path: Path) -> bool:
-    """Whether the network in the file at `path` is kept in another folder than that file's."""
+    """Whether the network recorded at `path` belongs to another folder than that file's."""
     return network.home is not None and network.home.resolve() != path.parent.resolve()

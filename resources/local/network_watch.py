@@ -1,4 +1,4 @@
-"""Notices that the local network's supervisor died, and starts the network again."""
+"""Detects that the local network's supervisor died, and starts the network again."""
 
 import logging
 import random
@@ -18,12 +18,12 @@ FIRST_PAUSE_SECONDS = 2.0
 class NetworkWatch:
     """Watches one local network for one of its users, in a thread.
 
-    Chain, message server and agents die with their supervisor. A new one takes the same ports, so that a run in work
-    goes on. After `TRIES` starts that failed the watch ends with the last error in `failure`.
+    Chain, message server and agents die with their supervisor. A new one uses the same ports, so that a run under way
+    continues. After `TRIES` failed starts the watch ends, with the last error in `failure`.
     """
 
     def __init__(self, notice: Callable[[str], None] = log.warning, step: Callable[[str], None] = log.info) -> None:
-        """`notice` is called, from the thread, with sentences for a person, `step` with what is started."""
+        """The thread calls `notice` with sentences for a person, and `step` with each part that is started."""
         self.failure: LocalNetworkError | None = None
         self.notice = notice
         self.step = step
@@ -33,7 +33,7 @@ class NetworkWatch:
     def over(
         self, network: LocalNetwork, revive: Callable[[], LocalNetwork], look_seconds: float = LOOK_SECONDS
     ) -> Iterator[None]:
-        """Watch while the block runs. `revive` gives the network that runs, which it starts if there is none."""
+        """Watch while the block runs. `revive` returns the running network, and starts one if there is none."""
         thread = threading.Thread(target=self._watch, args=(network, revive, look_seconds), daemon=True)
         thread.start()
         try:
@@ -59,7 +59,7 @@ class NetworkWatch:
             network = found
 
     def _revived(self, network: LocalNetwork, revive: Callable[[], LocalNetwork]) -> LocalNetwork | None:
-        """The network that runs now; None when this watch is over."""
+        """The network after a restart; None when the watch ends."""
         self.notice(f"The supervisor of the local network (process {network.pid}) died; the network is started again.")
         for attempt in range(1, TRIES + 1):
             try:

@@ -1,4 +1,4 @@
-"""The settings of each local agent, as a person gives them: `--nodes FILE`."""
+"""The settings of each local agent, from a file: `--nodes FILE`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,14 +20,14 @@ ANY_NETWORK = {
 
 
 class NodeFile(NamedTuple):
-    """A YAML list with one mapping per agent: settings that go over what the local network gives it."""
+    """A YAML list with one mapping per agent: settings that override those from the local network."""
 
     path: Path
     settings: list[dict[str, Any]]
 
 
 def read_node_file(path: Path) -> NodeFile:
-    """Read and validate `path`; sources of data sets that are relative paths are taken relative to it.
+    """Read and validate `path`; relative paths of dataset sources are resolved against its folder.
 
     Raises `SpecError` that names each bad field.
     """
@@ -66,7 +66,7 @@ def _settings(path: Path, number: int, entry: Any) -> dict[str, Any]:
 
 
 def _resolved(path: Path, datasets: Any) -> Any:
-    """Data sets whose sources that are files have absolute paths; what is malformed is for the validation to tell."""
+    """The datasets, with absolute paths for sources that are files; malformed entries are left to the validation."""
     if not isinstance(datasets, Mapping):
         return datasets
     return {name: _with_absolute_source(path, value) for name, value in datasets.items()}

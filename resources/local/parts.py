@@ -40,9 +40,9 @@ CHAIN_SECONDS, BUS_SECONDS, AGENT_SECONDS, STOP_SECONDS = 60.0, 10.0, 60.0, 25.0
 class LocalParts:
     """Starts, restarts and stops the processes of one local network.
 
-    `chain` is the name of a network, whose chain runs elsewhere, or the embedded chain, which is started. Content is a
-    folder that all share, or with `ipfs` on nodes that run elsewhere. `nodes` are settings that go over what each agent
-    is given.
+    `chain` is the name of a network whose chain runs elsewhere, or of the embedded chain, which is started here.
+    Content is in a shared folder, or with `ipfs` on IPFS nodes that run elsewhere. `nodes` are settings that override
+    each agent's defaults.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class LocalParts:
         before: Addresses | None = None,
         on_step: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """`before` are addresses of a network that was killed: its ports are taken again if they are free.
+        """`before` are the addresses of a network that was killed: its ports are used again if they are free.
 
-        `on_step` is called with what is started, before it is.
+        `on_step` is called with a sentence for each part before it is started.
         """
         self._on_step = on_step
         self._home = home
@@ -67,7 +67,7 @@ class LocalParts:
         self._chain = chain
         self._ipfs = ipfs
         self._settings = dict(enumerate(nodes, start=1))
-        # A node's journal and key are of one chain.
+        # A node's journal and key belong to one chain.
         self._nodes = home.nodes if chain == EMBEDDED else home.root / "networks" / chain / "nodes"
         self._before = before
         self.children: dict[str, Kept] = {}
@@ -75,7 +75,7 @@ class LocalParts:
         """Agents that did not start, and why."""
 
     def start(self) -> Addresses:
-        """Start everything and return where it answers.
+        """Start all parts and return their addresses.
 
         Raises `LocalNetworkError` when a part does not start, `ContentError` when an IPFS node does not answer.
         """
@@ -96,7 +96,7 @@ class LocalParts:
         return addresses
 
     def stop(self) -> None:
-        """Stop all, the agents first, so that they can still say goodbye."""
+        """Stop all parts, the agents first, so that they can release their leases."""
         agents = [kept.child for name, kept in self.children.items() if name.startswith("node-")]
         servers = [kept.child for name, kept in self.children.items() if not name.startswith("node-")]
         for group in (agents, servers):
@@ -129,9 +129,9 @@ class LocalParts:
         return url
 
     def _start_agents(self, addresses: Addresses, heartbeat_seconds: float) -> None:
-        """All at once, but for new ones: these one after another, so that node-1 becomes node 1.
+        """Start known agents at once, and new ones one after another, so that node-1 gets the id 1.
 
-        One that does not start is left out, and tried again later; raises `LocalNetworkError` when none does.
+        An agent that does not start is left out, and tried again later; raises `LocalNetworkError` if none starts.
         """
         waiting = []
         for number, folder in enumerate(self._agent_folders(), start=1):
@@ -169,7 +169,7 @@ class LocalParts:
         return [self._nodes / f"node-{number}" for number in range(1, self._agents + 1)]
 
     def _agent_addresses(self, prefix: str) -> list[str]:
-        """The accounts of the agents whose key can be used; folders and keys are made when there are none."""
+        """The accounts of the agents with a usable key; missing folders and keys are created."""
         found = []
         for folder in self._agent_folders():
             try:
@@ -209,7 +209,7 @@ def _port_of(url: str) -> int:
 def _free_port(wanted: int = 0) -> int:
     """The wanted port of 127.0.0.1, or another one when it is taken."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that were just closed do no harm
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # recently closed connections do not block the port
         try:
             probe.bind(("127.0.0.1", wanted))
         except OSError:
@@ -218,7 +218,7 @@ def _free_port(wanted: int = 0) -> int:
 
 
 def _greeting(port: int) -> dict[str, Any] | None:
-    """What a NATS server says first: `INFO {…}`."""
+    """The first message of a NATS server, `INFO {…}`; None if it does not answer."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as connection, connection.makefile("rb") as lines:
             line = lines.readline()

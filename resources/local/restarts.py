@@ -1,4 +1,4 @@
-"""Restart what dies, ever more slowly for what dies again and again."""
+"""Restart crashed processes with exponential back-off."""
 
 import logging
 from collections.abc import Callable
@@ -14,7 +14,7 @@ STEADY_SECONDS = 60.0
 
 @dataclass
 class Kept:
-    """A child, how to start it again, and when."""
+    """A child process, the function that starts it again, and the time of its next start."""
 
     start: Callable[[], Child]
     child: Child
@@ -24,14 +24,14 @@ class Kept:
 
 
 class Keeper:
-    """Watches children; `start` of a child that died is called again after a delay that doubles up to 30 s."""
+    """Restarts children that died, after a delay that doubles up to 30 s."""
 
     def __init__(self, children: dict[str, Kept], restarts: Callable[[str], bool]) -> None:
         self._children = children
         self._restarts = restarts
 
     def restart_the_dead(self, now: float) -> None:
-        """Look at every child once; `now` is in seconds of a clock that never runs back."""
+        """Check every child once; `now` is in seconds of a monotonic clock."""
         for name, kept in self._children.items():
             if kept.child.running or not self._restarts(name):
                 continue
@@ -44,5 +44,8 @@ class Keeper:
 
 
 def next_delay(last: float, lived: float) -> float:
-    """Seconds to wait after a child that `lived` so long: twice the last wait, anew once it ran steadily."""
+    """Seconds to wait before a restart: twice the last delay, or the first delay after a long enough run.
+
+    `lived` is how long the child ran; `STEADY_SECONDS` are long enough.
+    """
     return FIRST_SECONDS if lived >= STEADY_SECONDS else min(2 * last, MOST_SECONDS)

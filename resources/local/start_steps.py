@@ -1,4 +1,4 @@
-"""What the supervisor starts, as lines of JSON in its log, which the command that started it reads as they come."""
+"""The supervisor's start steps, as lines of JSON in its log; the command that started it reads them."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def announce(step: str) -> None:
-    """Write what is started now, as the supervisor's standard output."""
+    """Write a start step to the supervisor's standard output."""
     sys.stdout.write(json.dumps({"step": step}) + "\n")
     sys.stdout.flush()
 
@@ -19,7 +19,7 @@ class StepReader:
         self._offset = offset
 
     def new(self) -> list[str]:
-        """The steps since the last call; other lines, and a line that is not whole yet, are passed over."""
+        """The steps since the last call; other lines and incomplete lines are skipped."""
         with self._log.open("rb") as file:
             file.seek(self._offset)
             lines = file.read().splitlines(keepends=True)

@@ -1,4 +1,4 @@
-"""The process that keeps the local network: `python -m resources.local.supervisor --home FOLDER`."""
+"""The supervisor of the local network: `python -m resources.local.supervisor --home FOLDER`."""
 
 import argparse
 import logging
@@ -30,7 +30,7 @@ from resources.local.start_steps import announce
 log = logging.getLogger("atlas.local_network")
 WATCH_SECONDS = 0.2
 RESTART_VARIABLE = "ATLAS_RESTART_AGENTS"
-"""`0` leaves agents that die dead, unless the command line says otherwise."""
+"""With `0`, agents that died are not restarted, unless the command line overrides it."""
 
 
 def main() -> None:
@@ -90,14 +90,14 @@ def _watch(keeper: Keeper, abandoned_for: Callable[[float], float], abandoned_se
 
 
 class _AbandonedSince:
-    """For how long nobody has held the users' lock, which a crashed user lets go of without stopping us."""
+    """The seconds since the users' lock was last held; the kernel also releases it when a user crashes."""
 
     def __init__(self, home: AtlasHome) -> None:
         self._home = home
         self._used = time.monotonic()
 
     def __call__(self, now: float) -> float:
-        # Whoever starts or stops the network looks at the same lock: keep out of the way.
+        # A process that starts or stops the network checks the same lock, so do not hold it meanwhile.
         with try_exclusive(change_lock(self._home)) as mine:
             if not mine or not is_free(users_lock(self._home)):
                 self._used = now

@@ -1,4 +1,4 @@
-"""A checkpoint as a folder that others load: the adapter for peft, or the merged model for transformers."""
+"""Export of a checkpoint as a folder: the adapter for peft, or the merged model for transformers."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from resources.models.facts import model_facts
 def export_model(cid: str, folder: Path, merged: bool, store: ContentStore, home: AtlasHome) -> None:
     """Write a checkpoint's adapter, or with `merged` the whole model, and its model card to `folder`.
 
-    The folder names the base model as others know it, and no path of this machine. Raises `TrainingError` for
-    a folder that is not empty, and for an adapter that is not the whole of what was trained; else as `model_facts`,
+    The folder has the public name of the base model, and no path of this machine. Raises `TrainingError` for a folder
+    that is not empty, and if the adapter alone lacks a part of what was trained; otherwise as `model_facts`,
     `export_adapter` and `export_merged` do. Loads torch.
     """
     from atlas.training.export.adapter import export_adapter

@@ -1,4 +1,4 @@
-"""What this coordinator knows of a checkpoint that becomes a model: its order, its data, and how good it is."""
+"""Facts about a checkpoint that is exported as a model: its order, its data and its metrics."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ from resources.rounds.evidence import receipt_of
 def model_facts(cid: str, store: ContentStore, home: AtlasHome) -> ModelFacts:
     """The facts of a checkpoint of a job that was opened here.
 
-    Raises `JobNotFound` for a job that was not, and `ContentError` when a document is missing or altered.
+    Raises `JobNotFound` for a job that was not opened here, and `ContentError` when a document is missing or altered.
     """
     checkpoint = get_document(store, cid, Checkpoint)
     row = job_row(checkpoint.job, home)
@@ -40,7 +40,7 @@ def model_facts(cid: str, store: ContentStore, home: AtlasHome) -> ModelFacts:
 def _metrics(
     cid: str, rounds: int, row: JobRow, store: ContentStore, registry: JobRegistry
 ) -> dict[str, Mapping[str, float]]:
-    """Of the untrained model and the checkpoint, as far as they were evaluated."""
+    """The metrics of the untrained model and of the checkpoint, if they were evaluated."""
     shards = len(get_document(store, row.dataset_cid, DatasetManifest).shards)
     found: dict[str, Mapping[str, float]] = {}
     for number in sorted({1, rounds} - {0}):

@@ -13,11 +13,11 @@ MESSAGE = "Upload a checkpoint of Atlas Pipelines"
 
 
 def push_folder(folder: Path, repository: str, private: bool, endpoint: str | None = None) -> str:
-    """Create the repository ORG/NAME unless it exists, upload every file of a folder in one commit; the commit's URL.
+    """Upload a folder's files in one commit to ORG/NAME, created if missing; return the commit's URL.
 
-    `private` counts for a repository that is created now. The token is the hub library's own: HF_TOKEN, or what
-    `hf auth login` has stored. Raises `PushError` that says in one sentence what the hub refused, or that it does not
-    answer; nothing is retried.
+    `private` only applies to a repository that is created now. The hub library provides the token: HF_TOKEN, or the one
+    that `hf auth login` has stored. Raises `PushError` with one sentence when the hub refuses or does not answer;
+    nothing is retried.
     """
     where = endpoint or constants.ENDPOINT
     check_target(repository)
@@ -27,12 +27,12 @@ def push_folder(folder: Path, repository: str, private: bool, endpoint: str | No
         return str(api.upload_folder(repo_id=repository, folder_path=folder, commit_message=MESSAGE).commit_url)
     except HfHubHTTPError as error:
         raise PushError(_why_refused(error, repository, where)) from error
-    except (httpx2.HTTPError, OSError, RuntimeError) as error:  # RuntimeError: the hub's own, around a failed file
+    except (httpx2.HTTPError, OSError, RuntimeError) as error:  # RuntimeError: the hub's, for a failed file
         raise PushError(f"The upload to {where} failed: {error.__cause__ or error}.") from error
 
 
 def check_target(repository: str) -> None:
-    """Raise `PushError` for what is no ORG/NAME, and where this machine has no token."""
+    """Raise `PushError` unless `repository` has the form ORG/NAME and this machine has a token."""
     try:
         validate_repo_id(repository)
     except HFValidationError as error:

@@ -1,4 +1,4 @@
-"""The coordinator's IPFS node and those of the nodes: connected before there is work, so that content flows."""
+"""Connects the coordinator's IPFS node to those of the nodes before there is work, so that content can flow."""
 
 import asyncio
 import logging
@@ -18,11 +18,11 @@ from resources.settings import Addresses
 
 log = logging.getLogger(__name__)
 MOST_TRIED = 8
-"""Addresses of one node; the rest of a longer list is passed over."""
+"""Addresses tried per node; further addresses are ignored."""
 
 
 class Connector(Directory, Protocol):
-    """An IPFS node that is to be connected."""
+    """An IPFS node that can connect to peers."""
 
     def peers(self) -> list[str]:
         """Ids of the peers that it is connected to."""
@@ -30,9 +30,9 @@ class Connector(Directory, Protocol):
 
 @asynccontextmanager
 async def connected_content(addresses: Addresses, ledger: Ledger, store: ContentStore) -> AsyncIterator[None]:
-    """Find the nodes and connect to them beside the body; whatever goes wrong with that is logged.
+    """Find the nodes and connect to them while the body runs; errors are only logged.
 
-    Where content is a shared folder there is nothing to do.
+    Does nothing if content is a shared folder.
     """
     node = directory_of(addresses.content)
     if node is None:
@@ -57,9 +57,9 @@ async def connected_content(addresses: Addresses, ledger: Ledger, store: Content
 
 
 def connect_to(found: Iterable[FoundNode], node: Connector, wanted: Callable[[], bool] = lambda: True) -> int:
-    """Connect an IPFS node to those of the nodes found, by the addresses in their records; how many it reaches now.
+    """Connect an IPFS node to the IPFS nodes of `found`; returns how many of these are now connected.
 
-    An address that leads to another peer than the record's is not tried. Blocks.
+    Uses the addresses in their records; an address of another peer than the record's is not tried. Blocks.
     """
     connected = set(node.peers())
     records = {one.record.peer_id: one.record for one in found if one.record is not None}
@@ -90,5 +90,5 @@ async def _quietly(connect: Callable[[], None]) -> None:
         await asyncio.to_thread(connect)
     except AtlasError as error:
         log.warning("the IPFS nodes of the nodes are not connected; the round goes on: %s", error)
-    except Exception:  # content may still flow by another way; the round is worth more
+    except Exception:  # content may still arrive another way, so the round must not fail
         log.exception("the IPFS nodes of the nodes are not connected; the round goes on")

@@ -26,23 +26,23 @@ log = logging.getLogger(__name__)
 
 
 class Directory(Protocol):
-    """What is asked of an IPFS node; each call raises `ContentError`."""
+    """The calls of discovery to an IPFS node; each raises `ContentError`."""
 
     def find_providers(self, cid: str, most: int = ..., timeout_seconds: float = ...) -> list[Provider]:
-        """Who provides a CID on the DHT."""
+        """The peers that provide a CID on the DHT."""
 
     def resolve_name(self, peer_id: str, timeout_seconds: float = ...) -> str:
         """The CID that a peer has published under its name."""
 
     def block(self, cid: str, timeout_seconds: float | None = None) -> bytes:
-        """The bytes of a block, which nobody has verified."""
+        """The bytes of a block, not verified."""
 
     def connect(self, multiaddr: str) -> None:
         """Connect to a peer."""
 
 
 class Registry(Protocol):
-    """What is asked of the chain; raises `ChainError`."""
+    """The call of discovery to the chain; raises `ChainError`."""
 
     def nodes(self) -> list[Node]:
         """Every registered node."""
@@ -50,17 +50,17 @@ class Registry(Protocol):
 
 @dataclass(frozen=True)
 class Limits:
-    """How much is asked of the network at most."""
+    """Limits of the requests to the network."""
 
     providers: int = 64
     at_once: int = 8
     seconds: float = 8.0
-    """Of each question."""
+    """The timeout of each request."""
 
 
 def directory_of(content: Content) -> "KuboNode | None":
-    """The IPFS node that is asked first; None where content is a shared folder."""
-    from atlas.content.kubo.node import KuboNode  # an HTTP client, which content in a folder does without
+    """The IPFS node that is used first; None if content is a shared folder."""
+    from atlas.content.kubo.node import KuboNode  # an HTTP client, which content in a folder does not need
 
     return KuboNode(content.nodes[0], Limits().seconds) if isinstance(content, IpfsPlaces) else None
 
@@ -80,11 +80,11 @@ def discover(
     limits: Limits = Limits(),
     wanted: Callable[[], bool] = lambda: True,
 ) -> list[FoundNode]:
-    """The nodes of a network, by id: first those on the DHT, then what else the chain knows, then those at `peers`.
+    """The nodes of a network, by id: first those on the DHT, then others on chain, then those at `peers`.
 
-    `peers` are connected first, since a DHT is reached through them. `clock` gives seconds since the epoch. What is
-    forged, stale, of another network or does not answer costs a line in the log, never the others; nothing is raised
-    for it. Once `wanted` says no, no more is asked. Blocks.
+    `peers` are connected first, because the DHT is reached through them. `clock` gives seconds since the epoch. Records
+    that are forged, stale or of another network, and peers that do not answer, are logged and skipped; nothing is
+    raised for them. Once `wanted` returns False, no more requests are made. Blocks.
     """
     finding = _Finding(network, directory, clock, limits, wanted)
     finding.connect(peers)
@@ -105,7 +105,7 @@ def peer_in(multiaddress: str) -> str:
 
 
 class _Finding:
-    """One search over one IPFS node; without one nothing is found there."""
+    """One search through one IPFS node; without an IPFS node it finds nothing."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class _Finding:
         self._wanted = wanted
 
     def connect(self, peers: Iterable[str]) -> None:
-        """Connect to each address; one that is away is passed over."""
+        """Connect to each address; one that does not answer is skipped."""
         for peer in peers:
             if self._directory is None or not self._wanted():
                 return
@@ -141,7 +141,7 @@ class _Finding:
         return self.records(sorted({provider.peer_id for provider in found}))
 
     def records(self, peer_ids: Sequence[str]) -> list[NodeRecord]:
-        """The records that these peers publish and that are true, a few asked at a time."""
+        """The valid records that these peers publish, requested a few at a time."""
         if self._directory is None or not peer_ids:
             return []
         with ThreadPoolExecutor(self._limits.at_once) as pool:
@@ -177,7 +177,7 @@ def _registered(registry: Registry) -> list[Node] | None:
 
 
 def _with_manifests(nodes: list[FoundNode], manifests: NodeManifests) -> list[FoundNode]:
-    """Nodes that have no record, with their manifests on chain where those can be read."""
+    """All nodes; those without a record get their manifest on chain, if it can be read."""
     lacking = {node.node_id: node.registered.manifest for node in nodes if node.registered and not node.record}
     manifests.read(lacking.values())
     return [

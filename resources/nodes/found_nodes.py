@@ -1,4 +1,4 @@
-"""Nodes as they were found: which word about a node counts when several places know of it. Pure."""
+"""Found nodes, and which record of a node counts when several sources have one. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,27 +13,27 @@ Source = Literal["dht", "chain", "direct"]
 
 @dataclass(frozen=True)
 class FoundNode:
-    """One node, where it was found first (`dht` before `chain` before `direct`), and what is known of it."""
+    """One node, its first source (`dht` before `chain` before `direct`), and what is known of it."""
 
     node_id: int
     address: str
     source: Source
     record: NodeRecord | None = None
-    """What it says of itself, signed; None for a node that only the chain knows."""
+    """The node's signed record; None for a node that was only found on chain."""
     registered: Node | None = None
-    """What the chain says; None while the chain does not answer."""
+    """The node's entry on chain; None if the chain does not answer."""
     manifest: NodeManifest | None = None
-    """What its manifest on chain says, where there is no record."""
+    """The node's manifest on chain, if there is no record."""
 
     @property
     def price(self) -> int | None:
-        """The least reward per task that it works for, in micro-units; None for unknown."""
+        """The least reward per task that it works for, in micro-units; None if unknown."""
         said = self.record or self.manifest
         return said.price if said else None
 
     @property
     def reputation(self) -> int | None:
-        """The chain's number, or while it does not answer the one of the record."""
+        """The reputation on chain, or that of the record if the chain does not answer."""
         known = self.registered or self.record
         return known.reputation if known else None
 
@@ -50,7 +50,7 @@ class FoundNode:
 
     @property
     def hardware(self) -> str:
-        """In a few words; empty for unknown."""
+        """A short description of the hardware; empty if unknown."""
         said = self.record or self.manifest
         if said is None:
             return ""
@@ -59,17 +59,17 @@ class FoundNode:
 
 
 class Merged(NamedTuple):
-    """The nodes by id, and in words why records were left out."""
+    """The nodes by id, and the reasons why records were left out."""
 
     nodes: list[FoundNode]
     dropped: list[str]
 
 
 def merge(dht: Iterable[NodeRecord], registered: Sequence[Node] | None, direct: Iterable[NodeRecord]) -> Merged:
-    """Every node once. `registered` is None when the chain does not answer: then verified records are all there is.
+    """List every node once; of several records of a node the newest counts.
 
-    Of several records of a node the newest counts. While the chain cannot tell who owns a node, each account that
-    claims its id is listed.
+    `registered` is None if the chain does not answer: then only verified records are available, and since the owner of
+    a node is unknown, each account that claims its id is listed.
     """
     owners = None if registered is None else {node.id: node.owner for node in registered}
     dropped: list[str] = []

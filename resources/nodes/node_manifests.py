@@ -1,4 +1,4 @@
-"""What nodes say of themselves in the manifests that the chain names."""
+"""The manifests in which nodes describe themselves; the chain has their CIDs."""
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ AT_ONCE = 8
 
 
 class NodeManifests:
-    """Reads each manifest once, by its CID; thread-safe. What cannot be read is not asked for again."""
+    """Reads each manifest once, by its CID; thread-safe. A manifest that cannot be read is not requested again."""
 
     def __init__(self, store: ContentStore) -> None:
         self._store = store
@@ -21,7 +21,7 @@ class NodeManifests:
         self._lock = Lock()
 
     def get(self, cid: str) -> NodeManifest | None:
-        """The manifest; None for one that cannot be had or is none. Blocks."""
+        """The manifest; None if it is not available or not valid. Blocks."""
         with self._lock:
             if cid in self._known:
                 return self._known[cid]
@@ -30,14 +30,14 @@ class NodeManifests:
             return self._known.setdefault(cid, found)
 
     def read(self, cids: Iterable[str]) -> None:
-        """Read those that are not known yet, a few at a time, since a place that is away takes long to say so."""
+        """Read the manifests that are not known yet, in parallel: an unreachable node fails only after its timeout."""
         unknown = {cid for cid in cids if cid not in self._known}
         if unknown:
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 list(pool.map(self.get, sorted(unknown)))
 
     def price(self, cid: str) -> int:
-        """The least reward per task that the node works for, in micro-units; 0 where that cannot be read."""
+        """The least reward per task that the node works for, in micro-units; 0 if its manifest cannot be read."""
         manifest = self.get(cid)
         return manifest.price if manifest else 0
 
@@ -45,4 +45,4 @@ class NodeManifests:
         try:
             return get_document(self._store, cid, NodeManifest)
         except (ContentError, SpecError):
-            return None  # a node may write what it likes there; it is only taken at its word
+            return None  # a node may register any CID, also one that is no manifest

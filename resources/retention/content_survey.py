@@ -1,4 +1,4 @@
-"""Who needs which content, put together from registry, chain and the documents themselves. Blocking."""
+"""Collects the uses of content from the registry, the chain and the documents themselves. Blocking."""
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from resources.retention.stray_documents import LARGEST, follow_strays
 
 @dataclass(frozen=True)
 class ChainFacts:
-    """What the chain has of the coordinator's jobs, and of content that belongs to no job."""
+    """The chain's records of the coordinator's jobs, and of content that belongs to no job."""
 
     contract: str
     jobs: Mapping[int, Job]
@@ -47,10 +47,10 @@ def ask_chain(ledger: Queries, registry: JobRegistry) -> ChainFacts | None:
 def survey(
     store: KeptStore, peek: Callable[[str], bytes | None], registry: JobRegistry, chain: ChainFacts | None
 ) -> Survey:
-    """What names which content of a store; `peek` reads a copy that is here without marking it as used.
+    """The uses of a store's content; `peek` reads a local copy without marking it as used.
 
-    Raises `ContentError` when a document that defines a job is missing, or a place that must be asked does not answer:
-    nobody could tell then what is needed.
+    Raises `ContentError` when a document that defines a job is missing, or a required content store does not answer:
+    the needed content would then be unknown.
     """
     found: list[tuple[JobWalk, str | None]] = []
     for row in registry.jobs():
@@ -91,9 +91,9 @@ def _knows(chain: ChainFacts | None, row: JobRow) -> bool:
 
 
 def _models(store: ContentStore, registry: JobRegistry, chain: ChainFacts | None) -> dict[str, Reason]:
-    """The files of models that were promoted, or registered under a name of their own.
+    """The files of models that are promoted, or registered under another name than their job's.
 
-    Every round is registered under its job's name as well: that alone keeps nothing.
+    Every round is registered under its job's name as well; that registration keeps nothing.
     """
     names = {row.job_id: row.name for row in registry.jobs() if _knows(chain, row)}
     found: dict[str, Reason] = {}
@@ -111,7 +111,7 @@ def _models(store: ContentStore, registry: JobRegistry, chain: ChainFacts | None
 
 
 def _checkpoint(store: ContentStore, cid: str) -> Checkpoint | None:
-    """What a model's CID stands for; None for a model that is no checkpoint of ours."""
+    """The checkpoint with a model's CID; None for a model that is no checkpoint of this coordinator."""
     try:
         return get_document(store, cid, Checkpoint)
     except (ContentNotFound, SpecError):
@@ -119,7 +119,7 @@ def _checkpoint(store: ContentStore, cid: str) -> Checkpoint | None:
 
 
 def _node_manifests(store: ContentStore, held: Container[str], chain: ChainFacts | None) -> dict[str, Reason]:
-    """What is here of what nodes say of themselves, and of data that stays with them."""
+    """The local copies of node manifests, and the documents on node-local data that they name."""
     found: dict[str, Reason] = {}
     for cid in chain.node_manifests if chain else ():
         if cid not in held:
@@ -128,6 +128,6 @@ def _node_manifests(store: ContentStore, held: Container[str], chain: ChainFacts
         try:
             datasets = get_document(store, cid, NodeManifest).datasets
         except (ContentError, SpecError):
-            continue  # a node may write what it likes there
+            continue  # a node may register any CID, also one that is no manifest
         found |= {data: Reason("nodes are registered", "data that stays on a node") for data in datasets}
     return found

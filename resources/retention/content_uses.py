@@ -1,4 +1,4 @@
-"""What a job names, followed from document to document. Blocking."""
+"""The content that a job uses, found by following its documents. Blocking."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -20,9 +20,9 @@ Kind = TypeVar("Kind", bound=Document)
 
 
 class JobWalk:
-    """Collects the uses of one job. A document of a round that is gone names nothing more.
+    """Collects the uses of one job. A document of a round that is gone is listed, but not followed.
 
-    Of a job that is `over`, only what its result descends from is read: the rest may have been removed before.
+    For a job that is `over`, only the ancestors of its result are read: other documents may have been removed.
     """
 
     def __init__(self, row: JobRow, over: bool, store: ContentStore, registry: JobRegistry) -> None:
@@ -36,7 +36,7 @@ class JobWalk:
 
     @property
     def uses(self) -> tuple[Use, ...]:
-        """What was found, in the order of finding."""
+        """The uses, in the order in which they were found."""
         return tuple(self._found)
 
     def is_here(self) -> bool:
@@ -44,13 +44,13 @@ class JobWalk:
         return any(self._store.has(cid) for cid in (self.row.spec_cid, self.row.genesis_cid))
 
     def parts(self, cid: str) -> set[Part]:
-        """As what the job names a content; nothing when it does not."""
+        """The roles of a CID in the job; empty if the job does not use it."""
         return self._parts.get(cid, set())
 
     def follow_all(self, submitted: Iterable[Round]) -> None:
-        """Everything that registry and chain lead to; `submitted` is what the chain has of the job's rounds.
+        """Follow everything in the registry and on chain; `submitted` are the job's rounds on chain.
 
-        Raises `ContentError` when a document that defines the job cannot be read: nobody could tell what it needs.
+        Raises `ContentError` when a document that defines the job cannot be read: its needs would then be unknown.
         """
         row = self.row
         spec, dataset = self._defining(row.spec_cid, JobSpec), self._defining(row.dataset_cid, DatasetManifest)
@@ -71,7 +71,7 @@ class JobWalk:
                 self._follow_attempt(job, number, attempt)
 
     def follow_checkpoint(self, cid: str, final: bool) -> None:
-        """A checkpoint and what it came from; `final` when the job's result is or descends from it."""
+        """Follow a checkpoint and its ancestors; `final` if it is the job's result or an ancestor of it."""
         while (cid, final) not in self._followed:
             self._followed.add((cid, final))
             found = self._read(cid, Checkpoint) if final or not self._over else None
@@ -91,7 +91,7 @@ class JobWalk:
             cid = found.parent
 
     def follow_manifest(self, cid: str, final: bool) -> None:
-        """A round's manifest and the updates that it lists."""
+        """Follow a round's manifest and the updates that it lists."""
         found = self._read(cid, RoundManifest)
         number = found.round if found else 0
         self._add(cid, "record" if final else "passing", "round manifest", number)
@@ -106,20 +106,20 @@ class JobWalk:
             self._add(refused.adapter, "passing", f"refused update of {refused.shard}", number)
 
     def follow_plan(self, cid: str, plan: TaskPlan) -> None:
-        """A plan that leases name, and its tasks."""
+        """Follow a plan of leases, and its tasks."""
         self._add(cid, "record", "plan", plan.round)
         for planned in plan.tasks:
             self._add(planned.task, "record", f"task of slot {planned.slot}, attempt {planned.attempt}", plan.round)
 
     def follow_task(self, cid: str, task: TaskSpec) -> None:
-        """A task, and the checkpoints that it is about."""
+        """Follow a task, and the checkpoints that it names."""
         self._add(cid, "record", f"task of {_label(task)}", task.round)
         self._add(task.resume, "passing", f"training checkpoint of {_label(task)}", task.round)
         for checkpoint in (task.base, *task.checkpoints):
             self.follow_checkpoint(checkpoint, final=False)
 
     def follow_receipt(self, cid: str, signed: SignedReceipt | None, label: str, number: int) -> None:
-        """A receipt, and what its node uploaded."""
+        """Follow a receipt, and the content that its node uploaded."""
         self._add(cid, "record", f"receipt of {label}", number)
         if signed is None:
             return
@@ -131,13 +131,13 @@ class JobWalk:
             self._add(one, "passing", f"training checkpoint of {label}", number)
 
     def follow_evidence(self, cid: str, evidence: RoundEvidence | None, number: int, final: bool) -> None:
-        """The evidence of a round, and the receipts that it lists."""
+        """Follow the evidence of a round, and the receipts that it lists."""
         self._add(cid, "record" if final else "passing", "evidence", number)
         for one in evidence.records if evidence else ():
             self._add(one.receipt, "record", f"receipt of {one.shard or 'evaluation'}, attempt {one.attempt}", number)
 
     def add_diagnostics(self, cid: str, manifest: str) -> None:
-        """What a round's aggregation did to its updates; it stays with the manifest that it is about."""
+        """Add the diagnostics of a round, which stay as long as their manifest."""
         self._add(cid, "record" if "record" in self.parts(manifest) else "passing", "diagnostics")
 
     def _follow_data(self, dataset: DatasetManifest) -> None:
@@ -168,7 +168,7 @@ class JobWalk:
         self._add(saved.cid if saved else None, "passing", f"training checkpoint of {label}", number)
 
     def _add_reference(self, job: OpenJob, number: int, base: str) -> None:
-        """The coordinator's own update of a round that no manifest lists yet."""
+        """Add the update of the reference rows of a round that no manifest lists yet."""
         if job.dataset.reference is not None:
             task = reference_task(job, number, base, job.dataset.reference)
             made = self._registry.own_work(f"reference update {task.task_id}")
@@ -180,7 +180,7 @@ class JobWalk:
             self._parts.setdefault(cid, set()).add(part)
 
     def _read(self, cid: str, kind: type[Kind]) -> Kind | None:
-        """A document of a round; None when it is gone, or of a form that this version does not know."""
+        """A document of a round; None if it is gone, or has a form that this version cannot read."""
         try:
             return get_document(self._store, cid, kind)
         except (ContentNotFound, SpecError):

@@ -1,4 +1,4 @@
-"""What of the content is needed, and why. Pure: what names a content comes in, reasons to keep it go out."""
+"""Decides which content must stay, and why. Pure: uses of content come in, reasons to keep it go out."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from atlas.errors import SpecError
 from atlas.spec.job import read_mapping
 
 Part = Literal["order", "data", "record", "weights", "update", "passing"]
-"""What a content is to its job.
+"""The role of content in its job.
 
 order: the documents that define it, and its held-out rows · data: shards and reference rows · record: plans, tasks,
-receipts, manifests, checkpoints, evidence, diagnostics, all of them small · weights: the files of a checkpoint that the
-job's result descends from · update: what such a checkpoint was aggregated from · passing: what a round needs only while
-it is in work: refused and encoded updates, training checkpoints, checkpoints that leave out one update.
+receipts, manifests, checkpoints, evidence, diagnostics, all of them small · weights: the files of the job's result and
+of its ancestors · update: the updates that were aggregated into these checkpoints · passing: content that a round needs
+only while it runs: refused and encoded updates, training checkpoints, checkpoints that leave out one update.
 """
 
 
 class JobRetention(BaseModel):
-    """What one job keeps otherwise than the others."""
+    """Retention settings of one job that differ from the general ones."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,7 +32,7 @@ class JobRetention(BaseModel):
 
 
 class RetentionSettings(BaseModel):
-    """What stays of a job that is over; of the others, everything does."""
+    """What is kept of a job that is over; of other jobs, everything is kept."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,7 +64,7 @@ def read_retention(path: Path) -> RetentionSettings:
 
 @dataclass(frozen=True)
 class Use:
-    """One way in which a job names a content."""
+    """One use of a CID by a job."""
 
     cid: str
     part: Part
@@ -76,7 +76,7 @@ class Use:
 
 @dataclass(frozen=True)
 class JobUses:
-    """All that a job names."""
+    """All uses of content by a job."""
 
     name: str
     held_by: str | None
@@ -85,12 +85,12 @@ class JobUses:
 
 
 class Reason(NamedTuple):
-    """Why a content stays."""
+    """Why a CID stays."""
 
     because: str
-    """What asks for it, such as `job sentiment is open`."""
+    """The cause, such as `job sentiment is open`."""
     what: str
-    """What it is there."""
+    """The content's role there."""
 
     def __str__(self) -> str:
         return f"{self.because}: {self.what}"
@@ -98,14 +98,14 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True)
 class Survey:
-    """What names which content."""
+    """All uses of content."""
 
     jobs: tuple[JobUses, ...]
     others: dict[str, Reason]
-    """What stays whatever becomes of its job: models, and what nodes say of themselves."""
+    """Content that is kept independently of jobs: models and node manifests."""
 
     def needed(self, settings: RetentionSettings) -> dict[str, Reason]:
-        """Each content that must stay, with the first reason for it."""
+        """Each CID that must stay, with the first reason for it."""
         found = dict(self.others)
         for job in self.jobs:
             for use, because in _kept(job, settings):
@@ -113,7 +113,7 @@ class Survey:
         return found
 
     def uses(self, cid: str) -> str:
-        """Everything that names a content, in words; empty when nothing does."""
+        """All uses of a CID, as text; empty if there are none."""
         return "; ".join(self._named.get(cid, ()))
 
     @cached_property
@@ -126,7 +126,7 @@ class Survey:
 
 
 def _kept(job: JobUses, settings: RetentionSettings) -> Iterator[tuple[Use, str]]:
-    """What of a job stays, and what for."""
+    """The uses of a job whose content stays, each with the reason."""
     if job.held_by is not None:
         yield from ((use, f"job {job.name} {job.held_by}") for use in job.uses)
         return

@@ -1,7 +1,7 @@
-"""Documents that no record here names, and that say themselves which job they belong to.
+"""Documents that no local record references, but that name their own job.
 
-A plan is named by leases on chain alone, and a receipt that no run has taken in yet by its node alone: both are found
-so, whether or not the chain answers.
+A plan is named only by leases on chain, and a receipt that no run has processed yet only by its node. Both are found
+here, whether or not the chain answers.
 """
 
 import json
@@ -17,7 +17,7 @@ from atlas.spec.task_plan import TaskPlan
 from resources.retention.content_uses import JobWalk
 
 LARGEST = 4 << 20
-"""Bytes of a document: a plan of 10,000 tasks has 1.2 million."""
+"""The largest document, in bytes: a plan of 10,000 tasks has 1.2 million."""
 KINDS: dict[str, type[Document]] = {
     "plan": TaskPlan,
     "train": TaskSpec,
@@ -29,11 +29,11 @@ KINDS: dict[str, type[Document]] = {
     "diagnostics": RoundDiagnostics,
 }
 ORDER = (TaskPlan, TaskSpec, SignedReceipt, Checkpoint, RoundManifest, RoundEvidence, RoundDiagnostics)
-"""A receipt is told by its task, and diagnostics by their manifest."""
+"""The order of processing: a receipt is matched by its task, and diagnostics by their manifest."""
 
 
 def follow_strays(cids: Iterable[str], peek: Callable[[str], bytes | None], walks: Collection[JobWalk]) -> None:
-    """Tell each job's walk of the documents among `cids` that are its own; `peek` reads one, None when it is gone."""
+    """Pass each document among `cids` to the walk of its job; `peek` reads one, None if it is gone."""
     found = [(cid, document) for cid in cids if (document := parse_document(peek(cid) or b"")) is not None]
     for cid, document in sorted(found, key=lambda item: (ORDER.index(type(item[1])), item[0])):
         for walk in walks:

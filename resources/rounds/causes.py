@@ -1,4 +1,4 @@
-"""Why shards of a round have no update that counts, in one sentence: causes that are alike are counted together."""
+"""Explains in one sentence why shards of a round have no accepted update; equal causes are counted together."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ LISTED = 3
 
 @dataclass(frozen=True)
 class Cause:
-    """Why one shard has no update that counts; `node` and `log` of its newest attempt, where there was one."""
+    """Why one shard has no accepted update; `node` and `log` are those of its newest attempt, if any."""
 
     shard: str
     reason: str
@@ -35,9 +35,9 @@ class Cause:
 def causes_of(
     job: OpenJob, number: int, outcomes: Iterable[TaskOutcome], registry: JobRegistry, nodes: Path | None
 ) -> list[Cause]:
-    """One cause for each training task of a round that was lost, or whose update the registry has as refused, by shard.
+    """One cause for each training task of a round that was lost or whose update was refused, by shard.
 
-    `nodes` is the folder of the local nodes, whose logs are named by their whole path.
+    `nodes` is the folder of the local nodes, whose logs are named by their full path.
     """
     newest = {one.slot: one for one in registry.attempts(job.round(number))}
     found = [_cause(outcome, newest.get(outcome.task.slot), nodes) for outcome in outcomes]
@@ -47,7 +47,7 @@ def causes_of(
 def task_lost(
     job: OpenJob, number: int, what: str, outcome: TaskOutcome, registry: JobRegistry, nodes: Path
 ) -> TaskLost:
-    """The error of a step that cannot go on without the task that was lost; `what` begins its sentence."""
+    """The error of a step that cannot continue without a lost task; `what` is the beginning of its sentence."""
     (cause,) = causes_of(job, number, [outcome], registry, nodes)
     return TaskLost(f"{what}: {cause.reason.rstrip('.')} ({cause.place}). Run the job again to try once more.")
 
@@ -66,7 +66,7 @@ def _cause(outcome: TaskOutcome, newest: Attempt | None, nodes: Path | None) -> 
 
 
 def trainer_log(attempt: Attempt, nodes: Path | None) -> str:
-    """Where an attempt's trainer logs: the whole path on a local node, the name in the node's folder elsewhere."""
+    """The log of an attempt's trainer: the full path on a local node, otherwise the name in the node's folder."""
     name = f"{attempt.task_id}-{attempt.attempt}.log"
     local = sorted(nodes.glob(f"*/logs/{name}")) if nodes else []
     return str(local[0]) if local else f"logs/{name} in the folder of node {attempt.node_id}"
@@ -94,5 +94,5 @@ def _told(group: list[Cause]) -> str:
 
 
 def _kind(reason: str) -> str:
-    """What reasons that differ in numbers and names only have in common."""
+    """The reason without its numbers and names, so that reasons of one kind are equal."""
     return re.sub(r"[-+]?\d[\w.+-]*|\b(baf[ky]\w{20,}|atlas1\w+|s\d{3,})\b", "#", reason)

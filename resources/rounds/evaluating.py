@@ -1,4 +1,4 @@
-"""Which evaluation a round gets: its checkpoints, and the one that was already given out, if any."""
+"""The evaluation of a round: its checkpoints, or the evaluation that was already assigned."""
 
 from collections.abc import Mapping
 
@@ -22,13 +22,13 @@ def plan_evaluation(
     store: ContentStore,
     registry: JobRegistry,
 ) -> TaskSpec:
-    """The first attempt at judging a round's checkpoint, with every rival that is cheap to judge beside it.
+    """The first attempt at evaluating a round's checkpoint, with the alternatives that are cheap to evaluate.
 
-    These are the checkpoints `without` one update each, by shard, where the scores need them, and what plain averaging
-    gives where the robust rule changed anything. A round whose evaluation was given out before, perhaps by an earlier
-    version with other rivals, keeps it: another task would be refused on chain.
+    These are the checkpoints `without` one update each, by shard, if the scores need them, and the result of plain
+    averaging if the robust rule changed anything. A round whose evaluation was already assigned, perhaps by an earlier
+    version with other alternatives, keeps it: another task would be refused on chain.
     """
-    from atlas.rounds.checkpoint import plain_mean  # numpy, which most of those who import this do without
+    from atlas.rounds.checkpoint import plain_mean  # numpy, which most importers of this module do not need
 
     given = _given(job, number, base, checkpoint, store, registry)
     if given is not None:
@@ -39,10 +39,10 @@ def plan_evaluation(
 
 
 def plain_mean_of(task: TaskSpec, store: ContentStore) -> str | None:
-    """Which of an evaluation's checkpoints is that of plain averaging; None where it has none.
+    """The CID of the plain average among an evaluation's checkpoints; None if it has none.
 
-    It names the same round manifest as the round's checkpoint; those without an update name one of their own. What is
-    gone from the store was another rival's.
+    That checkpoint names the same round manifest as the round's checkpoint; those without one update name other
+    manifests. A last checkpoint that is gone from the store is not the plain average.
     """
     if len(task.checkpoints) < 3:
         return None
@@ -57,7 +57,7 @@ def plain_mean_of(task: TaskSpec, store: ContentStore) -> str | None:
 def _given(
     job: OpenJob, number: int, base: str, checkpoint: str, store: ContentStore, registry: JobRegistry
 ) -> TaskSpec | None:  # fmt: skip
-    """The newest evaluation of these two checkpoints that was handed out, as a first attempt."""
+    """The newest evaluation of these two checkpoints that was assigned, as a first attempt."""
     for attempt in reversed(registry.attempts(job.round(number))):
         if attempt.slot == job.evaluation_slot:
             try:

@@ -1,4 +1,4 @@
-"""The evidence of a round: its tasks as they ended, what each contributed, and each node's part of the pool."""
+"""The evidence of a round: its completed tasks, their contributions, and each node's share of the pool."""
 
 from collections.abc import Collection, Mapping
 
@@ -27,10 +27,10 @@ from resources.rounds.scoring import manifest_of, score_updates
 def build_evidence(
     job: OpenJob, number: int, checkpoint: str, store: ContentStore, registry: JobRegistry, ledger: Ledger
 ) -> RoundEvidence:
-    """A round as it ended; it follows from the coordinator's record and content alone.
+    """The evidence of a round, computed from the coordinator's record and content alone.
 
-    Raises `SettlementError` unless the chain completed exactly these tasks. A chain that does not answer cannot be
-    asked; it checks the numbers itself when the round is submitted.
+    Raises `SettlementError` unless the chain completed exactly these tasks. If the chain does not answer, this check is
+    left to the contract, which checks the numbers when the round is submitted.
     """
     attempts = registry.attempts(job.round(number))
     completed = [attempt for attempt in attempts if attempt.state == "completed"]
@@ -58,14 +58,14 @@ def build_evidence(
 
 
 def receipt_of(cid: str, store: ContentStore) -> Receipt:
-    """The receipt of a result that was verified when it came in."""
+    """The receipt of a result that was verified on arrival."""
     return get_document(store, cid, SignedReceipt).receipt
 
 
 def trained_tokens(training: TrainingSpec, shard: ShardManifest) -> int:
-    """The tokens of one task: of as many rows as the spec has it train on, at the shard's mean length, rounded down.
+    """The tokens of one task: the rows that the spec trains on, times the shard's mean row length, rounded down.
 
-    Spec and manifest say so, whatever the node reports.
+    They follow from spec and manifest, not from the node's report.
     """
     rows = training.steps * training.batch_size * training.gradient_accumulation
     return rows * shard.size // shard.rows

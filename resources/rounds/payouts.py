@@ -1,4 +1,4 @@
-"""Who gets how much of a round, as the contract divides it."""
+"""The payout of a round to each node, as the contract divides it."""
 
 from dataclasses import dataclass
 
@@ -20,14 +20,14 @@ class Payout:
     tokens: int
     """Validated tokens of its tasks."""
     score: int | None
-    """Their mean score by token, in thousandths; None when it has no validated tokens."""
+    """Their mean score, weighted by tokens, in thousandths; None without validated tokens."""
     bps: int
     amount: int
     """Micro-units."""
 
 
 def payouts_of(evidence: RoundEvidence, reward: int, on_chain: Round | None, store: ContentStore) -> list[Payout]:
-    """By node id; `reward` is what each task brings to the pool. Tasks that the chain has struck are not paid."""
+    """Payouts by node id; each task adds `reward` to the pool. Tasks that the chain has struck are not paid."""
     shares = [Share(one.node_id, one.count, one.bps) for one in evidence.per_node]
     struck = dict(on_chain.struck) if on_chain else {}
     paid = amounts(reward * len(evidence.records), shares, struck)

@@ -1,4 +1,4 @@
-"""The update of a round's reference rows, for robust rules that compare with one: the coordinator trains it itself."""
+"""The update of a round's reference rows, which some robust rules need: the coordinator trains it itself."""
 
 import tempfile
 from collections.abc import Callable

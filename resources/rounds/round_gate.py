@@ -1,4 +1,4 @@
-"""The gates of a round: what may be said against an update when it arrives, and once more when all are in."""
+"""The gates of a round: checks of each update on arrival, and of all updates together at the end."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -34,9 +34,9 @@ from resources.rounds.evidence import receipt_of
 
 
 class RoundGate:
-    """Judges the updates of one round that starts from `base`; it may be called in several threads at once.
+    """Checks the updates of one round that starts from `base`. Thread-safe.
 
-    What was accepted before it was made, by this process or another, it learns from the registry.
+    Updates accepted earlier, by this or another process, are loaded from the registry.
     """
 
     def __init__(self, job: OpenJob, number: int, base: str, store: ContentStore, registry: JobRegistry) -> None:
@@ -50,7 +50,7 @@ class RoundGate:
         """The accepted updates of the round, by slot."""
 
     def __call__(self, task: TaskSpec, receipt: Receipt) -> Refusal | None:
-        """Judge an update that has arrived. What passes is what later ones are compared with."""
+        """Check an update on arrival; later updates are compared with it if it passes."""
         late = self._delivery(task.slot, receipt)
         if isinstance(late, Refusal):
             return late
@@ -62,7 +62,7 @@ class RoundGate:
         return refusal
 
     def check_all(self, completed: Iterable[CompletedTask]) -> dict[int, Refusal]:
-        """Judge a round's results together, whether or not they were judged one by one; the refused, by slot."""
+        """Check a round's results together, including those that passed on arrival; return the refusals by slot."""
         refused: dict[int, Refusal] = {}
         passed: dict[int, Inspected] = {}
         for one in completed:
@@ -100,10 +100,10 @@ class RoundGate:
 
     @property
     def _codec_factor(self) -> int:
-        """How many times farther than training the job's codec can move an adapter.
+        """How many times farther than training alone the job's codec can move an adapter.
 
-        Rounding to a codec's steps at most doubles a number. What error feedback adds was left over from earlier
-        rounds, each of which moved as far at most.
+        Rounding to a codec's steps at most doubles a number. Error feedback adds residuals of earlier rounds, each of
+        which moved at most as far.
         """
         codec = CODECS.get(self._job.spec.aggregation.compression.codec)
         rounds = self._number if codec is not None and codec.error_feedback else 1
@@ -134,7 +134,7 @@ class RoundGate:
         return copy_refusal(late, earlier, self._base_adapter, self._settings.copy_cosine)
 
     def _learn(self) -> None:
-        """Take in what the registry has as accepted, and this gate has not seen."""
+        """Load the updates that the registry has as accepted and this gate has not seen."""
         for attempt in self._registry.attempts(self._job.round(self._number)):
             if _accepted(attempt) and attempt.slot < self._job.evaluation_slot:
                 known = self._known.get(attempt.slot)
@@ -151,7 +151,7 @@ class RoundGate:
 
     @cached_property
     def _before(self) -> list[float]:
-        """The lengths of the changes of the round before, if it trained the same factors."""
+        """The lengths of the changes of the previous round, if it trained the same factors; otherwise empty."""
         method = self._job.spec.aggregation.method
         manifest = self._checkpoint.manifest
         if manifest is None or method.frozen_factor(self._number) != method.frozen_factor(self._number - 1):
@@ -166,7 +166,7 @@ class RoundGate:
         return self._comparable(found.norm, found.size)
 
     def _comparable(self, norm: float, numbers: int) -> float:
-        """A length of so many numbers as it is compared: where ranks are mixed, per number."""
+        """The length `norm` of `numbers` numbers, in the form that is compared: where ranks are mixed, per number."""
         return norm / math.sqrt(numbers) if self._job.spec.lora.shard_ranks else norm
 
     def _shard(self, slot: int) -> str:

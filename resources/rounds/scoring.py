@@ -1,4 +1,4 @@
-"""How a round's updates are scored: which checkpoints must be judged for it, and what follows from the verdict."""
+"""Scores of a round's updates: the checkpoints that the evaluation must include, and the scores from its result."""
 
 from atlas.content.store import ContentStore
 from atlas.documents.manifests import Checkpoint, Receipt, RoundManifest, ScoringMethod
@@ -14,7 +14,7 @@ from resources.jobs.open_job import OpenJob
 
 
 def manifest_of(checkpoint: str, store: ContentStore) -> RoundManifest:
-    """The manifest that a round's checkpoint was made from; raises `SettlementError` for that of round 0."""
+    """The manifest that a round's checkpoint was made from; raises `SettlementError` for the checkpoint of round 0."""
     manifest = get_document(store, checkpoint, Checkpoint).manifest
     if manifest is None:
         raise SettlementError(f"Checkpoint {checkpoint} is the untrained one; no round has ended with it.")
@@ -22,11 +22,11 @@ def manifest_of(checkpoint: str, store: ContentStore) -> RoundManifest:
 
 
 def checkpoints_without(job: OpenJob, checkpoint: str, store: ContentStore) -> dict[str, str]:
-    """By shard, the CID of what the round's checkpoint would be without that shard's update, put into the store.
+    """By shard, the CID of the round's checkpoint without that shard's update; each is put into the store.
 
-    Empty where the round is not scored by leave-one-out.
+    Empty if the round is not scored by leave-one-out.
     """
-    from atlas.rounds.checkpoint import aggregate_round  # numpy, which most of those who import this do without
+    from atlas.rounds.checkpoint import aggregate_round  # numpy, which most importers of this module do not need
 
     manifest = manifest_of(checkpoint, store)
     if _method(job, manifest) != "leave-one-out":

@@ -1,6 +1,6 @@
 """The end of a round: evidence, its Merkle root on chain, and the payout.
 
-What goes to the chain is recorded in the outbox first, so a chain that is away delays the payout and nothing else.
+Transactions are recorded in the outbox before they are sent, so an unreachable chain only delays the payout.
 """
 
 import logging
@@ -33,7 +33,7 @@ State = Literal["settled", "due", "disputed", "pending"]
 
 @dataclass(frozen=True)
 class Settlement:
-    """How a round is paid. A transaction is None when it is not in a block yet, or when somebody else sent it."""
+    """The payout of a round. A transaction is None if it is not in a block yet, or if somebody else sent it."""
 
     evidence: str
     """CID of the RoundEvidence."""
@@ -42,10 +42,12 @@ class Settlement:
     leaf_count: int
     scoring: ScoringMethod
     per_node: list[Payout]
-    """By node id: what each is credited, or will be."""
+    """By node id: the amounts that are credited, or will be."""
     state: State
-    """`due`: from `due_at` on, the end of the challenge window. `disputed`: a challenge is open. `pending`: the chain
-    does not answer; what it must be told waits in the outbox."""
+    """`due`: can be settled from `due_at` on, the end of the challenge window.
+
+    `disputed`: a challenge is open. `pending`: the chain does not answer; the transactions wait in the outbox.
+    """
     due_at: int | None
     """Unix seconds; None before the submission is on chain."""
     backlog: int
@@ -74,11 +76,11 @@ def settle_round(
     patience_seconds: float = CHAIN_PATIENCE_SECONDS,
     clock: Callable[[], float] = time.time,
 ) -> Settlement:
-    """Submit a round's evidence and credit its nodes; what is done already is left as it is.
+    """Submit a round's evidence and credit its nodes; steps that are already done are skipped.
 
-    A chain that does not answer for `patience_seconds` leaves the settlement `pending`: the outbox sends it with
-    whatever the chain is told next, or at the next start. Call again to see how it went. Raises `SettlementError` when
-    the chain has other results of the round than this coordinator, or refuses these.
+    If the chain does not answer for `patience_seconds`, the settlement is `pending`: the outbox sends it with the next
+    transaction, or at the next start. Call again to see the outcome. Raises `SettlementError` when the chain has other
+    results of the round than this coordinator, or refuses these.
     """
     evidence = build_evidence(job, number, checkpoint, store, registry, ledger)
     cid = put_document(store, evidence)
@@ -91,7 +93,7 @@ def settle_round(
                     settle_tx = _settle(job.job_id, number, ledger)
                     on_chain = ledger.round(job.job_id, number) or on_chain
     except OutcomeUnknown:
-        pending = True  # what is under way is in the outbox
+        pending = True  # the transaction is in the outbox
     except ChainUnreachable:
         pending = True
         _record_all(evidence, cid, on_chain, ledger)
@@ -113,9 +115,9 @@ def settle_round(
 
 
 def settle_due(jobs: Iterable[int], ledger: Ledger, now: float) -> list[tuple[int, int]]:
-    """Settle every submitted round of these jobs whose challenge window is over; which (job, round) were settled.
+    """Settle every submitted round of these jobs whose challenge window is over; return the pairs (job, round).
 
-    What the contract refuses is passed over, with a warning in the log.
+    Rounds that the contract refuses are skipped, with a warning in the log.
     """
     rounds = [one for job in jobs for one in ledger.rounds(job)]
     due = [one for one in rounds if one.settled_at is None and _is_due(one, now)]
@@ -123,15 +125,15 @@ def settle_due(jobs: Iterable[int], ledger: Ledger, now: float) -> list[tuple[in
 
 
 def settle_due_of(registry: JobRegistry, ledger: Ledger, now: float) -> None:
-    """Settle what is due of the coordinator's jobs on this contract."""
+    """Settle the rounds that are due, of the coordinator's jobs on this contract."""
     settle_due([job.job_id for job in registry.jobs() if job.contract == ledger.network.contract], ledger, now)
 
 
 def publish_model(job: OpenJob, number: int, checkpoint: str, ledger: Ledger) -> None:
     """Register a round's checkpoint under the job's name, with the round as its version; once.
 
-    While the chain does not answer, this waits in the outbox. Raises `SettlementError` when the name and version stand
-    for something else.
+    If the chain does not answer, the registration waits in the outbox. Raises `SettlementError` when the name and
+    version are taken by another checkpoint.
     """
     try:
         known = _model(job.name, number, ledger)
@@ -154,7 +156,7 @@ def _model(name: str, version: int, ledger: Ledger) -> RegisteredModel | None:
 
 
 def _submitted(job: OpenJob, evidence: RoundEvidence, cid: str, ledger: Ledger) -> Round:
-    """The round as it is on chain, submitted now if it was not."""
+    """The round on chain; it is submitted now if it was not before."""
     on_chain = ledger.round(job.job_id, evidence.round)
     if on_chain is None:
         _record_submission(evidence, cid, ledger)
@@ -176,9 +178,9 @@ def _submitted(job: OpenJob, evidence: RoundEvidence, cid: str, ledger: Ledger) 
 
 
 def _record_all(evidence: RoundEvidence, cid: str, on_chain: Round | None, ledger: Ledger) -> None:
-    """Leave to the outbox what the chain could not be told.
+    """Record in the outbox the transactions that could not be sent.
 
-    A settlement that comes before the end of the challenge window is refused, and sent again by `settle_due`.
+    A settlement that arrives before the end of the challenge window is refused, and sent again by `settle_due`.
     """
     if on_chain is None:
         newest = newest_submission(ledger, evidence.job_id, evidence.round)
@@ -189,7 +191,7 @@ def _record_all(evidence: RoundEvidence, cid: str, on_chain: Round | None, ledge
 
 
 def _patiently(seconds: float) -> Iterable[stamina.Attempt]:
-    """Attempts for as long as the chain may stay away; a single one for 0."""
+    """Attempts while the chain does not answer, for at most so many seconds; a single one for 0."""
     return stamina.retry_context(
         on=lambda error: isinstance(error, ChainUnreachable) and not isinstance(error, OutcomeUnknown),
         attempts=None if seconds else 1,
@@ -223,14 +225,18 @@ def _record_submission(evidence: RoundEvidence, cid: str, ledger: Ledger) -> Non
 
 
 def _is_due(one: Round, now: float) -> bool:
-    """Without a challenge window the block of the submission is due itself, whatever our clock says."""
+    """Whether a round can be settled.
+
+    Without a challenge window it is due in the block of its submission, whatever the local clock shows.
+    """
     return one.open_challenges == 0 and one.settle_from <= max(now, one.submitted_at)
 
 
 def _settle(job: int, number: int, ledger: Ledger) -> str | None:
-    """The transaction that credits the nodes; None when the contract refuses it.
+    """The transaction that credits the nodes; None if the contract refuses it.
 
-    It does while the round is not due by its own clock, or the contract is paused, or somebody else was first.
+    The contract refuses while the round is not due by the chain's clock, or the contract is paused, or when the round
+    is already settled.
     """
     try:
         return ledger.settle(job, number).hash

@@ -1,4 +1,4 @@
-"""The steps of a round between its nodes' work: each is one function that an asset calls."""
+"""The coordinator's steps of a round: each is one function, which an asset calls."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -25,10 +25,10 @@ from resources.rounds.verdict import Verdict, compare
 
 
 def base_checkpoint(job: OpenJob, number: int, ledger: Ledger) -> str:
-    """CID of the Checkpoint that a round starts from: round 0's, or what the chain has of the round before.
+    """CID of the Checkpoint that a round starts from: that of round 0, or the previous round's on chain.
 
-    While the submission of the round before is on its way, it is what the outbox has recorded. Raises
-    `RoundOrderError` when the round before has not ended.
+    While the submission of the previous round is pending, the outbox's record is used. Raises `RoundOrderError` when
+    the previous round has not ended.
     """
     if number == 1:
         return job.untrained
@@ -59,7 +59,7 @@ def training_tasks(job: OpenJob, number: int, base: str, shards: Collection[str]
 
 
 def reference_task(job: OpenJob, number: int, base: str, rows: ShardManifest) -> TaskSpec:
-    """The work on the reference rows, which no node gets: the coordinator does it itself."""
+    """The task on the reference rows, which no node gets: the coordinator trains it itself."""
     return _task(job, number, base, "train", job.evaluation_slot + 1, rows)
 
 
@@ -71,10 +71,10 @@ def evaluation_task(
     without: Mapping[str, str] | None = None,
     mean: str | None = None,
 ) -> TaskSpec:
-    """The first attempt at judging a round's checkpoint and its base on the held-out rows.
+    """The first attempt at evaluating a round's checkpoint and its base on the held-out rows.
 
-    `without` adds, by shard, the checkpoints that leave out one update each (`scoring.checkpoints_without`), `mean`
-    what plain averaging gives; they are judged on a sample of the rows.
+    `without` adds, by shard, the checkpoints that leave out one update each (`scoring.checkpoints_without`), `mean` the
+    result of plain averaging; these are evaluated on a sample of the rows.
     """
     task = _task(job, number, base, "evaluate", job.evaluation_slot, job.dataset.holdout)
     changes: dict[str, Any] = {"shard": None, "checkpoints": [base, checkpoint]}
@@ -118,15 +118,15 @@ def build_round_manifest(
 ) -> RoundManifest:
     """List a round's updates, accepted and refused, by shard, and put the manifest into the store.
 
-    The gates see the whole round once more; what they refuse now is left out, which the registry notes. `reference` is
-    the update of the coordinator's own rows, `nodes` the folder of the local nodes. Raises `QuorumError`, with the
-    causes, when nothing is left.
+    The gates check the whole round once more; updates refused now are left out, and recorded in the registry.
+    `reference` is the update of the reference rows, `nodes` the folder of the local nodes. Raises `QuorumError`, with
+    the causes, when no update is left.
     """
     outcomes = list(outcomes)
     completed = [one for one in outcomes if isinstance(one, CompletedTask)]
     if not completed:
         raise quorum_error(job, number, 0, causes_of(job, number, outcomes, registry, nodes))
-    from resources.rounds.round_gate import RoundGate  # numpy, which most of those who import this module do without
+    from resources.rounds.round_gate import RoundGate  # numpy, which most importers of this module do not need
 
     refused = RoundGate(job, number, base, store, registry).check_all(completed)
     for one in completed:
@@ -152,7 +152,7 @@ def build_round_manifest(
 
 
 def refused_updates(job: OpenJob, number: int, registry: JobRegistry) -> list[RefusedUpdate]:
-    """What the gates have kept out of a round so far, by shard and attempt."""
+    """The updates that the gates have refused in a round so far, by shard and attempt."""
     found = [
         RefusedUpdate(
             shard=job.dataset.shards[one.slot].key,
@@ -173,12 +173,12 @@ def _accepted(job: OpenJob, outcome: CompletedTask) -> AcceptedUpdate:
 
 
 def quorum_reached(job: OpenJob, manifest: RoundManifest) -> bool:
-    """Whether enough shards have delivered an update that counts."""
+    """Whether enough shards have an accepted update."""
     return reaches_quorum(job.spec, len(manifest.updates), len(job.dataset.shards))
 
 
 def quorum_error(job: OpenJob, number: int, updates: int, causes: Sequence[Cause]) -> QuorumError:
-    """Why a round with this many updates that count cannot end, and what to do."""
+    """The error of a round with too few accepted updates, with causes and remedy."""
     shards = len(job.dataset.shards)
     needed = max(1, math.ceil(job.spec.aggregation.quorum * shards))
     return QuorumError(
@@ -211,6 +211,6 @@ class Evaluation:
 
 
 def evaluation_result(job: OpenJob, outcome: CompletedTask) -> Evaluation:
-    """What an evaluation found."""
+    """The metrics and the verdict of an evaluation."""
     before, after = (outcome.receipt.metrics[cid] for cid in outcome.task.checkpoints[:2])
     return Evaluation(before, after, compare(before, after, job.spec.evaluation.tolerance))

@@ -1,6 +1,6 @@
-"""What the outbox holds of a round's end: its submission, recorded before it is sent, and its settlement.
+"""A round's submission and settlement in the outbox, recorded before they are sent.
 
-A submission may be rolled back on chain and made again, so each has a number of its own in the outbox's key.
+A submission may be rolled back on chain and made again, so its key in the outbox has a number.
 """
 
 from collections.abc import Callable
@@ -13,24 +13,24 @@ Record = Callable[[Later], Entry]
 
 
 def newest_submission(ledger: Ledger, job: int, round_: int) -> Entry | None:
-    """The newest submission of a round that this coordinator recorded; asks no chain."""
+    """The newest submission of a round that this coordinator recorded; does not query the chain."""
     return _newest(ledger, f"submit-round:{job}:{round_}")[1]
 
 
 def record_submission(ledger: Ledger, job: int, round_: int, record: Record) -> Entry:
-    """Record a submission for the outbox to send, unless one is on its way."""
+    """Record a submission for the outbox to send, unless one is pending."""
     return _record(ledger, f"submit-round:{job}:{round_}", record)
 
 
 def record_settle(ledger: Ledger, job: int, round_: int) -> Entry:
-    """Record a round's settlement for the outbox to send, unless it is on its way."""
+    """Record a round's settlement for the outbox to send, unless it is pending."""
     return _record(ledger, f"settle:{job}:{round_}", lambda later: later.settle(job, round_))
 
 
 def recorded_checkpoint(ledger: Ledger, job: int, round_: int, chain_answers: bool) -> str | None:
-    """The checkpoint of a round whose submission is on its way; None when none is.
+    """The checkpoint of a round whose submission is pending; None if there is none.
 
-    One that has landed counts only while the chain cannot be asked: it may have been rolled back since.
+    A submission that has landed counts only while the chain does not answer: it may have been rolled back.
     """
     entry = newest_submission(ledger, job, round_)
     states = ("waiting", "signed") if chain_answers else ("waiting", "signed", "landed")
@@ -45,7 +45,7 @@ def _record(ledger: Ledger, name: str, record: Record) -> Entry:
 
 
 def _newest(ledger: Ledger, name: str) -> tuple[int, Entry | None]:
-    """The first number that is free, and the entry before it."""
+    """The first free number, and the entry before it."""
     newest = None
     for number in count(1):
         entry = ledger.recorded(f"{name}:{number}")

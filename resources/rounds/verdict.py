@@ -13,16 +13,16 @@ class Verdict:
     """A comparison of two checkpoints on the same rows."""
 
     worse: str
-    """What became worse, with both values, such as `accuracy 0.81 -> 0.79`; empty when nothing did."""
+    """The values that became worse, before and after, such as `accuracy 0.81 -> 0.79`; empty if none did."""
     within_tolerance: bool
-    """Whether the loss is no worse than the base's, give or take the job's tolerance."""
+    """Whether the loss is no worse than the base's, within the job's tolerance."""
 
 
 def compare(base: Mapping[str, float], checkpoint: Mapping[str, float], tolerance: float) -> Verdict:
     """Compare the metrics of a checkpoint with its base's: the main metric, and the loss within `tolerance`.
 
-    The main metric is the accuracy of a classifier, and the loss (and so the perplexity) of a language model; in it
-    no decline is tolerated.
+    The main metric is the accuracy of a classifier, and the loss (and so the perplexity) of a language model; the main
+    metric must not decline at all.
     """
     within = no_worse(base["loss"], checkpoint["loss"], tolerance)
     main = next((name for name in HIGHER_IS_BETTER if name in base and name in checkpoint), None)
@@ -33,5 +33,5 @@ def compare(base: Mapping[str, float], checkpoint: Mapping[str, float], toleranc
 
 
 def no_worse(before: float, after: float, tolerance: float) -> bool:
-    """Whether a loss exceeds another by at most a share of that other's size; NaN never does well."""
+    """Whether `after` exceeds `before` by at most `tolerance` times its size; False if `after` is not finite."""
     return math.isfinite(after) and after <= before + tolerance * abs(before)

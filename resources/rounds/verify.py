@@ -23,20 +23,20 @@ from resources.keys.sealed_rows import count_sealed_rows
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at, or could not be."""
+    """The result of one check, or the reason why it was not made."""
 
     check: str
     """`files`, `rounds`, `data set`, `rows`, `start` or `chain`."""
     result: Literal["passed", "not checked", "failed"]
     text: str
     expected: str | None = None
-    """Of a check that failed, where that can be told in a word, such as a CID; so is `found`."""
+    """The expected value of a failed check, if it is a single value such as a CID; `found` likewise."""
     found: str | None = None
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What is proven of a checkpoint, and what is not. What fails is a `VerificationError` instead."""
+    """The checks of a checkpoint that passed or were not made. A failed check raises `VerificationError` instead."""
 
     checkpoints: list[VerifiedCheckpoint]
     """Newest first, down to round 0."""
@@ -44,7 +44,7 @@ class Verification:
 
     @property
     def unchecked(self) -> list[str]:
-        """What could not be looked at."""
+        """The checks that were not made."""
         return [one.check for one in self.checks if one.result == "not checked"]
 
 
@@ -57,11 +57,10 @@ def verify_with_records(
     rebuild_start: bool = False,
     on_checkpoint: Callable[[VerifiedCheckpoint], None] = lambda _: None,
 ) -> Verification:
-    """Verify a checkpoint and its ancestors, and compare them with what is on record of their job.
+    """Verify a checkpoint and its ancestors, and compare them with the records of their job.
 
-    The job's data set is the one that this coordinator has recorded, that the chain of `network` has, and that
-    `dataset` names; these must agree. Raises as `verify_checkpoint` does, and `VerificationError` for a round that
-    ended otherwise on chain.
+    The job's dataset is the one in this coordinator's record, on the chain of `network`, and in `dataset`; these must
+    agree. Raises as `verify_checkpoint` does, and `VerificationError` for a round that has another checkpoint on chain.
     """
     job = get_document(store, cid, Checkpoint).job
     row = job_row(job, home)
