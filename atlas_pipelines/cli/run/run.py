@@ -77,7 +77,7 @@ def train(
 ) -> tuple[Summary, str]:
     """Run every round that is not settled yet; return the job's state, and the denomination that it is paid in.
 
-    An order that cannot be carried out with the files on this machine is refused before the network is entered.
+    An invalid order, or one whose name another order has taken, is refused before the network is entered.
     """
     started = time.monotonic()
     registry = JobRegistry(home.jobs_database)
