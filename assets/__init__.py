@@ -1,1 +1,1 @@
-"""Dagster assets and checks: each file reads like a recipe and holds no algorithm."""
+"""Dagster assets and checks: each file lists the steps and contains no algorithm."""

@@ -1,4 +1,4 @@
-"""Where a round ends."""
+"""The asset `aggregated_checkpoint`: the checkpoint that a round ends with."""
 
 import dagster as dg
 
@@ -32,7 +32,7 @@ def aggregated_checkpoint(
     context: dg.AssetExecutionContext, fleet: FleetResource, content: ContentResource
 ) -> dg.MaterializeResult:
     """The checkpoint that a round ends with; anyone can recompute its bytes from the round's manifest."""
-    from atlas.rounds.diagnose import diagnose_round  # numpy, which the code location does without
+    from atlas.rounds.diagnose import diagnose_round  # here, so that the code location loads without numpy
 
     manifest = get_document(content.store, recorded_cid(context, "round_manifest"), RoundManifest)
     cid = rounds.aggregate(manifest, content.store)
@@ -58,7 +58,7 @@ def aggregated_checkpoint(
 
 
 def _updates(key: str, diagnostics: RoundDiagnostics, registry: JobRegistry, store: ContentStore) -> dg.MetadataValue:
-    """Every attempt of the round, as the registry knows it: the chain is not asked."""
+    """A table of every attempt of the round, from the registry alone; the chain is not queried."""
     name, number = partitions.parse_round_key(key)
     row = registry.job(name)
     if row is None:

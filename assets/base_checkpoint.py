@@ -1,4 +1,4 @@
-"""Where a round starts."""
+"""The asset `base_checkpoint`: the checkpoint that a round starts from."""
 
 from collections.abc import Iterator
 
@@ -36,7 +36,7 @@ def base_checkpoint(
     name, number = partitions.parse_round_key(context.partition_key)
     spec = find_order(name, config, fleet, content)
     check_round_exists(spec, number)
-    version = None  # of the source, before it is read
+    version = None  # of the source; determined before its rows are read
     if fleet.registry.job(name) is None:
         version = source_version(spec.dataset, fleet.home.root / "cache", context.log)
     job = open_job(
@@ -74,7 +74,7 @@ def _job_facts(job: OpenJob) -> dict[str, str | int]:
 
 
 def _parent_facts(instance: dg.DagsterInstance, name: str, number: int) -> dict[str, dg.MetadataValue]:
-    """Links to the round before, which the graph cannot draw: an asset may not depend on what depends on it."""
+    """Links to the previous round. The asset graph cannot show them, because it may not contain a cycle."""
     if number == 1:
         return {}
     parent = partitions.round_key(name, number - 1)

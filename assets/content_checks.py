@@ -1,4 +1,4 @@
-"""Checks on content: whether there are copies enough, and whether a dataset's source has moved on since it was read."""
+"""Checks on content: whether there are enough copies, and whether a dataset's source has changed since it was read."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ from resources.fleet import FleetResource
 Kind = TypeVar("Kind", bound=Document)
 WARN = dg.AssetCheckSeverity.WARN
 Named = tuple[str, str]
-"""What a content is, and its CID."""
+"""A description of a content, and its CID."""
 
 
 @dg.asset_check(
@@ -88,14 +88,14 @@ def _freshness(source: RecordedSource, cache: Path) -> dict[str, str | None]:
 
 
 def _partitions(context: dg.AssetCheckExecutionContext, name: str) -> list[str]:
-    """The partition that was just made, or all of them when the check runs by itself."""
+    """The partition that was just materialized, or all partitions when the check runs without one."""
     if context.has_partition_key:
         return [context.partition_key]
     return sorted(context.instance.get_dynamic_partitions(name))
 
 
 def _versions(context: dg.AssetCheckExecutionContext, asset: str, keys: Iterable[str]) -> list[tuple[str, str]]:
-    """The CIDs of those partitions that were made, in the order of their keys."""
+    """The keys and CIDs of the materialized partitions, in the order of `keys`."""
     found = [(key, recorded_version(context.instance, asset, key)) for key in keys]
     return [(key, cid) for key, cid in found if cid is not None]
 
@@ -142,7 +142,10 @@ def _copies(store: KeptStore, named: Iterable[Named]) -> dg.AssetCheckResult:
 
 
 def _read(store: KeptStore, cid: str, kind: type[Kind]) -> Kind | None:
-    """A document; None when it cannot be had: its own line says so then, and the check does not fail its run."""
+    """A document, or None if it cannot be read.
+
+    The row of this CID in the table then shows the error, and the check does not fail its run.
+    """
     try:
         return get_document(store, cid, kind)
     except (ContentError, SpecError):

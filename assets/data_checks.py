@@ -1,4 +1,4 @@
-"""Checks on a dataset's rows: whether they can teach anything, and whether what is held out is trained on nowhere."""
+"""Checks on a dataset's rows: whether a model can learn from them, and whether no held-out row is trained on."""
 
 import dagster as dg
 
@@ -64,7 +64,7 @@ def held_out_apart(context: dg.AssetCheckExecutionContext, content: ContentResou
 
 
 def _manifests(context: dg.AssetCheckExecutionContext) -> list[tuple[str, str]]:
-    """The jobs whose dataset is recorded, and its CID: that of the partition that was just made, or all of them."""
+    """Jobs and the CIDs of their recorded datasets: the partition that was just materialized, or all of them."""
     if context.has_partition_key:
         jobs = [context.partition_key]
     else:

@@ -20,7 +20,7 @@ from resources.jobs.open_job import read_dataset
 from resources.ledger import LedgerResource
 
 Link = Callable[[str], dg.MetadataValue]
-"""Where a person finds a content, by its CID."""
+"""Returns a link to the content with the given CID."""
 
 dataset_shard = dg.AssetSpec(
     "dataset_shard",
@@ -59,7 +59,7 @@ def dataset(
 def dataset_event(
     job: str, manifest: DatasetManifest, link: Link, source: Mapping[str, dg.MetadataValue]
 ) -> dg.AssetMaterialization:
-    """What `dataset` records, for the step that opens a job and so writes its dataset too."""
+    """The materialization of `dataset`, for the step that opens a job and writes its dataset as well."""
     metadata = {**dataset_metadata(manifest, link), **source}
     return dg.AssetMaterialization("dataset", partition=job, metadata=metadata, tags={DATA_VERSION: manifest.cid})
 
@@ -81,7 +81,7 @@ def shard_events(job: str, manifest: DatasetManifest, link: Link) -> Iterator[dg
 
 
 def dataset_metadata(manifest: DatasetManifest, link: Link) -> dict[str, dg.MetadataValue]:
-    """What a person wants to see of a dataset."""
+    """The metadata of `dataset`: CIDs, numbers of rows, warnings, and the table of shards."""
     return {
         "cid": dg.MetadataValue.text(manifest.cid),
         "content": link(manifest.cid),

@@ -1,4 +1,4 @@
-"""How good a round's checkpoint is on rows that no node has trained on."""
+"""The asset `evaluation`: metrics of a round's checkpoint on rows that no node has trained on."""
 
 from collections.abc import Mapping
 
@@ -29,7 +29,7 @@ NO_WORSE = dg.AssetCheckSpec(
 )
 
 SEVERITY = {True: "WARN", False: "ERROR"}
-"""By whether the loss is within the tolerance. Neither stops the round: what was trained is paid."""
+"""The severity, by whether the loss is within the tolerance. Neither stops the round: completed training is paid."""
 
 
 @dg.asset(
@@ -102,7 +102,7 @@ def evaluation(
 
 
 def _left_out(without: Mapping[str, str], outcome: CompletedTask) -> dict[str, dg.MetadataValue]:
-    """The loss of the checkpoint without each update, when they were measured: the scores follow from it."""
+    """The loss of the checkpoint without each update, where measured. The scores are computed from these losses."""
     metrics = outcome.receipt.metrics
     rows = [
         {
@@ -118,7 +118,7 @@ def _left_out(without: Mapping[str, str], outcome: CompletedTask) -> dict[str, d
 
 
 def _plain_mean(cid: str | None, outcome: CompletedTask) -> dict[str, dg.MetadataValue]:
-    """The loss that plain averaging would have given, where the robust rule changed anything."""
+    """The loss that plain averaging would have given; empty unless the robust rule changed the result."""
     if cid is None:
         return {}
     metrics = outcome.receipt.metrics[cid]

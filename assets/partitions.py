@@ -1,4 +1,4 @@
-"""How the assets are cut: by job, by round of a job, by shard of a job's dataset, and by round and shard at once."""
+"""Partitions of the assets: by job, by round of a job, by shard of a job's dataset, and by round and shard."""
 
 import re
 
@@ -30,7 +30,7 @@ def round_shard_key(job: str, number: int, shard: str) -> dg.MultiPartitionKey:
 
 
 def parse_round_key(key: str) -> tuple[str, int]:
-    """The job's name and the round's number (from 1). Raises `SpecError` when the key is not one."""
+    """The job's name and the round's number (from 1). Raises `SpecError` when the key is not a round's."""
     match = re.fullmatch(r"(?P<job>[a-z0-9-]+)-r(?P<number>[0-9]{4})", key)
     if match is None or int(match["number"]) == 0:
         raise SpecError(f"The partition {key!r} is not a round. A round is named JOB-rNNNN, such as sentiment-r0001.")
@@ -38,7 +38,7 @@ def parse_round_key(key: str) -> tuple[str, int]:
 
 
 def parse_shard_key(key: str) -> tuple[str, str]:
-    """The job's name and the shard's key in its manifest (`s000`). Raises `SpecError` when the key is not one."""
+    """The job's name and the shard's key in its manifest (`s000`). Raises `SpecError` when the key is not a shard's."""
     match = re.fullmatch(r"(?P<job>[a-z0-9-]+)-(?P<shard>s[0-9]{3,})", key)
     if match is None:
         raise SpecError(f"The partition {key!r} is not a shard. A shard is named JOB-sNNN, such as sentiment-s000.")

@@ -1,7 +1,7 @@
-"""How Dagster's functions end when something goes wrong: one sentence, and no run that is red for no reason.
+"""Error handling of Dagster's functions: one sentence per error, and refused or interrupted runs end as canceled.
 
-Dagster wraps an error of an op in a chain of exceptions that comes back to itself. A `dg.Failure` is not wrapped: its
-description is what the run's page shows first, and what `atlas run` finds again.
+Dagster wraps an error of an op in a cyclic chain of exceptions. A `dg.Failure` is not wrapped: the run's page shows
+its description first, and `atlas run` reads it.
 """
 
 import inspect
@@ -18,7 +18,7 @@ from atlas.unexpected import record_unexpected
 from resources.errors import JobEnded, OtherContract
 
 REFUSALS = (SpecError, OtherContract, JobEnded)
-"""An order that is refused before anything is done for it."""
+"""Errors that refuse an order before any work is done for it."""
 INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 INTERRUPTED = "The run was interrupted. Launch the round again to go on where it stopped."
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -29,12 +29,12 @@ class Interrupted(dg.Failure):
 
 
 def plain_errors(function: Function) -> Function:
-    """The function of an asset, asset check, sensor or schedule; place it right below Dagster's decorator.
+    """Decorate the function of an asset, asset check, sensor or schedule; place it right below Dagster's decorator.
 
-    In a run, an `AtlasError` fails the step with its text; any other error with one sentence, and its traceback goes
-    to the coordinator's log. One of `REFUSALS` ends the run as canceled, as an interrupt does: no partition that was
-    made before turns red. Outside a run, an `AtlasError` passes, and any other error is raised as
-    `UnexpectedError`.
+    In a run, an `AtlasError` fails the step with its text. Any other error fails it with one sentence, and its
+    traceback is written to the coordinator's log. One of `REFUSALS` ends the run as canceled, as an interrupt does,
+    so partitions that were materialized before do not turn red. Outside a run, an `AtlasError` is raised unchanged,
+    and any other error as `UnexpectedError`.
     """
     if inspect.isgeneratorfunction(function):
 
@@ -54,7 +54,7 @@ def plain_errors(function: Function) -> Function:
 
 
 def cancel_run(instance: dg.DagsterInstance, run_id: str, why: str) -> None:
-    """Have a run that is still going end as canceled, whatever error ends it."""
+    """Mark a run in progress as canceling, so that it ends as canceled with any error."""
     run = instance.get_run_by_id(run_id)
     if run is not None and run.status == dg.DagsterRunStatus.STARTED:
         instance.report_run_canceling(run, message=why)

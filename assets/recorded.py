@@ -1,4 +1,4 @@
-"""What this Dagster instance has recorded of an asset's partition. A data version is a CID, so this finds bytes."""
+"""This Dagster instance's records of an asset's partition. A data version is a CID, so a record leads to its bytes."""
 
 import dagster as dg
 
@@ -15,7 +15,7 @@ def recorded_version(instance: dg.DagsterInstance, asset: str, partition: str) -
 
 
 def recorded_cid(context: dg.AssetExecutionContext, asset: str) -> str:
-    """The CID that `asset` has in this partition; raises `ContentNotFound` that says what to launch."""
+    """The CID that `asset` has in this partition; raises `ContentNotFound` that names the job to launch."""
     cid = recorded_version(context.instance, asset, context.partition_key)
     if cid is None:
         raise ContentNotFound(f"{asset} has no partition {context.partition_key} yet. Launch federated_round for it.")
@@ -29,6 +29,6 @@ def newest_record(instance: dg.DagsterInstance, asset: str, partition: str) -> d
 
 
 def unless_recorded(instance: dg.DagsterInstance, event: dg.AssetMaterialization) -> list[dg.AssetMaterialization]:
-    """The event, unless the newest one of its partition bears the same data version."""
+    """Return `[event]`, or `[]` if the partition's newest materialization has the same data version."""
     asset, partition = event.asset_key.to_user_string(), str(event.partition)
     return [] if recorded_version(instance, asset, partition) == (event.tags or {})[DATA_VERSION] else [event]

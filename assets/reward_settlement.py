@@ -1,4 +1,4 @@
-"""Who is paid for a round."""
+"""The asset `reward_settlement`: the payouts of a round."""
 
 import dagster as dg
 
@@ -57,5 +57,5 @@ def _due_at(settlement: Settlement) -> dict[str, dg.MetadataValue]:
 
 
 def _absent(settlement: Settlement) -> str:
-    """Why a transaction is not named."""
+    """The reason why the settlement has no hash for a transaction."""
     return "sent before" if settlement.settled else settlement.state

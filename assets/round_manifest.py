@@ -1,4 +1,4 @@
-"""A round's training: every shard that is missing, over the whole fleet at once."""
+"""The asset `round_manifest`: train every missing shard of a round, over the whole fleet at once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -51,7 +51,7 @@ def round_manifest(
     progress: dg.ResourceParam[Progress],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckResult | dg.MaterializeResult]:
     """The updates that made it into a round. Trains whatever is missing; what earlier runs finished is adopted."""
-    from resources.rounds.round_gate import RoundGate  # numpy, which the code location does without
+    from resources.rounds.round_gate import RoundGate  # here, so that the code location loads without numpy
 
     job, number = find_round(context.partition_key, fleet, content, ledger)
     base = rounds.base_checkpoint(job, number, ledger.client)

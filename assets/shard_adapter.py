@@ -1,4 +1,4 @@
-"""What one node makes of one shard in one round."""
+"""The asset `shard_adapter`: the adapter that one node trains on one shard in one round."""
 
 from collections.abc import Callable
 
@@ -39,7 +39,7 @@ def shard_adapter(
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult:
     """A LoRA adapter that one node trained on one shard; round_manifest trains a whole round of them at once."""
-    from resources.rounds.round_gate import RoundGate  # numpy, which the code location does without
+    from resources.rounds.round_gate import RoundGate  # here, so that the code location loads without numpy
 
     key = context.partition_key.keys_by_dimension
     job, number = find_round(key["round"], fleet, content, ledger)
@@ -74,12 +74,12 @@ def shard_of_round(round_key: str, shard_key: str) -> str:
 
 
 def adapter_partition(job: str) -> Callable[[TaskSpec], str]:
-    """Which partition of `shard_adapter` a training task of this job makes."""
+    """A function from a training task of this job to its partition of `shard_adapter`."""
     return lambda task: str(partitions.round_shard_key(job, task.round, task.shard or ""))
 
 
 def adapter_event(job: str, outcome: CompletedTask, link: Link) -> dg.AssetMaterialization:
-    """A shard's adapter, recorded the moment that it arrives; a further tag would make the UI call it stale."""
+    """The event for a shard's adapter, recorded when it arrives. Further tags would make the UI show it as stale."""
     return dg.AssetMaterialization(
         "shard_adapter",
         partition=adapter_partition(job)(outcome.task),
@@ -89,7 +89,7 @@ def adapter_event(job: str, outcome: CompletedTask, link: Link) -> dg.AssetMater
 
 
 def adapter_metadata(outcome: CompletedTask, link: Link) -> dict[str, dg.MetadataValue]:
-    """What a person wants to see of an adapter: who, how long, and the loss curve as a picture."""
+    """The metadata of an adapter: its node, its cost in steps, rows and seconds, and the loss curve as a picture."""
     receipt = outcome.receipt
     curve = [(point.step, point.loss) for point in receipt.losses]
     facts: dict[str, dg.MetadataValue] = {

@@ -1,4 +1,4 @@
-"""Which version of its source a dataset was read from. It stands in the metadata of the asset `dataset`."""
+"""The version of the source that a dataset was read from, recorded in the metadata of the asset `dataset`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +17,16 @@ MOST_RECORDS = 100
 
 @dataclass(frozen=True)
 class RecordedSource:
-    """What was recorded of a dataset when it was read."""
+    """The record of a dataset from the time it was read."""
 
     spec: DatasetSpec
     version: str | None
-    """None when the source could not be asked for it, or the data stays on its nodes."""
+    """None when the source could not be queried for it, or the data stays on its nodes."""
     manifest: str
 
 
 def source_version(spec: DatasetSpec, cache: Path, log: dg.DagsterLogManager) -> str | None:
-    """The version that the source has now; None, with a warning in the log, when it cannot be asked."""
+    """The source's current version; None, with a warning in the log, when the source cannot be queried."""
     try:
         return source_fingerprint(spec, cache)
     except DataError as error:
@@ -35,13 +35,13 @@ def source_version(spec: DatasetSpec, cache: Path, log: dg.DagsterLogManager) ->
 
 
 def source_facts(spec: DatasetSpec, version: str | None) -> dict[str, dg.MetadataValue]:
-    """What `recorded_source` finds again."""
+    """The metadata from which `recorded_source` restores the source: its settings and version."""
     facts: dict[str, dg.MetadataValue] = {SETTINGS: dg.MetadataValue.json(spec.model_dump(mode="json"))}
     return facts if version is None else {**facts, VERSION: dg.MetadataValue.text(version)}
 
 
 def recorded_source(instance: dg.DagsterInstance, job: str, manifest: str | None = None) -> RecordedSource | None:
-    """The newest record of a job's dataset, or of this manifest of it; None when there is none of this version."""
+    """The newest record of a job's dataset, or of the given manifest; None when there is none with source metadata."""
     where = dg.AssetRecordsFilter(asset_key=dg.AssetKey("dataset"), asset_partitions=[job])
     for record in instance.fetch_materializations(where, limit=MOST_RECORDS).records:
         event = record.asset_materialization

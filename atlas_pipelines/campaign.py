@@ -1,4 +1,4 @@
-"""Which rounds to run next. Pure: partition keys and versions in, partition keys out."""
+"""Choose the rounds to run next. Pure: partition keys and versions in, partition keys out."""
 
 import re
 from collections.abc import Collection
@@ -9,17 +9,17 @@ from atlas.errors import SpecError
 
 NAME_LENGTH = 48
 RETRAINING = re.compile(r"-([0-9]{8}|v[0-9a-f]{8})$")
-"""How the name of a retraining ends: a day, or a version of the data."""
+"""The end of a retraining's name: a day, or a version of the data."""
 
 
 def rounds_of_jobs(rounds: Collection[str], jobs: Collection[str]) -> dict[str, list[int]]:
-    """The numbers of each opened job's rounds, in order; keys that somebody typed in and name no job are left out."""
+    """The numbers of each opened job's rounds, in order. Keys that do not name a round of an opened job are skipped."""
     numbers: dict[str, list[int]] = {job: [] for job in sorted(jobs)}
     for key in sorted(rounds):
         try:
             job, number = parse_round_key(key)
         except SpecError:
-            continue  # the UI lets anybody add any key
+            continue  # users can add arbitrary keys in the UI
         if job in numbers:
             numbers[job].append(number)
     return numbers
@@ -28,7 +28,7 @@ def rounds_of_jobs(rounds: Collection[str], jobs: Collection[str]) -> dict[str, 
 def next_rounds(
     rounds: Collection[str], jobs: Collection[str], settled: Collection[str], busy: Collection[str]
 ) -> list[str]:
-    """The first unsettled round of each opened job that no run is working for.
+    """The first unsettled round of each opened job without a run in progress.
 
     `rounds` and `settled` are round keys, `jobs` and `busy` names of jobs.
     """
@@ -59,17 +59,17 @@ def retraining_name(job: str, occasion: str) -> str:
 
 @dataclass(frozen=True)
 class SourceVersion:
-    """Which version of its source a job was opened with, where that was recorded, and which there is now."""
+    """The version of its source that a job was opened with (None if not recorded), and the current version."""
 
     opened: str | None
     now: str
 
 
 def with_new_data(versions: dict[str, SourceVersion], seen: dict[str, str]) -> tuple[list[str], dict[str, str]]:
-    """The jobs whose source has moved on since it was last looked at, and what is seen by now.
+    """The jobs whose source has changed since the last check, and the updated `seen`.
 
-    `seen` has the version of each job that an earlier look found; a job that was never looked at is compared with what
-    it was opened with. A source that is back at that version is nothing new.
+    `seen` maps each job to the version found by the last check. A job without an entry is compared with the version
+    it was opened with. A source that returns to that version does not count as changed.
     """
     moved = [
         job

@@ -1,6 +1,6 @@
 """The folder in which Dagster keeps runs and events: `$DAGSTER_HOME`, by default inside `$ATLAS_HOME`.
 
-`python -m atlas_pipelines.dagster_home` makes it ready and prints its path.
+`python -m atlas_pipelines.dagster_home` prepares it and prints its path.
 """
 
 import os
@@ -18,7 +18,7 @@ TEMPLATE = Path(__file__).with_name("dagster.yaml")
 
 
 def prepare_dagster_home(home: AtlasHome, environment: MutableMapping[str, str]) -> Path:
-    """Make the folder and its `dagster.yaml` where they are missing, and set `DAGSTER_HOME` in `environment`.
+    """Create the folder and its `dagster.yaml` if they are missing, and set `DAGSTER_HOME` in `environment`.
 
     Raises `DiskError` when the folder cannot be written, or a SQLite file that all runs need is damaged.
     """
@@ -27,7 +27,7 @@ def prepare_dagster_home(home: AtlasHome, environment: MutableMapping[str, str])
     if not settings.exists():
         write_file(settings, TEMPLATE.read_bytes())
     for path in (folder / name for name in COMMON_FILES):
-        if path.exists() and path.stat().st_size:  # Dagster makes its tables in an empty file
+        if path.exists() and path.stat().st_size:  # Dagster creates its tables in an empty file
             refuse_unreadable(dagster_file(path))
     environment["DAGSTER_HOME"] = str(folder)
     return folder

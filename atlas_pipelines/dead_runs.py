@@ -1,4 +1,4 @@
-"""Runs whose process was killed. Dagster would hold them for running, and keep later runs of their job waiting."""
+"""Runs whose process was killed. Dagster would show them as running, and keep later runs of their job waiting."""
 
 import dagster as dg
 
@@ -10,11 +10,11 @@ AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.Dagster
 
 
 class JobAtWork(AtlasError):
-    """Another run works for the same job."""
+    """Another run of the same job is in progress."""
 
 
 def fail_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Report every run as failed whose process is gone from this machine; the ids of those runs."""
+    """Report each run as failed whose process no longer exists on this machine; return the ids of these runs."""
     runs = instance.get_runs(dg.RunsFilter(statuses=AT_WORK))
     dead = [run for run in runs if has_died(run.run_id, run.tags.get(PROCESS_TAG, ""))]
     for run in dead:
@@ -23,7 +23,7 @@ def fail_dead_runs(instance: dg.DagsterInstance) -> list[str]:
 
 
 def refuse_second_run(instance: dg.DagsterInstance, job: str) -> None:
-    """Raise `JobAtWork` while a live run works for a job: its rounds build on each other."""
+    """Raise `JobAtWork` while another run of a job is in progress, because each round builds on the previous one."""
     for run in instance.get_runs(dg.RunsFilter(statuses=AT_WORK, tags={JOB_TAG: job})):
         raise JobAtWork(
             f"Job {job!r} is in work by run {run.run_id}. Wait for its end, or terminate it in the Dagster UI."

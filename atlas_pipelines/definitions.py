@@ -1,4 +1,4 @@
-"""The Dagster code location: everything that the UI, the daemon and the command line know."""
+"""The Dagster code location: all definitions for the UI, the daemon and the command line."""
 
 import dagster as dg
 

@@ -22,14 +22,14 @@ UNCAPTURED = {
 
 
 class RoundFailed(AtlasError):
-    """A round ended without its settlement, for a reason that no part of Atlas has told by an error of its own."""
+    """A round ended without its settlement, and no `AtlasError` gives the reason."""
 
 
 def open_instance(home: Path) -> dg.DagsterInstance:
-    """The Dagster instance in a folder, for rounds that run in this process and have its terminal.
+    """The Dagster instance in a folder, for rounds that run in this process and use its terminal.
 
-    What the process prints is not captured. Dagster captures it through four child processes, which Ctrl-C reaches as
-    well, and which then print their own tracebacks among the command's output.
+    The output of the process is not captured. Dagster would capture it with four child processes; Ctrl-C also stops
+    these, and their tracebacks would appear in the command's output.
     """
     return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=UNCAPTURED))
 
@@ -37,10 +37,10 @@ def open_instance(home: Path) -> dg.DagsterInstance:
 def execute_round(
     instance: dg.DagsterInstance, key: str, config: LaunchConfig, progress: Progress, log: Path
 ) -> dg.ExecuteInProcessResult:
-    """Run `federated_round` for one round, its Dagster log going to a file.
+    """Run `federated_round` for one round; write its Dagster log to a file.
 
     Raises the `AtlasError` that stopped it, `UnexpectedError` for any other error, `RoundFailed`, `JobAtWork` while
-    another run works for the job, or `KeyboardInterrupt`; an interrupted run is canceled.
+    another run of the job is in progress, or `KeyboardInterrupt`; an interrupted run is canceled.
     """
     fail_dead_runs(instance)
     refuse_second_run(instance, partitions.parse_round_key(key)[0])
@@ -65,11 +65,11 @@ def execute_round(
             raise KeyboardInterrupt from None
         except (Exception, SystemExit) as error:
             failure = _failure(error, key, log)
-    raise failure  # outside the handler, where it would be chained to what Dagster raised
+    raise failure  # inside the handler, it would be chained to Dagster's exception
 
 
 def _failure(error: BaseException, key: str, log: Path) -> AtlasError:
-    """What `atlas run` ends with; the chain that Dagster leaves of an error is followed once."""
+    """The error that `atlas run` reports. Dagster's exception chain may be cyclic, so each link is visited once."""
     seen: list[BaseException] = []
     link: BaseException | None = error
     while link is not None and link not in seen:
@@ -83,7 +83,7 @@ def _failure(error: BaseException, key: str, log: Path) -> AtlasError:
 
 
 def _mark_canceled(instance: dg.DagsterInstance, run_id: str) -> None:
-    """An interrupt between two steps reaches no step that could have announced it, so Dagster takes it as a failure."""
+    """Mark an interrupted run as canceled. If no step was running, Dagster has recorded the interrupt as a failure."""
     run = instance.get_run_by_id(run_id)
     if run is not None and run.status == dg.DagsterRunStatus.FAILURE:
         instance.report_run_canceled(run, message=INTERRUPTED)

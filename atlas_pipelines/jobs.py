@@ -1,4 +1,4 @@
-"""What can be launched: a whole round, or a job's dataset alone."""
+"""The Dagster jobs: a whole round, or only the dataset of a job."""
 
 import dagster as dg
 
@@ -8,7 +8,7 @@ JOB_TAG = "atlas/job"
 
 
 def round_tags(key: str) -> dict[str, str]:
-    """The tag that makes the runs of one job wait for each other, since a round starts where the last one ended."""
+    """The tag that makes Dagster run one job's rounds one at a time: each starts from the previous checkpoint."""
     return {JOB_TAG: partitions.parse_round_key(key)[0]}
 
 

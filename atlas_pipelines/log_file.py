@@ -1,4 +1,4 @@
-"""A logger for runs whose terminal is needed for something else."""
+"""A logger to a file, for runs that use the terminal for other output."""
 
 import logging
 

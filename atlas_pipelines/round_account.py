@@ -1,4 +1,4 @@
-"""One round's aggregation, put together from registry and store: what was accepted and refused, and what came of it."""
+"""One round's aggregation, from registry and store: accepted and refused updates, and the diagnostics of the result."""
 
 from pydantic import BaseModel, Field
 
@@ -13,7 +13,7 @@ from resources.jobs.registry import Attempt, JobRegistry, JobRow
 
 
 class AcceptedLine(BaseModel):
-    """An update that entered the round, and how much it counted."""
+    """An accepted update, and its influence on the round."""
 
     shard: str
     node: int | None = Field(description="null when the registry has lost it")
@@ -38,7 +38,7 @@ class RefusedLine(BaseModel):
 
 
 class RoundAccount(BaseModel):
-    """All that is known of a round's aggregation."""
+    """A round's aggregation: settings, checkpoint, updates and diagnostics."""
 
     job: str
     round: int
@@ -52,10 +52,10 @@ class RoundAccount(BaseModel):
 
 
 def account_for_round(name: str, number: int, registry: JobRegistry, store: ContentStore) -> RoundAccount:
-    """Read a round that has been aggregated, and compute its diagnostics again; no network is needed.
+    """Read an aggregated round, and recompute its diagnostics; no network is needed.
 
-    Raises `JobNotFound`, `RoundOrderError` when the round has no checkpoint yet, and `ContentError` when something of
-    it is missing or altered.
+    Raises `JobNotFound`, `RoundOrderError` when the round has no checkpoint yet, and `ContentError` when part of its
+    content is missing or altered.
     """
     row = registry.job(name)
     if row is None:
@@ -80,7 +80,7 @@ def account_for_round(name: str, number: int, registry: JobRegistry, store: Cont
 
 
 def _checkpoint(row: JobRow, number: int, attempts: list[Attempt], evaluation_slot: int, store: ContentStore) -> str:
-    """The checkpoint of a round: what its evaluation was handed out for."""
+    """The checkpoint of a round, from the round's newest evaluation task."""
     for attempt in reversed(attempts):
         if attempt.slot == evaluation_slot:
             return get_document(store, attempt.task_cid, TaskSpec).checkpoints[1]

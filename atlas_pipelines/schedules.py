@@ -1,4 +1,4 @@
-"""Trains finished jobs again, on data that is read afresh."""
+"""Retrains finished jobs on newly read data."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Keeps jobs going: the next round follows, no killed run stands in its way, and new data is trained on."""
+"""Sensors: start the next round of a job, report killed runs as failed, and retrain on new data."""
 
 import json
 
@@ -96,7 +96,7 @@ def new_data(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.Se
 
 
 def _repeat(job: str, key: str) -> dg.RunRequest:
-    """A run of one round of the repeated order; a key that was asked for before starts nothing."""
+    """A run request for one round of the repeated order; Dagster ignores a run key that was requested before."""
     config = dg.RunConfig(ops={"base_checkpoint": LaunchConfig(repeat=job)})
     return dg.RunRequest(run_key=key, partition_key=key, run_config=config, tags=round_tags(key))
 
@@ -104,7 +104,7 @@ def _repeat(job: str, key: str) -> dg.RunRequest:
 def _versions(
     context: dg.SensorEvaluationContext, jobs: list[str], fleet: FleetResource
 ) -> tuple[dict[str, SourceVersion], list[str]]:
-    """Which version each job was opened with and which there is now, and why some sources say nothing."""
+    """The opened and current source versions of each job, and the reasons why some are unavailable."""
     versions: dict[str, SourceVersion] = {}
     failures: list[str] = []
     for job in jobs:

@@ -1,4 +1,4 @@
-"""A job as it stands: its rounds, tasks, nodes and newest checkpoint, put together from registry, store and chain."""
+"""The current state of a job: rounds, tasks, nodes and newest checkpoint, from registry, store and chain."""
 
 from pydantic import BaseModel, Field
 
@@ -45,7 +45,7 @@ class TaskSummary(BaseModel):
 
 
 class NodeSummary(BaseModel):
-    """What one node did for the job and got for it, in micro-units."""
+    """The completed shards of one node, and its credits and balance in micro-units."""
 
     node: int
     address: str
@@ -57,7 +57,7 @@ class NodeSummary(BaseModel):
 
 
 class Summary(BaseModel):
-    """All that `atlas run` ends with."""
+    """The final output of `atlas run`."""
 
     job: str
     state: str = Field(description="on chain: open, cancelled or closed")
@@ -87,7 +87,7 @@ def summarize(job: OpenJob, registry: JobRegistry, store: ContentStore, ledger: 
 def _round(
     ended: Round, metrics: Metrics, evaluation: Receipt | None, job: OpenJob, store: ContentStore
 ) -> RoundSummary:  # fmt: skip
-    """A round with what its own evaluation found; one that was not evaluated has no verdict."""
+    """A round with the results of its evaluation; without an evaluation, `worse` and `plain_mean` stay empty."""
     summary = RoundSummary(round=ended.round, checkpoint=ended.checkpoint, metrics=metrics)
     if evaluation is None:
         return summary
@@ -136,7 +136,7 @@ def _receipt(store: ContentStore, cid: str | None) -> Receipt | None:
 
 
 def _nodes(job: OpenJob, tasks: list[TaskSummary], ended: list[Round], ledger: Ledger) -> list[NodeSummary]:
-    """One line per node that was given work."""
+    """One line per node that was assigned tasks."""
     credited: dict[int, int] = {}
     for one in ended:
         if one.settled_at is not None:

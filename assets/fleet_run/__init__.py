@@ -1,1 +1,1 @@
-"""Runs of the fleet's work from a Dagster asset: background thread, Pipes, progress, process tag."""
+"""Run tasks on the fleet from a Dagster asset: background thread, Pipes, progress, process tag."""

@@ -1,9 +1,9 @@
-"""Iterate over asynchronous work from a plain function, with the event loop in a thread of its own.
+"""Iterate over asynchronous work from a plain function, with the event loop in a separate thread.
 
-Dagster would drive an `async` asset by itself, in the main thread. There a signal raises its interruption inside
-whatever callback happens to run; asyncio files that under the callback's task, and the run goes on as if nobody had
-pressed Ctrl-C. With the loop elsewhere, a signal reaches the main thread alone. The loop also keeps answering the bus
-while Dagster writes its events.
+Dagster would run the event loop of an `async` asset in the main thread. There, a signal raises its exception inside
+the running callback; asyncio stores it in the callback's task, and the run continues despite Ctrl-C. With the loop
+in another thread, a signal reaches only the main thread. The loop also keeps serving the bus while Dagster writes
+its events.
 """
 
 import asyncio
@@ -17,16 +17,16 @@ T = TypeVar("T")
 
 
 class _Ended:
-    """The last thing in the queue: how the iteration ended."""
+    """The last item in the queue: the error that ended the iteration, or None."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
 
 
 def iterate_in_background(source: Callable[[Callable[[T], None]], AsyncIterator[T]]) -> Iterator[T]:
-    """Yield what an asynchronous iterator yields, in order; raise what it raises.
+    """Yield the items of an asynchronous iterator, in order; raise its exception if it fails.
 
-    `source` is given a function that adds an item of its own from inside the loop. When this generator is closed or
+    `source` receives a function that adds further items from inside the loop. When this generator is closed or
     interrupted, the iterator is cancelled and its clean-up awaited.
     """
     found: SimpleQueue[T | _Ended] = SimpleQueue()

@@ -1,4 +1,4 @@
-"""Dagster Pipes over the bus: one session per attempt at a task; the node relays what its trainer prints."""
+"""Dagster Pipes over the bus: one session per attempt at a task; the node relays the output of its trainer."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -14,11 +14,11 @@ from resources.dispatch.outcomes import NOTABLE, TaskUpdate
 
 RELAYED = ("opened", "closed", "log", "report_custom_message", "report_asset_materialization")
 LOG_LINES = 100
-"""Lines of one attempt that reach Dagster's log; each costs some 20 ms there, and a node may print without end."""
+"""Most lines of one attempt in Dagster's log. Each takes about 20 ms to write, and a node may print endlessly."""
 
 
 class TaskContextInjector(dg.PipesEnvContextInjector):
-    """Puts the step's context into environment variables, re-addressed to what one task makes."""
+    """Puts the step's context into environment variables, with the asset and partition of one task."""
 
     def __init__(self, asset: str, partition: str) -> None:
         self._address = {"asset_keys": [asset], "partition_key": partition}
@@ -31,20 +31,20 @@ class TaskContextInjector(dg.PipesEnvContextInjector):
 
 
 class RelayedMessageReader(dg.PipesMessageReader):
-    """The trainer prints its messages; they reach the session's handler over the bus."""
+    """Makes the trainer print its messages; they reach the session's handler over the bus."""
 
     @contextmanager
     def read_messages(self, handler: dg.PipesMessageHandler) -> Iterator[PipesParams]:
-        """Tell the trainer to print."""
+        """Yield the parameters that make the trainer write its messages to stdout."""
         yield {PipesDefaultMessageWriter.STDIO_KEY: PipesDefaultMessageWriter.STDOUT}
 
     def no_messages_debug_text(self) -> str:
-        """Where the messages should have come from."""
+        """The text for a session without messages: where they should have come from."""
         return "The node relays the Pipes messages of its trainer over the bus; none arrived."
 
 
 class PipesSessions:
-    """The open sessions of a step, one per attempt at a task. What a node says here is logged, never believed."""
+    """The open sessions of a step, one per attempt at a task. Messages from nodes are logged, but never trusted."""
 
     def __init__(self, context: dg.AssetExecutionContext, asset: str, partition: Callable[[TaskSpec], str]) -> None:
         self._context, self._asset, self._partition = context, asset, partition
@@ -60,9 +60,9 @@ class PipesSessions:
         self._stack.close()
 
     def environment(self, task: TaskSpec) -> dict[str, str]:
-        """The variables that a trainer needs to report to this step; the same at every call for one attempt.
+        """The variables that a trainer needs to report to this step; every call for one attempt returns the same.
 
-        Called in the thread that talks to the fleet; everything else here belongs to the step's own thread.
+        Called in the thread of the event loop; all other methods are called in the step's thread.
         """
         with self._lock:
             if task.cid not in self._sessions:
@@ -74,7 +74,7 @@ class PipesSessions:
         return dg.open_pipes_session(self._context, injector, RelayedMessageReader(), extras={"task": task.task_id})
 
     def hear(self, update: TaskUpdate) -> None:
-        """Hand a relayed message to its session; log what else is worth a line."""
+        """Pass a relayed message to its session; log other updates, except progress."""
         if update.event == "message" and update.message is not None:
             self._relay(update, update.message)
         elif update.event in NOTABLE:
@@ -85,19 +85,19 @@ class PipesSessions:
     def _relay(self, update: TaskUpdate, message: Mapping[str, Any]) -> None:
         session = self._sessions.get(update.task.cid)
         if session is None or message.get("method") not in RELAYED or payload_of(message).get("kind") == "stage":
-            return  # Dagster would take a stage that comes after `closed`, of an upload, for an error
+            return  # an upload's stage comes after `closed`, which Dagster would report as an error
         if message["method"] == "log":
             lines = self._lines[update.task.cid] = self._lines.get(update.task.cid, 0) + 1
             if lines > LOG_LINES:
                 return
         try:
             session.message_handler.handle_message(_prefixed(message, self._partition(update.task)))
-        except Exception as error:  # whatever a node sends must not end the round
+        except Exception as error:  # no message from a node may end the round
             self._context.log.warning("node %s sent a malformed Pipes message: %s", update.node_id, error)
 
 
 def _prefixed(message: Mapping[str, Any], partition: str) -> Any:
-    """The message; a log line says whose it is, since a round's sessions share one log."""
+    """The message; log lines get their partition as prefix, because a round's sessions share one log."""
     if message["method"] != "log":
         return message
     return {**message, "params": {**message["params"], "message": f"[{partition}] {message['params']['message']}"}}

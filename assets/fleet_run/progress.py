@@ -1,19 +1,19 @@
-"""Whoever watches a round while it runs."""
+"""The interface for observers of a running round."""
 
 from resources.dispatch.outcomes import TaskOutcome, TaskUpdate
 
 
 class Progress:
-    """Hears of a round as it goes; this one hears and does nothing, since Dagster's own events are enough."""
+    """Receives the progress of a running round. This default ignores it, because Dagster's events are enough."""
 
     def note(self, text: str) -> None:
         """One line about the job, such as how many rows were read."""
 
     def passing(self, text: str) -> None:
-        """How far something is, such as the rows read so far. Called often; each text replaces the one before."""
+        """Transient progress, such as the rows read so far. Called often; each text replaces the previous one."""
 
     def task(self, update: TaskUpdate) -> None:
-        """News of one task, often several a second; called in the thread that runs the round."""
+        """An update on one task, often several per second; called in the thread that runs the round."""
 
     def ended(self, outcome: TaskOutcome) -> None:
-        """A task's result is in and paid for, or there will be none in this run."""
+        """A task has ended: its result was received and recorded for payment, or this run will not get one."""

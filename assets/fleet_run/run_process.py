@@ -1,4 +1,4 @@
-"""Which process executes a run: a tag by which a run can be told dead, since nothing else watches it."""
+"""Tags a run with the process that executes it, so that a crashed run can be detected."""
 
 import os
 import socket
@@ -9,15 +9,15 @@ PROCESS_TAG = "atlas/process"
 
 
 def process_tag(run_id: str) -> str:
-    """The run, this machine, this process's id, and its start, which guards against ids that are used again."""
+    """The run, this machine, and this process's id and start time. The start time guards against reused ids."""
     process = psutil.Process(os.getpid())
     return f"{run_id}/{socket.gethostname()}/{process.pid}/{process.create_time()}"
 
 
 def has_died(run_id: str, tag: str) -> bool:
-    """Whether the process that executed a run is gone from this machine.
+    """Whether the process that executed a run no longer exists on this machine.
 
-    False for whatever cannot be told: a run elsewhere, or one that bears the tag of the run that it repeats.
+    False if this cannot be determined: the run is on another machine, or it carries the tag of the run it repeats.
     """
     run, _, place = tag.partition("/")
     machine, _, process_id = place.partition("/")

@@ -1,4 +1,4 @@
-"""Run tasks on the fleet from inside an asset: one Pipes session per attempt, and news for whoever watches."""
+"""Run tasks on the fleet from inside an asset: one Pipes session per attempt, with progress for an observer."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
@@ -29,7 +29,10 @@ def run_tasks(
     address: tuple[str, Callable[[TaskSpec], str]],
     check: CheckUpdate | None = None,
 ) -> Iterator[TaskOutcome]:
-    """Yield the outcome of each task as it arrives; `address` is the asset that a task makes, and its partition."""
+    """Yield the outcome of each task as it arrives.
+
+    `address` is the asset that the tasks materialize, and a function from a task to its partition.
+    """
     with PipesSessions(context, *address) as sessions:
 
         async def work(tell: Callable[[TaskOutcome | TaskUpdate], None]) -> AsyncIterator[TaskOutcome | TaskUpdate]:

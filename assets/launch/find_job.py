@@ -1,4 +1,4 @@
-"""From a partition key to its job: found again by name, or opened as the launchpad says."""
+"""From a partition key to its job: loaded by name, or ordered with the launchpad's configuration."""
 
 import dagster as dg
 
@@ -16,7 +16,7 @@ from resources.ledger import LedgerResource
 
 
 def find_order(name: str, config: LaunchConfig, fleet: FleetResource, content: ContentResource) -> JobSpec:
-    """What was ordered under this name: the launchpad's order, or the opened job's when that was left untouched."""
+    """The order under this name: the launchpad's, or that of the opened job if the launchpad was left untouched."""
     if config.repeat is not None:
         repeated = _recorded_spec(config.repeat, fleet, content)
         aggregation = repeated.robust_aggregation.model_dump(mode="json")
@@ -27,13 +27,13 @@ def find_order(name: str, config: LaunchConfig, fleet: FleetResource, content: C
 
 
 def find_round(key: str, fleet: FleetResource, content: ContentResource, ledger: LedgerResource) -> tuple[OpenJob, int]:
-    """The job and the number of a round whose base_checkpoint has opened the job."""
+    """The job and the number of a round; its `base_checkpoint` must have opened the job."""
     name, number = partitions.parse_round_key(key)
     return load_job(name, content.store, fleet.registry, ledger.client.contract), number
 
 
 def check_round_exists(spec: JobSpec, number: int) -> None:
-    """Raise `SpecError` when a job has fewer rounds."""
+    """Raise `SpecError` when the job has fewer than `number` rounds."""
     if number > spec.rounds:
         raise SpecError(f"Job {spec.name!r} has {counted(spec.rounds, 'round')}, so there is no round {number}.")
 

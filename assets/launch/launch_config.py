@@ -1,4 +1,4 @@
-"""What the launchpad asks for when it opens a job: a spec file, and settings to change in it."""
+"""The launchpad's configuration for opening a job: a spec file, and settings to change in it."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -71,8 +71,8 @@ class LaunchConfig(dg.Config):
         return {**given, **parse_changes(self.settings)}
 
     def order(self, name: str | None) -> JobSpec:
-        """The validated order under the name that the round's key gives it; None for the name in the spec file.
+        """The validated order, named `name`; with None, the spec file's name. Nothing is written.
 
-        Raises `atlas.errors.SpecError` that names each bad field; nothing is written.
+        Raises `atlas.errors.SpecError` that names each bad field.
         """
         return read_order(self.spec, self.model, self.changes(), name)

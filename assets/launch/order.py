@@ -1,4 +1,4 @@
-"""From a spec file and a person's changes to a validated order. Pure but for reading the file."""
+"""From a spec file and a person's changes to a validated order. Pure, except for reading the file."""
 
 import copy
 import re
@@ -19,7 +19,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 def read_order(
     spec: str, model: str | None = None, changes: Mapping[str, Any] | None = None, name: str | None = None
 ) -> JobSpec:
-    """Read the YAML job spec `spec`, put another model and other settings into it, and validate the whole.
+    """Read the YAML job spec `spec`, replace its model and change its settings if given, and validate the result.
 
     `changes` maps dotted fields (`training.steps`) to values; `name` replaces the job's name. Nothing is written.
     Raises `SpecError` that names each bad field.
@@ -34,7 +34,7 @@ def read_order(
 
 
 def find_spec(path: str) -> Path:
-    """The file as given; a relative path that does not exist here is looked for in the project's own folder too."""
+    """The file as given; a relative path that does not exist here is also searched in the project's folder."""
     given = Path(path).expanduser()
     shipped = PROJECT / given
     return shipped if not given.exists() and shipped.is_file() else given
@@ -43,8 +43,8 @@ def find_spec(path: str) -> Path:
 def with_model(raw: Mapping[str, Any], model: str) -> dict[str, Any]:
     """Replace a raw spec's model by a name of the catalogue, `hub:ORG/NAME` or `path:FOLDER`.
 
-    What the catalogue knows (task, LoRA targets) then follows from the new model, and the job's name tells it apart.
-    Raises `SpecError` for a name that the catalogue does not hold.
+    The settings that the catalogue provides (task, LoRA targets) then come from the new model, and the model's name
+    is appended to the job's. Raises `SpecError` for a name that the catalogue does not contain.
     """
     known = known_model(model)
     if known is None and not re.match(r"(hub|path):.", model):
@@ -67,7 +67,7 @@ def with_model(raw: Mapping[str, Any], model: str) -> dict[str, Any]:
 
 
 def model_slug(model: str) -> str:
-    """The last part of a model's name, in letters that a job's name may hold: `hub:Org/Tiny_Model` is tiny-model."""
+    """The last part of a model's name, in the characters of job names: `hub:Org/Tiny_Model` becomes `tiny-model`."""
     last = re.split(r"[:/]", model.rstrip("/"))[-1]
     return re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-")
 

@@ -1,1 +1,1 @@
-"""What the Dagster pages show: tables, plots, diagnostics."""
+"""Contents of the Dagster pages: tables, plots, diagnostics."""

@@ -1,4 +1,4 @@
-"""What the UI shows of a round's diagnostics: numbers to follow over the rounds, and tables."""
+"""A round's diagnostics for the UI: numbers to compare across rounds, and tables."""
 
 import dagster as dg
 
@@ -24,7 +24,7 @@ def diagnostics_metadata(diagnostics: RoundDiagnostics) -> dict[str, dg.Metadata
 
 
 def _cosines(diagnostics: RoundDiagnostics) -> dg.MetadataValue:
-    """Of every pair, or of a large round how they spread."""
+    """The cosine of every pair of updates; for a large round, only the statistics of the cosines."""
     if diagnostics.cosine_matrix is None or diagnostics.cosines is None:
         return tables.table([diagnostics.cosines.model_dump()] if diagnostics.cosines else [])
     shards = [one.shard for one in diagnostics.updates]

@@ -1,7 +1,7 @@
 """Small line charts as SVG text, and as markdown that the Dagster UI shows as a picture. Pure; needs no library.
 
-The UI shows markdown below 1,000 characters in place and hides the rest behind a click, so every character counts:
-coordinates are whole and relative, and a long curve is drawn by the means of its parts.
+The UI shows markdown below 1,000 characters in place and hides longer markdown behind a click. To save characters,
+coordinates are integers relative to the previous point, and a long curve is drawn as the means of its parts.
 """
 
 import base64
@@ -50,12 +50,12 @@ def line_chart(curves: Mapping[str, Points], x_label: str, y_label: str) -> str:
 
 
 def as_markdown(svg: str, title: str) -> str:
-    """Markdown with the picture inside it, fit for `MetadataValue.md`."""
+    """Markdown with the embedded picture, for `MetadataValue.md`."""
     return f"![{title}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
 
 
 def thin(points: Points) -> Points:
-    """At most `DRAWN_POINTS` points: the means of equal parts of a longer curve, each at its part's end."""
+    """At most `DRAWN_POINTS` points. A longer curve is cut into equal parts; each mean is placed at its part's end."""
     if len(points) <= DRAWN_POINTS:
         return points
     cuts = [len(points) * part // DRAWN_POINTS for part in range(DRAWN_POINTS + 1)]
@@ -63,19 +63,19 @@ def thin(points: Points) -> Points:
 
 
 def _mean(points: Points) -> tuple[float, float]:
-    """The last x and the mean y; each is divided before it is added, so that no sum overflows."""
+    """The last x and the mean y. Each value is divided before it is added, so that the sum cannot overflow."""
     return points[-1][0], math.fsum(y / len(points) for _, y in points)
 
 
 def _bounds(values: Iterable[float]) -> tuple[float, float]:
-    """Lowest and highest value, set apart when they are equal, so that a scale exists."""
+    """The lowest and highest value. If they are equal, the lowest is decreased, so that the range is not empty."""
     found = list(values) or [0.0, 1.0]
     low, high = min(found), max(found)
     return (low, high) if high > low else (low - max(1.0, abs(low)), high)
 
 
 def _curve(places: Sequence[tuple[int, int]], index: int) -> str:
-    """One line; a lone point is a dot, since its ends are round."""
+    """One line. A single point becomes a dot, because the line caps are round."""
     steps = [f"{here[0] - before[0]},{here[1] - before[1]}" for before, here in pairwise(places)] or ["0,0"]
     start = f"{places[0][0]},{places[0][1]}" if places else "0,0"
     path = f"M{start}l{' '.join(steps)}" if places else ""
@@ -89,7 +89,7 @@ def _legend(name: str, index: int) -> str:
 
 
 def _axes(x_label: str, y_label: str, x_range: tuple[float, float], y_range: tuple[float, float]) -> str:
-    """Both axes, the values at their ends, and what they count."""
+    """Both axes, the values at their ends, and their labels."""
     floor, right, left = HEIGHT - BOTTOM, WIDTH - RIGHT, LEFT - 3
     return (
         f'<path d="M{LEFT},{TOP}V{floor}H{right}" fill="none" stroke="#999"/><g text-anchor="end">'

@@ -14,14 +14,14 @@ VERDICTS = {"assigned": "unfinished", "completed": "accepted", "refused": "refus
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> dg.MetadataValue:
-    """Rows of equal keys as table metadata; a cell that has nothing to say is empty."""
+    """Rows with equal keys as table metadata; None becomes an empty cell."""
     records = [dg.TableRecord({key: "" if cell is None else cell for key, cell in row.items()}) for row in rows]
     columns = [dg.TableColumn(name, "string") for name in (records[0].data if records else {})]
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
 
 
 def shard_facts(shard: ShardManifest) -> dict[str, Any]:
-    """What a shard holds."""
+    """The facts of a shard: form, rows, tokens, bytes and labels, or the node of node-local rows."""
     form = {} if shard.form == "rows" else {"form": shard.form}
     if shard.form == "node-local":
         certainty = "claimed" if shard.claimed else "vouched for"
@@ -50,7 +50,7 @@ def updates_table(
 ) -> dg.MetadataValue:
     """One row per attempt at training a shard; `receipts` holds the receipts by CID.
 
-    Once the round is aggregated, `diagnostics` tell how much each accepted update counted.
+    Once the round is aggregated, `diagnostics` give the influence of each accepted update.
     """
     influences = {one.shard: one for one in diagnostics.updates} if diagnostics else None
     return table(
@@ -81,7 +81,7 @@ def _update(
 
 
 def influence_cells(counted: Influence | None) -> dict[str, float | None]:
-    """How long an update's change is, how much of the round's change it makes up, and how well the two agree."""
+    """The norm of an update, its coefficient, its share of the round's change, and the cosine between the two."""
     return {
         "norm": counted.norm if counted else None,
         "coefficient": counted.coefficient if counted else None,
@@ -105,7 +105,7 @@ def refused_table(refused: Iterable[RefusedUpdate]) -> dg.MetadataValue:
 
 
 def payouts_table(payouts: Iterable[Payout]) -> dg.MetadataValue:
-    """One row per node: what it did, how good it was by token, and what it is credited."""
+    """One row per node: its tasks and tokens, its score by token, and its credit."""
     return table(
         {
             "node": one.node,

@@ -1,6 +1,6 @@
-"""Every command of `atlas`: where it is, and what a list of commands says of it.
+"""Every command of `atlas`: its function, and its text in a list of commands.
 
-The texts repeat the docstrings, so that a list imports no command; a test compares them.
+The texts repeat the docstrings, so that listing the commands does not import them; a test compares the two.
 """
 
 from atlas.terminal.deferred import Command, Entries, Group

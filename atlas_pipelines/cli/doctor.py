@@ -53,7 +53,7 @@ def doctor(
 def examine(home: AtlasHome, dagster: Path, listen: float = 0.0) -> Iterator[Finding]:
     """Every check, the quick ones first; `dagster` is Dagster's folder, `listen` as for `check_services`."""
     yield from check_folders(home, dagster)
-    if not hindrance(home.root):  # else nothing is in it, nor can be
+    if not hindrance(home.root):  # otherwise the folder has no files and cannot get any
         yield from check_settings(home)
         yield from check_databases(databases(home, dagster))
         yield from check_chain_file(home)

@@ -1,4 +1,4 @@
-"""`atlas keys`: the keys that this coordinator's datasets are sealed with. No command shows one."""
+"""`atlas keys`: the keys that this coordinator's datasets are sealed with. No command prints a key."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Where the parts log to while a command has the terminal."""
+"""Logging to a file while a command uses the terminal."""
 
 import logging
 from pathlib import Path
@@ -7,7 +7,7 @@ from atlas.disk.files import naming
 
 
 def log_to_file(path: Path) -> None:
-    """Send every logger's records of level INFO and above to a file, and none to the terminal; raises `DiskError`."""
+    """Write all log records of level INFO and above to a file, and none to the terminal; raises `DiskError`."""
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         logging.basicConfig(

@@ -31,7 +31,7 @@ def atlas(
 ) -> None:
     """Fine-tune models with LoRA on machines that you do not own, and prove every step."""
     stop_on_signals()
-    # Here, since a list of commands needs no retries.
+    # Imported here, because listing the commands needs no retries.
     from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
 
-    set_on_retry_hooks([LoggingOnRetryHook])  # by itself stamina would print retries to stdout, among the results
+    set_on_retry_hooks([LoggingOnRetryHook])  # by default, stamina prints retries to stdout, among the results

@@ -1,4 +1,4 @@
-"""`atlas model`: take a checkpoint out as a model."""
+"""`atlas model`: export a checkpoint as a model."""
 
 import tempfile
 from pathlib import Path
@@ -26,18 +26,18 @@ class ExportCommand(TyperCommand):
     """Also takes `--merged FOLDER` and `--merged=FOLDER`, the forms of earlier versions."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Turn an earlier form into today's, with a hint."""
+        """Convert an earlier form to the current one, and print a hint."""
         others, folder = _take_merged_folder(args)
         if folder is None:
             return super().parse_args(ctx, args)
         named = [one for one in others if not one.startswith("-")]
-        if len(named) == 1:  # else too few or too many, which the parser tells
+        if len(named) == 1:  # otherwise the parser reports the wrong number of arguments
             typer.echo(f"Hint: write it as `atlas model export {named[0]} {folder} --merged`.", err=True)
         return super().parse_args(ctx, [*others, folder, "--merged"])
 
 
 def _take_merged_folder(args: list[str]) -> tuple[list[str], str | None]:
-    """What else was given, and the folder that `--merged` names in the earlier form; None without one."""
+    """The other arguments, and the folder that `--merged` names in the earlier form; None without one."""
     for at, one in enumerate(args):
         name, equals, folder = one.partition("=")
         if name == "--merged" and equals:
@@ -87,7 +87,7 @@ def push(
     json: Json = False,
 ) -> None:
     """Upload what `export` writes to the Hugging Face hub, with the token in HF_TOKEN or of `hf auth login`."""
-    # Here, since an export needs no hub.
+    # Imported here, because an export does not need the hub.
     from resources.models.push import check_target, push_folder
 
     check_target(repository)

@@ -51,7 +51,7 @@ Nodes = Annotated[
 
 
 def need_a_network(home: AtlasHome) -> None:
-    """Raise `CoordinatorError` where nobody ever started a network: a command that only reads does not make one."""
+    """Raise `CoordinatorError` if no network was ever started, because a read-only command must not create one."""
     if not has_network(home):
         raise CoordinatorError(
             f"No network was started in {home.root} yet, so there is nothing to show. `atlas up` or `atlas run` starts "
@@ -60,7 +60,7 @@ def need_a_network(home: AtlasHome) -> None:
 
 
 def has_network(home: AtlasHome) -> bool:
-    """Whether there is a network to ask: the one of `$ATLAS_NETWORK`, one that runs, or one whose chain is on disk."""
+    """Whether a network exists: that of `$ATLAS_NETWORK`, a running one, or one whose chain is on disk."""
     return (
         explicit_network(os.environ) is not None
         or running_network(home) is not None
@@ -78,12 +78,12 @@ def using_network(
     nodes: Path | None = None,
     watch: NetworkWatch | None = None,
 ) -> AbstractContextManager[Addresses]:
-    """The network that `$ATLAS_NETWORK` describes, or else the local one, which is kept running meanwhile.
+    """The network that `$ATLAS_NETWORK` describes, or else the local one, which is kept running inside the block.
 
-    With `chain`, the name of a network, `ipfs`, addresses of Kubo nodes, or `nodes`, a file of agents' settings, it is
-    the local one and must be so; raises `CoordinatorError` when the variable names a network, too. `SpecError` names
-    what is wrong with a value. Nothing is started before the network is entered. `watch` follows the local
-    network meanwhile; without one, what is started is printed on stderr.
+    `chain` (the name of a network), `ipfs` (addresses of Kubo nodes) and `nodes` (a file of agents' settings) apply
+    to the local network only; raises `CoordinatorError` if one of them is given and the variable is set. `SpecError`
+    names an invalid value. Nothing is started before the context is entered. `watch` observes the local network;
+    without one, the start of each process is printed on stderr.
     """
     explicit = explicit_network(os.environ)
     asked = [name for name, value in (("--chain", chain), ("--ipfs", ipfs), ("--nodes", nodes)) if value]

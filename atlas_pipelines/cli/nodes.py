@@ -1,4 +1,4 @@
-"""`atlas nodes`: who works in the network, what they offer, and where they were found."""
+"""`atlas nodes`: the network's nodes, their hardware and prices, and where they were found."""
 
 import time
 from typing import Annotated, Any
@@ -39,7 +39,7 @@ def nodes(
 
 
 def facts(node: FoundNode) -> dict[str, Any]:
-    """What is known of a node, for a program; prices are in micro-units, times in seconds since the epoch."""
+    """The JSON object of a node; prices are in micro-units, times in seconds since the epoch."""
     record = node.record
     return {
         "node": node.node_id,
@@ -56,7 +56,7 @@ def facts(node: FoundNode) -> dict[str, Any]:
 
 
 def print_nodes(found: list[FoundNode], now: float, denomination: str, console: Console) -> None:
-    """One line a node; `now` is in seconds since the epoch."""
+    """Print one line per node; `now` is in seconds since the epoch."""
     columns = [
         Column(f"{name} {denomination}" if name == "price" else name, number=name in ("node", "price", "reputation"))
         for name in COLUMNS
@@ -71,7 +71,7 @@ def print_nodes(found: list[FoundNode], now: float, denomination: str, console: 
 
 
 def ago(seconds: float) -> str:
-    """A length of time in its largest whole unit."""
+    """A duration in its largest whole unit."""
     for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= length:
             return f"{seconds // length:.0f} {unit} ago"

@@ -1,4 +1,4 @@
-"""Where the commands write: results to stdout, everything else to stderr."""
+"""Output of the commands: results to stdout, everything else to stderr."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from atlas.terminal.console import WordConsole
 
 
 def notes_console() -> WordConsole:
-    """A console on stderr that goes on reaching the terminal while Dagster captures this process's output."""
+    """A console on stderr that still writes to the terminal while Dagster captures this process's output."""
     try:
         descriptor = sys.stderr.fileno()
     except UnsupportedOperation:  # a program that embeds the command has replaced stderr
@@ -37,5 +37,5 @@ class AtlasCommands(CommandGroup):
     """The commands of `atlas`."""
 
     def log(self) -> Path:
-        """Where the coordinator's own messages go, too."""
+        """The coordinator's log file."""
         return AtlasHome.from_environment().log

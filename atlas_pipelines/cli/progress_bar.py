@@ -1,4 +1,4 @@
-"""A bar on stderr for work that takes a while."""
+"""A progress bar on stderr for long operations."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,12 +7,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 Advance = Callable[[int], None]
-"""Call it with how much more is done."""
+"""Takes the amount of work done since the last call."""
 
 
 @contextmanager
 def progress_bar(what: str, total: int) -> Iterator[Advance]:
-    """Show how much of `total` is done until the end, then nothing; nothing at all where stderr is no terminal."""
+    """Show how much of `total` is done, and clear the bar at the end. Shows nothing if stderr is not a terminal."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -58,7 +58,7 @@ def up(
 
 
 def refuse_taken_port(port: int) -> None:
-    """Raise `LocalNetworkError` when something listens on a local port already."""
+    """Raise `LocalNetworkError` when another program already listens on a local port."""
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise LocalNetworkError(f"Port {port} is taken by another program. Give another one with --port.")

@@ -1,1 +1,1 @@
-"""What `atlas doctor` looks at. Nothing here changes a file or starts a process."""
+"""The checks of `atlas doctor`. None of them changes a file or starts a process."""

@@ -1,4 +1,4 @@
-"""Whether the embedded chain's file has what other files say of it: a copy without its log lacks the newest blocks."""
+"""Check the embedded chain's file against other files: a copy without its write-ahead log lacks the newest blocks."""
 
 import json
 import sqlite3
@@ -13,7 +13,7 @@ from resources.local.parts import CHAIN_ID, PREFIX
 
 @dataclass(frozen=True)
 class Sighting:
-    """A block of the chain that another file knows."""
+    """A block of the chain that another file has recorded."""
 
     file: Path
     height: int
@@ -21,7 +21,7 @@ class Sighting:
 
 
 def check_chain_file(home: AtlasHome) -> list[Finding]:
-    """Compare the chain's blocks with those that the outboxes and the copies of the chain were last at."""
+    """Compare the chain's blocks with the newest ones recorded in the outboxes and in the copies of the chain."""
     chain = home.chain / "chain.db"
     sightings = _sightings(home)
     if not sightings:
@@ -44,7 +44,10 @@ def check_chain_file(home: AtlasHome) -> list[Finding]:
 
 
 def compare(chain: Path, height: int, seen: Sighting, block: str | None) -> Finding | None:
-    """A finding when a chain that ends at `height` and has `block` at the sighting's height is not the one seen."""
+    """A finding if the chain differs from the one in the sighting.
+
+    The chain ends at `height` and has `block` at the sighting's height.
+    """
     if height < seen.height:
         return Finding(
             "chain file",
@@ -64,7 +67,7 @@ def compare(chain: Path, height: int, seen: Sighting, block: str | None) -> Find
 
 
 def check_jobs(home: AtlasHome, contract: str, on_chain: set[int]) -> list[Finding]:
-    """Compare the coordinator's jobs on a contract with the ids of those that the contract has of the operator."""
+    """Compare the coordinator's jobs on a contract with `on_chain`, the ids of the operator's jobs on the contract."""
     try:
         rows = read_rows(home.jobs_database, "SELECT contract, job_id FROM jobs") if home.jobs_database.exists() else []
     except (sqlite3.Error, OSError):
@@ -96,7 +99,7 @@ def _block(chain: Path, seen: Sighting) -> str | None:
 
 
 def _sightings(home: AtlasHome) -> list[Sighting]:
-    """What outboxes and copies of the local chain were last at."""
+    """The newest blocks recorded in the outboxes and in the copies of the local chain."""
     name = f"outbox/{CHAIN_ID}-{PREFIX}1*.db"
     outboxes = [*home.root.glob(name), *home.nodes.glob(f"*/{name}")]
     found = []

@@ -1,4 +1,4 @@
-"""What one check found."""
+"""The result of one check."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ State = Literal["ok", "warning", "failed"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: what was looked at, how it is, and, unless it is ok, what to do."""
+    """One line: the thing checked, its state, and, unless it is ok, what to do."""
 
     check: str
     state: State
@@ -21,7 +21,7 @@ class Finding:
 
 @contextmanager
 def failing(check: str, findings: list[Finding]) -> Iterator[None]:
-    """Turn an `AtlasError` of the block, whose text says what to do, into a finding."""
+    """Turn an `AtlasError` of the block into a finding; its text includes what to do."""
     try:
         yield
     except AtlasError as error:

@@ -1,4 +1,4 @@
-"""The nodes' clocks, by the times that their signed heartbeats bear."""
+"""The nodes' clocks, from the times in their signed heartbeats."""
 
 import asyncio
 import time
@@ -19,11 +19,11 @@ CONNECT_SECONDS = 3
 
 
 def listen_to_nodes(url: str, seconds: float, clock: Callable[[], float] = time.time) -> list[Finding]:
-    """Compare our clock with that of every node that sends a heartbeat within so many seconds."""
+    """Compare our clock with that of every node that sends a heartbeat within `seconds`."""
     try:
         heard = asyncio.run(_heartbeats(url, seconds, clock))
     except (OSError, TimeoutError, nats.errors.Error):
-        return []  # that the message server does not answer is a finding of its own
+        return []  # `check_bus` reports a message server that does not answer
     wrong = [
         Finding("clock", "failed", describe_difference(here, there, f"that of node {name}"))
         for name, (here, there) in sorted(heard.items())
@@ -36,7 +36,7 @@ def listen_to_nodes(url: str, seconds: float, clock: Callable[[], float] = time.
 
 
 async def _heartbeats(url: str, seconds: float, clock: Callable[[], float]) -> dict[str, tuple[float, float]]:
-    """By number and address of the node: our time and the node's, of its last heartbeat."""
+    """For each node (its number and address): our time and the node's time at its last heartbeat."""
     heard: dict[str, tuple[float, float]] = {}
 
     async def on_message(message: Msg) -> None:

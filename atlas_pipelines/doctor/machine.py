@@ -15,11 +15,11 @@ from atlas.models.catalogue import MODELS
 from atlas_pipelines.doctor.finding import Finding
 
 LEAST_BYTES, FEW_BYTES = 200 * 10**6, 2 * 10**9
-"""Below the first nothing can be trained; below the second a job with a large model may not end."""
+"""Bytes of free space. Below the first, no job can train; below the second, a job with a large model may fail."""
 
 
 def check_folders(home: AtlasHome, dagster: Path) -> list[Finding]:
-    """Whether state can be written, and how much of it."""
+    """Whether the folders of the state can be written, and how much space is free."""
     if reason := hindrance(home.root):
         return [_unmakeable(home.root, reason, "ATLAS_HOME")]
     if reason := hindrance(dagster):
@@ -31,7 +31,7 @@ def check_folders(home: AtlasHome, dagster: Path) -> list[Finding]:
 
 
 def hindrance(folder: Path) -> str | None:
-    """Why nothing can be written below a folder, also after `mkdir --parents`; None where the folder is there."""
+    """Why a folder cannot be created with `mkdir --parents`; None if it can be, or already exists."""
     try:
         place = _existing(folder)
         if not place.is_dir():
@@ -43,7 +43,7 @@ def hindrance(folder: Path) -> str | None:
         if state.f_flag & os.ST_RDONLY:
             return f"{place} is on a file system that is mounted read-only"
         return None if os.access(place, os.W_OK | os.X_OK) else f"this user may not write to {place}"
-    except OSError as error:  # a folder on the way that may not be searched, a name that is too long
+    except OSError as error:  # e.g. a parent folder without search permission, or a name that is too long
         return f"{error.strerror or error}"
 
 
@@ -66,7 +66,7 @@ def _writable(folder: Path) -> Finding | None:
 
 def _space(place: Path) -> Finding:
     state = os.statvfs(place)
-    if not state.f_blocks:  # as some network file systems answer
+    if not state.f_blocks:  # some network file systems report this
         return Finding("disk", "warning", f"The file system of {place} does not tell how much space is free.")
     free = state.f_bavail * state.f_frsize
     text = f"{free / 1e9:.1f} GB are free at {place}."
@@ -84,7 +84,7 @@ def _existing(path: Path) -> Path:
 
 
 def check_packages() -> list[Finding]:
-    """The installed versions against what the package asks for and, in a clone, against its constraints."""
+    """Compare the installed versions with the package's requirements and, in a clone, with its constraints."""
     problems = [*_unmet(), *_unlike_constraints()]
     if not problems:
         return [Finding("packages", "ok", f"atlas-pipelines {version('atlas-pipelines')} and what it needs.")]
@@ -132,7 +132,7 @@ def _version(name: str) -> str | None:
 
 
 def check_models() -> list[Finding]:
-    """The files of the packaged base models against the hashes that their packages were installed with."""
+    """Compare the files of the packaged base models with the hashes recorded when their packages were installed."""
     return [_model(name, known.package, known.files) for name, known in MODELS.items()]
 
 

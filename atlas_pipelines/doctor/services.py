@@ -1,4 +1,4 @@
-"""What runs: the supervisor of the local network, the chain, the message server, the nodes and the content store."""
+"""Checks of running services: supervisor of the local network, chain, message server, nodes and content store."""
 
 import os
 import socket
@@ -26,9 +26,9 @@ WEB_PORT = 3000
 
 
 def check_services(home: AtlasHome, listen: float = 0.0, clock: Callable[[], float] = time.time) -> list[Finding]:
-    """What the network in use says, if one runs; `clock` gives unix seconds.
+    """Check the network in use, if one runs; `clock` gives unix seconds.
 
-    With `listen`, in seconds, nodes' heartbeats are awaited for so long, to compare their clocks.
+    `listen` is the number of seconds to wait for the nodes' heartbeats, to compare their clocks; 0 skips this check.
     """
     findings: list[Finding] = []
     addresses: Addresses | None = None
@@ -43,7 +43,7 @@ def check_services(home: AtlasHome, listen: float = 0.0, clock: Callable[[], flo
     if addresses is not None:
         findings += [*check_chain(home, addresses.network, clock), check_bus(addresses.bus)]
         if listen:
-            from atlas_pipelines.doctor.heartbeats import listen_to_nodes  # the NATS client, which only this needs
+            from atlas_pipelines.doctor.heartbeats import listen_to_nodes  # only this check needs NATS
 
             findings += listen_to_nodes(addresses.bus, listen, clock)
     return [*findings, check_content(addresses.content if addresses else home.content)]
@@ -83,7 +83,7 @@ def check_supervisor(home: AtlasHome) -> tuple[list[Finding], LocalNetwork | Non
 
 
 def check_chain(home: AtlasHome, network: Network, clock: Callable[[], float]) -> list[Finding]:
-    """Whether the chain answers, with the right contract, at a time near ours; which nodes are silent; and its jobs."""
+    """Check that the chain answers with the right contract, its clock, the nodes' heartbeats, and the jobs."""
     findings: list[Finding] = []
     with failing("chain", findings), Ledger(network, timeout_seconds=CHAIN_SECONDS) as ledger:
         height, there = ledger.newest_block()
@@ -113,7 +113,7 @@ def check_chain(home: AtlasHome, network: Network, clock: Callable[[], float]) -
 
 
 def check_clock(here: float, there: float, whose: str) -> Finding:
-    """Compare our clock with another. A chain that makes no blocks looks late, so that alone is a warning."""
+    """Compare our clock with another. An idle chain looks late, so a clock behind ours is only a warning."""
     if abs(here - there) <= MOST_SECONDS:
         return Finding("clock", "ok", f"This machine's clock is {abs(here - there):.0f} s from {whose}.")
     text = describe_difference(here, there, whose)
@@ -123,7 +123,7 @@ def check_clock(here: float, there: float, whose: str) -> Finding:
 
 
 def check_bus(url: str) -> Finding:
-    """Whether a message server greets us."""
+    """Whether a NATS server answers at this address."""
     parts = urlsplit(url)
     port = parts.port or 4222
     try:
@@ -141,7 +141,7 @@ def check_bus(url: str) -> Finding:
 
 
 def check_content(content: Content) -> Finding:
-    """Whether the folder of content is there, or its IPFS nodes answer."""
+    """Whether the content's folder is usable, or its IPFS nodes answer."""
     if isinstance(content, Path):
         if not content.exists():
             return Finding("content", "ok", f"{content} is made when it is first needed.")

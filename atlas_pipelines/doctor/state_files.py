@@ -23,7 +23,7 @@ from resources.local.deployments import deployments, networks_file
 
 
 def databases(home: AtlasHome, dagster: Path) -> list[SqliteFile]:
-    """Every SQLite file that is there, or whose log is there without it."""
+    """Every SQLite file that exists, or whose write-ahead log exists without it."""
     nodes = node_folders(home)
     contents = [home.content, *(node / "content" for node in nodes)]
     outboxes = [home.root / "outbox", *(node / "outbox" for node in nodes)]
@@ -40,12 +40,12 @@ def databases(home: AtlasHome, dagster: Path) -> list[SqliteFile]:
 
 
 def node_folders(home: AtlasHome) -> list[Path]:
-    """The folders of the local nodes, on every network that they were used with."""
+    """The folders of the local nodes, for every network that they were used with."""
     return sorted([*home.nodes.glob("node-*"), *home.root.glob("networks/*/nodes/node-*")])
 
 
 def check_databases(files: list[SqliteFile]) -> list[Finding]:
-    """A finding for each damaged database, and one for all that are sound."""
+    """A finding for each damaged database, and one for all undamaged ones."""
     damages = [damage for file in files if (damage := find_damage(file))]
     findings = [Finding("database", "failed", damage) for damage in damages]
     sound = len(files) - len(damages)
@@ -57,7 +57,7 @@ def check_databases(files: list[SqliteFile]) -> list[Finding]:
 
 
 def check_settings(home: AtlasHome) -> list[Finding]:
-    """A finding for each key, record or file of settings that is damaged, and one when none is."""
+    """A finding for each damaged key, record or settings file, or one finding if none is damaged."""
     findings: list[Finding] = []
     keys = [home.operator_key, *(NodeHome(folder).key for folder in node_folders(home))]
     for path in (path for path in keys if path.exists()):

@@ -1,7 +1,7 @@
 """The embedded chain: the contract's bytecode under wasmtime, its state in SQLite, and a loopback gRPC façade.
 
-A client cannot tell it from a wasmd v0.61 node, with these exceptions: while gas is free, every address has an account
-from the start; a block is made for each transaction and for nothing else; account numbers come from the addresses;
-gas is an estimate, within three in a hundred of what such a node measures; and where that node puts an address into a
-text as raw bytes, which breaks its answer, the address stands there in bech32.
+To a client it behaves like a wasmd v0.61 node, except for the following. While gas is free, every address has an
+account from the start. Each transaction makes one block, and there are no empty blocks. Account numbers are computed
+from the addresses. Gas is an estimate, within 3% of the value that wasmd measures. In some texts wasmd inserts an
+address as raw bytes, which breaks its answer; here the address is in bech32.
 """

@@ -1,6 +1,6 @@
 """`python -m chain_bridge.embedded`: run the chain of a folder until SIGTERM.
 
-Prints one line of JSON when it can be reached: {"url": "grpc+http://127.0.0.1:PORT", "chain_id": …}.
+Prints one line of JSON when it accepts connections: {"url": "grpc+http://127.0.0.1:PORT", "chain_id": …}.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from chain_bridge.errors import ChainError
 
 
 def main(arguments: list[str]) -> int:
-    """Run until SIGTERM or SIGINT; 1 when the chain cannot start."""
+    """Run until SIGTERM or SIGINT; return 1 if the chain cannot start, otherwise 0."""
     options = _parser().parse_args(arguments)
     try:
         chain = Chain(options.home, Settings(options.chain_id, options.prefix, options.denom, options.gas_price))

@@ -14,7 +14,7 @@ from chain_bridge.embedded.state.database import Database
 
 @dataclass(frozen=True)
 class Block:
-    """When a call happens, by the chain's count and clock."""
+    """The height, time and chain id that a call runs with."""
 
     height: int
     time_ns: int
@@ -34,8 +34,8 @@ class StoredBlock:
 class Blocks:
     """Blocks and transactions in the database.
 
-    A block's hash covers its predecessor's, its time, its transaction and what became of it; the first predecessor
-    stands for the chain's birth. So a chain that was begun anew has other hashes.
+    A block's hash covers the predecessor's hash, the block's time, its transaction and the transaction's outcome. The
+    block at height 0 is the genesis block; it covers the time of creation, so a chain that was reset has other hashes.
     """
 
     def __init__(self, database: Database, settings: Settings) -> None:
@@ -43,7 +43,7 @@ class Blocks:
         self._chain_id = settings.chain_id
 
     def latest(self) -> StoredBlock:
-        """The newest block; at height 0, the chain's birth."""
+        """The newest block; on a new chain, the genesis block at height 0."""
         (height,) = self._database.execute("SELECT MAX(height) FROM blocks").fetchone()
         return self._stored(height)
 
@@ -55,7 +55,7 @@ class Blocks:
         return self._stored(height)
 
     def begin(self, settings: Settings, time_ns: int) -> None:
-        """Give the chain its birth, from which the hashes start."""
+        """Store the genesis block, from which the hashes start."""
         born = [settings.chain_id, settings.prefix, settings.denom, time_ns]
         self._insert(0, time_ns, hashlib.sha256(json.dumps(born).encode()).digest(), b"")
 
@@ -70,7 +70,7 @@ class Blocks:
             self._database.execute("INSERT INTO attributes VALUES (?, ?, ?)", name, value, block.height)
 
     def find(self, transaction_hash: str) -> bytes | None:
-        """The record of a transaction (a serialized `GetTxResponse`), if the chain took it in."""
+        """The record of a transaction (a serialized `GetTxResponse`), or None if the chain does not have it."""
         row = self._database.execute("SELECT answer FROM transactions WHERE hash = ?", transaction_hash).fetchone()
         return bytes(row[0]) if row else None
 
@@ -87,7 +87,7 @@ class Blocks:
 
 
 def _attributes(answer: GetTxResponse) -> Iterator[tuple[str, str]]:
-    """What a transaction can be found by: `type.key` and the value of each attribute of its events."""
+    """The search keys of a transaction: `type.key` and the value of each attribute of its events."""
     for event in answer.tx_response.events:
         for item in event.attributes:
             yield f"{event.type}.{item.key}", item.value

@@ -1,4 +1,4 @@
-"""The chain: takes transactions one at a time, each in a block and a database transaction of its own."""
+"""The chain: runs transactions one at a time, each in a separate block and database transaction."""
 
 import fcntl
 import os
@@ -38,9 +38,9 @@ __all__ = ["Chain", "Settings"]
 
 
 class Chain:
-    """An embedded chain in a folder. One process at a time may hold it; its methods are thread-safe.
+    """An embedded chain in a folder. Only one process at a time may open it; its methods are thread-safe.
 
-    `clock` gives unix seconds. Blocks never go back in time, whatever it says.
+    `clock` gives unix seconds. The times of blocks always increase, even if the clock goes back.
     """
 
     def __init__(self, home: Path, settings: Settings, clock: Callable[[], float] = time.time) -> None:
@@ -70,18 +70,18 @@ class Chain:
             raise WrongChain(f"{home} holds the chain {names[0]}, not {names[1]}. Use another folder.")
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the database and release the folder's lock."""
         with self._lock:
             self._opened.close()
 
     @contextmanager
     def reading(self) -> Iterator[Parts]:
-        """The chain's parts, to be read while nothing changes."""
+        """The chain's parts, for reading; other threads cannot change them inside the block."""
         with self._lock:
             yield self._parts
 
     def fund(self, address: str, amount: int) -> bool:
-        """Mint an address's first coins; False when it has had them before (nothing happens then)."""
+        """Mint an address's genesis coins; return False, and change nothing, if it already received them."""
         address = read_account(address, self.settings.prefix)
         with self._lock, self._database.transaction():
             if self._database.execute("SELECT 1 FROM genesis WHERE address = ?", address).fetchone():
@@ -98,29 +98,29 @@ class Chain:
             return self._parts.accounts.sequence(address)
 
     def latest_block(self) -> Block:
-        """The newest block; its time goes on with the clock, as if an empty block had just been made."""
+        """The newest block, with the clock's current time, as if an empty block had just been made."""
         with self._lock:
             block = self._blocks.latest().block
             return Block(block.height, max(block.time_ns, self._now()), block.chain_id)
 
     def stored_block(self, height: int | None = None) -> StoredBlock:
-        """A block as it was made, or the newest; raises `NoSuchBlock`."""
+        """The stored block at a height, or the newest; raises `NoSuchBlock`."""
         with self._lock:
             return self._blocks.latest() if height is None else self._blocks.at(height)
 
     def fee_grant(self, granter: str, grantee: str) -> Grant:
-        """A grant that has not run out; raises `NoSuchGrant`, `InvalidAddress`."""
+        """A grant that has not expired; raises `NoSuchGrant`, `InvalidAddress`."""
         granter, grantee = (read_account(address, self.settings.prefix) for address in (granter, grantee))
         with self._lock:
             return self._parts.grants.find(granter, grantee, self.latest_block().time_ns)
 
     def fee_grants(self, *, granter: str = "", grantee: str = "") -> list[Grant]:
-        """The grants of one granter or to one grantee that have not run out."""
+        """The grants of one granter or to one grantee that have not expired."""
         with self._lock:
             return self._parts.grants.of(time_ns=self.latest_block().time_ns, granter=granter, grantee=grantee)
 
     def query(self, contract: str, message: bytes) -> bytes:
-        """Ask a contract; raises `Refused`."""
+        """Query a contract; raises `Refused`."""
         with self._lock:
             meter = gas.GasMeter(gas.QUERY_LIMIT)
             return Execution(self._parts, self.latest_block(), meter).query(contract, message)
@@ -143,7 +143,7 @@ class Chain:
         return outcome
 
     def broadcast(self, data: bytes) -> TxResponse:
-        """Take in a transaction and run it; when this returns, its outcome is on the disk."""
+        """Admit a transaction and run it; when this returns, its outcome is on disk."""
         with self._lock:
             try:
                 self._deliver(data)
@@ -152,12 +152,12 @@ class Chain:
             return admitted(transaction_hash(data))
 
     def find(self, transaction_hash: str) -> bytes | None:
-        """The record of a transaction (a serialized `GetTxResponse`), if the chain took it in."""
+        """The record of a transaction (a serialized `GetTxResponse`), or None if the chain does not have it."""
         with self._lock:
             return self._blocks.find(transaction_hash.upper())
 
     def search(self, text: str, *, descending: bool, limit: int, offset: int) -> tuple[list[bytes], int]:
-        """A page of the records of the transactions that fit, and how many fit; raises `SearchRefused`."""
+        """A page of the records of matching transactions, and the number of all matches; raises `SearchRefused`."""
         conditions = parse_search(text)
         with self._lock:
             page = search(self._database, conditions, descending=descending, limit=limit, offset=offset)
@@ -176,7 +176,7 @@ class Chain:
             self._blocks.append(block, transaction.hash, data, answer)
 
     def _run(self, transaction: Transaction, execution: Execution) -> Outcome:
-        """All messages or none; the events of the fee stay in any case."""
+        """Run all messages or, if one fails, undo all; the events of the fee are kept in any case."""
         answers: list[Message] = []
         paid = list(execution.events)
         try:
@@ -196,7 +196,7 @@ class Chain:
         mark = len(execution.events)
         module = type_url.split(".")[1]
         execution.events.append(event("message", action=type_url, sender=handler.signer(message), module=module))
-        execution.gas.charge_has()  # whether the type of message is blocked, once more
+        execution.gas.charge_has()  # the second check whether the type of message is blocked
         answer = handler.run(execution, message)
         execution.events[mark:] = [
             Event(item.type, (*item.attributes, ("msg_index", str(index)))) for item in execution.events[mark:]
@@ -226,7 +226,7 @@ def _parts(home: Path, settings: Settings, database: Database) -> Parts:
 
 @contextmanager
 def _sole_use(home: Path) -> Iterator[None]:
-    """Keep other processes off a folder; the lock goes with the process, however it ends."""
+    """Lock a folder against other processes; the system releases the lock when the process ends, even by a crash."""
     with os.fdopen(open_lock(home / "chain.lock", ChainError), "r+") as guard:
         try:
             fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)

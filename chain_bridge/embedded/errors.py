@@ -1,4 +1,4 @@
-"""Refusals, with the codespaces, codes and texts of the Cosmos SDK and wasmd as near as they are known.
+"""Refusals, with the codespaces, codes and texts of the Cosmos SDK and wasmd as far as they are known.
 
 Sources: cosmos-sdk `types/errors/errors.go`, `x/feegrant/errors.go`, wasmd `x/wasm/types/errors.go`.
 """
@@ -7,7 +7,7 @@ from chain_bridge.errors import ChainError
 
 
 class Refused(ChainError):
-    """The chain refuses a transaction, a message or a query; state stays as it was."""
+    """The chain refuses a transaction, a message or a query; the state is unchanged."""
 
     def __init__(self, text: str, codespace: str = "sdk", code: int = 18) -> None:
         super().__init__(text)
@@ -16,14 +16,14 @@ class Refused(ChainError):
 
 
 class ParseRefused(Refused):
-    """A transaction's bytes are not what they should be."""
+    """A transaction's bytes are malformed."""
 
     def __init__(self, text: str) -> None:
         super().__init__(f"{text}: tx parse error", "sdk", 2)
 
 
 class Unauthorized(Refused):
-    """A signature does not fit, or the signer may not do this."""
+    """A signature is invalid, or the signer does not have permission."""
 
     def __init__(self, text: str) -> None:
         super().__init__(f"{text}: unauthorized", "sdk", 4)
@@ -38,7 +38,7 @@ class FundsRefused(Refused):
 
 
 class InvalidAddress(Refused):
-    """A text is not an address of this chain; `reason` says why."""
+    """A text is not an address of this chain, for the given `reason`."""
 
     def __init__(self, reason: str, role: str = "") -> None:
         super().__init__(f"{role}{reason}: invalid address", "sdk", 7)
@@ -46,7 +46,7 @@ class InvalidAddress(Refused):
 
 
 class ForeignAddress(InvalidAddress):
-    """An address is another chain's."""
+    """An address has the prefix of another chain."""
 
 
 class MessageRefused(Refused):
@@ -62,7 +62,7 @@ class OutOfGas(Refused):
 
 
 class GasLimitRefused(Refused):
-    """A transaction's gas limit is none, or above what a block may use."""
+    """A transaction's gas limit is missing, or above the limit of a block."""
 
     def __init__(self, text: str) -> None:
         super().__init__(f"{text}: invalid gas limit", "sdk", 41)
@@ -76,7 +76,7 @@ class FeeRefused(Refused):
 
 
 class NoSuchAccount(Refused):
-    """Nothing has made this account yet: no coins, no fee grant, no transaction."""
+    """This account does not exist yet: it has received no coins and no fee grant, and sent no transaction."""
 
     def __init__(self, address: str, role: str = "account") -> None:
         super().__init__(f"{role} {address} does not exist: unknown address", "sdk", 9)
@@ -84,14 +84,14 @@ class NoSuchAccount(Refused):
 
 
 class NoSuchGrant(Refused):
-    """Nobody has granted these fees, or the grant has run out."""
+    """There is no such fee grant, or it has expired."""
 
     def __init__(self) -> None:
         super().__init__("fee-grant not found: not found", "sdk", 38)
 
 
 class GrantRefused(Refused):
-    """A fee grant does not cover a transaction, or is not one that can be made."""
+    """A fee grant does not cover a transaction, or an allowance is not valid."""
 
     def __init__(self, text: str, code: int) -> None:
         super().__init__(text, "feegrant", code)
@@ -131,7 +131,7 @@ _ENTRY_CODES = {"instantiate": 4, "execute": 5, "reply": 5, "query": 9, "migrate
 
 
 class ContractFailed(Refused):
-    """A contract answered with an error, or could not run to its end. `reason` is its own text."""
+    """A contract answered with an error; `reason` is the contract's text."""
 
     def __init__(self, entry: str, reason: str) -> None:
         verb = "execute" if entry == "reply" else entry
@@ -140,7 +140,7 @@ class ContractFailed(Refused):
 
 
 class VmFailed(Refused):
-    """A contract's call ended in a trap or broke the rules of its machine."""
+    """A contract's call ended in a trap or broke a rule of the virtual machine."""
 
     def __init__(self, reason: str) -> None:
         where = "Error calling the VM: Error executing Wasm: Wasmer runtime error: RuntimeError"
@@ -148,7 +148,7 @@ class VmFailed(Refused):
 
 
 class AnswerMalformed(Refused):
-    """A contract's answer is none."""
+    """A contract's answer is malformed."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the contract's answer is malformed: {reason}: wasmvm error", "wasm", 29)
@@ -163,19 +163,19 @@ class NoSuchBlock(Refused):
 
 
 class SearchRefused(Refused):
-    """A search for transactions is malformed, or compares what cannot be compared here."""
+    """A search for transactions is malformed, or makes a comparison that is not supported."""
 
 
 class StateNotWritten(ChainError):
-    """The disk does not take the chain's state; nothing has changed, and the chain goes on when it does again."""
+    """The chain's state cannot be written to disk. Nothing has changed; the chain continues once writes succeed."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"{problem} Nothing has changed. The chain goes on when the disk takes writes again.")
 
 
 class StateDamaged(ChainError):
-    """The chain's file is damaged; the chain cannot go on."""
+    """The chain's file is damaged; the chain cannot continue."""
 
 
 class VmError(Exception):
-    """The virtual machine stopped a call: a trap, a broken pointer, a forbidden write. Never leaves `vm.py`."""
+    """The virtual machine stopped a call: a trap, an invalid pointer, a forbidden write. `vm.py` converts it."""

@@ -1,4 +1,4 @@
-"""What became of a transaction, and the chain's protobuf record of it."""
+"""The outcome of a transaction, and its protobuf record."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from chain_bridge.embedded.execution.transactions import Transaction
 
 @dataclass(frozen=True)
 class Outcome:
-    """Code 0 and events, or a refusal."""
+    """Code 0 with events and answers, or the code and text of a refusal."""
 
     gas_used: int
     code: int = 0
@@ -28,17 +28,17 @@ class Outcome:
 
 
 def admitted(transaction_hash: str) -> TxResponse:
-    """The answer to a broadcast that the chain took in; its outcome is asked for by hash."""
+    """The answer to an admitted broadcast; clients query the outcome by hash."""
     return TxResponse(txhash=transaction_hash)
 
 
 def refused(transaction_hash: str, error: Refused) -> TxResponse:
-    """The answer to a broadcast that the chain did not take in; it changed nothing."""
+    """The answer to a refused broadcast, which changed nothing."""
     return TxResponse(txhash=transaction_hash, code=error.code, codespace=error.codespace, raw_log=str(error))
 
 
 def record(transaction: Transaction, outcome: Outcome, block: Block) -> GetTxResponse:
-    """The answer to a question for a transaction's outcome."""
+    """The record of a transaction: the answer to a query for its outcome."""
     answer = GetTxResponse(
         tx=Tx(
             body=TxBody.FromString(transaction.raw.body_bytes),

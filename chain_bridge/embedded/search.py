@@ -13,7 +13,7 @@ _HEIGHT, _HASH = "tx.height", "tx.hash"
 
 
 class Condition(NamedTuple):
-    """A key, how it compares, and with what."""
+    """A comparison of a key with a value."""
 
     key: str
     operator: str
@@ -41,7 +41,7 @@ def parse_search(text: str) -> list[Condition]:
 def search(
     database: Database, conditions: list[Condition], *, descending: bool, limit: int, offset: int
 ) -> list[bytes]:
-    """The records of the transactions that fit, by height (serialized `GetTxResponse`)."""
+    """The records of matching transactions (serialized `GetTxResponse`), ordered by height."""
     where, values = _where(conditions)
     order = "DESC" if descending else "ASC"
     statement = f"SELECT answer FROM transactions t WHERE {where} ORDER BY height {order} LIMIT ? OFFSET ?"  # noqa: S608
@@ -49,7 +49,7 @@ def search(
 
 
 def count(database: Database, conditions: list[Condition]) -> int:
-    """How many transactions fit."""
+    """The number of matching transactions."""
     where, values = _where(conditions)
     (number,) = database.execute(f"SELECT COUNT(*) FROM transactions t WHERE {where}", *values).fetchone()  # noqa: S608
     return int(number)
@@ -57,14 +57,14 @@ def count(database: Database, conditions: list[Condition]) -> int:
 
 def _where(conditions: list[Condition]) -> tuple[str, list[object]]:
     clauses, values = _heights(conditions, "t")
-    # Within the index of attributes the heights come last, so their range bounds each look.
+    # The height is the last column of the index of attributes, so its range limits each lookup.
     within, bounds = _heights(conditions, "a")
     for key, operator, value in conditions:
         if key == _HASH:
             clauses.append("t.hash = ?")
             values.append(str(value).upper())
         elif key != _HEIGHT:
-            # Numbers are compared as numbers where the attribute is one.
+            # Attributes that are numbers are compared as numbers.
             compared = "= ?" if operator == "=" else f"GLOB '[0-9]*' AND CAST(a.value AS INTEGER) {operator} ?"
             found = " AND ".join(["a.name = ?", f"a.value {compared}", *within])
             clauses.append(f"t.height IN (SELECT a.height FROM attributes a WHERE {found})")  # noqa: S608

@@ -1,4 +1,4 @@
-"""What a chain is, and what its node asks for."""
+"""Settings of the embedded chain and its node."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from chain_bridge.embedded.gas import BLOCK_LIMIT
 
 @dataclass(frozen=True)
 class Settings:
-    """A chain's name, address prefix and money, which it is born with, and its node's terms, which may change.
+    """A chain's name, address prefix and coin, which are fixed at genesis, and its gas settings, which may change.
 
     With a `gas_price` of 0 every address has an account from the start, so that a key without coins can send.
     """

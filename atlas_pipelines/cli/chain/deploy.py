@@ -78,7 +78,7 @@ def deploy(
 
 
 def _refuse_second(here: ChainTarget) -> None:
-    """Raise unless no contract that this coordinator deployed is there."""
+    """Raise `CoordinatorError` if the network already has a contract, named or deployed by this coordinator."""
     recorded = deployments(here.home).get(here.name)
     known = recorded.contract if recorded and recorded.chain_id == here.network.chain_id else None
     address = here.network.contract or known
@@ -87,7 +87,7 @@ def _refuse_second(here: ChainTarget) -> None:
     try:
         found = contract_version(here.network.model_copy(update={"contract": address}))
     except WrongContract:
-        return  # the chain was reset since
+        return  # the chain was reset after the deployment
     raise CoordinatorError(
         f"The network {here.name} has the contract {address} ({found.name} {found.version}) already. "
         "Its jobs and money stay there; to begin with another one, add --again."

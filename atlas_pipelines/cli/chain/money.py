@@ -1,4 +1,4 @@
-"""`atlas chain balance | faucet | rewards | withdraw`: who has what, and how it gets there."""
+"""`atlas chain balance | faucet | rewards | withdraw`: the coins and credits of accounts."""
 
 import os
 from typing import Annotated, Any
@@ -96,7 +96,7 @@ def rewards(
 
 
 def reward_rows(model: ReadModel, ledger: Ledger) -> list[dict[str, Any]]:
-    """One per owner of a node, by the owner's first node. Refunds and stakes are part of the credit, but not earned."""
+    """One row per owner, ordered by the owner's first node. Credit includes refunds and stakes; `earned` does not."""
     nodes: dict[str, list[int]] = {}
     for node in model.nodes():
         nodes.setdefault(node.owner, []).append(node.id)
@@ -151,7 +151,7 @@ def _give(here: ChainTarget, account: str, amount: int) -> dict[str, str]:
 
 
 def _give_locally(here: ChainTarget, account: str, amount: int) -> str:
-    """From the genesis account, which on an embedded chain is the operator's."""
+    """Send from the genesis account, which on an embedded chain is the operator's; return the transaction's hash."""
     path = find_localnet(os.environ).key if here.name == LOCAL else here.home.operator_key
     source = load_or_create_key(path, here.network.prefix)
     if source.address == account:

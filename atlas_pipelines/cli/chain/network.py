@@ -44,7 +44,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @dataclass(frozen=True)
 class ChainTarget:
-    """A network by the name that it has here, and whose account acts on it."""
+    """A network, its name on this machine, and the key of the account that acts on it."""
 
     home: AtlasHome
     name: str
@@ -54,12 +54,12 @@ class ChainTarget:
 
     @cached_property
     def key(self) -> Key:
-        """The key to write with. The operator's is made on first use; raises `KeyFileError`."""
+        """The key that signs transactions. The operator's is created on first use; raises `KeyFileError`."""
         return load_or_create_key(self.key_file, self.network.prefix)
 
     @property
     def address(self) -> str | None:
-        """The account that acts, or would; None before the operator's key was made."""
+        """The account of the key file; None before the operator's key is created."""
         key = read_key(self.key_file, self.network.prefix)
         return None if key is None else key.address
 
@@ -70,11 +70,11 @@ class ChainTarget:
 
     @property
     def preset(self) -> Preset | None:
-        """What is known of the network by its name; None for one that a file of `$ATLAS_NETWORK` describes."""
+        """The preset with the network's name; None for a network that a file of `$ATLAS_NETWORK` describes."""
         return None if self.name == NETWORK_VARIABLE else find_preset(self.name, networks_file(self.home))
 
     def read_model(self) -> ReadModel:
-        """The copy of the contract's state; open it with `with`."""
+        """The local copy of the contract's state; use it in a `with` statement."""
         folder = self.home.root / "follower"
         return ReadModel(folder / f"{self.network.chain_id}.{self.network.contract}.db")
 
@@ -83,10 +83,10 @@ class ChainTarget:
 def place(
     name: str | None, url: str | None, key: Path | None, deployed: bool = True, reading: bool = False
 ) -> Iterator[ChainTarget]:
-    """The network that a command was given, with its contract unless it need not be `deployed`.
+    """The network that a command names. With `deployed`, it must have a contract.
 
-    The embedded chain is started when it does not run, and kept running meanwhile. A command that is only `reading`
-    makes no first chain: `CoordinatorError`.
+    The embedded chain is started if it does not run, and kept running inside the block. A command that is only
+    `reading` does not create a chain: without one, it raises `CoordinatorError`.
     """
     home = AtlasHome.from_environment()
     if name is not None and name != EMBEDDED:
@@ -104,7 +104,7 @@ def place(
 
 
 def look_at_place(name: str | None, url: str | None, key: Path | None) -> ChainTarget:
-    """As `place`, but nothing is started, and a network without a contract is fine."""
+    """As `place`, but nothing is started, and a network without a contract is accepted."""
     home = AtlasHome.from_environment()
     if name is not None and name != EMBEDDED:
         network = bare_network(home, name, os.environ, url)

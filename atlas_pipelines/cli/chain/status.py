@@ -1,4 +1,4 @@
-"""`atlas chain status`: the chain, the contract, and what still has to get there. Works while the chain is down."""
+"""`atlas chain status`: the chain, the contract, and the messages not sent yet. Works while the chain is down."""
 
 import time
 from collections import Counter
@@ -38,7 +38,7 @@ def status(
 
 
 def chain_facts(here: ChainTarget, now: float) -> dict[str, Any]:
-    """What `status` tells, after what waits was sent; `now` is in unix seconds."""
+    """The facts that `status` prints, after waiting messages were sent; `now` is in unix seconds."""
     address = here.address
     path = here.home.outbox(here.network.chain_id, address) if address else None
     has_contract = here.network.contract is not None
@@ -60,7 +60,7 @@ def chain_facts(here: ChainTarget, now: float) -> dict[str, Any]:
 
 
 def _send(here: ChainTarget, now: float) -> str:
-    """Send what waits and settle what is due; what went wrong, if anything did."""
+    """Send waiting messages and settle due rounds; return the error's text, or an empty string."""
     try:
         with open_ledger(here.home, here.network, here.key) as ledger:
             if here.home.jobs_database.exists():
@@ -71,7 +71,7 @@ def _send(here: ChainTarget, now: float) -> str:
 
 
 def _ask(here: ChainTarget) -> tuple[str, dict[str, Any]]:
-    """What is wrong, if anything, and what the chain says."""
+    """The error's text (empty without an error), and the facts read from the chain."""
     live: dict[str, Any] = {}
     try:
         with Ledger(here.network) as ledger:

@@ -1,4 +1,4 @@
-"""`atlas content gc`: remove what no job needs any more."""
+"""`atlas content gc`: remove content that no job needs any more."""
 
 import time
 from collections import Counter
@@ -86,7 +86,7 @@ def gc(
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What a collection came to, for a person or a program."""
+    """The result of a garbage collection, as text or JSON."""
 
     done: Collected
     needed: Mapping[str, Reason]
@@ -96,7 +96,7 @@ class _Outcome:
     blocks: int | None
 
     def reasons(self) -> list[tuple[str, int, int]]:
-        """Why what is here stays, how many contents for that reason, and their bytes."""
+        """Per reason to keep content: the reason, the number of contents, and their bytes."""
         counts: Counter[str] = Counter()
         totals: Counter[str] = Counter()
         for cid in self.needed.keys() & self.sizes.keys():
@@ -119,7 +119,7 @@ class _Outcome:
         }
 
     def lines(self) -> list[tuple[str, str, str]]:
-        """What stays and what goes: the reason, how many contents, and their size."""
+        """The lines for kept and removed content: the reason, the number of contents, and their size."""
         found = [(f"stays: {because}", str(count), decimal(size)) for because, count, size in self.reasons()]
         if self.done.waiting:
             found.append(("stays: not needed, but pinned or used lately", str(self.done.waiting), ""))
@@ -132,7 +132,7 @@ class _Outcome:
         return found
 
     def sentence(self) -> str:
-        """The sum of it."""
+        """The freed bytes in one sentence."""
         verb = "would be freed; nothing was removed" if self.dry_run else "are freed"
         node = "" if self.blocks is None else f" Our IPFS node removed {counted(self.blocks, 'block')}."
         return f"{decimal(self.done.bytes)} {verb}.{node}"
@@ -141,20 +141,20 @@ class _Outcome:
 def _settings(
     kept: RetentionSettings, keep_rounds: int | None, drop_updates: bool, unused_hours: float | None
 ) -> RetentionSettings:
-    """The settings of the file, as far as the command line says nothing else."""
+    """The settings of the file, with the changes of the command line."""
     given: dict[str, Any] = {"keep_rounds": keep_rounds, "unused_hours": unused_hours}
     changes = {name: value for name, value in given.items() if value is not None}
     return kept.model_copy(update={**changes, **({"keep_updates": False} if drop_updates else {})})
 
 
 def _agreed(done: Collected, yes: bool, json: bool) -> bool:
-    """Whether a person, or an option, says that it may go."""
+    """Whether the user, or an option, confirms the removal."""
     question = f"Remove {counted(len(done.removed), 'content')}, {decimal(done.bytes)}?"
     return yes or (not json and typer.confirm(question, err=True))
 
 
 def _on_chain(addresses: Addresses | None, registry: JobRegistry) -> ChainFacts | None:
-    """What the chain says of jobs; None where none was ever started, or it does not answer."""
+    """The chain's facts about the jobs; None if no chain was ever started, or it does not answer."""
     if addresses is None:
         return None
     with Ledger(addresses.network) as ledger:
@@ -166,7 +166,10 @@ def _nodes(addresses: Addresses | None) -> list[str]:
 
 
 def _collect_on_node(nodes: Sequence[str]) -> int:
-    """Blocks that our own node removed; raises `CoordinatorError` when content is not on IPFS."""
+    """Collect garbage on our own IPFS node and return the number of removed blocks.
+
+    Raises `CoordinatorError` when content is not on IPFS.
+    """
     if not nodes:
         raise CoordinatorError("--nodes-too needs content on IPFS; this network keeps it in a folder. Leave it out.")
     return KuboNode(nodes[0]).collect_garbage()

@@ -99,12 +99,12 @@ def replicas(
 
 
 def _wanted(cids: list[str] | None, store: KeptStore) -> list[str]:
-    """The CIDs that were named, or all that have a copy here."""
+    """The given CIDs, or those of all local copies."""
     return [parse_cid(cid) for cid in cids] if cids else [one.cid for one in store.held()]
 
 
 def _fault(store: LocalStore, cid: str) -> str | None:
-    """What is wrong with a copy; looking at it does not count as using it."""
+    """The fault of a copy, or None. This check does not count as a use of the copy."""
     path = store.root / cid[-2:] / cid
     try:
         found = cid_of_path(path)

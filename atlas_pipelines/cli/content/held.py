@@ -1,4 +1,4 @@
-"""`atlas content ls | pin | unpin`: what is here, and what stays."""
+"""`atlas content ls | pin | unpin`: the copies on this machine, and their pins."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -73,7 +73,7 @@ def unpin(
 
 
 def _uses(store: KeptStore, home: AtlasHome) -> Callable[[str], str]:
-    """What names a content, as far as the documents that are here tell; no chain is asked."""
+    """A function from a CID to its use by a job, found from the local documents alone; the chain is not queried."""
     folder = local_folder(store)
     try:
         return survey(_LookedAt(folder), partial(peek, folder), JobRegistry(home.jobs_database), None).uses
@@ -84,7 +84,7 @@ def _uses(store: KeptStore, home: AtlasHome) -> Callable[[str], str]:
 
 
 class _LookedAt(LocalStore):
-    """Copies on this machine that do not count as used when they are read."""
+    """The copies on this machine, read without updating their time of last use."""
 
     def read(self, cid: str) -> bytes:
         data = peek(self.root, cid)

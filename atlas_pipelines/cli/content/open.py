@@ -1,4 +1,4 @@
-"""Reading the content that jobs refer to, with no network running."""
+"""Open the content that jobs refer to; no network needs to run."""
 
 import os
 from collections.abc import Sequence
@@ -29,22 +29,22 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def open_content(home: AtlasHome, ipfs: Sequence[str] | None = None, replicas: int = 1) -> KeptStore:
-    """The coordinator's content: on the IPFS nodes given, or where `$ATLAS_NETWORK` or the running network keeps it.
+    """The coordinator's content store: the given IPFS nodes, or the store of `$ATLAS_NETWORK` or the running network.
 
-    Without any of them it is the folder in `$ATLAS_HOME`, which holds a copy of all that the coordinator used. Raises
-    `SpecError` for what is no address of a node.
+    Without any of these, it is the folder in `$ATLAS_HOME`, which has a copy of all content that the coordinator
+    used. Raises `SpecError` if an address is not that of a node.
     """
     return open_kept_store(_content(home, ipfs, replicas), home.content)
 
 
 def open_own_copies(home: AtlasHome) -> LocalStore:
-    """The folder on this machine that the coordinator's content is in, or is copied to."""
+    """The folder on this machine that stores the coordinator's content, or a copy of it."""
     content = _content(home, None, 1)
     return LocalStore(content if isinstance(content, Path) else home.content)
 
 
 def describe_content(addresses: Addresses, own: Path) -> str:
-    """Where a network keeps its content, for a person; `own` has the coordinator's copies."""
+    """A readable description of a network's content store; `own` is the folder of the coordinator's copies."""
     content = addresses.content
     if isinstance(content, Path):
         return str(content)

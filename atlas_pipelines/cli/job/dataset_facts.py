@@ -1,4 +1,4 @@
-"""What a job's data are, as a person and a program want to see it."""
+"""The facts of a job's dataset, as JSON and as text."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from atlas.documents.manifests import DatasetManifest
 
 
 def dataset_facts(manifest: DatasetManifest) -> dict[str, Any]:
-    """The numbers of a dataset, and what makes it a poor teacher."""
+    """The numbers of a dataset, and warnings about data that may train poorly."""
     return {
         "cid": manifest.cid,
         "source": manifest.source,
@@ -21,7 +21,7 @@ def dataset_facts(manifest: DatasetManifest) -> dict[str, Any]:
 
 
 def dataset_lines(manifest: DatasetManifest) -> list[str]:
-    """The same in sentences."""
+    """The same facts as lines of text."""
     facts = dataset_facts(manifest)
     also = [
         f"{facts[name]:,} {what}"

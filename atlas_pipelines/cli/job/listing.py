@@ -34,7 +34,7 @@ def ls(json: Json = False) -> None:
 
 
 def _facts(row: JobRow, registry: JobRegistry, store: ContentStore) -> dict[str, str | int | None]:
-    """A job as the registry and the store know it; no network is needed. A round is done once it is evaluated."""
+    """A job's facts from the registry and the store; no network is needed. A round is done once it is evaluated."""
     spec = get_document(store, row.spec_cid, JobSpec)
     dataset = get_document(store, row.dataset_cid, DatasetManifest)
     rounds = [RoundRef(row.contract, row.job_id, number) for number in range(1, spec.rounds + 1)]

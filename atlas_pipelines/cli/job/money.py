@@ -1,4 +1,4 @@
-"""`atlas job cancel | top-up | close`: a job's life and money on chain."""
+"""`atlas job cancel | top-up | close`: a job's state and escrow on the chain."""
 
 import secrets
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ def close(name: Name, json: Json = False) -> None:
 
 @contextmanager
 def _job(name: str) -> Iterator[tuple[JobRow, Ledger]]:
-    """A job that was opened here, and the contract by the operator's key."""
+    """A job that was opened here, and a ledger that signs with the operator's key."""
     home = AtlasHome.from_environment()
     row = JobRegistry(home.jobs_database).job(name)
     if row is None:

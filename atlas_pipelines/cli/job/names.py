@@ -1,4 +1,4 @@
-"""The names of the jobs that were opened here, for a shell's completion: no import, no lock, no wait, no error."""
+"""The names of the jobs that were opened here, for shell completion: fast, without locks and without errors."""
 
 import sqlite3
 from contextlib import closing
@@ -7,7 +7,7 @@ from atlas.home import AtlasHome
 
 
 def job_names() -> list[str]:
-    """The names, sorted; none while the record of jobs is missing, locked or damaged."""
+    """The names, sorted; an empty list while the database of jobs is missing, locked or damaged."""
     path = AtlasHome.from_environment().jobs_database
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=0.2)) as database:

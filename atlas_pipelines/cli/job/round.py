@@ -1,4 +1,4 @@
-"""`atlas job round`: which updates entered a round, how much each counted, and what the gates kept out."""
+"""`atlas job round`: the accepted updates of a round with their influence, and the refused ones."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`atlas job show`: how far a job is, who works for it, and what it brought."""
+"""`atlas job show`: a job's progress, nodes and results."""
 
 from typing import Annotated
 

@@ -1,1 +1,1 @@
-"""The command `atlas run` and what it prints."""
+"""The command `atlas run` and its output."""

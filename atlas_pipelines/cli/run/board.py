@@ -1,4 +1,4 @@
-"""What a person sees while a round runs: one line per task. Pure; drawing it is for others."""
+"""The board of a running round: one line per task. Pure; `watching` draws it."""
 
 import math
 from dataclasses import dataclass, replace
@@ -27,12 +27,12 @@ LOST = "lost: "
 
 @dataclass(frozen=True)
 class Line:
-    """Where one task stands."""
+    """The progress of one task."""
 
     label: str
     state: str = "waiting"
     stage: str = ""
-    """What goes on until the next step, such as loading the model."""
+    """The current activity between steps, such as loading the model."""
     node: int | None = None
     attempt: int | None = None
     step: int = 0
@@ -42,12 +42,12 @@ class Line:
 
 
 def label_of(task: TaskSpec) -> str:
-    """What a task is called on a board: its shard, or `evaluation`."""
+    """The name of a task on the board: its shard, or `evaluation`."""
     return task.shard or "evaluation"
 
 
 def advance(line: Line, update: TaskUpdate) -> Line:
-    """The line after one piece of news; what a node says here decides nothing."""
+    """The line after one update. Messages from nodes affect only the display."""
     if line.attempt is not None and update.task.attempt > line.attempt:
         line = Line(line.label)
     line = replace(
@@ -88,7 +88,7 @@ def conclude(line: Line, outcome: TaskOutcome) -> Line:
 
 
 def _with_message(line: Line, message: dict[str, Any]) -> Line:
-    """Take in a trainer's own progress message; whatever it lacks stays as it was."""
+    """Apply a trainer's progress message; fields missing from the message stay unchanged."""
     payload = payload_of(message)
     if payload.get("kind") == "stage":
         return replace(line, stage=_stage(payload))
@@ -107,7 +107,7 @@ def _with_message(line: Line, message: dict[str, Any]) -> Line:
 
 
 def _stage(payload: dict[str, Any]) -> str:
-    """What a trainer calls its stage, as far as it can be shown, and the bytes of it that are done."""
+    """The trainer's name for its stage, made printable and cut to length, and the bytes done so far."""
     stage, size = payload.get("stage"), payload.get("bytes")
     if not isinstance(stage, str) or stage == "training":
         return ""
@@ -141,7 +141,7 @@ def describe(line: Line) -> str:
     """The line as a sentence, for a log."""
     task, node, attempt, state, step, loss, speed = _cells(replace(line, stage=""))
     where = [node and f"node {node}", f"attempt {attempt}" if attempt not in ("", "1") else ""]
-    if state.startswith(LOST):  # a reason may be several sentences, so it stands last
+    if state.startswith(LOST):  # a reason may be several sentences, so it comes last
         return f"{', '.join(filter(None, [task, *where]))}: {state}"
     parts = [f"{task}: {state}", *where]
     parts += [step and f"step {step}", loss and f"loss {loss}", speed and f"{speed} tokens/s"]

@@ -1,4 +1,4 @@
-"""`atlas run`: train a job, round by round, on the local network or one that is given."""
+"""`atlas run`: train a job, round by round, on the local network or another one."""
 
 import os
 import time
@@ -75,9 +75,9 @@ def run(
 def train(
     order: JobSpec, config: LaunchConfig, home: AtlasHome, network: AbstractContextManager[Addresses], console: Console
 ) -> tuple[Summary, str]:
-    """Run every round that is not settled yet; the job's state, and the denomination that it is paid in.
+    """Run every round that is not settled yet; return the job's state, and the denomination that it is paid in.
 
-    An order that its own files refuse is refused before the network is entered.
+    An invalid order, or one whose name another order has taken, is refused before the network is entered.
     """
     started = time.monotonic()
     registry = JobRegistry(home.jobs_database)
@@ -112,7 +112,7 @@ def train(
 def _is_settled(
     instance: dg.DagsterInstance, key: str, order: JobSpec, number: int, registry: JobRegistry, ledger: Ledger
 ) -> bool:
-    """Whether both the chain and this Dagster instance know how a round of exactly this order ended."""
+    """Whether a round of exactly this order is recorded as settled, both on the chain and in this Dagster instance."""
     row = registry.job(order.name)
     if row is None or row.spec_cid not in [form.cid for form in recorded_forms(order)]:
         return False

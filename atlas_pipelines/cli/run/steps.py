@@ -1,4 +1,4 @@
-"""What a command starts, as it starts it."""
+"""Timed lines about the steps of a command's start."""
 
 import time
 
@@ -6,7 +6,7 @@ from rich.console import Console
 
 
 class Steps:
-    """Prints each step with the seconds since the first line could have been printed."""
+    """Prints each step with the seconds since this object was created."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -11,7 +11,7 @@ PLAIN_MEAN = "plain mean"
 
 
 def print_summary(summary: Summary, denomination: str, console: Console) -> None:
-    """Print what the rounds brought, what the nodes got, and the newest checkpoint."""
+    """Print the metrics of the rounds, the credits of the nodes, and the newest checkpoint."""
     print_rounds(summary, console)
     for text in notes_on_rounds(summary):
         console.print(text)
@@ -25,7 +25,7 @@ def print_summary(summary: Summary, denomination: str, console: Console) -> None
 
 
 def print_rounds(summary: Summary, console: Console) -> None:
-    """One line for the untrained model, one per round, and one for what plain averaging would have given."""
+    """Print a line for the untrained model, one per round, and one per measured result of plain averaging."""
     names = sorted({name for one in summary.rounds for name in one.metrics} - {"rows"})
     state = "" if summary.state == "open" else f", {summary.state}"
     rows: list[tuple[str, Metrics, str]] = [("base", summary.base, "")]
@@ -54,7 +54,7 @@ def notes_on_rounds(summary: Summary) -> Iterator[str]:
 
 
 def print_nodes(summary: Summary, denomination: str, console: Console) -> None:
-    """One line per node that was given work."""
+    """Print one line per node that was assigned tasks."""
     cells = [
         [f"{number:,}" for number in (one.node, one.shards, one.reputation, one.credited, one.unclaimed, one.balance)]
         for one in summary.nodes

@@ -1,4 +1,4 @@
-"""Show a round while it runs: a live table on a terminal, a few plain lines elsewhere."""
+"""Show a running round: a live table on a terminal, a few plain lines elsewhere."""
 
 import time
 from collections.abc import Callable
@@ -18,13 +18,13 @@ from resources.dispatch.outcomes import NOTABLE, TaskOutcome, TaskUpdate
 
 REFRESHES_PER_SECOND = 4.0
 WARNINGS = 5
-"""Of one task in one round; its log on the node has all."""
+"""The most warnings shown for one task in one round; the task's log on the node has all of them."""
 PASSING_SECONDS = 30.0
-"""Between two lines about the same thing where no line can be replaced."""
+"""Seconds between two lines about the same progress, if the output is not a terminal."""
 
 
 class Watching(Progress):
-    """A board that follows the rounds of one job, and lines about what happens. Use it as a context manager."""
+    """A board for the rounds of one job, with lines about events. Use it as a context manager."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
@@ -50,7 +50,7 @@ class Watching(Progress):
             self._live.stop()
 
     def begin(self, title: str) -> None:
-        """Clear the board for the next round; the last one's lines stay on the terminal above it."""
+        """Clear the board for the next round; the lines of the last round stay above it on the terminal."""
         self.end()
         self._title = title
         self._console.print(Text(title, style="bold"))
@@ -69,7 +69,7 @@ class Watching(Progress):
         self._console.print(Text(text))
 
     def passing(self, text: str) -> None:
-        """Show a line that the next one replaces; where that cannot be, print one now and then."""
+        """Show a line that the next one replaces. If the output is not a terminal, print a line every 30 s instead."""
         self._passing = text
         if self._live is not None:
             return
@@ -81,7 +81,7 @@ class Watching(Progress):
             self._console.print(Text(text))
 
     def task(self, update: TaskUpdate) -> None:
-        """Move one line of the board, and say what a person wants to know of."""
+        """Update one line of the board; print notable events and the trainer's warnings."""
         label = label_of(update.task)
         before = self._lines.get(label, Line(label))
         after = advance(before, update)
@@ -94,7 +94,7 @@ class Watching(Progress):
             self._warn(update.task, text)
 
     def _warn(self, task: TaskSpec, text: str) -> None:
-        """Say what a trainer warns of once, and not without end."""
+        """Print a trainer's warning once, and at most `WARNINGS` different ones per task."""
         said = self._warned.setdefault(label_of(task), set())
         line = f"{name_of(task)}: Warning: {one_line(text)}"
         if line not in said and len(said) < WARNINGS:
@@ -102,7 +102,7 @@ class Watching(Progress):
             self._console.print(Text(f"  {line}"))
 
     def ended(self, outcome: TaskOutcome) -> None:
-        """Finish one line of the board."""
+        """Show the outcome of a task in its line of the board."""
         label = label_of(outcome.task)
         before = self._lines.get(label, Line(label))
         self._show(before, conclude(before, outcome))
@@ -113,14 +113,14 @@ class Watching(Progress):
             self._console.print(Text(f"  {describe(after)}"))
 
     def _draw(self) -> RenderableType:
-        """Called by the thread that redraws the terminal, however many messages come in between."""
+        """Called by the thread that redraws the terminal, at a fixed rate that does not depend on the messages."""
         lines = dict(self._lines)
         board = [draw(self._title, lines)] if lines else []
         return Group(*board, *([Text(self._passing)] if self._passing else []))
 
 
 def is_worth_a_line(before: Line, after: Line) -> bool:
-    """Sparse lines for a log: who has a task, how it ended, and once in between."""
+    """Whether a log should get a line: at assignment, at half of the steps, and at other changes of state."""
     if (before.node, before.attempt) != (after.node, after.attempt):
         return True
     if before.state != after.state:

@@ -1,6 +1,6 @@
-"""What holds before any message of a transaction runs, and is kept when they fail: the fee and the sequence.
+"""Ante handler: fee deduction and sequence increment, which persist even if the messages fail.
 
-The order of the checks and their prices are those of wasmd v0.61 `app/ante.go` over cosmos-sdk v0.53 `x/auth/ante`.
+The order and the gas of the checks are those of wasmd v0.61 `app/ante.go` over cosmos-sdk v0.53 `x/auth/ante`.
 """
 
 import base64
@@ -25,13 +25,13 @@ from chain_bridge.embedded.state.addresses import decode
 from chain_bridge.embedded.state.bank import Coin, check_coins
 
 _MEMO_CHARACTERS = 256
-# Bytes of key and value: of the counter of a block's transactions, of the parameters of accounts, and of the record
-# of the purse that takes the fees.
+# Bytes of key and value: the counter of a block's transactions, the parameters of accounts, and the record of the
+# fee collector's account.
 _COUNTER, _PARAMETERS, _FEE_PURSE = 13, 14, 123
 
 
 def admit(transaction: Transaction, execution: Execution, *, simulated: bool = False) -> None:
-    """Take the fee and count the transaction; raises `Refused`, and then nothing of it may be kept."""
+    """Deduct the fee and increment the sequence. If this raises `Refused`, the caller must undo all changes."""
     _check_limits(transaction, execution, simulated)
     _charge_entry(transaction, execution.gas, simulated)
     if not simulated:
@@ -53,7 +53,7 @@ def _check_limits(transaction: Transaction, execution: Execution, simulated: boo
 
 
 def _charge_entry(transaction: Transaction, meter: gas.GasMeter, simulated: bool) -> None:
-    """A counter, a look for each message whether its type is blocked, and the transaction's size."""
+    """Charge for a counter, for the check whether each message's type is blocked, and for the transaction's size."""
     if not simulated:
         meter.charge_read(_COUNTER)
         meter.charge_write(_COUNTER)
@@ -109,7 +109,7 @@ def _use_grant(transaction: Transaction, execution: Execution) -> None:
 
 
 def _sign(transaction: Transaction, execution: Execution, simulated: bool) -> None:
-    """Keep the public key, check sequence and signature, count on."""
+    """Store the public key, check sequence and signature, and increment the sequence."""
     parts, meter, sender = execution.parts, execution.gas, transaction.sender
     expected = parts.accounts.sequence(sender)
     parts.accounts.create(sender)

@@ -1,4 +1,4 @@
-"""What a transaction tells the world, in the form that wasmd gives it (`x/wasm/keeper/events.go`)."""
+"""Events of a transaction, in the form of wasmd (`x/wasm/keeper/events.go`)."""
 
 import json
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ def contract_event(type_: str, contract: str, **attributes: str) -> Event:
 
 
 def transfer_events(sender: str, recipient: str, amount: str) -> list[Event]:
-    """What the bank says when coins move."""
+    """The bank's events for a transfer of coins."""
     return [
         event("coin_spent", spender=sender, amount=amount),
         event("coin_received", receiver=recipient, amount=amount),
@@ -43,7 +43,7 @@ def response_events(contract: str, response: Response) -> list[Event]:
 
 
 def events_as_json(events: list[Event]) -> list[dict[str, Any]]:
-    """Events as a contract's reply gets them: attributes sorted by key."""
+    """Events in the form of a contract's reply: attributes sorted by key."""
     return [
         {"type": item.type, "attributes": [{"key": key, "value": value} for key, value in sorted(item.attributes)]}
         for item in events
@@ -51,7 +51,7 @@ def events_as_json(events: list[Event]) -> list[dict[str, Any]]:
 
 
 def dump(value: Any) -> bytes:
-    """JSON as contracts get it: no spaces."""
+    """JSON without spaces, the form that contracts receive."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 

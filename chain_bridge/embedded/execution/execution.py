@@ -1,4 +1,4 @@
-"""One transaction or query as it runs: contract calls, the messages that they send, and the replies to those."""
+"""One running transaction or query: contract calls, the messages that contracts send, and the replies to these."""
 
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgExecuteContractResponse, MsgInstantiateContractResponse
 
@@ -29,12 +29,12 @@ from chain_bridge.embedded.state.bank import Coin, charge_permission, check_coin
 from chain_bridge.embedded.state.storage import Storage
 from chain_bridge.embedded.vm.instance import Surroundings
 
-# wasmd allows 500 messages and 10 queries within each other; nobody needs that many here.
+# wasmd allows 500 nested messages and 10 nested queries; here one lower limit is enough for both.
 _MOST_DEPTH = 10
 
 
 class Execution:
-    """Runs messages in the caller's database transaction; `events` and `gas` tell what they did."""
+    """Runs messages in the caller's database transaction, and collects their `events` and `gas`."""
 
     def __init__(self, parts: Parts, block: Block, gas: GasMeter) -> None:
         self.parts = parts
@@ -44,7 +44,7 @@ class Execution:
         self._loaded: set[bytes] = set()
 
     def send(self, sender: str, recipient: str, coins: list[Coin]) -> None:
-        """Move coins between accounts or contracts, as they ask for."""
+        """Move coins at the request of an account or contract; checks the coins and the recipient."""
         try:
             recipient = read_account(recipient, self.parts.settings.prefix)
         except InvalidAddress as error:
@@ -58,7 +58,7 @@ class Execution:
         self.move(sender, recipient, coins)
 
     def move(self, sender: str, recipient: str, coins: list[Coin]) -> None:
-        """Move coins, and make the recipient's account if there is none."""
+        """Move coins, and create the recipient's account if it does not exist."""
         accounts = self.parts.accounts
         accounts.charge_read(sender, self.gas)
         self.parts.bank.send(sender, recipient, coins, self.gas)
@@ -67,7 +67,7 @@ class Execution:
         self.events += transfer_events(sender, recipient, ",".join(map(str, coins)))
 
     def execute(self, sender: str, contract: str, message: bytes, funds: list[Coin], depth: int = 0) -> bytes:
-        """Send a contract a message with funds; the data that it answers with."""
+        """Send a contract a message with funds; return the data of its answer."""
         self._load("execute", contract)
         self._pay(sender, contract, funds)
         response = self._respond("execute", contract, [_info(sender, funds), message], depth)
@@ -77,7 +77,7 @@ class Execution:
     def instantiate(
         self, sender: str, code_id: int, message: bytes, funds: list[Coin], label: str, admin: str, depth: int = 0
     ) -> tuple[str, bytes]:
-        """Make a contract; its address and the data that it answers with."""
+        """Create a contract; return its address and the data of its answer."""
         if admin:
             admin = read_contract(admin, self.parts.settings.prefix)
         registry, accounts = self.parts.registry, self.parts.accounts
@@ -93,7 +93,7 @@ class Execution:
         return contract, self._carry_out(contract, response, depth)
 
     def migrate(self, sender: str, contract: str, code_id: int, message: bytes) -> bytes:
-        """Let a contract run another code; only its admin may."""
+        """Switch a contract to another code; only its admin may do this."""
         registry = self.parts.registry
         try:
             found = registry.contract(contract)
@@ -111,7 +111,7 @@ class Execution:
         return self._carry_out(contract, response, 0)
 
     def query(self, contract: str, message: bytes, depth: int = 0) -> bytes:
-        """Ask a contract."""
+        """Query a contract; return the data of its answer."""
         self._load("query", contract)
         return parse_answer(self._call("query", contract, [message], depth, read_only=True))
 
@@ -120,7 +120,7 @@ class Execution:
             self.send(sender, contract, funds)
 
     def _load(self, entry: str, contract: str) -> None:
-        """Find a contract and its code, and pay for that; raises `NoSuchContract`."""
+        """Charge for loading a contract and its code; raises `NoSuchContract`."""
         registry = self.parts.registry
         found = registry.contract(contract)
         if entry == "instantiate":
@@ -136,7 +136,7 @@ class Execution:
         return parse_response(entry, self._call(entry, contract, arguments, depth, read_only=False))
 
     def _carry_out(self, contract: str, response: Response, depth: int) -> bytes:
-        """Make known what a contract answered, and carry out the messages in it, in order."""
+        """Record the events of a contract's response, and carry out its messages in order."""
         self._charge_events(response)
         self.events += response_events(contract, response)
         data = response.data or b""
@@ -165,7 +165,7 @@ class Execution:
         self.gas.charge_events(sizes, [len(item.type) for item in response.events])
 
     def _submessage(self, contract: str, message: SubMessage, depth: int) -> bytes:
-        """Carry out one message; a failure undoes it alone when the contract wants to hear of failures."""
+        """Carry out one message. If the contract requested a reply on errors, a failure undoes only this message."""
         if message.gas_limit is not None:
             raise Refused("the embedded chain knows no gas limits of submessages")
         mark, failure, answer = len(self.events), "", Answer()

@@ -1,4 +1,4 @@
-"""The messages that a transaction may carry, who must have signed each, and what each does."""
+"""The types of messages that a transaction may carry, with the required signer and the handler of each."""
 
 import zlib
 from collections.abc import Callable
@@ -27,7 +27,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 class Handler(NamedTuple):
-    """How a kind of message is carried out."""
+    """The type, the required signer and the implementation of a kind of message."""
 
     kind: type[Any]
     signer: Callable[[Any], str]
@@ -62,7 +62,7 @@ def _revoke_fees(execution: Execution, message: Any) -> Message:
 
 
 def _grantee(execution: Execution, message: Any) -> str:
-    """This module does not frame what is wrong with an address."""
+    """The grantee's address. For an invalid one, this module returns the bare reason, without the SDK's wrapper."""
     try:
         return read_account(message.grantee, execution.parts.settings.prefix)
     except InvalidAddress as error:
@@ -105,7 +105,7 @@ def _coins(coins: Any) -> list[Coin]:
 
 
 def _decompress(data: bytes, gas: GasMeter) -> bytes:
-    """Bytecode as it is or out of gzip, at most as much as chains take."""
+    """Return the bytecode, decompressed if it is gzip; raises `CodeRefused` if it is damaged or too long."""
     if data[:2] == b"\x1f\x8b":
         gas.charge(UNPACK * len(data) // UNPACK_BYTES, "Uncompress gzip bytecode")
         try:

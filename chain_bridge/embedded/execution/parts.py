@@ -14,7 +14,7 @@ from chain_bridge.embedded.vm.vm import Vm
 
 @dataclass(frozen=True)
 class Parts:
-    """What the chain is made of."""
+    """The parts of the chain."""
 
     settings: Settings
     database: Database
@@ -26,5 +26,5 @@ class Parts:
 
     @property
     def fee_purse(self) -> str:
-        """Where fees go."""
+        """The address of the fee collector."""
         return module_address("fee_collector", self.settings.prefix)

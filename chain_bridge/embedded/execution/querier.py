@@ -1,4 +1,4 @@
-"""What a contract may ask the chain while it runs (cosmwasm `packages/std/src/query`)."""
+"""Queries that a running contract may send to the chain (cosmwasm `packages/std/src/query`)."""
 
 import base64
 import json
@@ -10,16 +10,16 @@ from chain_bridge.embedded.execution.parts import Parts
 
 
 class Queries(Protocol):
-    """A running transaction or query, as far as it answers a contract's questions."""
+    """The part of a running transaction or query that answers a contract's queries."""
 
     parts: Parts
 
     def query(self, contract: str, message: bytes, depth: int = 0) -> bytes:
-        """Ask a contract."""
+        """Query a contract."""
 
 
 def answer_query(execution: Queries, request: bytes, depth: int) -> bytes:
-    """Answer a contract's question in the nested results that it expects; raises `OutOfGas` alone."""
+    """Answer a contract's query, in the nested results of cosmwasm. Raises only `OutOfGas`."""
     try:
         answer = _answer(execution, json.loads(request), depth)
     except OutOfGas:

@@ -1,4 +1,4 @@
-"""What a contract hears of the messages that it sent (wasmd `x/wasm/keeper/msg_dispatcher.go`)."""
+"""Replies to a contract about the messages that it sent (wasmd `x/wasm/keeper/msg_dispatcher.go`)."""
 
 import base64
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ class Answer:
 
 
 def redact(error: Refused) -> str:
-    """What a contract hears of a failure: its own kind's words in full, of the rest the code alone."""
+    """The text of a failure in a reply: in full for errors of contracts, otherwise only codespace and code."""
     if isinstance(error, ContractFailed | NoSuchContract | NoSuchCode):
         return str(error)
     return f"codespace: {error.codespace}, code: {error.code}"
 
 
 def reply_message(message: SubMessage, failure: str, events: list[Event], answer: Answer) -> bytes:
-    """A submessage's outcome as a contract's `reply` gets it."""
+    """A submessage's outcome, as the JSON argument of a contract's `reply`."""
     outcome: dict[str, Any]
     if failure:
         outcome = {"error": failure}

@@ -1,6 +1,6 @@
-"""What contracts answer: their response, and the messages in it that the chain is to carry out.
+"""Answers of contracts: the response, and the messages in it for the chain to carry out.
 
-Source: cosmwasm `packages/std/src/results`. Only what the embedded chain can carry out has a field here.
+Source: cosmwasm `packages/std/src/results`. The models have fields only for features that the embedded chain supports.
 """
 
 from typing import Any, Literal
@@ -32,7 +32,7 @@ class Attribute(_Raw):
 
 
 class CustomEvent(_Raw):
-    """An event that the contract names itself."""
+    """An event with a type chosen by the contract."""
 
     type: str
     attributes: list[Attribute]
@@ -48,7 +48,7 @@ class _Paid(_Raw):
 
     @property
     def coins(self) -> list[Coin]:
-        """The funds; raises `Refused` when they are none."""
+        """The funds; raises `Refused` when an amount or denomination is invalid."""
         return [coin(item.denom, item.amount) for item in self.funds]
 
 
@@ -59,7 +59,7 @@ class BankBurn(_Raw):
 
     @property
     def coins(self) -> list[Coin]:
-        """The amount; raises `Refused` when it is not one."""
+        """The coins; raises `Refused` when an amount or denomination is invalid."""
         return [coin(item.denom, item.amount) for item in self.amount]
 
 
@@ -77,7 +77,7 @@ class WasmExecute(_Paid):
 
 
 class WasmInstantiate(_Paid):
-    """Make another contract."""
+    """Create another contract."""
 
     code_id: int
     msg: Base64Bytes
@@ -86,14 +86,14 @@ class WasmInstantiate(_Paid):
 
 
 class BankMessage(_Strict):
-    """What the bank does for a contract."""
+    """A message of a contract to the bank module."""
 
     send: BankSend | None = None
     burn: BankBurn | None = None
 
 
 class WasmMessage(_Strict):
-    """What contracts do to each other."""
+    """A message of a contract to the wasm module."""
 
     execute: WasmExecute | None = None
     instantiate: WasmInstantiate | None = None
@@ -107,7 +107,7 @@ class ChainMessage(_Strict):
 
 
 class SubMessage(_Raw):
-    """A message, and whether the contract wants to hear what became of it."""
+    """A message, and the outcomes for which the contract requests a reply."""
 
     id: int
     msg: dict[str, Any]
@@ -117,7 +117,7 @@ class SubMessage(_Raw):
 
     @property
     def message(self) -> ChainMessage:
-        """The message; raises `Refused` for a kind that this chain does not know."""
+        """The message; raises `Refused` for a kind that this chain does not support."""
         try:
             return ChainMessage.model_validate(self.msg)
         except ValidationError as error:
@@ -126,7 +126,7 @@ class SubMessage(_Raw):
 
 
 class Response(_Raw):
-    """The good answer of every entry point but `query`."""
+    """The successful answer of every entry point except `query`."""
 
     messages: list[SubMessage]
     attributes: list[Attribute]
@@ -145,12 +145,15 @@ class _QueryResult(_Raw):
 
 
 def parse_response(entry: str, raw: bytes) -> Response:
-    """The response in a contract's answer; raises `ContractFailed` with its error, `AnswerMalformed` for no answer."""
+    """The response in a contract's answer.
+
+    Raises `ContractFailed` with the contract's error, and `AnswerMalformed` if the answer cannot be parsed.
+    """
     return _unwrap(entry, _ResponseResult, raw)  # type: ignore[no-any-return]
 
 
 def parse_answer(raw: bytes) -> bytes:
-    """The bytes that a contract answers a query with; raises `ContractFailed` likewise."""
+    """The bytes of a contract's answer to a query; raises as `parse_response`."""
     return _unwrap("query", _QueryResult, raw)  # type: ignore[no-any-return]
 
 

@@ -1,4 +1,4 @@
-"""Signed transactions: from bytes to what they ask for, and the proof of who asks."""
+"""Signed transactions: parse them, and check their signatures."""
 
 import hashlib
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Transaction:
 
 
 def transaction_hash(raw: bytes) -> str:
-    """What the chain calls a transaction: SHA-256 of its bytes, in upper-case hex."""
+    """The hash that identifies a transaction: SHA-256 of its bytes, in upper-case hex."""
     return hashlib.sha256(raw).hexdigest().upper()
 
 
@@ -80,7 +80,7 @@ def parse_transaction(data: bytes, prefix: str) -> Transaction:
 
 
 def check_signature(transaction: Transaction, chain_id: str) -> None:
-    """Raise `Unauthorized` unless the sender signed exactly this for exactly this chain (SIGN_MODE_DIRECT)."""
+    """Raise `Unauthorized` unless the sender signed exactly this transaction for this chain (SIGN_MODE_DIRECT)."""
     number = account_number(transaction.sender)
     document = SignDoc(
         body_bytes=transaction.raw.body_bytes,

@@ -1,1 +1,1 @@
-"""gRPC services of a Cosmos node, as far as a client of contracts needs them; one file per module of the SDK."""
+"""The gRPC services of a Cosmos node that a client of contracts needs; one file per module of the SDK."""

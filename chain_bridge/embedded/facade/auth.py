@@ -11,7 +11,7 @@ from chain_bridge.embedded.state.accounts import account_number
 
 
 class Auth(QueryServicer):  # type: ignore[misc]
-    """With a gas price of 0 every address has an account here, used or not."""
+    """Serves accounts. With a gas price of 0, every address has an account."""
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain

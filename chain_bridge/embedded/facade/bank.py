@@ -19,13 +19,13 @@ from chain_bridge.embedded.state.addresses import read_account
 
 
 class Bank(QueryServicer):  # type: ignore[misc]
-    """Who holds what."""
+    """Serves balances."""
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
 
     def Balance(self, request: QueryBalanceRequest, context: grpc.ServicerContext) -> QueryBalanceResponse:  # noqa: N802
-        """One coin of an account."""
+        """An account's balance of one denomination."""
         with refusals(context), _addresses(context), self._chain.reading() as parts:
             address = read_account(request.address, parts.settings.prefix)
             amount = parts.bank.balance(address, request.denom)
@@ -34,7 +34,7 @@ class Bank(QueryServicer):  # type: ignore[misc]
     def AllBalances(  # noqa: N802
         self, request: QueryAllBalancesRequest, context: grpc.ServicerContext
     ) -> QueryAllBalancesResponse:
-        """Every coin of an account."""
+        """All balances of an account."""
         with refusals(context), _addresses(context), self._chain.reading() as parts:
             address = read_account(request.address, parts.settings.prefix)
             coins = parts.bank.balances(address)
@@ -44,7 +44,7 @@ class Bank(QueryServicer):  # type: ignore[misc]
 
 @contextmanager
 def _addresses(context: grpc.ServicerContext) -> Iterator[None]:
-    """This module has its own words for what is not an address."""
+    """Report an invalid address with the status and text that this module uses for it."""
     try:
         yield
     except InvalidAddress as error:

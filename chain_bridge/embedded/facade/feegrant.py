@@ -1,4 +1,4 @@
-"""cosmos.feegrant: who pays whose fees."""
+"""cosmos.feegrant: fee grants."""
 
 import grpc
 from cosmpy.protos.cosmos.feegrant.v1beta1 import query_pb2 as query
@@ -10,7 +10,7 @@ from chain_bridge.embedded.state.addresses import read_account
 
 
 class FeeGrants(QueryServicer):  # type: ignore[misc]
-    """Grants that have not run out."""
+    """Serves grants that have not expired."""
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
@@ -26,7 +26,7 @@ class FeeGrants(QueryServicer):  # type: ignore[misc]
     def Allowances(  # noqa: N802
         self, request: query.QueryAllowancesRequest, context: grpc.ServicerContext
     ) -> query.QueryAllowancesResponse:
-        """What an address was granted."""
+        """The grants to an address."""
         with refusals(context):
             grantee = read_account(request.grantee, self._chain.settings.prefix)
             grants = self._chain.fee_grants(grantee=grantee)
@@ -35,7 +35,7 @@ class FeeGrants(QueryServicer):  # type: ignore[misc]
     def AllowancesByGranter(  # noqa: N802
         self, request: query.QueryAllowancesByGranterRequest, context: grpc.ServicerContext
     ) -> query.QueryAllowancesByGranterResponse:
-        """What an address grants."""
+        """The grants by an address."""
         with refusals(context):
             granter = read_account(request.granter, self._chain.settings.prefix)
             grants = self._chain.fee_grants(granter=granter)

@@ -23,7 +23,7 @@ class Tendermint(ServiceServicer):  # type: ignore[misc]
     def GetLatestBlock(  # noqa: N802
         self, request: tendermint.GetLatestBlockRequest, context: grpc.ServicerContext
     ) -> tendermint.GetLatestBlockResponse:
-        """The newest block; its time goes on with the clock, as if an empty block had just been made."""
+        """The newest block, with the clock's current time, as if an empty block had just been made."""
         with refusals(context), self._chain.reading():
             stored, now = self._chain.stored_block(), self._chain.latest_block()
         answer = tendermint.GetLatestBlockResponse(block_id=block_id(stored), block=protobuf_block(stored))
@@ -47,7 +47,7 @@ class Tendermint(ServiceServicer):  # type: ignore[misc]
     def GetNodeInfo(  # noqa: N802
         self, request: tendermint.GetNodeInfoRequest, context: grpc.ServicerContext
     ) -> tendermint.GetNodeInfoResponse:
-        """What runs here; the SDK version is the one whose behaviour is followed."""
+        """The node's name and version; the SDK version is the one whose behaviour this chain reproduces."""
         answer = tendermint.GetNodeInfoResponse()
         answer.default_node_info.network = self._chain.settings.chain_id
         version = answer.application_version
@@ -70,7 +70,7 @@ class Consensus(QueryServicer):  # type: ignore[misc]
 
 
 def block_id(stored: StoredBlock) -> BlockID:
-    """A block's hash, which a chain that was begun anew does not have."""
+    """The id of a block: its hash, which changes if the chain is reset."""
     return BlockID(hash=stored.hash)
 
 

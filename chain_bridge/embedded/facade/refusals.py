@@ -1,4 +1,4 @@
-"""How a refusal of the chain looks over gRPC."""
+"""Translate refusals of the chain to gRPC statuses."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ def refusals(context: grpc.ServicerContext) -> Iterator[None]:
         yield
     except StateNotWritten as error:
         context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
-    except StateDamaged as error:  # another status: waiting does not help
+    except StateDamaged as error:  # not UNAVAILABLE, because a retry would not help
         context.abort(grpc.StatusCode.INTERNAL, str(error))
     except InvalidAddress as error:
         context.abort(grpc.StatusCode.UNKNOWN, error.reason)

@@ -23,7 +23,7 @@ from chain_bridge.errors import ChainError
 _HOST = "127.0.0.1"
 _THREADS = 16
 _OPTIONS = (
-    ("grpc.so_reuseport", 0),  # otherwise a second server on the port would take every other call
+    ("grpc.so_reuseport", 0),  # otherwise a second server on the port would receive some of the calls
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
 )
 
@@ -32,7 +32,7 @@ class Server:
     """Serves a chain until `stop`."""
 
     def __init__(self, chain: Chain, port: int = 0) -> None:
-        """Start; port 0 takes a free one. Raises `ChainError` when the port is taken."""
+        """Start; port 0 chooses a free port. Raises `ChainError` when the port is taken."""
         self._server = grpc.server(ThreadPoolExecutor(_THREADS, thread_name_prefix="chain"), options=_OPTIONS)
         add_auth(Auth(chain), self._server)
         add_bank(Bank(chain), self._server)
@@ -49,9 +49,9 @@ class Server:
 
     @property
     def url(self) -> str:
-        """What `Network.url` takes."""
+        """The address, in the form of `Network.url`."""
         return f"grpc+http://{_HOST}:{self.port}"
 
     def stop(self) -> None:
-        """Take no more calls and wait for those that run."""
+        """Accept no more calls and wait for those in progress."""
         self._server.stop(grace=5).wait()

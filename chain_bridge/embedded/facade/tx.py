@@ -13,7 +13,11 @@ _MOST_RESULTS = 100
 
 
 class Transactions(ServiceServicer):  # type: ignore[misc]
-    """A broadcast runs at once, yet answers as a real node does: taken in or not; the outcome is in `GetTx`."""
+    """Serves transactions.
+
+    A broadcast runs the transaction at once, but answers like a real node: only whether it was admitted. `GetTx`
+    returns the outcome.
+    """
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
@@ -32,7 +36,7 @@ class Transactions(ServiceServicer):  # type: ignore[misc]
     def BroadcastTx(  # noqa: N802
         self, request: service.BroadcastTxRequest, context: grpc.ServicerContext
     ) -> service.BroadcastTxResponse:
-        """Take in a transaction."""
+        """Submit a transaction."""
         with refusals(context):
             return service.BroadcastTxResponse(tx_response=self._chain.broadcast(request.tx_bytes))
 
@@ -48,7 +52,7 @@ class Transactions(ServiceServicer):  # type: ignore[misc]
     def GetTxsEvent(  # noqa: N802
         self, request: service.GetTxsEventRequest, context: grpc.ServicerContext
     ) -> service.GetTxsEventResponse:
-        """The transactions that fit a search, in pages, the oldest first unless asked otherwise."""
+        """The transactions that match a search, in pages, oldest first unless the request asks for descending order."""
         page, limit = request.page or 1, min(request.limit or _MOST_RESULTS, _MOST_RESULTS)
         with refusals(context):
             descending = request.order_by == service.ORDER_BY_DESC

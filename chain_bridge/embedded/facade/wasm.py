@@ -1,4 +1,4 @@
-"""cosmwasm.wasm: codes, contracts and what they answer."""
+"""cosmwasm.wasm: codes, contracts and their state."""
 
 import grpc
 from cosmpy.protos.cosmwasm.wasm.v1 import query_pb2 as query
@@ -22,7 +22,7 @@ _PAGE = 100
 
 
 class Wasm(QueryServicer):  # type: ignore[misc]
-    """Contracts."""
+    """Serves codes and contracts."""
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
@@ -45,7 +45,7 @@ class Wasm(QueryServicer):  # type: ignore[misc]
     def ContractInfo(  # noqa: N802
         self, request: query.QueryContractInfoRequest, context: grpc.ServicerContext
     ) -> query.QueryContractInfoResponse:
-        """Where a contract comes from."""
+        """A contract's code, creator, admin, label and height of creation."""
         with refusals(context), self._chain.reading() as parts:
             address = read_contract(request.address, parts.settings.prefix)
             contract = parts.registry.contract(address)
@@ -61,7 +61,7 @@ class Wasm(QueryServicer):  # type: ignore[misc]
     def SmartContractState(  # noqa: N802
         self, request: query.QuerySmartContractStateRequest, context: grpc.ServicerContext
     ) -> query.QuerySmartContractStateResponse:
-        """A contract's answer to a JSON question."""
+        """A contract's answer to a JSON query."""
         if not is_json(request.query_data):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "invalid query data")
         with refusals(context):

@@ -1,4 +1,4 @@
-"""Who has an account, and how many transactions each has sent."""
+"""Accounts and their sequence numbers."""
 
 import hashlib
 
@@ -6,7 +6,7 @@ from chain_bridge.embedded.errors import NoSuchAccount
 from chain_bridge.embedded.gas import GasMeter
 from chain_bridge.embedded.state.database import Database
 
-# An account as the chain stores it: a protobuf `Any` with the address and, once it has signed, its key and counts.
+# Bytes of a stored account: a protobuf `Any` with the address and, after its first signature, its key and counts.
 _RECORD, _SIGNED = 40, 74
 _NUMBER_COUNTER, _NUMBER_INDEX = 9, 29
 
@@ -14,8 +14,8 @@ _NUMBER_COUNTER, _NUMBER_INDEX = 9, 29
 def account_number(address: str) -> int:
     """An account's number in sign documents.
 
-    A chain counts its accounts; here the number comes from the address, so that an account needs no first deposit
-    before it can sign.
+    A real chain numbers its accounts in order of creation. Here the number is computed from the address, so that an
+    account can sign without a first deposit.
     """
     return int.from_bytes(hashlib.sha256(address.encode()).digest()[:4], "big")
 
@@ -35,15 +35,15 @@ class Accounts:
         return int(row[0]) if row else 0
 
     def exists(self, address: str) -> bool:
-        """Whether something has made this account: coins, a fee grant, a transaction, or its being a contract."""
+        """Whether the account was created: by coins, a fee grant or a transaction, or as a contract."""
         return bool(self._database.execute("SELECT 1 FROM accounts WHERE address = ?", address).fetchone())
 
     def may_send(self, address: str) -> bool:
-        """Whether transactions of this account are taken in."""
+        """Whether the chain accepts transactions of this account."""
         return self._open_to_all or self.exists(address)
 
     def create(self, address: str, gas: GasMeter | None = None) -> None:
-        """Make the account if there is none."""
+        """Create the account if it does not exist."""
         if self.exists(address):
             return
         self._database.execute("INSERT INTO accounts VALUES (?, 0, 0)", address)
@@ -59,7 +59,7 @@ class Accounts:
         self._database.execute("UPDATE accounts SET sequence = sequence + 1 WHERE address = ?", address)
 
     def keep_key(self, address: str, gas: GasMeter) -> None:
-        """Keep that an account's public key came, with its first transaction."""
+        """Record that an account's public key is known, from its first transaction."""
         self.charge_read(address, gas)
         old = self._record(address)
         if self._database.execute(
@@ -68,11 +68,11 @@ class Accounts:
             self._charge_save(address, gas, old)
 
     def charge_read(self, address: str, gas: GasMeter) -> None:
-        """The price of looking up an account, there or not."""
+        """Charge for looking up an account, whether or not it exists."""
         gas.charge_read(_key(address) + (self._record(address) if self.exists(address) else 0))
 
     def _charge_save(self, address: str, gas: GasMeter, old: int) -> None:
-        """An account is written with an index of the account numbers; `old` is its record's size until now."""
+        """Charge for writing an account and its entry in the index of numbers; `old` is the old record's size."""
         gas.charge_read(_key(address) + old)
         if old:
             gas.charge_remove()
@@ -86,5 +86,8 @@ class Accounts:
 
 
 def _key(address: str) -> int:
-    """A kind byte and the address: 20 bytes, or 32 of a contract; bech32 spells 20 with 38 characters."""
+    """Bytes of an account's key: a kind byte and the address (20 bytes, or 32 for a contract).
+
+    In bech32, 20 bytes take 38 characters after the separator.
+    """
     return 1 + (20 if len(address.rpartition("1")[2]) == 38 else 32)

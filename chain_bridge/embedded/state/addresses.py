@@ -1,4 +1,4 @@
-"""Bech32 addresses: of accounts, of contracts, of the chain's own purses."""
+"""Bech32 addresses of accounts, contracts and modules."""
 
 import hashlib
 import struct
@@ -22,7 +22,7 @@ def encode(raw: bytes, prefix: str) -> str:
 def decode(text: str, prefix: str) -> bytes:
     """The bytes of an address, in lower or upper case; raises `InvalidAddress` unless it is bech32 with this prefix.
 
-    The reasons are worded as by cosmos-sdk `types/address.go`, which wasmd reads addresses with.
+    The reasons have the texts of cosmos-sdk `types/address.go`, which wasmd uses to parse addresses.
     """
     found, raw = _parse(text)
     if found != prefix:
@@ -31,15 +31,15 @@ def decode(text: str, prefix: str) -> bytes:
 
 
 def read_contract(text: str, prefix: str) -> str:
-    """An address as wasmd reads it, in lower case; raises as `decode`."""
+    """Parse an address as wasmd does, and return it in lower case; raises as `decode`."""
     decode(text, prefix)
     return text.lower()
 
 
 def read_account(text: str, prefix: str) -> str:
-    """An address as the SDK's own modules read it, in lower case; raises as `decode`.
+    """Parse an address as the SDK's modules do, and return it in lower case; raises as `decode`.
 
-    Another prefix is told in the words of cosmos-sdk `codec/address/bech32_codec.go`.
+    The error for another prefix has the text of cosmos-sdk `codec/address/bech32_codec.go`.
     """
     found, _ = _parse(text)
     if found != prefix:
@@ -49,7 +49,7 @@ def read_account(text: str, prefix: str) -> str:
 
 
 def _parse(text: str) -> tuple[str, bytes]:
-    """Prefix and bytes; the reasons are worded as by btcutil `bech32/bech32.go`."""
+    """The prefix and the bytes; the reasons have the texts of btcutil `bech32/bech32.go`."""
     if not text.strip():
         raise InvalidAddress("empty address string is not allowed")
     lower, separator = text.lower(), text.rfind("1")
@@ -82,5 +82,5 @@ def contract_address(code_id: int, instance: int, prefix: str) -> str:
 
 
 def module_address(name: str, prefix: str) -> str:
-    """The purse of a part of the chain, such as `fee_collector` (cosmos-sdk `NewModuleAddress`)."""
+    """The address of a module's account, such as `fee_collector` (cosmos-sdk `NewModuleAddress`)."""
     return encode(hashlib.sha256(name.encode()).digest()[:ACCOUNT_BYTES], prefix)

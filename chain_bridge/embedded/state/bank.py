@@ -1,4 +1,4 @@
-"""Who holds how much of which coin."""
+"""Balances of coins."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from chain_bridge.embedded.errors import FundsRefused, Refused
 from chain_bridge.embedded.gas import GasMeter
 from chain_bridge.embedded.state.database import Database
 
-# The module's parameters, and its look whether a denomination may be sent.
+# Bytes read for the module's parameters, and for the check whether a denomination may be sent.
 _PARAMETERS, _SEND_ENABLED = 3, 1
 
 
@@ -22,41 +22,41 @@ class Coin:
 
 
 def coin(denom: str, amount: str) -> Coin:
-    """A coin as messages spell it; raises `Refused` unless the amount is a natural number of at most 256 bits."""
+    """Parse a coin of a message; raises `Refused` unless the amount is a non-negative integer of at most 256 bits."""
     if not denom or not amount.isascii() or not amount.isdigit() or int(amount) >= 2**256:
         raise Refused(f"{amount}{denom}: invalid coins", "sdk", 10)
     return Coin(denom, int(amount))
 
 
 def check_coins(coins: list[Coin], text: str = "", reason: str = "invalid coins", code: int = 10) -> None:
-    """Raise `Refused` unless every amount is positive and the denominations are different and in order."""
+    """Raise `Refused` unless every amount is positive and the denominations are distinct and sorted."""
     names = [item.denom for item in coins]
     if names != sorted(set(names)) or not all(item.amount for item in coins):
         raise Refused(f"{text or ','.join(map(str, coins))}: {reason}", "sdk", code)
 
 
 class Bank:
-    """Balances in the database. Amounts are text there, since they may exceed 64 bits."""
+    """Balances in the database. Amounts are stored as text, because they may exceed 64 bits."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def balance(self, address: str, denom: str) -> int:
-        """What `address` holds of `denom`."""
+        """The balance of `address` in `denom`."""
         row = self._database.execute(
             "SELECT amount FROM balances WHERE address = ? AND denom = ?", address, denom
         ).fetchone()
         return int(row[0]) if row else 0
 
     def balances(self, address: str) -> list[Coin]:
-        """All that `address` holds, by denomination."""
+        """All balances of `address`, ordered by denomination."""
         rows = self._database.execute(
             "SELECT denom, amount FROM balances WHERE address = ? ORDER BY denom", address
         ).fetchall()
         return [Coin(denom, int(amount)) for denom, amount in rows]
 
     def mint(self, address: str, new: Coin) -> None:
-        """Make coins out of nothing."""
+        """Create new coins at `address`."""
         self._set(address, new.denom, self.balance(address, new.denom) + new.amount)
 
     def burn(self, address: str, coins: list[Coin], gas: GasMeter | None = None) -> None:
@@ -84,14 +84,14 @@ class Bank:
 
 
 def charge_permission(coins: list[Coin], gas: GasMeter) -> None:
-    """The price of asking whether these denominations may be sent at all."""
+    """Charge for the check whether these denominations may be sent."""
     gas.charge_read(_PARAMETERS)
     for item in coins:
         gas.charge_read(_SEND_ENABLED + len(item.denom))
 
 
 def _charge(gas: GasMeter | None, denom: str, before: int, after: int) -> None:
-    """One balance is read and written, with an index by denomination."""
+    """Charge for reading and writing one balance, with its entry in the index by denomination."""
     if gas is None:
         return
     key = 22 + len(denom)

@@ -1,4 +1,4 @@
-"""The chain's whole state in one SQLite file: what is committed survives `kill -9`, and is always whole."""
+"""The chain's whole state in one SQLite file; committed transactions are atomic and survive `kill -9`."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -25,12 +25,12 @@ CREATE TABLE blocks(height INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, hash B
 CREATE TABLE transactions(hash TEXT PRIMARY KEY, height INTEGER UNIQUE NOT NULL, answer BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE attributes(name TEXT, value TEXT, height INTEGER, PRIMARY KEY(name, value, height)) WITHOUT ROWID;
 """
-# What SQLite says when the disk is full, fails, or has become read-only (https://www.sqlite.org/rescode.html).
+# SQLite's codes for a full, failing or read-only disk (https://www.sqlite.org/rescode.html).
 _DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 
 class Database:
-    """One connection; whoever uses it from several threads holds a lock around each use."""
+    """One connection; callers in several threads must hold a lock around each use."""
 
     def __init__(self, path: Path) -> None:
         """Open or create the file; raises `ChainError` when it is damaged or of another version."""
@@ -38,11 +38,11 @@ class Database:
         self._file.create(_SCHEMA, _VERSION)
         self._connection = self._file.connect(any_thread=True, cached_statements=256)
         self._depth = 0
-        # What a statement must be able to undo stays off the disk, which may be full.
+        # Statement journals are kept in memory, because the disk may be full.
         self.execute("PRAGMA temp_store = MEMORY")
 
     def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
-        """Run one statement; raises `StateNotWritten` when the disk does not take it, `StateDamaged`."""
+        """Run one statement; raises `StateNotWritten` when the disk refuses the write, and `StateDamaged`."""
         try:
             return self._connection.execute(statement, values)
         except sqlite3.DatabaseError as error:
@@ -55,19 +55,19 @@ class Database:
 
     @contextmanager
     def transaction(self, *, keep: bool = True) -> Iterator[None]:
-        """All of the block or nothing of it; with `keep=False` nothing in any case (a simulation)."""
+        """Commit the block's changes, or undo all of them if it raises; `keep=False` always undoes (a simulation)."""
         self.execute("BEGIN IMMEDIATE")
         try:
             yield
             self.execute("COMMIT" if keep else "ROLLBACK")
         finally:
-            # Still open when the block or the commit itself failed; SQLite closes it alone when the disk is full.
+            # The transaction is still open if the block or the commit failed; on a full disk, SQLite closes it itself.
             if self._connection.in_transaction:
                 self.execute("ROLLBACK")
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Inside a transaction: undo what the block did when it raises. Savepoints nest."""
+        """Inside a transaction: undo the block's changes if it raises. Savepoints nest."""
         name = f"s{self._depth}"
         self._depth += 1
         self.execute(f"SAVEPOINT {name}")
@@ -85,7 +85,7 @@ class Database:
             self._depth -= 1
 
     def close(self) -> None:
-        """Close the file; SQLite folds the log into it."""
+        """Close the file; SQLite merges the write-ahead log into it."""
         self._connection.close()
 
 

@@ -19,13 +19,13 @@ _VALID = "(expires_ns IS NULL OR expires_ns >= ?)"
 
 
 class FeeGrants:
-    """Grants in the database, as the chain's own records."""
+    """Grants in the database, stored as serialized `Grant` messages."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def find(self, granter: str, grantee: str, time_ns: int = 0) -> Grant:
-        """One grant that has not run out by this time; raises `NoSuchGrant`."""
+        """One grant that has not expired at this time; raises `NoSuchGrant`."""
         row = self._database.execute(
             f"SELECT record FROM fee_grants WHERE granter = ? AND grantee = ? AND {_VALID}",  # noqa: S608
             granter, grantee, time_ns,
@@ -35,7 +35,7 @@ class FeeGrants:
         return Grant.FromString(row[0])
 
     def of(self, *, time_ns: int, granter: str = "", grantee: str = "") -> list[Grant]:
-        """All grants that an address has given, or those that it was given, which have not run out by this time."""
+        """All grants by a granter or to a grantee that have not expired at this time."""
         column, address = ("granter", granter) if granter else ("grantee", grantee)
         rows = self._database.execute(
             f"SELECT record FROM fee_grants WHERE {column} = ? AND {_VALID} ORDER BY grantee, granter",  # noqa: S608
@@ -45,11 +45,11 @@ class FeeGrants:
         return [Grant.FromString(record) for (record,) in rows]
 
     def prune(self, time_ns: int) -> None:
-        """Forget the grants that have run out by this time, as the chain does at the end of each block."""
+        """Delete the grants that have expired at this time, as the SDK does at the end of each block."""
         self._database.execute("DELETE FROM fee_grants WHERE expires_ns < ?", time_ns)
 
     def grant(self, granter: str, grantee: str, allowance: ProtoAny, time_ns: int, gas: GasMeter) -> None:
-        """Make a grant; raises `Refused` when there is one, or it is malformed, unknown here or out of date."""
+        """Create a grant; raises `Refused` if one exists, or if the allowance is malformed, unsupported or expired."""
         gas.charge_read(_KEY)
         gas.charge_read(_KEY)
         if self._exists(granter, grantee):
@@ -73,7 +73,7 @@ class FeeGrants:
         self._database.execute("DELETE FROM fee_grants WHERE granter = ? AND grantee = ?", granter, grantee)
 
     def use(self, granter: str, grantee: str, fee: list[Coin], messages: list[str], gas: GasMeter) -> bool:
-        """Take a fee for these types of messages out of a grant; False when that was the last of it.
+        """Deduct a fee for these types of messages from a grant; return False if the grant is used up and removed.
 
         Raises `NoSuchGrant`, `GrantRefused`.
         """
@@ -109,7 +109,7 @@ class FeeGrants:
 
 
 def _basic(allowance: ProtoAny) -> Any:
-    """The limits of an allowance, out of the list of messages around them if there is one."""
+    """The limits of an allowance, unwrapped from its list of allowed messages if it has one."""
     basic, allowed = BasicAllowance(), AllowedMsgAllowance()
     try:
         if allowance.Unpack(basic):
@@ -127,7 +127,7 @@ def _basic(allowance: ProtoAny) -> Any:
 
 
 def _wrap(allowance: ProtoAny, basic: Any) -> ProtoAny:
-    """The allowance with these limits in the place of its own."""
+    """The allowance with its limits replaced by `basic`."""
     packed = ProtoAny()
     packed.Pack(basic, type_url_prefix="/")
     allowed = AllowedMsgAllowance()

@@ -1,4 +1,4 @@
-"""Which bytecode the chain holds, and which contracts were made from it."""
+"""The bytecode on the chain, and the contracts created from it."""
 
 import hashlib
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Contract:
-    """An instance of a code. Its admin may migrate it; empty for nobody."""
+    """An instance of a code. Only its admin may migrate it; an empty admin means that nobody may."""
 
     address: str
     code_id: int
@@ -41,7 +41,7 @@ class Registry:
         self._prefix = prefix
 
     def store_code(self, creator: str, wasm: bytes, gas: GasMeter) -> Code:
-        """Keep bytecode that was checked."""
+        """Store bytecode that was already checked."""
         gas.charge_read(_COUNTER)
         gas.charge_write(_COUNTER)
         gas.charge_write(_code_size(creator))
@@ -68,17 +68,17 @@ class Registry:
         return Code(*row)
 
     def charge_load(self, contract: Contract, gas: GasMeter) -> None:
-        """The price of looking up a contract, its code, and whether that is pinned."""
+        """Charge for looking up a contract, its code, and whether the code is pinned."""
         gas.charge_read(_contract_size(contract))
         self.charge_load_code(contract.code_id, gas)
 
     def charge_load_code(self, code_id: int, gas: GasMeter) -> None:
-        """The price of looking up a code, and whether it is pinned."""
+        """Charge for looking up a code, and whether it is pinned."""
         gas.charge_read(_code_size(self.code(code_id).creator))
         gas.charge_has()
 
     def charge_create(self, contract: Contract, message: bytes, gas: GasMeter) -> None:
-        """The price of registering a contract: two counters, two indexes, its history and its record."""
+        """Charge for registering a contract: two counters, two indexes, its history and its record."""
         gas.charge_read(_COUNTER)
         gas.charge_write(_COUNTER)
         gas.charge_has()
@@ -89,7 +89,7 @@ class Registry:
         gas.charge_write(_contract_size(contract))
 
     def charge_migrate(self, contract: Contract, message: bytes, gas: GasMeter) -> None:
-        """The price of registering another code of a contract."""
+        """Charge for registering another code for a contract."""
         gas.charge_read(_code_size(contract.creator))
         for _ in ("its last entry", "where the next belongs"):
             gas.charge_step(_HISTORY + len(message))
@@ -119,7 +119,7 @@ class Registry:
         return Contract(*row)
 
     def change_code(self, address: str, code_id: int) -> None:
-        """Let a contract run another code."""
+        """Switch a contract to another code."""
         self._database.execute("UPDATE contracts SET code_id = ? WHERE address = ?", code_id, address)
 
     def read_state(self, address: str, key: bytes) -> bytes | None:
@@ -141,6 +141,6 @@ def _code_size(creator: str) -> int:
 
 
 def _contract_size(contract: Contract) -> int:
-    """Address, code, creator, admin, label, when it was made, and the name of its port."""
+    """Bytes of a stored contract: address, code, creator, admin, label, height of creation, and port name."""
     texts = [text for text in (contract.creator, contract.admin, contract.label) if text]
     return 33 + 2 + sum(2 + len(text) for text in texts) + 5 + 2 + 5 + len(contract.address.partition("1")[2]) + 1

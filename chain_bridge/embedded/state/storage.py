@@ -1,4 +1,4 @@
-"""A contract's own keys and values, and ordered iteration over them."""
+"""A contract's keys and values, and ordered iteration over them."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ Entry = tuple[bytes, bytes]
 
 
 class Storage:
-    """What one call of one contract may read and, unless it is a query, write."""
+    """The state that one call of one contract may read and, unless it is a query, write."""
 
     def __init__(self, database: Database, contract: str, gas: GasMeter, *, read_only: bool = False) -> None:
         self._database = database
@@ -30,22 +30,22 @@ class Storage:
         return value
 
     def set(self, key: bytes, value: bytes) -> None:
-        """Put a value under a key; raises `VmError` in a query."""
+        """Store a value under a key; raises `VmError` in a query."""
         self._refuse_in_query()
         self._gas.charge_write(_size(key, value))
         self._database.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", self._contract, key, value)
 
     def remove(self, key: bytes) -> None:
-        """Forget a key, known or not; raises `VmError` in a query."""
+        """Delete a key, whether or not it exists; raises `VmError` in a query."""
         self._refuse_in_query()
         self._gas.charge_remove()
         self._database.execute("DELETE FROM state WHERE contract = ? AND key = ?", self._contract, key)
 
     def scan(self, start: bytes | None, end: bytes | None, *, descending: bool = False) -> Iterator[Entry]:
-        """Entries with start <= key < end in the order of their bytes.
+        """Entries with start <= key < end, ordered by the bytes of their keys.
 
         Reads in pages that begin after the last key, so that no cursor stays open while the contract writes.
-        The chain charges for the first entry when it opens the iterator, and for each again when it leaves it.
+        As in the SDK, the first entry is charged when the iterator opens, and each entry when the iterator leaves it.
         """
         opened = False
         while page := self._page(start, end, descending):

@@ -1,4 +1,4 @@
-"""What a message must look like before anything is paid for it (`ValidateBasic` in wasmd `x/wasm/types/tx.go`)."""
+"""Checks of a message before its fee is deducted (`ValidateBasic` in wasmd `x/wasm/types/tx.go`)."""
 
 import json
 import re
@@ -16,7 +16,7 @@ _AMOUNT = re.compile(r"0*[1-9][0-9]*")
 
 
 def check_message(message: Message, prefix: str) -> None:
-    """Raise `Refused` when a message of the wasm module is malformed; the others are checked as they run."""
+    """Raise `Refused` when a message of the wasm module is malformed; other messages are checked when they run."""
     if isinstance(message, wasm.MsgInstantiateContract):
         _check_code(message)
         _check_label(message.label)
@@ -60,7 +60,7 @@ def _check_label(label: str) -> None:
 
 
 def _check_funds(message: Any) -> None:
-    """The words are those of cosmos-sdk `types/coin.go`."""
+    """Raise `MessageRefused` for malformed funds, with the texts of cosmos-sdk `types/coin.go`."""
     last = ""
     for item in message.funds:
         if not _DENOM.fullmatch(item.denom):
@@ -78,7 +78,7 @@ def _check_funds(message: Any) -> None:
 
 
 def is_json(data: bytes) -> bool:
-    """Whether these bytes are one JSON value, as strictly as Go takes it."""
+    """Whether these bytes are one JSON value, with the strictness of Go (no NaN or Infinity)."""
     try:
         json.loads(data, parse_constant=_refuse)
     except (ValueError, RecursionError):

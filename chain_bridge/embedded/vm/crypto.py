@@ -11,7 +11,7 @@ _CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD036414
 
 
 def secp256k1_verify(digest: bytes, signature: bytes, public_key: bytes) -> int:
-    """Check a 64-byte compact signature of a 32-byte digest; signatures with a high S pass, as on the chain."""
+    """Check a 64-byte compact signature of a 32-byte digest; signatures with a high S are valid, as in cosmwasm."""
     if len(digest) != 32:
         return BAD_HASH
     if len(signature) != 64:
@@ -40,7 +40,7 @@ def secp256k1_recover(digest: bytes, signature: bytes, recovery: int) -> bytes |
         return BAD_RECOVERY
     try:
         key = coincurve.PublicKey.from_signature_and_message(signature + bytes([recovery]), digest, hasher=None)
-    except Exception:  # what coincurve raises, bare, when no key fits
+    except Exception:  # coincurve raises a bare `Exception` when no key matches
         return FAILED
     return key.format(compressed=False)
 
@@ -59,7 +59,7 @@ def ed25519_verify(message: bytes, signature: bytes, public_key: bytes) -> int:
 
 
 def ed25519_batch_verify(messages: list[bytes], signatures: list[bytes], keys: list[bytes]) -> int:
-    """Check several at once: as many of each, or one message or one key for all."""
+    """Check several signatures, with one message and key per signature, or one message or one key for all."""
     count = len(signatures)
     if len(messages) == 1 and len(keys) == count:
         messages = messages * count

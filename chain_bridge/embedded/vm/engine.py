@@ -1,4 +1,4 @@
-"""The wasm engine: strict settings, a check of what a module asks for, and a private cache of compiled modules."""
+"""The wasm engine: strict settings, a check of a module's imports and exports, and a cache of compiled modules."""
 
 import hashlib
 import os
@@ -16,8 +16,8 @@ MEMORY_PAGES = 512
 INTERFACE = "interface_version_8"
 CAPABILITIES = {"requires_iterator"}
 _EXPORTS = {"memory", "allocate", "deallocate", "instantiate", INTERFACE}
-# Everything after wasm 1.0 that the older chains refuse. `wasm_reference_types` must stay on: without it
-# wasmtime aborts the process over a component feature that needs it.
+# The features after wasm 1.0 that older chains refuse. `wasm_reference_types` must stay on: a component feature
+# needs it, and without it wasmtime aborts the process.
 _OFF = (
     "wasm_component_model",
     "wasm_bulk_memory",
@@ -33,7 +33,7 @@ _SETTINGS = hashlib.sha256(repr((_OFF, _ON)).encode()).hexdigest()[:8]
 
 
 def make_engine() -> wasmtime.Engine:
-    """An engine that counts fuel, gives the same floats everywhere, and knows wasm 1.0 alone."""
+    """An engine that counts fuel, computes the same floats on every machine, and accepts only wasm 1.0."""
     config = wasmtime.Config()
     for name in _OFF:
         setattr(config, name, False)
@@ -43,7 +43,7 @@ def make_engine() -> wasmtime.Engine:
 
 
 def check_module(module: wasmtime.Module, known_imports: set[str]) -> None:
-    """Raise `CodeRefused` for a module that this chain could not run, naming what is missing."""
+    """Raise `CodeRefused`, naming the missing features, for a module that this chain cannot run."""
     unknown = sorted(
         f"{item.module}.{item.name}"
         for item in module.imports
@@ -65,7 +65,7 @@ def check_module(module: wasmtime.Module, known_imports: set[str]) -> None:
 
 
 class ModuleCache:
-    """Compiled modules on disk. They are machine code, so the folder must belong to this user alone."""
+    """Compiled modules on disk. They are machine code, so only this user may have access to the folder."""
 
     def __init__(self, engine: wasmtime.Engine, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -79,14 +79,14 @@ class ModuleCache:
         self._folder = folder
 
     def load(self, wasm: bytes) -> wasmtime.Module:
-        """The compiled module of a bytecode; raises `CodeRefused` when it is not valid wasm 1.0, `StateNotWritten`."""
+        """The compiled module of a bytecode; raises `CodeRefused` if it is not valid wasm 1.0; `StateNotWritten`."""
         name = f"{hashlib.sha256(wasm).hexdigest()}-{version('wasmtime')}-{_SETTINGS}.cwasm"
         path = self._folder / name
         if path.exists():
             try:
                 return wasmtime.Module.deserialize_file(self._engine, str(path))
             except wasmtime.WasmtimeError:
-                path.unlink(missing_ok=True)  # made on a machine with another processor
+                path.unlink(missing_ok=True)  # compiled on a machine with another processor
         try:
             module = wasmtime.Module(self._engine, wasm)
         except wasmtime.WasmtimeError as error:

@@ -67,7 +67,7 @@ def _addr_humanize(call: Instance, raw: int, target: int) -> int:
 
 
 def _address(call: Instance, text: int, price: int) -> str:
-    """The text of an address; the machine itself refuses an empty one, without asking the chain."""
+    """The text of an address. An empty one is refused without a charge, as cosmwasm-vm does."""
     found = call.read(text, ADDRESS_BYTES).decode("utf-8", "replace")
     if not found:
         raise InvalidAddress("Input is empty")
@@ -81,7 +81,7 @@ def _check_normal(call: Instance, text: str) -> None:
 
 
 def _or_problem(call: Instance, action: Callable[[], object]) -> int:
-    """0 when the address is good, else a region that says what is wrong with it."""
+    """Return 0 if the address is valid, otherwise a region with the reason why it is not."""
     try:
         action()
     except InvalidAddress as error:
@@ -130,7 +130,7 @@ def _query_chain(call: Instance, request: int) -> int:
 
 
 def _join(*parts: bytes) -> bytes:
-    """Sections: each part with its big-endian length behind it (cosmwasm `packages/vm/src/sections.rs`)."""
+    """Sections: each part, followed by its big-endian length (cosmwasm `packages/vm/src/sections.rs`)."""
     return b"".join(part + struct.pack(">I", len(part)) for part in parts)
 
 
@@ -146,7 +146,7 @@ def _split(data: bytes) -> list[bytes]:
 
 
 class Import(NamedTuple):
-    """A host function: how many i32 it takes, and `i32`, `i64` or nothing that it gives."""
+    """A host function, its number of i32 parameters, and its result type: `i32`, `i64` or none."""
 
     function: Callable[..., int | None]
     parameters: int

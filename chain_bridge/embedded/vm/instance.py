@@ -1,4 +1,4 @@
-"""One running call of a contract: its memory, and how host and contract hand each other bytes.
+"""One running call of a contract: its memory, and the exchange of bytes between host and contract.
 
 A region is three little-endian u32 in the contract's memory: offset, capacity, length
 (cosmwasm `packages/vm/src/memory.rs`).
@@ -21,7 +21,7 @@ _REGION = struct.Struct("<III")
 
 @dataclass
 class Surroundings:
-    """What a call can reach of the chain."""
+    """The parts of the chain that a call can access."""
 
     storage: Storage
     prefix: str
@@ -31,7 +31,7 @@ class Surroundings:
 
 
 class Instance:
-    """A fresh instance of a contract in a store of its own; `close` frees it."""
+    """A fresh instance of a contract in a separate store; `close` frees it."""
 
     def __init__(self, engine: wasmtime.Engine, code: wasmtime.InstancePre, around: Surroundings) -> None:
         self.around = around
@@ -49,7 +49,7 @@ class Instance:
     def call(self, entry: str, arguments: list[bytes], most: int) -> bytes:
         """Run an entry point; the answer may have at most `most` bytes.
 
-        Raises `VmError`, a trap of wasmtime, or whatever a host function raised.
+        Raises `VmError`, a trap of wasmtime, or the error of a host function.
         """
         function = self._exports.get(entry)
         if not isinstance(function, wasmtime.Func):
@@ -58,7 +58,7 @@ class Instance:
         return self.read(function(self._store, *pointers), most)
 
     def read(self, pointer: int, most: int) -> bytes:
-        """The bytes of a region; raises `VmError` for a broken one or more than `most` bytes."""
+        """The bytes of a region; raises `VmError` if it is invalid or has more than `most` bytes."""
         offset, capacity, length = self._region(pointer)
         if length > capacity:
             raise VmError(f"region with length {length} above its capacity {capacity}")
@@ -67,13 +67,13 @@ class Instance:
         return self._slice(offset, length)
 
     def give(self, data: bytes) -> int:
-        """Copy bytes into memory that the contract allocates; the new region's pointer."""
+        """Copy bytes into memory that the contract allocates; return the new region's pointer."""
         pointer: int = self._allocate(self._store, len(data)) & 0xFFFFFFFF
         self.fill(pointer, data)
         return pointer
 
     def fill(self, pointer: int, data: bytes) -> None:
-        """Copy bytes into a region that the contract made."""
+        """Copy bytes into a region that the contract allocated."""
         offset, capacity, _ = self._region(pointer)
         if len(data) > capacity:
             raise VmError(f"region too small: {capacity} bytes for {len(data)}")
@@ -82,7 +82,7 @@ class Instance:
         self._memory.write(self._store, struct.pack("<I", len(data)), (pointer & 0xFFFFFFFF) + 8)
 
     def close(self) -> None:
-        """Charge for the operations that ran and free the memory; raises `OutOfGas` past the limit."""
+        """Charge for the executed operations and free the memory; raises `OutOfGas` beyond the limit."""
         used = self._fuel - self._store.get_fuel()
         self._store.close()
         self.around.gas.charge_fuel(used)

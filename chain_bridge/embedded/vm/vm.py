@@ -15,9 +15,9 @@ _ANSWER_BYTES = 64 * 1024 * 1024
 
 
 class Vm:
-    """Runs the code that `find_code` gives for a checksum.
+    """Runs the code that `find_code` returns for a checksum.
 
-    Not thread-safe: host functions belong to the innermost running call.
+    Not thread-safe: host functions act on the innermost running call.
     """
 
     def __init__(self, cache: Path, find_code: Callable[[bytes], bytes]) -> None:
@@ -32,13 +32,13 @@ class Vm:
             self._linker.define_func("env", name, _function_type(item), self._host_function(item.function))
 
     def check(self, wasm: bytes) -> None:
-        """Compile and link bytecode; raises `CodeRefused` naming what this chain cannot give it."""
+        """Compile and link bytecode; raises `CodeRefused` that names the features missing on this chain."""
         self._prepare(hashlib.sha256(wasm).digest(), wasm)
 
     def run(self, checksum: bytes, entry: str, arguments: list[bytes], around: Surroundings) -> bytes:
         """Call an entry point with JSON arguments and return its JSON answer.
 
-        Raises `VmFailed` when it traps or misbehaves, `OutOfGas`, and what the chain refuses it.
+        Raises `VmFailed` when the call traps or breaks a rule, `OutOfGas`, and the refusals of host functions.
         """
         code = self._codes.get(checksum) or self._prepare(checksum, self._find_code(checksum))
         try:
@@ -49,7 +49,7 @@ class Vm:
         try:
             return instance.call(entry, arguments, _ANSWER_BYTES)
         except Exception as error:
-            # A host function's own error comes back as it was or behind one of wasmtime's, so it is kept aside.
+            # wasmtime may wrap the error of a host function, so the original is kept in `host_error`.
             raise _explain(instance.host_error or error, around) from error
         finally:
             self._running.pop()
@@ -75,7 +75,7 @@ class Vm:
 
 
 def _explain(error: BaseException, around: Surroundings) -> BaseException:
-    """What a failed call looks like to the chain."""
+    """The error of a failed call in the form that the chain reports."""
     if isinstance(error, wasmtime.Trap) and error.trap_code == wasmtime.TrapCode.OUT_OF_FUEL:
         return OutOfGas("Wasm engine function execution", around.gas.limit, around.gas.limit)
     if isinstance(error, wasmtime.Trap | wasmtime.WasmtimeError):
