@@ -83,7 +83,7 @@ def test_rounds_in_order_are_remembered_two_deep(
 KILLED_AT = """
 import os, sys
 from pathlib import Path
-from node_agent import residuals, work_order
+from node_agent.home import residuals
 
 folder, fatal = Path(sys.argv[1]), int(sys.argv[2])
 seen = 0
