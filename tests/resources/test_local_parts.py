@@ -96,7 +96,7 @@ def test_the_running_network_has_these_settings_and_no_others(tmp_path):
         others = read_node_file(write(tmp_path, "- {capacity: 4}\n"))
         with pytest.raises(LocalNetworkError, match=r"other settings than .*nodes\.yaml"):
             enter(ensure_local_network(home, nodes=others))
-        with pytest.raises(LocalNetworkError, match=f"content in a folder, not 1 times on {A}"):
+        with pytest.raises(LocalNetworkError, match=f"content in a folder, not 1 time on {A}"):
             enter(ensure_local_network(home, ipfs=LocalIpfs(nodes=[A])))
 
 
