@@ -51,7 +51,7 @@ _CONTENT: Entries = {
     ),
     "verify": Command(
         f"{_CLI}.content.health:verify",
-        "Recompute the CIDs of the copies on this machine and tell which are corrupt or missing; fails if any is.",
+        "Recompute the CIDs of the copies on this machine, all of them or those given; fails if any is corrupt.",
     ),
     "replicas": Command(
         f"{_CLI}.content.health:replicas",

@@ -37,7 +37,11 @@ class NotWhole(ContentError):
 
 
 def verify(cids: Cids = None, json: Json = False) -> None:
-    """Recompute the CIDs of the copies on this machine and tell which are corrupt or missing; fails if any is."""
+    """Recompute the CIDs of the copies on this machine, all of them or those given; fails if any is corrupt.
+
+    A given CID without a copy here is missing, and fails too. Without CIDs only copies that exist are read;
+    `atlas verify` finds what a checkpoint lacks.
+    """
     store = open_own_copies(AtlasHome.from_environment())
     wanted = _wanted(cids, store)
     bad: dict[str, str] = {}
