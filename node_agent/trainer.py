@@ -34,10 +34,7 @@ CONTEXT, MESSAGES = dagster_pipes.DAGSTER_PIPES_CONTEXT_ENV_VAR, dagster_pipes.D
 
 
 class Stopped(BaseException):
-    """SIGTERM came before there was anything to save.
-
-    A `BaseException`, because no library's `except Exception` may catch it.
-    """
+    """SIGTERM came before there was anything to save. A `BaseException`, so that no `except Exception` catches it."""
 
 
 class StopSwitch:

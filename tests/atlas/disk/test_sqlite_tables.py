@@ -1,4 +1,4 @@
-"""Tables whose file is made by whoever writes first, and by nobody who only reads."""
+"""Tables whose file is created by the first write, never by a read."""
 
 import pytest
 
