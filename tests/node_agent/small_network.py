@@ -136,7 +136,7 @@ class SmallNetwork:
             self.port,
             "--chain-id",
             "atlas-test",
-            "--untrained_checkpoint",
+            "--genesis",
             f"{self.key.address}=1000000000",
         ]
         self._chain = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE)
