@@ -45,13 +45,13 @@ lint: install  ## Check style and import direction
 type: install  ## Check types
 	mypy
 
-docs: install  ## Build the documentation site into ./site, with the reference generated from the code
+docs: install  ## Build the documentation site into ./.site, with the reference generated from the code
 	uv pip install --quiet --python "$(BIN)/python" --constraint constraints.txt --group docs
 	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --quiet
-	@echo "Open $(CURDIR)/site/index.html in a browser; for the search, run: python -m http.server --directory site"
+	@echo "Open $(CURDIR)/.site/index.html in a browser; for the search, run: python -m http.server --directory .site"
 
 contract:  ## Rebuild the contract and compare it with the committed bytecode and schema, bit for bit
 	scripts/contract check
 
 clean:  ## Remove the environment and all local state
-	rm -rf "$(VENV)" "$(CURDIR)/.atlas" "$(CURDIR)/site"
+	rm -rf "$(VENV)" "$(CURDIR)/.atlas" "$(CURDIR)/.site"
