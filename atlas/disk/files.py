@@ -81,15 +81,6 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def open_lock(path: Path, error: type[AtlasError] = DiskError) -> int:
-    """A descriptor of a lock file, created (mode 600) with its folders if missing; raises `error`, which names the
-    file.
-    """
-    with naming(path, error):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-
 @contextmanager
 def naming(path: Path, error: type[AtlasError] = DiskError) -> Iterator[None]:
     """Turn an `OSError` of the block into `error`, which names the path and the remedy."""

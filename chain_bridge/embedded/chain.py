@@ -1,7 +1,5 @@
 """The chain: runs transactions one at a time, each in a separate block and database transaction."""
 
-import fcntl
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -12,7 +10,8 @@ from cosmpy.protos.cosmos.base.abci.v1beta1.abci_pb2 import TxResponse
 from cosmpy.protos.cosmos.feegrant.v1beta1.feegrant_pb2 import Grant
 from google.protobuf.message import Message
 
-from atlas.disk.files import naming, open_lock
+from atlas.disk.files import naming
+from atlas.disk.locks import try_exclusive
 from chain_bridge.embedded import gas
 from chain_bridge.embedded.blocks import Block, Blocks, StoredBlock
 from chain_bridge.embedded.errors import OutOfGas, Refused
@@ -227,9 +226,7 @@ def _parts(home: Path, settings: Settings, database: Database) -> Parts:
 @contextmanager
 def _sole_use(home: Path) -> Iterator[None]:
     """Lock a folder against other processes; the system releases the lock when the process ends, even by a crash."""
-    with os.fdopen(open_lock(home / "chain.lock", ChainError), "r+") as guard:
-        try:
-            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ChainError(f"Another process runs the chain in {home}. Use that one, or another folder.") from error
+    with try_exclusive(home / "chain.lock", ChainError) as mine:
+        if not mine:
+            raise ChainError(f"Another process runs the chain in {home}. Use that one, or another folder.")
         yield

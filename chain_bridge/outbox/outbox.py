@@ -1,8 +1,6 @@
 """Messages are on disk before they are sent, so that a crash at any point neither loses nor repeats one."""
 
-import fcntl
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -12,14 +10,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from atlas.disk.files import open_lock
+from atlas.disk.locks import try_exclusive
 from chain_bridge.client.messages import Tx
 from chain_bridge.client.signed import BlockRef, Signed
 from chain_bridge.errors import ChainError, OutboxError, ReplayedKey
 from chain_bridge.outbox import file as file
 from chain_bridge.outbox.rows import Backlog, Entry, canonical, is_one_time, is_own_key
-
-_LOCK_POLL_SECONDS = 0.05
 
 
 class Outbox:
@@ -104,12 +100,13 @@ class Outbox:
     def exclusive(self) -> Iterator[None]:
         """Hold the sender's lock among threads and processes; raises `OutboxError` after `lock_seconds`."""
         with self._thread_lock:
-            descriptor = open_lock(self.path.with_name(f"{self.path.name}.lock"), OutboxError)
-            try:
-                self._wait_for_lock(descriptor)
+            lock = self.path.with_name(f"{self.path.name}.lock")
+            with try_exclusive(lock, OutboxError, self._lock_seconds) as mine:
+                if not mine:
+                    raise OutboxError(
+                        f"Another process has been sending from {self.path} for {self._lock_seconds:g} s. End it first."
+                    )
                 yield
-            finally:
-                os.close(descriptor)
 
     # Records of a delivery; each method is one SQLite transaction.
 
@@ -204,19 +201,6 @@ class Outbox:
     def _forget_old(self) -> None:
         with self._transaction() as database:
             file.forget_one_time(database, self._clock())
-
-    def _wait_for_lock(self, descriptor: int) -> None:
-        deadline = time.monotonic() + self._lock_seconds
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise OutboxError(
-                        f"Another process has been sending from {self.path} for {self._lock_seconds:g} s. End it first."
-                    ) from None
-            time.sleep(_LOCK_POLL_SECONDS)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

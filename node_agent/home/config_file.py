@@ -1,11 +1,11 @@
 """Writing a node's settings: each with its meaning above it."""
 
-import os
 from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
 
+from atlas.disk.files import write_file
 from atlas.documents.document import describe_validation
 from atlas.errors import SpecError
 from atlas.spec.job import read_mapping
@@ -38,12 +38,7 @@ def write_first_config(home: NodeHome, network_file: Path) -> NodeConfig:
         raise ConfigError(
             f"{network_file} does not describe a network:\n{describe_validation(error, NodeConfig)}"
         ) from error
-    home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        with home.config.open("x", encoding="utf-8") as file:
-            file.write(commented_yaml(config))
-            file.flush()
-            os.fsync(file.fileno())
-    except FileExistsError as error:
-        raise ConfigError(f"{home.config} exists already. Edit it, or remove it first.") from error
+    if home.config.exists():
+        raise ConfigError(f"{home.config} exists already. Edit it, or remove it first.")
+    write_file(home.config, commented_yaml(config).encode(), ConfigError, keep_first=True, folder_mode=0o700)
     return config

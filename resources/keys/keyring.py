@@ -14,10 +14,10 @@ import bech32
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from atlas.content.sealed.sealing import KEY_BYTES, DatasetKey, file_key, read_header
+from atlas.disk.locks import exclusive
 from atlas.disk.private_file import replace_private_file
 from atlas.home import AtlasHome
 from resources.errors import CoordinatorError
-from resources.local.locks import exclusive
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?")
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from atlas.disk.files import read_if_there, write_file
+from atlas.disk.locks import exclusive
 from atlas.documents.document import describe_validation
 from atlas.home import AtlasHome
 from chain_bridge.client.network import Network
 from chain_bridge.errors import WrongContract
 from chain_bridge.networks.localnet import find_localnet
 from chain_bridge.networks.networks import LOCAL, NetworksFileError, Preset, UnknownNetwork, find_preset
-from resources.local.locks import exclusive
 
 
 class NotDeployed(WrongContract):

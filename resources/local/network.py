@@ -13,12 +13,12 @@ import psutil
 
 import resources
 from atlas.counts import counted
+from atlas.disk.locks import exclusive, is_free, shared
 from atlas.home import AtlasHome
 from chain_bridge.networks.networks import EMBEDDED
 from resources.errors import LocalNetworkError
 from resources.local.child import open_log, tail
 from resources.local.ipfs import LocalIpfs
-from resources.local.locks import exclusive, is_free, shared
 from resources.local.network_file import LocalNetwork, read_network
 from resources.local.network_watch import NetworkWatch
 from resources.local.node_file import NodeFile

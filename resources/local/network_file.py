@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import psutil
 from pydantic import Field, ValidationError
 
 from atlas.disk.files import read_if_there
+from atlas.processes import ProcessRef
 from chain_bridge.networks.networks import EMBEDDED
 from resources.local.ipfs import LocalIpfs
 from resources.settings import Addresses
@@ -28,11 +28,7 @@ class LocalNetwork(Addresses):
     @property
     def alive(self) -> bool:
         """Whether the supervisor that wrote the record still runs."""
-        try:
-            process = psutil.Process(self.pid)
-            return process.create_time() == self.started and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
+        return ProcessRef(self.pid, self.started).runs
 
 
 def read_network(path: Path) -> LocalNetwork | None:

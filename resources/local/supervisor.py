@@ -11,15 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-import psutil
 from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
 
 from atlas.disk.files import write_file
+from atlas.disk.locks import exclusive, is_free, try_exclusive
 from atlas.errors import AtlasError
 from atlas.home import AtlasHome
+from atlas.processes import ProcessRef
 from chain_bridge.networks.networks import EMBEDDED
 from resources.local.ipfs import local_ipfs
-from resources.local.locks import exclusive, is_free, try_exclusive
 from resources.local.network import change_lock, users_lock
 from resources.local.network_file import LocalNetwork, last_network
 from resources.local.node_file import read_node_file
@@ -56,16 +56,16 @@ def _keep(home: AtlasHome, arguments: argparse.Namespace) -> None:
     parts = LocalParts(home, agents, arguments.threads, arguments.chain, ipfs, nodes, before, announce)
     try:
         addresses = parts.start()
-        started = psutil.Process().create_time()
+        this = ProcessRef.of_this()
         network = LocalNetwork(
             **dict(addresses),
             chain=arguments.chain,
             ipfs=ipfs,
             nodes=nodes,
-            pid=os.getpid(),
+            pid=this.pid,
             home=home.root,
             host=socket.gethostname(),
-            started=started,
+            started=this.started,
             not_started=parts.not_started,
         )
         write_file(home.network_file, network.model_dump_json(indent=2).encode())

@@ -15,6 +15,7 @@ import wasmtime
 import yaml
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgInstantiateContract, MsgStoreCode
 
+from atlas.disk.locks import shared
 from atlas.home import AtlasHome
 from chain_bridge.client.connection import Connection
 from chain_bridge.client.keys import load_or_create_key
@@ -25,7 +26,6 @@ from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract
 from resources.errors import LocalNetworkError
 from resources.local.contract import ensure_contract, record_embedded_contract
 from resources.local.deployments import bare_network, networks_file, record_deployment
-from resources.local.locks import shared
 from resources.local.network import (
     child_environment,
     ensure_local_network,

@@ -1,17 +1,17 @@
 """The folder of a base model that transformers loads: verified files only, GGUF weights dequantized once."""
 
 import contextlib
-import fcntl
 import io
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from atlas import activity
+from atlas.disk.files import sync
+from atlas.disk.locks import exclusive
 from atlas.documents.manifests import ModelManifest
 from atlas.errors import ModelError
 from atlas.models.files import verify_model
@@ -47,15 +47,15 @@ def _dequantized_folder(source: Path, gguf: str, folder: Path) -> Path:
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(folder.with_suffix(".lock")):
+    with exclusive(folder.with_suffix(".lock")):
         if not folder.is_dir():
             partial = folder.with_suffix(".partial")
             shutil.rmtree(partial, ignore_errors=True)
             _dequantize(source, gguf, partial)
             for path in partial.iterdir():
-                with path.open("rb") as stream:
-                    os.fsync(stream.fileno())
+                sync(path)
             partial.rename(folder)
+            sync(folder.parent)
     return folder
 
 
@@ -77,10 +77,3 @@ def _dequantize(source: Path, gguf: str, target: Path) -> None:
     activity.advance()
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
