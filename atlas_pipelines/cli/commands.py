@@ -30,6 +30,16 @@ _CHAIN: Entries = {
         "Pay the fees of these accounts for calls of contracts, so that a node without coins can start.",
     ),
     "revoke": Command(f"{_CLI}.chain.grants:revoke", "Pay the fees of these accounts no longer."),
+    "pause": Command(
+        f"{_CLI}.chain.owner:pause",
+        "Stop the contract: it then accepts only heartbeats, the ending of leases, stake claims and withdrawals.",
+    ),
+    "unpause": Command(f"{_CLI}.chain.owner:unpause", "Let a paused contract accept all messages again, by its owner."),
+    "owner": Command(
+        f"{_CLI}.chain.owner:owner",
+        "Show who owns the contract, or move it to another account: --transfer by its owner, then --accept by the "
+        "other.",
+    ),
 }
 
 _CONTENT: Entries = {
