@@ -111,12 +111,26 @@ _KEYS: Entries = {
 }
 
 _MODEL: Entries = {
+    "ls": Command(
+        f"{_CLI}.model.registry:ls",
+        "List the models that are registered on chain: each round of a job is a version of the job's name.",
+    ),
+    "promote": Command(
+        f"{_CLI}.model.registry:promote",
+        "Make a version the current one of its name, by the job's owner; the one before is then only registered.",
+        job_names,
+    ),
+    "deprecate": Command(
+        f"{_CLI}.model.registry:deprecate",
+        "Advise against a version, by the job's owner; it is no longer current, and cannot be promoted again.",
+        job_names,
+    ),
     "export": Command(
-        f"{_CLI}.model:export_app",
+        f"{_CLI}.model.export:export_app",
         "Write a checkpoint's adapter as a PEFT folder, or with --merged the whole model, with a model card.",
     ),
     "push": Command(
-        f"{_CLI}.model:push",
+        f"{_CLI}.model.export:push",
         "Upload what `export` writes to the Hugging Face hub, with the token in HF_TOKEN or of `hf auth login`.",
     ),
 }

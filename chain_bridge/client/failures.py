@@ -18,6 +18,7 @@ _MESSAGE_INDEX = re.compile(r"failed to execute message; message index: (\d+): "
 _FEE = re.compile(r"insufficient fee|fee-grant not found|fee allowance|fee limit exceeded|does not allow to pay fees")
 # wasmd writes granter and grantee as raw bytes, which are not text.
 _GRANT = re.compile(r"^.*? does not allow to pay fees for .*?: ", re.DOTALL)
+_FOREIGN_MODEL = re.compile(r"model \S+ belongs to \S+, not to \S+$")
 _SEQUENCE = re.compile(r"account sequence mismatch, expected (\d+), got (\d+)")
 
 
@@ -68,9 +69,11 @@ def _meaning(log: str, codespace: str, code: int) -> ChainError:
 
 
 def _advice(reason: str) -> str:
-    """What to do about a refusal that depends on the contract's owner, as a further sentence; empty for others."""
+    """What to do about a refusal that depends on who signs, as a further sentence; empty for others."""
     if reason.startswith("the contract is paused by its owner"):
         return ". `atlas chain owner` shows the owner, who ends the pause with `atlas chain unpause`."
     if reason == "Caller is not the contract's current owner":
         return ". `atlas chain owner` shows the owner; only a transaction with its key is accepted."
+    if _FOREIGN_MODEL.match(reason):
+        return ". Sign with the owner's key: --key FILE."
     return ""

@@ -33,6 +33,7 @@ def test_the_contracts_own_words_are_kept(log, reason):
     [
         ("the contract is paused by its owner: only heartbeats work", "`atlas chain unpause`"),
         ("Caller is not the contract's current owner", "`atlas chain owner`"),
+        ("model tone belongs to atlas1a, not to atlas1b", "--key FILE"),
     ],
 )
 def test_a_refusal_for_want_of_a_permission_has_advice(reason, advice):
