@@ -90,6 +90,11 @@ _JOB: Entries = {
         "End a job that owes nothing more; the free rest of its escrow comes back.",
         job_names,
     ),
+    "rollback": Command(
+        f"{_CLI}.job.rollback:rollback",
+        "Take back the submission of a job's newest round, while it is neither settled nor challenged.",
+        job_names,
+    ),
 }
 
 _KEYS: Entries = {
