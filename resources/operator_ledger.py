@@ -8,6 +8,7 @@ from chain_bridge.client.network import Network
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Ledger
 from chain_bridge.outbox.outbox import Outbox
+from resources.errors import CoordinatorError
 
 log = logging.getLogger(__name__)
 
@@ -24,3 +25,13 @@ def open_ledger(home: AtlasHome, network: Network, key: Key, timeout_seconds: fl
     except ChainUnreachable as error:
         log.warning("what waits in the outbox is sent later: %s", error)
     return ledger
+
+
+def need_ownership(ledger: Ledger, does: str) -> None:
+    """Raise `CoordinatorError` unless the ledger's account owns the contract; `does` tells what only the owner does."""
+    owner = ledger.ownership().owner
+    if owner != ledger.address:
+        raise CoordinatorError(
+            f"Only the owner of the contract {ledger.contract} {does}. That is {owner or 'nobody any more'}, and this "
+            f"command signs as {ledger.address}. Give the owner's key with --key FILE."
+        )

@@ -30,6 +30,16 @@ _CHAIN: Entries = {
         "Pay the fees of these accounts for calls of contracts, so that a node without coins can start.",
     ),
     "revoke": Command(f"{_CLI}.chain.grants:revoke", "Pay the fees of these accounts no longer."),
+    "pause": Command(
+        f"{_CLI}.chain.owner:pause",
+        "Stop the contract: it then accepts only heartbeats, the ending of leases, stake claims and withdrawals.",
+    ),
+    "unpause": Command(f"{_CLI}.chain.owner:unpause", "Let a paused contract accept all messages again, by its owner."),
+    "owner": Command(
+        f"{_CLI}.chain.owner:owner",
+        "Show who owns the contract, or move it to another account: --transfer by its owner, then --accept by the "
+        "other.",
+    ),
 }
 
 _CONTENT: Entries = {
@@ -80,6 +90,11 @@ _JOB: Entries = {
         "End a job that owes nothing more; the free rest of its escrow comes back.",
         job_names,
     ),
+    "rollback": Command(
+        f"{_CLI}.job.rollback:rollback",
+        "Take back the submission of a job's newest round, while it is neither settled nor challenged.",
+        job_names,
+    ),
 }
 
 _KEYS: Entries = {
@@ -101,12 +116,26 @@ _KEYS: Entries = {
 }
 
 _MODEL: Entries = {
+    "ls": Command(
+        f"{_CLI}.model.registry:ls",
+        "List the models that are registered on chain: each round of a job is a version of the job's name.",
+    ),
+    "promote": Command(
+        f"{_CLI}.model.registry:promote",
+        "Make a version the current one of its name, by the job's owner; the one before is then only registered.",
+        job_names,
+    ),
+    "deprecate": Command(
+        f"{_CLI}.model.registry:deprecate",
+        "Advise against a version, by the job's owner; it is no longer current, and cannot be promoted again.",
+        job_names,
+    ),
     "export": Command(
-        f"{_CLI}.model:export_app",
+        f"{_CLI}.model.export:export_app",
         "Write a checkpoint's adapter as a PEFT folder, or with --merged the whole model, with a model card.",
     ),
     "push": Command(
-        f"{_CLI}.model:push",
+        f"{_CLI}.model.export:push",
         "Upload what `export` writes to the Hugging Face hub, with the token in HF_TOKEN or of `hf auth login`.",
     ),
 }

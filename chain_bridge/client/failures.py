@@ -18,6 +18,7 @@ _MESSAGE_INDEX = re.compile(r"failed to execute message; message index: (\d+): "
 _FEE = re.compile(r"insufficient fee|fee-grant not found|fee allowance|fee limit exceeded|does not allow to pay fees")
 # wasmd writes granter and grantee as raw bytes, which are not text.
 _GRANT = re.compile(r"^.*? does not allow to pay fees for .*?: ", re.DOTALL)
+_FOREIGN_MODEL = re.compile(r"model \S+ belongs to \S+, not to \S+$")
 _SEQUENCE = re.compile(r"account sequence mismatch, expected (\d+), got (\d+)")
 
 
@@ -50,7 +51,8 @@ def _meaning(log: str, codespace: str, code: int) -> ChainError:
     if found := _SEQUENCE.search(text):
         return SequenceMismatch(int(found[1]), int(found[2]))
     if contract := _CONTRACT.match(text):
-        return ContractRefused(f"The contract refused: {contract['reason']}", contract["reason"])
+        reason = contract["reason"]
+        return ContractRefused(f"The contract refused: {reason}{_advice(reason)}", reason)
     if "no such contract" in text:
         return WrongContract(f"There is no such contract on this chain ({text}). Deploy it, or correct its address.")
     if _NO_ACCOUNT.search(text):
@@ -64,3 +66,14 @@ def _meaning(log: str, codespace: str, code: int) -> ChainError:
     if "insufficient funds" in text:
         return InsufficientFunds(f"The account cannot pay: {text}. Fund it, or lower the amount.")
     return TransactionFailed(f"The chain refused ({codespace} {code}): {text}", codespace, code)
+
+
+def _advice(reason: str) -> str:
+    """What to do about a refusal that depends on who signs, as a further sentence; empty for others."""
+    if reason.startswith("the contract is paused by its owner"):
+        return ". `atlas chain owner` shows the owner, who ends the pause with `atlas chain unpause`."
+    if reason == "Caller is not the contract's current owner":
+        return ". `atlas chain owner` shows the owner; only a transaction with its key is accepted."
+    if _FOREIGN_MODEL.match(reason):
+        return ". Sign with the owner's key: --key FILE."
+    return ""

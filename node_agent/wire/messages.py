@@ -111,6 +111,24 @@ class PipesLine(Body):
     pipes: dict[str, Any]
 
 
+class RoundCheckpoint(Body):
+    """The checkpoint that a round ends with. A receiver checks that the sender owns the job on chain."""
+
+    job_id: Positive
+    round: Positive
+    base: Cid = Field(description="CID of the Checkpoint that the round started from")
+    checkpoint: Cid = Field(description="CID of the Checkpoint that it ended with; `atlas verify` recomputes it")
+
+
+class CoordinatorPresence(Body):
+    """A coordinator at work on a round. A receiver checks that the sender owns the job on chain."""
+
+    job_id: Positive
+    round: Positive
+    open_tasks: int = Field(ge=0, description="tasks that it has dispatched or will dispatch, and that have not ended")
+    version: str
+
+
 class Gpu(Body):
     """One graphics processor."""
 

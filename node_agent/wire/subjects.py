@@ -17,12 +17,12 @@ def gradients(job_id: int) -> str:
 
 
 def model(job_id: int) -> str:
-    """The checkpoint that each round of a job ends with."""
+    """The checkpoint that each round of a job ends with: a `RoundCheckpoint`, published before its evaluation."""
     return f"atlas.fl.model.{job_id}"
 
 
 def aggregator(job_id: int) -> str:
-    """The coordinator's announcements about the rounds of a job."""
+    """The coordinator's `CoordinatorPresence`, every 30 s while it works on a round of the job."""
     return f"atlas.fl.aggregator.{job_id}"
 
 

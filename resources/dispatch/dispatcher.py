@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from atlas.aggregation.gates.refusal import Refusal
@@ -15,6 +15,7 @@ from atlas.spec.job import TaskSpec
 from chain_bridge.ledger import Ledger
 from node_agent.wire import subjects
 from node_agent.wire.messages import KeyRequest, PipesLine, TaskReport
+from resources.dispatch.announcements import announce_checkpoint, present
 from resources.dispatch.key_release import KeyRelease
 from resources.dispatch.outcomes import TaskOutcome, TaskUpdate
 from resources.dispatch.receiving import CheckUpdate
@@ -89,13 +90,24 @@ class Dispatcher:
             self._releases.update({task.task_id: release for task in tasks})
         try:
             await self._listen(job)
-            async with aclosing(drive.outcomes()) as outcomes:
+            async with self._announced(job, number, drive, tasks), aclosing(drive.outcomes()) as outcomes:
                 async for outcome in outcomes:
                     yield outcome
         finally:
             for task in tasks:
                 del self._drives[task.task_id]
                 self._releases.pop(task.task_id, None)
+
+    @asynccontextmanager
+    async def _announced(
+        self, job: OpenJob, number: int, drive: RoundDrive, tasks: Sequence[TaskSpec]
+    ) -> AsyncIterator[None]:
+        bus, seconds = self._tools.bus, self._tools.settings.presence_seconds
+        for task in tasks:
+            if task.kind == "evaluate":
+                await announce_checkpoint(bus, task)
+        async with present(bus, job.round(number), lambda: drive.open_tasks, seconds):
+            yield
 
     def _release(self, job: OpenJob, number: int) -> KeyRelease | None:
         """The key release of a round's data; None if the data is not sealed."""

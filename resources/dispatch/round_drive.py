@@ -57,6 +57,11 @@ class RoundDrive:
         self._reports = TaskReports(tools, self._ref, listener, self._news)
         self._outage = Outage(settings.poll_seconds, settings.longest_pause_seconds, settings.chain_patience_seconds)
 
+    @property
+    def open_tasks(self) -> int:
+        """The number of tasks without an outcome."""
+        return len(self._open)
+
     async def outcomes(self) -> AsyncGenerator[TaskOutcome, None]:
         """Yield each task's outcome when it ends; raise `ChainUnreachable` if the chain stays unreachable too long."""
         tasks = [work.draft for work in self._works.values()]

@@ -29,6 +29,8 @@ class DispatchSettings:
     """How long a run continues while the chain does not answer."""
     longest_pause_seconds: float = 30.0
     """The longest interval between two polls of a chain that does not answer."""
+    presence_seconds: float = 30.0
+    """The interval between two announcements of the coordinator's presence."""
 
 
 @dataclass(frozen=True)

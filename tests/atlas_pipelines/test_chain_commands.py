@@ -15,7 +15,9 @@ from atlas_pipelines.cli.network import using_network
 from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.client.messages import Assignment, Share, SlotAttempt
 from chain_bridge.client.network import Network
+from chain_bridge.errors import ContractRefused
 from chain_bridge.ledger import Ledger
+from chain_bridge.networks.faucet import send_coins
 from chain_bridge.networks.feegrants import FeeGrants
 from chain_bridge.outbox.outbox import Outbox
 from resources.errors import CoordinatorError
@@ -170,6 +172,44 @@ def test_grants_are_given_and_taken_back(node, network, ask, atlas, operator, tm
     assert grants.find(worker) is None
     grants.close()
     assert worker in atlas("revoke", worker, "--network", "mine").stderr
+
+
+def test_the_owner_pauses_the_contract_and_resumes_it(node, network, ask, atlas, operator):
+    assert (paused := ask("pause"))["paused"]
+    assert paused["transaction"]
+    assert ask("pause")["transaction"] is None
+    with Ledger(network, operator) as ledger, pytest.raises(ContractRefused, match="atlas chain unpause"):
+        ledger.create_job("job", CID, CID, 1, 1, 100, lease_seconds=600, escrow=200)
+    assert ask("status")["paused"]
+    assert "is not paused from now on" in atlas("unpause", "--network", "mine").stdout
+    assert not ask("status")["paused"]
+
+
+def test_the_contract_moves_to_another_account(node, network, ask, atlas, operator, tmp_path):
+    path = tmp_path / "other" / "key"
+    other = load_or_create_key(path, PREFIX).address
+    send_coins(network, operator, {other: 10**9})
+    refused = atlas("pause", "--network", "mine", "--key", str(path))
+    assert refused.exit_code == 1
+    assert f"That is {operator.address}, and this command signs as {other}." in refused.stderr
+    early = atlas("owner", "--accept", "--network", "mine", "--key", str(path))
+    assert "is offered to nobody" in early.stderr
+    assert f"atlas chain owner --transfer {other}" in early.stderr
+
+    shown = {"contract": network.contract, "owner": operator.address, "pending_owner": None}
+    assert ask("owner") == {**shown, "transaction": None}
+    offered = atlas("owner", "--transfer", other, "--network", "mine")
+    assert f"pending owner  {other}" in offered.stdout
+    assert "atlas chain owner --accept" in offered.stdout
+    assert ask("owner", "--accept", "--key", str(path))["owner"] == other
+    assert ask("owner")["pending_owner"] is None
+    assert atlas("pause", "--network", "mine").exit_code == 1
+    assert ask("pause", "--key", str(path))["paused"]
+
+
+def test_an_offer_and_an_acceptance_are_two_commands(atlas):
+    result = atlas("owner", "--transfer", "mine1a", "--accept")
+    assert (result.exit_code, result.stdout) == (2, "")
 
 
 def test_a_faucet_is_asked_or_its_page_is_named(node, atlas):

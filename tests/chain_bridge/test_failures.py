@@ -29,6 +29,21 @@ def test_the_contracts_own_words_are_kept(log, reason):
 
 
 @pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("the contract is paused by its owner: only heartbeats work", "`atlas chain unpause`"),
+        ("Caller is not the contract's current owner", "`atlas chain owner`"),
+        ("model tone belongs to atlas1a, not to atlas1b", "--key FILE"),
+    ],
+)
+def test_a_refusal_for_want_of_a_permission_has_advice(reason, advice):
+    error = explain(f"{reason}: execute wasm contract failed", "wasm", 5)
+    assert error.reason == reason
+    assert str(error).startswith(f"The contract refused: {reason}. ")
+    assert advice in str(error)
+
+
+@pytest.mark.parametrize(
     ("log", "kind"),
     [
         ("spendable balance 3uatl is smaller than 5uatl: insufficient funds", InsufficientFunds),

@@ -7,7 +7,7 @@ import pytest
 from node_agent.errors import RefusedMessage
 from node_agent.wire import subjects
 from node_agent.wire.bus import Message
-from node_agent.wire.messages import AssignHint, TaskReport
+from node_agent.wire.messages import AssignHint, RoundCheckpoint, TaskReport
 
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 HINT: dict[str, Any] = {"task": CID, "task_id": "0" * 16, "job_id": 1, "round": 1, "slot": 0, "attempt": 1}
@@ -48,6 +48,17 @@ def test_a_report_without_a_kind_of_failure_is_as_coordinators_of_old_know_it() 
     assert Message("s", "sender", diverged.to_body()).read(TaskReport) == diverged
     with pytest.raises(RefusedMessage, match="failure"):
         Message("s", "sender", {**report.to_body(), "failure": "whim"}).read(TaskReport)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"checkpoint": "../../etc/passwd"}, "checkpoint"), ({"base": "x"}, "base"), ({"round": 0}, "round")],
+)
+def test_a_bad_checkpoint_message_is_refused_by_name(change: dict[str, Any], named: str) -> None:
+    good = {"job_id": 1, "round": 1, "base": CID, "checkpoint": CID}
+    assert Message("s", "sender", good).read(RoundCheckpoint).checkpoint == CID
+    with pytest.raises(RefusedMessage, match=named):
+        Message("s", "sender", {**good, **change}).read(RoundCheckpoint)
 
 
 def test_subjects() -> None:

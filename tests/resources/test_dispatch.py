@@ -9,8 +9,12 @@ from scripted_nodes import adapter_bytes, completes, fails, works_on
 
 from atlas.documents.stored import get_document
 from atlas.spec.job import TaskSpec
+from chain_bridge.client.keys import load_or_create_key
 from node_agent.tasks.progress_messages import custom
 from node_agent.wire import subjects
+from node_agent.wire.bus import Bus
+from node_agent.wire.messages import CoordinatorPresence, RoundCheckpoint
+from resources.dispatch.announcements import present
 from resources.dispatch.leased_tasks import leased_tasks
 from resources.dispatch.outcomes import CompletedTask, LostTask
 from resources.errors import JobEnded
@@ -54,6 +58,45 @@ async def test_every_task_is_done_once_shared_by_the_nodes_and_completed_on_chai
     assert {lease.state for lease in leases(place, job).values()} == {"completed"}
     assert [attempt.state for attempt in place.registry.attempts(job.round(1))] == ["completed"] * 4
     assert [update.event for update in updates].count("assigned") == 4
+
+
+async def test_the_coordinator_announces_itself_and_the_checkpoint_of_a_round(place, job, add_node, bus, tmp_path):
+    heard = []
+
+    async def hear(message):
+        heard.append(message)
+
+    await add_node()
+    listener = await Bus.connect(place.addresses.bus, load_or_create_key(tmp_path / "observer.key", "atlas"))
+    await listener.subscribe(subjects.aggregator(job.job_id), hear)
+    await listener.subscribe(subjects.model(job.job_id), hear)
+    dispatcher = await place.dispatcher(bus, presence_seconds=0.05)
+    trained = await collect(dispatcher.run(job, 1, training_tasks(job, 1, job.untrained)))
+    async with asyncio.timeout(30):
+        while not heard:
+            await asyncio.sleep(0.01)
+    checkpoint = aggregate(
+        build_round_manifest(job, 1, job.untrained, trained, place.store, place.registry), place.store
+    )
+    await collect(dispatcher.run(job, 1, [evaluation_task(job, 1, job.untrained, checkpoint)]))
+    async with asyncio.timeout(30):
+        while all(message.subject != subjects.model(job.job_id) for message in heard):
+            await asyncio.sleep(0.01)
+    await listener.close()
+
+    assert {message.sender for message in heard} == {place.operator.address}
+    told = [message.read(CoordinatorPresence) for message in heard if "aggregator" in message.subject]
+    assert {(one.job_id, one.round) for one in told} == {(job.job_id, 1)}
+    assert told[0].open_tasks == 4
+    (model,) = [message.read(RoundCheckpoint) for message in heard if "model" in message.subject]
+    assert model == RoundCheckpoint(job_id=job.job_id, round=1, base=job.untrained, checkpoint=checkpoint)
+
+
+async def test_an_announcement_that_cannot_be_sent_is_logged(job, bus, caplog):
+    await bus.close()
+    async with present(bus, job.round(1), lambda: 1, seconds=0.01), asyncio.timeout(30):
+        while caplog.text.count("could not publish") < 2:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_second_run_adopts_everything_and_asks_nobody(place, job, add_node, bus):

@@ -1,23 +1,17 @@
 """`atlas job cancel | top-up | close`: a job's state and escrow on the chain."""
 
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
-from atlas.home import AtlasHome
-from atlas_pipelines.cli.network import using_network
+from atlas_pipelines.cli.job.on_chain import job_on_chain
 from atlas_pipelines.cli.output import print_json, results_console
-from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.client.messages import Tx
 from chain_bridge.errors import OutcomeUnknown
 from chain_bridge.ledger import Ledger
-from resources.errors import CoordinatorError, JobNotFound
-from resources.jobs.open_job import refuse_other_contract
-from resources.jobs.registry import JobRegistry, JobRow
-from resources.operator_ledger import open_ledger
+from resources.errors import CoordinatorError
+from resources.jobs.registry import JobRow
 
 Name = Annotated[str, typer.Argument(help="The job's name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -25,7 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def cancel(name: Name, json: Json = False) -> None:
     """End a job early: nothing new is assigned, what runs may end and be paid, the free escrow comes back."""
-    with _job(name) as (row, ledger):
+    with job_on_chain(name) as (row, ledger):
         _show(row, ledger, ledger.cancel_job(row.job_id), json)
 
 
@@ -40,7 +34,7 @@ def top_up(
 ) -> None:
     """Add to an open job's escrow from the operator's account."""
     chosen = key or secrets.token_hex(8)
-    with _job(name) as (row, ledger):
+    with job_on_chain(name) as (row, ledger):
         try:
             tx = ledger.top_up(row.job_id, chosen, amount)
         except OutcomeUnknown as error:
@@ -52,22 +46,8 @@ def top_up(
 
 def close(name: Name, json: Json = False) -> None:
     """End a job that owes nothing more; the free rest of its escrow comes back."""
-    with _job(name) as (row, ledger):
+    with job_on_chain(name) as (row, ledger):
         _show(row, ledger, ledger.close_job(row.job_id), json)
-
-
-@contextmanager
-def _job(name: str) -> Iterator[tuple[JobRow, Ledger]]:
-    """A job that was opened here, and a ledger that signs with the operator's key."""
-    home = AtlasHome.from_environment()
-    row = JobRegistry(home.jobs_database).job(name)
-    if row is None:
-        raise JobNotFound(f"No job {name!r} was opened here. List the jobs with: atlas job ls")
-    with using_network(home) as addresses:
-        key = load_or_create_key(home.operator_key, addresses.network.prefix)
-        with open_ledger(home, addresses.network, key) as ledger:
-            refuse_other_contract(row, ledger.contract)
-            yield row, ledger
 
 
 def _show(row: JobRow, ledger: Ledger, tx: Tx, json: bool) -> None:

@@ -24,11 +24,9 @@ class AdministrationWrites(Writes[OUTCOME]):
         return self._write("withdraw_treasury", {"to": to, "amount": str(amount)})
 
     def update_ownership(
-        self,
-        action: Literal["transfer_ownership", "accept_ownership", "renounce_ownership"],
-        new_owner: str | None = None,
+        self, action: Literal["transfer_ownership", "accept_ownership"], new_owner: str | None = None
     ) -> OUTCOME:
-        """Transfer the contract's ownership in two steps, or renounce it."""
+        """Transfer the contract's ownership: its owner offers it to `new_owner`, whose key then accepts it."""
         if action == "transfer_ownership":
             return self._write("update_ownership", {action: {"new_owner": new_owner, "expiry": None}})
         return self._write("update_ownership", action)

@@ -1,4 +1,4 @@
-"""`atlas model`: export a checkpoint as a model."""
+"""`atlas model export | push`: a checkpoint as a model for others."""
 
 import tempfile
 from pathlib import Path

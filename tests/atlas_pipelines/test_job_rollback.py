@@ -1,0 +1,92 @@
+"""`atlas job rollback` on a real chain, whose rounds can be challenged for an hour."""
+
+import pytest
+
+from atlas.content.format.cid import cid_of_bytes
+from atlas_pipelines.cli.job.rollback import submitted_round
+from chain_bridge.client.keys import load_or_create_key
+from chain_bridge.client.messages import Assignment, Round, Share, SlotAttempt
+from chain_bridge.ledger import Ledger
+from chain_bridge.networks.faucet import send_coins
+from resources.errors import CoordinatorError
+
+pytestmark = [pytest.mark.slow, pytest.mark.system]
+CID = cid_of_bytes(b"any")
+
+
+@pytest.fixture
+def atlas(atlas_on_chain):
+    """Run `atlas job …` on the chain."""
+    return lambda *arguments: atlas_on_chain("job", *arguments)
+
+
+@pytest.fixture
+def node(chain_home, chain_addresses):
+    """The id of a registered node."""
+    key = load_or_create_key(chain_home.root / "worker.key", "atlas")
+    send_coins(chain_addresses.network, load_or_create_key(chain_home.operator_key, "atlas"), {key.address: 1})
+    with Ledger(chain_addresses.network, key) as ledger:
+        known = ledger.node_of(key.address)
+        if known is None:
+            return ledger.register_node("compute", 8, CID)
+        ledger.heartbeat()
+        return known.id
+
+
+@pytest.fixture
+def submit(open_job, operator_ledger, node):
+    """Open a job under a name and submit its only round; `window` is its challenge window in seconds."""
+
+    def submit(name, window=3600):
+        operator_ledger.update_config(challenge_seconds=window)
+        job = open_job(name).job_id
+        operator_ledger.assign_batch(job, 1, CID, [Assignment(0, node, 1), Assignment(1, node, 1)])
+        operator_ledger.complete_batch(job, 1, [SlotAttempt(0, 1), SlotAttempt(1, 1)])
+        operator_ledger.submit_round(job, 1, bytes(32), 2, CID, CID, [Share(node, 2, 10_000)])
+        return job
+
+    return submit
+
+
+def test_the_newest_submission_is_taken_back_and_may_be_made_again(atlas, submit, facts, refusal, operator_ledger):
+    job = submit("early")
+    done = facts(atlas("rollback", "early", "--json"))
+    assert (done["job_id"], done["round"], done["checkpoint"]) == (job, 1, CID)
+    assert done["transaction"]
+    assert operator_ledger.round(job, 1) is None
+    assert operator_ledger.job(job).reserved == 200
+    assert "nothing to take back" in refusal(atlas("rollback", "early"))
+    operator_ledger.submit_round(job, 1, bytes(32), 2, CID, CID, [Share(1, 2, 10_000)])
+    assert "Round 1 of job early is not submitted any more" in atlas("rollback", "early", "1").stdout
+
+
+def test_what_cannot_be_taken_back_is_told(atlas, submit, refusal, operator_ledger):
+    job = submit("paid", window=0)
+    assert "Round 2 of job 'paid' is not submitted; the newest that is: 1." in refusal(atlas("rollback", "paid", "2"))
+    operator_ledger.settle(job, 1)
+    assert "is settled" in refusal(atlas("rollback", "paid"))
+    assert "'nope'" in refusal(atlas("rollback", "nope"))
+
+
+def round_(number, open_challenges=0):
+    return Round(
+        job=1,
+        round=number,
+        root="AA==",
+        leaf_count=2,
+        checkpoint=CID,
+        evidence=CID,
+        per_node=[],
+        submitted_at=0,
+        settle_from=0,
+        settled_at=None,
+        open_challenges=open_challenges,
+        struck=[],
+    )
+
+
+def test_a_round_that_another_starts_from_and_a_challenged_one_stay():
+    with pytest.raises(CoordinatorError, match=r"Round 2 .* starts from round 1\. Take back the newest round, 3"):
+        submitted_round("job", [round_(1), round_(2), round_(3)], 1)
+    with pytest.raises(CoordinatorError, match="challenged"):
+        submitted_round("job", [round_(1, open_challenges=1)], None)
