@@ -20,6 +20,9 @@ LARGEST_SHIFT_BY_HONEST = 0.2
 RATE = 0.1
 """The share of its weight that the farthest update loses in one pass. With a large share, one of two opposite groups is
 removed first, and which one depends on chance. With a small share, both lose equally and cancel out."""
+DISAGREEMENT = -0.1
+"""The median cosine with the others below which an update disagrees with most of them, in multiples of what is typical.
+An update of data that has nothing in common with most others is at zero, give or take its noise."""
 PASSES = 200
 LEAST_ODDS = 0.15
 """The smallest assumed ratio of false to honest weight, regardless of how much weight has been removed."""
@@ -59,7 +62,8 @@ class Spread:
 def coefficients(geometry: Geometry, spec: RobustSpec) -> Vector:
     """Coefficients of the mean of length-limited changes, with weights filtered until the mean is certified.
 
-    While the mean is not certified, updates lose weight by the square of their distance from it along the direction of
+    Updates that disagree with most others are left out if they hold no more than the tolerated weight and the rest is
+    alike enough. Otherwise, while the mean is not certified, updates lose weight by the square of their distance from it along the direction of
     the largest variance (Diakonikolas et al. 1604.06443): there the false updates are farther out than the more
     numerous honest ones. If twice the tolerated weight has been removed and the rest is not certified, the weights with
     the least unlikeness so far are used. Finally, updates with no positive inner product with the result are left out,
@@ -71,8 +75,32 @@ def coefficients(geometry: Geometry, spec: RobustSpec) -> Vector:
     cut = _cut(geometry.gram, weights)
     gram = geometry.gram * cut[:, None] * cut
     false = _false_weight(weights, spec)
+    agreeing = _agreeing(gram, weights, false)
+    if agreeing is not None:
+        return cut * agreeing / math.fsum(agreeing)
     filtered = _filtered(gram, weights, false)
     return cut * _aligned(gram, filtered, false).shares
+
+
+def _agreeing(gram: Vector, weights: Vector, false: float) -> Vector | None:
+    """(N,) weights without the updates that disagree with most others, such as those trained on flipped labels.
+
+    None if there are none, if they hold more than the tolerated weight, or if the rest would not be certified even if
+    all that are left out were honest.
+    """
+    lengths = np.sqrt(gram.diagonal())
+    lengths = np.where(lengths > 0, lengths, 1.0)
+    cosines = gram / lengths[:, None] / lengths
+    places = np.arange(len(weights))
+    agreement = np.array([_median(cosines[one, places != one], weights[places != one]) for one in places])
+    typical = _median(agreement, weights)
+    against = (typical > 0) & (agreement < DISAGREEMENT * typical)
+    left_out = math.fsum(weights[against])
+    honest = 1 - left_out - false
+    if left_out == 0 or left_out > false + 1e-9 or honest <= 1e-9:
+        return None
+    rest = np.where(against, 0.0, weights)
+    return rest if _spread(gram, rest).certified(false / honest, LARGEST_SHIFT_BY_HONEST) else None
 
 
 def _filtered(gram: Vector, weights: Vector, false: float) -> Vector:
@@ -123,13 +151,18 @@ def _spread(gram: Vector, weights: Vector) -> Spread:
 def _cut(gram: Vector, weights: Vector) -> Vector:
     """(N,) the factor that limits each change to `LONGEST` weighted medians of the lengths."""
     lengths = np.sqrt(gram.diagonal())
-    order = np.argsort(lengths, kind="stable")
-    inside = np.cumsum(weights[order])
-    limit = LONGEST * float(lengths[order[int(np.searchsorted(inside, 0.5 + 1e-9))]])
+    limit = LONGEST * _median(lengths, weights)
     left = np.ones(len(lengths))
     beyond = lengths > limit
     left[beyond] = limit / lengths[beyond]
     return left
+
+
+def _median(values: Vector, weights: Vector) -> float:
+    """The weighted median: the smallest value with more than half of the weight at or below it."""
+    order = np.argsort(values, kind="stable")
+    inside = np.cumsum(weights[order])
+    return float(values[order[int(np.searchsorted(inside, inside[-1] / 2 + 1e-9))]])
 
 
 def _false_weight(weights: Vector, spec: RobustSpec) -> float:

@@ -71,6 +71,7 @@ SCENES: dict[str, Scene] = {
     "drift": Scene("two kinds 60/40, orthogonal, three rounds", (0.6, 0.4), noise=0.3, rounds=3),
     "against-0.2": Scene("two kinds 60/40, cosine -0.2", (0.6, 0.4), -0.2),
     "against-0.4": Scene("two kinds 60/40, cosine -0.4", (0.6, 0.4), -0.4),
+    "against-share": Scene("two kinds 70/30, cosine -0.2", (0.7, 0.3), -0.2),
     "far-kind": Scene("a kind of 43 %, four times as long", (0.57, 0.43), lengths=(1.0, 4.0), noise=0.7),
     "layer": Scene("one kind, judged in one layer of four", layer=True),
 }

@@ -95,6 +95,19 @@ def test_six_of_twenty_that_pull_back_do_not_turn_the_result(family, scale, nois
     assert cosine(centre(RULE, against(changes, 6, scale, length, 3)), truth) > 0.5
 
 
+@pytest.mark.parametrize("alike", [-0.3, -0.85])
+def test_updates_of_flipped_labels_among_like_nodes_are_left_out(alike):
+    """The cosines are those of MiniLM with flipped labels on 3 of 10 like nodes: 0.4 and -0.12, a round later -0.35."""
+    changes = kinds([7, 3], alike, 1.2, 5)
+    found = RULE.coefficients(geometry(changes), RobustSpec())
+    np.testing.assert_allclose(found, [1 / 7] * 7 + [0] * 3, rtol=1e-12)
+
+
+def test_updates_that_disagree_are_kept_if_they_are_more_than_the_tolerated_share():
+    changes = kinds([6, 4], -0.2, 0.5, 5)
+    np.testing.assert_allclose(RULE.coefficients(geometry(changes), RobustSpec()), 0.1, rtol=1e-12)
+
+
 def test_nodes_that_agree_on_a_lie_do_not_count_for_more_than_honest_ones_that_differ():
     """The honest ones point apart by as much as real updates of nodes with one kind of text each."""
     changes = kinds([2, 2, 3], -0.1, 1.0, 5)
