@@ -63,11 +63,11 @@ def coefficients(geometry: Geometry, spec: RobustSpec) -> Vector:
     """Coefficients of the mean of length-limited changes, with weights filtered until the mean is certified.
 
     Updates that disagree with most others are left out if they hold no more than the tolerated weight and the rest is
-    alike enough. Otherwise, while the mean is not certified, updates lose weight by the square of their distance from it along the direction of
-    the largest variance (Diakonikolas et al. 1604.06443): there the false updates are farther out than the more
-    numerous honest ones. If twice the tolerated weight has been removed and the rest is not certified, the weights with
-    the least unlikeness so far are used. Finally, updates with no positive inner product with the result are left out,
-    if the rest would be certified even if all of them were honest.
+    alike enough. Otherwise, while the mean is not certified, updates lose weight by the square of their distance from
+    it along the direction of the largest variance (Diakonikolas et al. 1604.06443): there the false updates are farther
+    out than the more numerous honest ones. If twice the tolerated weight has been removed and the rest is not
+    certified, the weights with the least unlikeness so far are used. Finally, updates with no positive inner product
+    with the result are left out, if the rest would be certified even if all of them were honest.
     """
     weights = geometry.weights
     if len(weights) < 3:
