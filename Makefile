@@ -20,7 +20,7 @@ help:  ## Show this list
 
 install: $(VENV)/.installed  ## Install everything into ./.venv
 
-$(VENV)/.installed: pyproject.toml constraints.txt scripts/install
+$(VENV)/.installed: pyproject.toml requirements.lock scripts/install
 	scripts/install "$(PYTHON)" "$(VENV)"
 	touch $@
 
@@ -46,7 +46,6 @@ type: install  ## Check types
 	mypy
 
 docs: install  ## Build the documentation site into ./.site, with the reference generated from the code
-	uv pip install --quiet --python "$(BIN)/python" --constraint constraints.txt --group docs
 	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --quiet
 	@echo "Open $(CURDIR)/.site/index.html in a browser; for the search, run: python -m http.server --directory .site"
 

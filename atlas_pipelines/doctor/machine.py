@@ -84,8 +84,8 @@ def _existing(path: Path) -> Path:
 
 
 def check_packages() -> list[Finding]:
-    """Compare the installed versions with the package's requirements and, in a clone, with its constraints."""
-    problems = [*_unmet(), *_unlike_constraints()]
+    """Compare the installed versions with the package's requirements and, in a clone, with its lock."""
+    problems = [*_unmet(), *_unlike_lock()]
     if not problems:
         return [Finding("packages", "ok", f"atlas-pipelines {version('atlas-pipelines')} and what it needs.")]
     return problems
@@ -109,19 +109,21 @@ def _unmet() -> Iterator[Finding]:
         yield Finding("packages", "warning" if state == "warning" else "failed", f"{needed.name} {what}. {advice}")
 
 
-def _unlike_constraints() -> Iterator[Finding]:
-    constraints = Path(atlas_pipelines.__file__).parents[1] / "constraints.txt"
-    if not constraints.is_file():
+def _unlike_lock() -> Iterator[Finding]:
+    lock = Path(atlas_pipelines.__file__).parents[1] / "requirements.lock"
+    if not lock.is_file():
         return
-    pairs = [line.split("==") for line in constraints.read_text().splitlines() if "==" in line]
+    lines = [line.rstrip(" \\") for line in lock.read_text(encoding="utf-8").splitlines() if line[:1].isalnum()]
     unlike = [
-        f"{name} {found} (tested with {wanted})"
-        for name, wanted in pairs
-        if (found := _version(name)) is not None and found != wanted
+        f"{pinned.name} {found} (tested with {str(pinned.specifier).removeprefix('==')})"
+        for pinned in map(Requirement, lines)
+        if (pinned.marker is None or pinned.marker.evaluate())
+        and (found := _version(pinned.name)) is not None
+        and not pinned.specifier.contains(found, prereleases=True)
     ]
     if unlike:
         some = ", ".join(unlike[:5]) + (f" and {len(unlike) - 5} more" if len(unlike) > 5 else "")
-        yield Finding("packages", "warning", f"Other versions than in {constraints}: {some}. Run: make install")
+        yield Finding("packages", "warning", f"Other versions than in {lock}: {some}. Run: make install")
 
 
 def _version(name: str) -> str | None:

@@ -396,6 +396,16 @@ def test_installed_packages_are_what_the_package_asks_for(monkeypatch):
     assert failed == ["multiaddr has version 0.0.0, expected >=5. Run: pip install 'atlas-pipelines[node,coordinator]'"]
 
 
+def test_a_version_that_the_lock_does_not_have_is_a_warning(monkeypatch):
+    version = machine.version
+    monkeypatch.setattr(machine, "version", lambda name: "0.1" if name == "rich" else version(name))
+    monkeypatch.setattr(machine, "requires", lambda name: [])
+    (finding,) = machine.check_packages()
+    assert finding.state == "warning"
+    assert "rich 0.1 (tested with " in finding.text
+    assert "requirements.lock" in finding.text
+
+
 def test_a_changed_model_file_is_named(monkeypatch, tmp_path):
     assert {finding.check for finding in machine.check_models()} == {"model"}
     weights = tmp_path / "model.safetensors"
