@@ -1,6 +1,5 @@
 """`atlas verify`: recompute a checkpoint and all of its ancestors from their manifests."""
 
-import os
 from dataclasses import asdict
 from typing import Annotated
 
@@ -11,11 +10,9 @@ from atlas.counts import counted
 from atlas.errors import AggregationError, ContentError, SpecError, VerificationError
 from atlas.home import AtlasHome
 from atlas.verification.checkpoint import VerifiedCheckpoint
-from atlas_pipelines.cli.content.open import open_content
+from atlas_pipelines.cli.content.open import known_network, open_content
 from atlas_pipelines.cli.output import print_json, results_console
-from resources.local.network import running_network
 from resources.rounds.verify import failed_check, verify_with_records
-from resources.settings import explicit_network
 
 
 def verify(
@@ -42,7 +39,7 @@ def verify(
             console.print(f"round {found.round}: {found.cid} {_proof(found, rebuild_start)}")
 
     home = AtlasHome.from_environment()
-    store, addresses = open_content(home), explicit_network(os.environ) or running_network(home)
+    store, addresses = open_content(home), known_network(home)
     cids = parse_cid(checkpoint), parse_cid(dataset) if dataset else None
     network = addresses.network if addresses else None
     try:

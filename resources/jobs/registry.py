@@ -1,8 +1,9 @@
-"""The coordinator's own record of its jobs: names, attempts handed out, results, newest training checkpoints, own work.
+"""The coordinator's own record of its jobs: names, attempts, results, training checkpoints, own work, removed content.
 
 Every method is one transaction.
 """
 
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,7 @@ CREATE TABLE IF NOT EXISTS attempts (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS checkpoints (task_id TEXT PRIMARY KEY, step INTEGER NOT NULL, cid TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS own_work (name TEXT PRIMARY KEY, cid TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS removed (job TEXT NOT NULL, cid TEXT NOT NULL, PRIMARY KEY (job, cid)) STRICT;
 """
 
 
@@ -165,6 +167,19 @@ class JobRegistry:
         with self._tables.reading() as db:
             row = db.execute("SELECT cid FROM own_work WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
+
+    def record_removed(self, uses: Iterable[tuple[str, str]]) -> None:
+        """Record that a collection removes content on purpose, as pairs (job, CID); call it before the removal.
+
+        Pairs with the job's name, because another job may put the same content again.
+        """
+        with self._tables.writing() as db:
+            db.executemany("INSERT INTO removed VALUES (?, ?) ON CONFLICT DO NOTHING", sorted(uses))
+
+    def removed(self) -> set[tuple[str, str]]:
+        """The pairs (job, CID) of content that collections have removed."""
+        with self._tables.reading() as db:
+            return set(db.execute("SELECT job, cid FROM removed"))
 
     def _update(self, ref: RoundRef, slot: int, attempt: int, **values: str | None) -> None:
         """Update an attempt, if it is known; a refused attempt stays refused, with the first reason."""

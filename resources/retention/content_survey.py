@@ -8,8 +8,10 @@ from atlas.documents.manifests import Checkpoint
 from atlas.documents.stored import get_document
 from atlas.errors import ContentError, ContentNotFound, SpecError
 from chain_bridge.client.messages import Job, RegisteredModel, Round
+from chain_bridge.client.network import Network
 from chain_bridge.client.queries import Queries
 from chain_bridge.errors import ChainUnreachable
+from chain_bridge.ledger import Ledger
 from node_agent.presence.machine import NodeManifest
 from resources.jobs.registry import JobRegistry, JobRow
 from resources.retention.content_uses import JobWalk
@@ -28,6 +30,14 @@ class ChainFacts:
     node_manifests: Sequence[str]
 
 
+def ask_network(network: Network | None, registry: JobRegistry) -> ChainFacts | None:
+    """The facts on the chain of `network`; None without a network, or when its chain does not answer."""
+    if network is None:
+        return None
+    with Ledger(network) as ledger:
+        return ask_chain(ledger, registry)
+
+
 def ask_chain(ledger: Queries, registry: JobRegistry) -> ChainFacts | None:
     """The facts, or None when the chain does not answer: then every job counts as open."""
     try:
@@ -44,21 +54,33 @@ def ask_chain(ledger: Queries, registry: JobRegistry) -> ChainFacts | None:
         return None
 
 
+def _refuse(row: JobRow, error: ContentError) -> None:
+    raise error
+
+
 def survey(
-    store: KeptStore, peek: Callable[[str], bytes | None], registry: JobRegistry, chain: ChainFacts | None
+    store: KeptStore,
+    peek: Callable[[str], bytes | None],
+    registry: JobRegistry,
+    chain: ChainFacts | None,
+    on_unreadable: Callable[[JobRow, ContentError], None] = _refuse,
 ) -> Survey:
     """The uses of a store's content; `peek` reads a local copy without marking it as used.
 
     Raises `ContentError` when a document that defines a job is missing, or a required content store does not answer:
-    the needed content would then be unknown.
+    the needed content would then be unknown. An `on_unreadable` that returns leaves out the job instead.
     """
     found: list[tuple[JobWalk, str | None]] = []
     for row in registry.jobs():
         held_by = why_held(row, chain)
         walk = JobWalk(row, held_by is None, store, registry)
         if walk.is_here():  # else it belongs to another network, whose content is elsewhere
-            walk.follow_all(_submitted(chain, row))
-            found.append((walk, held_by))
+            try:
+                walk.follow_all(_submitted(chain, row))
+            except ContentError as error:
+                on_unreadable(row, error)
+            else:
+                found.append((walk, held_by))
     held = {one.cid: one.size for one in store.held()}
     others = _models(store, registry, chain) | _node_manifests(store, held, chain)
     named = {use.cid for walk, _ in found for use in walk.uses} | others.keys()

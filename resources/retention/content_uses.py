@@ -103,7 +103,7 @@ class JobWalk:
             self._add(one.data, "data" if final else "passing", f"shard {one.shard}")
         self._add(found.reference, update, "update of the reference rows", number)
         for refused in found.refused:
-            self._add(refused.adapter, "passing", f"refused update of {refused.shard}", number)
+            self._add(refused.adapter, "upload", f"refused update of {refused.shard}", number)
 
     def follow_plan(self, cid: str, plan: TaskPlan) -> None:
         """Follow a plan of leases, and its tasks."""
@@ -114,7 +114,7 @@ class JobWalk:
     def follow_task(self, cid: str, task: TaskSpec) -> None:
         """Follow a task, and the checkpoints that it names."""
         self._add(cid, "record", f"task of {_label(task)}", task.round)
-        self._add(task.resume, "passing", f"training checkpoint of {_label(task)}", task.round)
+        self._add(task.resume, "upload", f"training checkpoint of {_label(task)}", task.round)
         for checkpoint in (task.base, *task.checkpoints):
             self.follow_checkpoint(checkpoint, final=False)
 
@@ -124,11 +124,11 @@ class JobWalk:
         if signed is None:
             return
         receipt = signed.receipt
-        self._add(receipt.adapter, "passing", f"update of {label}", number)
-        self._add(receipt.encoded, "passing", f"encoded update of {label}", number)
-        self._add(receipt.residual, "passing", f"residual of {label}", number)
+        self._add(receipt.adapter, "upload", f"update of {label}", number)
+        self._add(receipt.encoded, "upload", f"encoded update of {label}", number)
+        self._add(receipt.residual, "upload", f"residual of {label}", number)
         for one in (receipt.resumed_from, *(saved.cid for saved in receipt.checkpoints)):
-            self._add(one, "passing", f"training checkpoint of {label}", number)
+            self._add(one, "upload", f"training checkpoint of {label}", number)
 
     def follow_evidence(self, cid: str, evidence: RoundEvidence | None, number: int, final: bool) -> None:
         """Follow the evidence of a round, and the receipts that it lists."""
@@ -163,9 +163,10 @@ class JobWalk:
         if attempt.receipt_cid is not None:
             self.follow_receipt(attempt.receipt_cid, self._read(attempt.receipt_cid, SignedReceipt), label, number)
         if attempt.result_cid != attempt.receipt_cid:
-            self._add(attempt.result_cid, "passing", f"update of {label}", number)
+            part: Part = "passing" if attempt.state == "completed" else "upload"
+            self._add(attempt.result_cid, part, f"update of {label}", number)
         saved = self._registry.newest_checkpoint(attempt.task_id)
-        self._add(saved.cid if saved else None, "passing", f"training checkpoint of {label}", number)
+        self._add(saved.cid if saved else None, "upload", f"training checkpoint of {label}", number)
 
     def _add_reference(self, job: OpenJob, number: int, base: str) -> None:
         """Add the update of the reference rows of a round that no manifest lists yet."""

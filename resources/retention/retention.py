@@ -1,6 +1,6 @@
 """Decides which content must stay, and why. Pure: uses of content come in, reasons to keep it go out."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,13 +12,14 @@ from atlas.documents.document import describe_validation
 from atlas.errors import SpecError
 from atlas.spec.job import read_mapping
 
-Part = Literal["order", "data", "record", "weights", "update", "passing"]
+Part = Literal["order", "data", "record", "weights", "update", "passing", "upload"]
 """The role of content in its job.
 
 order: the documents that define it, and its held-out rows · data: shards and reference rows · record: plans, tasks,
 receipts, manifests, checkpoints, evidence, diagnostics, all of them small · weights: the files of the job's result and
 of its ancestors · update: the updates that were aggregated into these checkpoints · passing: content that a round needs
-only while it runs: refused and encoded updates, training checkpoints, checkpoints that leave out one update.
+only while it runs, such as checkpoints that leave out one update · upload: what a node names and the coordinator may
+never have read: refused and encoded updates, residuals, training checkpoints; it is kept as long as `passing`.
 """
 
 
@@ -112,6 +113,23 @@ class Survey:
                 found.setdefault(use.cid, Reason(because, _described(use)))
         return found
 
+    def expected(self, settings: RetentionSettings, removed: Collection[tuple[str, str]]) -> dict[str, Reason]:
+        """Each CID that must have a copy here, with the first reason for it.
+
+        That is what is needed, except what only its node may have, and what a collection removed from a job: `removed`
+        has pairs (job, CID).
+        """
+        found = dict(self.others)
+        for job in self.jobs:
+            for use, because in _kept(job, settings):
+                if use.part != "upload" and (job.name, use.cid) not in removed:
+                    found.setdefault(use.cid, Reason(because, _described(use)))
+        return found
+
+    def users(self, cids: Collection[str]) -> set[tuple[str, str]]:
+        """The pairs (job, CID) of the jobs that use one of these CIDs."""
+        return {(job.name, use.cid) for job in self.jobs for use in job.uses if use.cid in cids}
+
     def uses(self, cid: str) -> str:
         """All uses of a CID, as text; empty if there are none."""
         return "; ".join(self._named.get(cid, ()))
@@ -137,7 +155,7 @@ def _kept(job: JobUses, settings: RetentionSettings) -> Iterator[tuple[Use, str]
             yield use, f"record of job {job.name}"
         elif use.part == "weights" and use.round in newest:
             yield use, f"newest checkpoints of job {job.name}"
-        elif use.part != "passing" and keep_updates:
+        elif use.part not in ("passing", "upload") and keep_updates:
             yield use, f"proof of job {job.name}"
 
 

@@ -2,8 +2,10 @@
 
 import json
 import textwrap
+import time
 
 import pytest
+from finished_job import Maker
 from small_round import small_round
 from typer.testing import CliRunner, Result
 
@@ -14,6 +16,7 @@ from atlas.home import AtlasHome
 from atlas_pipelines.cli.content.open import describe_content
 from atlas_pipelines.cli.main import app
 from chain_bridge.client.network import Network
+from resources.jobs.registry import JobRegistry
 from resources.local.ipfs import LocalIpfs
 from resources.local.network_file import LocalNetwork
 from resources.settings import Addresses
@@ -159,7 +162,23 @@ def test_every_corrupt_copy_is_found(atlas, folder):
     found = json.loads(atlas("verify", "--json", good, bad[0], ABSENT, expect=1).stdout)
     assert (found["verified"], sorted(found["bad"])) == (1, sorted([bad[0], ABSENT]))
     assert found["error"].startswith("Corrupt or missing: 2 of 3 contents.")
-    assert json.loads(atlas("verify", "--json", tree).stdout) == {"verified": 1, "bad": {}}
+    assert json.loads(atlas("verify", "--json", tree).stdout) == {"verified": 1, "bad": {}, "not_checked": []}
+
+
+def test_content_that_a_job_needs_and_is_not_here_is_found(atlas):
+    job = Maker(atlas.store, JobRegistry(AtlasHome(atlas.store.root.parent).jobs_database)).job("first", 1, rounds=1)
+    count, update = len(list(atlas.store.held())), min(job.cids["update"])
+    silent = "evidence and promoted models, which only the chain names: no network runs"
+    found = json.loads(atlas("verify", "--json").stdout)
+    assert found == {"verified": count, "bad": {}, "not_checked": [silent]}
+    atlas.store.remove(update, time.time())
+    done = atlas("verify", expect=1)
+    told = " ".join(done.stdout.split())
+    assert f"{update} is missing in {atlas.store.root}: job first may be open: the chain does not answer: " in told
+    assert told.endswith(f"Not checked: {silent}. Whole: {count - 1} of {count} contents.")
+    assert f"Corrupt or missing: 1 of {count} contents." in done.stderr
+    assert json.loads(atlas("verify", "--json", expect=1).stdout)["bad"].keys() == {update}
+    assert json.loads(atlas("verify", "--json", min(job.cids["data"])).stdout)["not_checked"] == []
 
 
 def test_a_check_does_not_count_as_use(atlas):

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from atlas.content.format.cid import cid_of_bytes
 from atlas.content.local.store import LocalStore
-from atlas.content.places.collect import collect, peek
-from atlas.documents.manifests import Checkpoint, RoundEvidence, SignedReceipt
+from atlas.content.places.collect import PeekStore, collect, peek
+from atlas.documents.manifests import Checkpoint, DatasetManifest, RoundEvidence, SignedReceipt
 from atlas.documents.stored import get_document, put_document
 from atlas.errors import ContentError, ContentNotFound, SpecError
 from atlas.home import AtlasHome
@@ -24,6 +24,7 @@ from chain_bridge.errors import ChainUnreachable
 from node_agent.presence.machine import NodeManifest
 from resources.jobs.registry import JobRegistry
 from resources.retention.content_survey import ChainFacts, ask_chain, survey, why_held
+from resources.retention.missing_content import Completeness, find_missing
 from resources.retention.retention import JobRetention, RetentionSettings, Survey, read_retention
 
 LATER = 4e9
@@ -75,6 +76,11 @@ def facts(jobs: list[FinishedJob], states: list[str], **changes) -> ChainFacts:
 def look(home: AtlasHome, chain: ChainFacts | None) -> tuple[LocalStore, Survey]:
     store = LocalStore(home.content)
     return store, survey(store, partial(peek, home.content), JobRegistry(home.jobs_database), chain)
+
+
+def lacking(home: AtlasHome, chain: ChainFacts | None) -> Completeness:
+    store, registry = PeekStore(home.content), JobRegistry(home.jobs_database)
+    return find_missing(store, registry, chain, RetentionSettings())
 
 
 def here(store: LocalStore) -> set[str]:
@@ -230,6 +236,96 @@ def test_why_a_job_is_held(finished, first):
     assert why("reserved") == "is cancelled, but a round of it is not paid"
     assert why_held(first.row, None) == "may be open: the chain does not answer"
     assert "which was not asked" in why_held(first.row, facts(finished[1], ["closed", "open"], contract="another"))
+
+
+@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize(
+    "what", ["held-out rows", "shard", "task", "receipt", "manifest", "update", "checkpoint", "adapter", "last adapter"]
+)
+def test_content_that_a_job_needs_is_missed(home, finished, first, what, asked):
+    chain, store = facts(finished[1], ["open", "closed"]) if asked else None, LocalStore(home.content)
+    assert lacking(home, chain) == Completeness({}, ())
+    attempt = JobRegistry(home.jobs_database).attempts(first.row.round(2))[0]
+    second = get_document(store, first.checkpoints[2], Checkpoint)
+    gone = {
+        "held-out rows": get_document(store, first.row.dataset_cid, DatasetManifest).holdout.cid,
+        "shard": min(first.cids["data"]),
+        "task": attempt.task_cid,
+        "receipt": attempt.receipt_cid,
+        "manifest": second.manifest,
+        "update": attempt.result_cid,
+        "checkpoint": first.checkpoints[2],
+        "adapter": second.adapter,
+        "last adapter": get_document(store, first.checkpoints[3], Checkpoint).adapter,
+    }[what]
+    store.remove(gone, LATER)
+    before = list(store.held())
+    found = lacking(home, chain).missing
+    assert found.keys() == {gone}
+    assert str(found[gone]).startswith("job first is open: " if asked else "job first may be open: ")
+    assert what.split()[-1] in str(found[gone]).split(": ")[-1]
+    assert list(store.held()) == before
+
+
+def test_evidence_is_missed_if_the_chain_answers(home, finished, first):
+    evidence = first.rounds[1].evidence
+    LocalStore(home.content).remove(evidence, LATER)
+    assert lacking(home, None).missing == {}
+    found = lacking(home, facts(finished[1], ["open", "open"])).missing
+    assert {cid: str(reason) for cid, reason in found.items()} == {evidence: "job first is open: round 2, evidence"}
+
+
+def test_what_nodes_upload_is_not_missed(home, finished, first):
+    store = LocalStore(home.content)
+    uploads = [
+        cid for cid in first.cids["passing"] if (peek(home.content, cid) or b"").startswith((b"encoded", b"training"))
+    ]
+    for cid in uploads:
+        store.remove(cid, LATER)
+    assert len(uploads) == 12
+    assert lacking(home, None).missing == {}
+
+
+def test_what_a_collection_removed_is_not_missed_until_another_job_needs_it(home, finished, first):
+    chain, store = facts(finished[1], ["closed", "closed"]), LocalStore(home.content)
+    registry = JobRegistry(home.jobs_database)
+    _, found = look(home, chain)
+    dropped = found.needed(RetentionSettings(keep_updates=False, keep_rounds=1))
+    going = {one.cid for one in collect(store, dropped, unused_since=LATER, dry_run=True).removed}
+    registry.record_removed(found.users(going))
+    collect(store, dropped, unused_since=LATER)
+    assert lacking(home, chain).missing == lacking(home, None).missing == {}
+
+    third = Maker(store, registry).job("third", 3, rounds=1)
+    assert lacking(home, None).missing == {}
+    shard = min(third.cids["data"] & first.cids["data"])
+    store.remove(shard, LATER)
+    found = lacking(home, None).missing
+    assert found.keys() == {shard}
+    assert str(found[shard]).startswith("job third may be open: the chain does not answer: shard s00")
+
+
+@pytest.mark.parametrize(("field", "what"), [("spec_cid", "spec"), ("genesis_cid", "untrained checkpoint")])
+def test_a_job_that_cannot_be_read_is_named_and_the_others_are_checked(home, finished, first, field, what):
+    store, gone = LocalStore(home.content), getattr(first.row, field)
+    update = min(finished[1][1].cids["update"])
+    for cid in (gone, update):
+        store.remove(cid, LATER)
+    found = lacking(home, None)
+    assert found.missing.keys() == {gone, update}
+    assert str(found.missing[gone]) == f"job first: {what}"
+    assert found.unchecked == ("other content of job first: a document that defines it cannot be read",)
+
+
+def test_a_job_without_any_content_here_is_elsewhere_unless_its_chain_answers(home, finished, first):
+    store = LocalStore(home.content)
+    for cid in (first.row.spec_cid, first.row.genesis_cid):
+        store.remove(cid, LATER)
+    found = lacking(home, None)
+    assert (found.missing, len(found.unchecked)) == ({}, 1)
+    assert "content of job first: its spec and untrained checkpoint" in found.unchecked[0]
+    found = lacking(home, facts(finished[1], ["open", "open"]))
+    assert found.missing.keys() == {first.row.spec_cid, first.row.genesis_cid}
 
 
 def test_a_silent_chain_says_nothing(home):

@@ -26,6 +26,7 @@ def test_content_is_collected_and_jobs_go_on(workplace, tiny_spec, tiny_csv, tmp
     store = LocalStore(place.home / "content")
     unknown = store.put(b"of nobody")
     before = {one.cid for one in store.held()}
+    assert place.json("content", "verify")["bad"] == {}
 
     dry = place.json("content", "gc", "--dry-run", *NOW)
     assert [one["cid"] for one in dry["removed"]] == [unknown]
@@ -38,6 +39,7 @@ def test_content_is_collected_and_jobs_go_on(workplace, tiny_spec, tiny_csv, tmp
 
     place.run("job", "close", "tiny")
     done = place.json("content", "gc", "--yes", *NOW)
+    assert place.json("content", "verify")["bad"] == {}
     words = {one["was"].partition(", attempt")[0] for one in done["removed"]}
     assert words >= {f"tiny, round 1, training checkpoint of s00{number}" for number in range(4)}
     assert not [word for word in words if "shard" in word or "update" in word or "receipt" in word]
@@ -49,6 +51,7 @@ def test_content_is_collected_and_jobs_go_on(workplace, tiny_spec, tiny_csv, tmp
     second = place.json("run", tiny_spec(name="second", rounds=1))
     dropped = place.json("content", "gc", "--drop-updates", "--keep-rounds", "1", "--yes", *NOW)
     assert any("update of s000" in one["was"] for one in dropped["removed"])
+    assert place.json("content", "verify")["bad"] == {}
     assert [entry["round"] for entry in place.json("verify", second["checkpoint"])["checkpoints"]] == [1, 0]
     assert "is not in" in place.run("verify", summary["checkpoint"], expect=1).stderr
     place.run("model", "export", summary["checkpoint"], "--merged", tmp_path / "model")

@@ -7,7 +7,7 @@ from pathlib import Path
 from atlas.content.format.cid import cid_of_bytes
 from atlas.content.local.store import LocalStore
 from atlas.content.store import HeldContent, KeptStore
-from atlas.errors import ContentError
+from atlas.errors import ContentError, ContentNotFound
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,17 @@ def peek(folder: Path, cid: str) -> bytes | None:
         if path.is_dir():
             return None
         raise ContentError(f"Cannot read {path}: {error.strerror or error}.") from error
+
+
+class PeekStore(LocalStore):
+    """The copies in a folder, read without marking them as used."""
+
+    def read(self, cid: str) -> bytes:
+        """The bytes of a copy; raises `ContentNotFound` when it is missing or corrupt."""
+        data = peek(self.root, cid)
+        if data is None:
+            raise ContentNotFound(f"{cid} is not in {self.root}, or its copy is damaged.")
+        return data
 
 
 def local_folder(store: object) -> Path:

@@ -20,10 +20,9 @@ from atlas.terminal.tables import numbers, print_table, texts
 from atlas_pipelines.cli.content.open import Ipfs, open_content
 from atlas_pipelines.cli.network import has_network, using_network
 from atlas_pipelines.cli.output import print_json, results_console
-from chain_bridge.ledger import Ledger
 from resources.errors import CoordinatorError
 from resources.jobs.registry import JobRegistry
-from resources.retention.content_survey import ChainFacts, ask_chain, survey
+from resources.retention.content_survey import ask_network, survey
 from resources.retention.retention import Reason, RetentionSettings, Survey, read_retention
 from resources.settings import Addresses
 
@@ -67,13 +66,15 @@ def gc(
     settings = _settings(read_retention(home.root / "retention.yaml"), keep_rounds, drop_updates, unused_hours)
     with using_network(home) if has_network(home) else nullcontext() as addresses:
         store, registry, now = open_content(home, ipfs), JobRegistry(home.jobs_database), time.time()
-        found = survey(store, partial(peek, local_folder(store)), registry, _on_chain(addresses, registry))
+        chain = ask_network(addresses.network if addresses else None, registry)
+        found = survey(store, partial(peek, local_folder(store)), registry, chain)
         needed = found.needed(settings)
         sizes = {one.cid: one.size for one in store.held()}
         removable = partial(collect, store, needed, now - settings.unused_hours * HOUR)
         done, blocks = removable(dry_run=True), None
         dry_run = dry_run or not ((done.removed or nodes_too) and _agreed(done, yes, json))
         if not dry_run:
+            registry.record_removed(found.users({one.cid for one in done.removed}))
             done = removable()
             blocks = _collect_on_node(ipfs or _nodes(addresses)) if nodes_too else None
     outcome = _Outcome(done, needed, found, sizes, dry_run, blocks)
@@ -151,14 +152,6 @@ def _agreed(done: Collected, yes: bool, json: bool) -> bool:
     """Whether the user, or an option, confirms the removal."""
     question = f"Remove {counted(len(done.removed), 'content')}, {decimal(done.bytes)}?"
     return yes or (not json and typer.confirm(question, err=True))
-
-
-def _on_chain(addresses: Addresses | None, registry: JobRegistry) -> ChainFacts | None:
-    """The chain's facts about the jobs; None if no chain was ever started, or it does not answer."""
-    if addresses is None:
-        return None
-    with Ledger(addresses.network) as ledger:
-        return ask_chain(ledger, registry)
 
 
 def _nodes(addresses: Addresses | None) -> list[str]:

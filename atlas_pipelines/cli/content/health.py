@@ -1,6 +1,7 @@
 """`atlas content verify | replicas`: whether the copies are whole, and whether there are enough of them."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -8,6 +9,7 @@ from rich.console import Console
 
 from atlas.content.format.cid import cid_of_path, parse_cid
 from atlas.content.local.store import LocalStore
+from atlas.content.places.collect import PeekStore
 from atlas.content.store import KeptStore
 from atlas.content.store import Replicas as Copies
 from atlas.counts import counted
@@ -15,9 +17,14 @@ from atlas.errors import ContentError
 from atlas.home import AtlasHome
 from atlas.terminal.console import WordConsole
 from atlas.terminal.tables import Column, numbers, print_table, texts
-from atlas_pipelines.cli.content.open import Ipfs, Json, Replicas, open_content, open_own_copies
+from atlas_pipelines.cli.content.open import Ipfs, Json, Replicas, known_network, open_content, open_own_copies
 from atlas_pipelines.cli.output import print_json, results_console
 from atlas_pipelines.cli.progress_bar import progress_bar
+from chain_bridge.errors import ChainError
+from resources.jobs.registry import JobRegistry
+from resources.retention.content_survey import ask_network
+from resources.retention.missing_content import Completeness, find_missing
+from resources.retention.retention import read_retention
 
 Cids = Annotated[
     list[str] | None, typer.Argument(help="CIDs of contents.", metavar="[CID...]", show_default="all that are here")
@@ -37,30 +44,35 @@ class NotWhole(ContentError):
 
 
 def verify(cids: Cids = None, json: Json = False) -> None:
-    """Recompute the CIDs of the copies on this machine, all of them or those given; fails if any is corrupt.
+    """Recompute the CIDs of the copies on this machine, all of them or those given; fails if any is corrupt or missing.
 
-    A given CID without a copy here is missing, and fails too. Without CIDs only copies that exist are read;
-    `atlas verify` finds what a checkpoint lacks.
+    Without CIDs, content that a job needs and that has no copy here is missing, unless `atlas content gc` removed it.
+    What only the chain names is checked while a network runs.
     """
-    store = open_own_copies(AtlasHome.from_environment())
+    home = AtlasHome.from_environment()
+    store = open_own_copies(home)
     wanted = _wanted(cids, store)
-    bad: dict[str, str] = {}
+    lacking = Completeness({}, ()) if cids else _lacking(home, store.root)
+    bad = {cid: f"{cid} is missing in {store.root}: {reason}." for cid, reason in lacking.missing.items()}
     with progress_bar("verifying", len(wanted)) as advance:
         for cid in wanted:
             reason = _fault(store, cid)
             if reason is not None:
                 bad[cid] = reason
             advance(1)
-    facts = {"verified": len(wanted) - len(bad), "bad": bad}
+    count = len(wanted) + len(lacking.missing)
+    facts = {"verified": count - len(bad), "bad": bad, "not_checked": list(lacking.unchecked)}
     if not json:
         console = results_console()
         for reason in bad.values():
             console.print(reason)
-        console.print(f"Whole: {len(wanted) - len(bad)} of {counted(len(wanted), 'content')}.")
+        for what in lacking.unchecked:
+            console.print(f"Not checked: {what}.")
+        console.print(f"Whole: {count - len(bad)} of {counted(count, 'content')}.")
     elif not bad:
         print_json(facts)
     if bad:
-        raise NotWhole(len(bad), len(wanted), facts)
+        raise NotWhole(len(bad), count, facts)
 
 
 def replicas(
@@ -105,6 +117,23 @@ def replicas(
 def _wanted(cids: list[str] | None, store: KeptStore) -> list[str]:
     """The given CIDs, or those of all local copies."""
     return [parse_cid(cid) for cid in cids] if cids else [one.cid for one in store.held()]
+
+
+def _lacking(home: AtlasHome, folder: Path) -> Completeness:
+    """The content that jobs need and that is not in the folder. A running network is asked; none is started."""
+    registry, known = JobRegistry(home.jobs_database), known_network(home)
+    if not registry.jobs():
+        return Completeness({}, ())
+    try:
+        chain = ask_network(known.network if known else None, registry)
+        silence = "the chain does not answer" if known else "no network runs"
+    except ChainError as error:
+        chain, silence = None, str(error).rstrip(".")
+    found = find_missing(PeekStore(folder), registry, chain, read_retention(home.root / "retention.yaml"))
+    if chain is not None:
+        return found
+    on_chain = f"evidence and promoted models, which only the chain names: {silence}"
+    return replace(found, unchecked=(*found.unchecked, on_chain))
 
 
 def _fault(store: LocalStore, cid: str) -> str | None:

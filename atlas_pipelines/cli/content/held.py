@@ -10,10 +10,9 @@ import typer
 from rich.filesize import decimal
 
 from atlas.content.format.cid import parse_cid
-from atlas.content.local.store import LocalStore
-from atlas.content.places.collect import local_folder, peek
+from atlas.content.places.collect import PeekStore, local_folder, peek
 from atlas.content.store import PINNED, KeptStore
-from atlas.errors import ContentError, ContentNotFound
+from atlas.errors import ContentError
 from atlas.home import AtlasHome
 from atlas.terminal.console import WordConsole
 from atlas.terminal.tables import numbers, print_table, texts
@@ -76,21 +75,11 @@ def _uses(store: KeptStore, home: AtlasHome) -> Callable[[str], str]:
     """A function from a CID to its use by a job, found from the local documents alone; the chain is not queried."""
     folder = local_folder(store)
     try:
-        return survey(_LookedAt(folder), partial(peek, folder), JobRegistry(home.jobs_database), None).uses
+        return survey(PeekStore(folder), partial(peek, folder), JobRegistry(home.jobs_database), None).uses
     except ContentError as error:
         notes = WordConsole(stderr=True)
         notes.print(f"What jobs name is not shown: {error}")
         return lambda cid: ""
-
-
-class _LookedAt(LocalStore):
-    """The copies on this machine, read without updating their time of last use."""
-
-    def read(self, cid: str) -> bytes:
-        data = peek(self.root, cid)
-        if data is None:
-            raise ContentNotFound(f"{cid} is not in {self.root}, or its copy is damaged.")
-        return data
 
 
 def _told(done: str, cids: list[str], json: bool) -> None:

@@ -43,6 +43,11 @@ def open_own_copies(home: AtlasHome) -> LocalStore:
     return LocalStore(content if isinstance(content, Path) else home.content)
 
 
+def known_network(home: AtlasHome) -> Addresses | None:
+    """The network of `$ATLAS_NETWORK`, or the local network that runs."""
+    return explicit_network(os.environ) or running_network(home)
+
+
 def describe_content(addresses: Addresses, own: Path) -> str:
     """A readable description of a network's content store; `own` is the folder of the coordinator's copies."""
     content = addresses.content
@@ -60,5 +65,5 @@ def _content(home: AtlasHome, ipfs: Sequence[str] | None, replicas: int) -> Cont
     asked = local_ipfs(list(ipfs or ()), replicas)
     if asked is not None:
         return IpfsPlaces(nodes=asked.nodes, replicas=replicas)
-    known = explicit_network(os.environ) or running_network(home)
+    known = known_network(home)
     return known.content if known else home.content
