@@ -55,7 +55,7 @@ def atlas(tmp_path, monkeypatch):
                 "--set",
                 "aggregation.strategy=stack",
             ],
-            "robust.rule median works on single numbers",
+            "robust.rule median works number by number",
         ),
         (["run", "examples/sentiment.yaml", "--model", "gpt9"], "minilm, smollm2"),
         (["run", "examples/sentiment.yaml", "--name", "Not A Name"], "name:"),

@@ -162,7 +162,7 @@ def test_rows_for_the_coordinator_are_kept_where_the_robust_rule_needs_them(plac
     robust = {"rule": "fltrust", "reference_rows": 30}
     trusting = place.open(paper_spec(aggregation={"robust": robust}))
     assert trusting.dataset.reference.rows == 30
-    with pytest.raises(DataError, match="reference_rows asks for 3000"):
+    with pytest.raises(DataError, match="reference_rows is 3000"):
         place.open(paper_spec(name="greedy", aggregation={"robust": {**robust, "reference_rows": 3000}}))
 
 

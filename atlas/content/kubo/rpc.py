@@ -115,12 +115,13 @@ class KuboRpc:
             if isinstance(_root(error), TimeoutError):  # the node stopped reading our request
                 raise self._silence(command, timeout_seconds) from error
             raise Disconnected(
-                f"{self.url} cannot be reached for {command}, or broke off: {_root(error)}. Is the node running?"
+                f"{self.url} cannot be reached for {command}, or closed the connection: {_root(error)}. Check that "
+                "the node is running."
             ) from error
         except (exceptions.Error, *_MALFORMED) as error:
             raise ContentError(
-                f"{self.url} answers {command} in no form that is known here ({type(error).__name__}: {error}). "
-                "Is this the RPC address of a Kubo node?"
+                f"{self.url} gave an answer to {command} that cannot be read ({type(error).__name__}: {error}). Check "
+                "that this is the RPC address of a Kubo node."
             ) from error
 
     def call(self, command: str, run: Callable[[], Result]) -> Result:
@@ -132,8 +133,8 @@ class KuboRpc:
 
     def _silence(self, command: str, timeout_seconds: float | None) -> ContentUnreachable:
         return ContentUnreachable(
-            f"{self.url} is silent: {command} had no answer for {timeout_seconds or self.timeout_seconds:g} s. "
-            "Is the node stopped or overloaded?"
+            f"{self.url} did not answer {command} within {timeout_seconds or self.timeout_seconds:g} s. Check whether "
+            "the node is stopped or overloaded."
         )
 
     def _refusal(self, command: str, response: requests.Response) -> ContentError:
@@ -145,9 +146,9 @@ class KuboRpc:
         return self._said(command, said)
 
     def _unexpected(self, command: str, status: int) -> ContentError:
-        advice = "Is this the RPC address of a Kubo node?"
+        advice = "Check that this is the RPC address of a Kubo node."
         if status in (401, 403):
-            advice = f"Set ${AUTHORIZATION_VARIABLE} to what API.Authorizations of the node asks for."
+            advice = f"Set ${AUTHORIZATION_VARIABLE} to the value that API.Authorizations of the node requires."
         return ContentError(f"{self.url} answers {command} with HTTP status {status}. {advice}")
 
     def _said(self, command: str, said: str) -> ContentError:
@@ -159,7 +160,7 @@ class KuboRpc:
         try:
             value = json.loads(line)
         except ValueError as error:
-            raise ContentError(f"{self.url} answers {command} with what is no JSON: {line[:80]!r}") from error
+            raise ContentError(f"{self.url} answers {command} with invalid JSON: {line[:80]!r}") from error
         if not isinstance(value, dict):
             raise ContentError(f"{self.url} answers {command} with {line[:80]!r}; expected an object")
         if value.get("Type") == "error":
