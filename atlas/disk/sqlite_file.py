@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from atlas.disk.files import new_file, says_full
+from atlas.disk.files import means_disk_full, new_file
 from atlas.errors import AtlasError, DiskError
 
 BUSY_SECONDS = 30.0
@@ -102,7 +102,7 @@ class SqliteFile:
         """An explanation of SQLite's error for this file, with the remedy (https://www.sqlite.org/rescode.html)."""
         what = f"{self.path} ({self.holds})"
         match primary_code(error):
-            case _ if says_full(error):
+            case _ if means_disk_full(error):
                 return f"{what} cannot be written: the disk is full. Free some space there, then try again."
             case sqlite3.SQLITE_CANTOPEN if not os.path.lexists(self.path):
                 return f"{what} is missing. {self.remedy}"

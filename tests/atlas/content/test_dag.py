@@ -147,7 +147,7 @@ def test_links_tell_names_and_sizes(folder):
 
 
 def _with_repeats(blocks: dict[str, bytes], cid: str) -> list[bytes]:
-    """A tree's blocks, a block that is occurs twice counted twice."""
+    """A tree's blocks, a block that occurs twice counted twice."""
     below = [block for link in parse_node(cid, blocks[cid]).links for block in _with_repeats(blocks, link.cid)]
     return [blocks[cid], *below]
 
