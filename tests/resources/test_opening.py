@@ -38,7 +38,7 @@ def test_a_job_is_on_chain_with_its_documents_in_the_store(place, paper_spec):
     )
     assert place.store.read(get_document(place.store, job.untrained, Checkpoint).adapter) == untrained_bytes()
     assert any("rows" in text for text in told)
-    assert told.count("Making the untrained adapter.") == 1
+    assert told.count("Computing the untrained adapter.") == 1
     assert read_dataset(spec, place.home, place.store, place.ledger) == job.dataset
 
 
