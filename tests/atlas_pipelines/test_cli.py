@@ -141,7 +141,7 @@ def test_the_untrained_checkpoint_verifies(atlas):
     )
     [found] = told["checkpoints"]
     assert (found["cid"], found["round"], found["adapter"], found["updates"]) == (cid, 0, adapter, 0)
-    assert atlas("verify", cid).stdout.endswith("Verified, but for what was not checked: start.\n")
+    assert atlas("verify", cid).stdout.endswith("Verified, except for the checks that were not made: start.\n")
     assert f"round 0: {cid} is the untrained adapter" in atlas("verify", cid).stdout
 
 
