@@ -62,7 +62,7 @@ def _updates(key: str, diagnostics: RoundDiagnostics, registry: JobRegistry, sto
     name, number = partitions.parse_round_key(key)
     row = registry.job(name)
     if row is None:
-        raise JobNotFound(f"No job {name!r} was opened here. See the jobs with: atlas job ls")
+        raise JobNotFound(f"No job {name!r} was opened here. List the jobs with: atlas job ls")
     attempts = registry.attempts(row.round(number))
     receipts = {one.receipt_cid: receipt_of(one.receipt_cid, store) for one in attempts if one.receipt_cid}
     return tables.updates_table(attempts, receipts, get_document(store, row.dataset_cid, DatasetManifest), diagnostics)

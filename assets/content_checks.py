@@ -31,11 +31,11 @@ Named = tuple[str, str]
 @dg.asset_check(
     asset=dataset,
     name="replicas",
-    description="As many whole copies of the manifest and of each shard can be reached as the settings ask for.",
+    description="The manifest and each shard have as many complete, reachable copies as the settings require.",
 )
 @plain_errors
 def dataset_replicas(context: dg.AssetCheckExecutionContext, content: ContentResource) -> dg.AssetCheckResult:
-    """Asks every place of the store for every content of the dataset, or of all datasets."""
+    """Queries every place of the store for every content of the dataset, or of all datasets."""
     manifests = _versions(context, "dataset", _partitions(context, partitions.JOBS))
     return _copies(content.store, (named for key, cid in manifests for named in _of_dataset(key, cid, content.store)))
 
@@ -43,11 +43,11 @@ def dataset_replicas(context: dg.AssetCheckExecutionContext, content: ContentRes
 @dg.asset_check(
     asset=aggregated_checkpoint,
     name="replicas",
-    description="As many whole copies of the checkpoint and of each of its files can be reached as the settings ask.",
+    description="The checkpoint and each of its files have as many complete, reachable copies as the settings require.",
 )
 @plain_errors
 def checkpoint_replicas(context: dg.AssetCheckExecutionContext, content: ContentResource) -> dg.AssetCheckResult:
-    """Asks every place of the store for every file of the round's checkpoint, or of each job's newest."""
+    """Queries every place of the store for every file of the round's checkpoint, or of each job's newest."""
     rounds = _partitions(context, partitions.ROUNDS)
     checkpoints = _versions(context, "aggregated_checkpoint", rounds)
     newest = {_job(key): (key, cid) for key, cid in checkpoints}
@@ -59,11 +59,11 @@ def checkpoint_replicas(context: dg.AssetCheckExecutionContext, content: Content
 @dg.asset_check(
     asset=dataset,
     name="fresh",
-    description="The source is still at the version that the manifest was read from.",
+    description="The source still has the version that the manifest was read from.",
 )
 @plain_errors
 def dataset_fresh(context: dg.AssetCheckExecutionContext, fleet: FleetResource) -> dg.AssetCheckResult:
-    """Asks the source of the dataset, or of all datasets, which version it has."""
+    """Reads the current version of the source of the dataset, or of all datasets."""
     cache = fleet.home.root / "cache"
     found = {job: recorded_source(context.instance, job) for job in _partitions(context, partitions.JOBS)}
     rows = [{"job": job, **_freshness(source, cache)} for job, source in found.items() if source is not None]
@@ -71,7 +71,7 @@ def dataset_fresh(context: dg.AssetCheckExecutionContext, fleet: FleetResource) 
     return dg.AssetCheckResult(
         passed=not moved,
         severity=WARN,
-        description=f"Moved on, or cannot be asked: {', '.join(moved)}." if moved else None,
+        description=f"Changed, or cannot be read: {', '.join(moved)}." if moved else None,
         metadata={"sources": tables.table(rows)},
     )
 
@@ -84,7 +84,7 @@ def _freshness(source: RecordedSource, cache: Path) -> dict[str, str | None]:
         return {**row, "state": str(error)}
     if now is None or source.version is None:
         return {**row, "now": now, "state": "not known"}
-    return {**row, "now": now, "state": "fresh" if now == source.version else "moved on"}
+    return {**row, "now": now, "state": "fresh" if now == source.version else "changed"}
 
 
 def _partitions(context: dg.AssetCheckExecutionContext, name: str) -> list[str]:

@@ -20,11 +20,11 @@ WARN = dg.AssetCheckSeverity.WARN
 @dg.asset_check(
     asset=dataset,
     name="teaches",
-    description="There are rows of every label, enough of them, and few of them repeat others or were skipped.",
+    description="Every label has rows, there are enough rows, and few of them repeat others or were skipped.",
 )
 @plain_errors
 def dataset_teaches(context: dg.AssetCheckExecutionContext, content: ContentResource) -> dg.AssetCheckResult:
-    """Looks at the numbers in the manifest of the dataset, or of all datasets."""
+    """Checks the numbers in the manifest of the dataset, or of all datasets."""
     found = {
         job: dataset_warnings(get_document(content.store, cid, DatasetManifest)) for job, cid in _manifests(context)
     }
@@ -35,11 +35,11 @@ def dataset_teaches(context: dg.AssetCheckExecutionContext, content: ContentReso
 @dg.asset_check(
     asset=dataset,
     name="held_out_apart",
-    description="No held-out row, and no reference row, has a text that a shard has, too.",
+    description="No text of a held-out row or reference row is also in a shard.",
 )
 @plain_errors
 def held_out_apart(context: dg.AssetCheckExecutionContext, content: ContentResource) -> dg.AssetCheckResult:
-    """Reads the rows of the dataset, or of all datasets; those that are sealed or stay on their nodes are left out."""
+    """Reads the rows of the dataset, or of all datasets; rows that are sealed or stay on their nodes are skipped."""
     leaked, unread = {}, {}
     for job, cid in _manifests(context):
         try:
@@ -49,7 +49,7 @@ def held_out_apart(context: dg.AssetCheckExecutionContext, content: ContentResou
         else:
             leaked[job] = counts or {}
     lines = [
-        f"{job}: {counted(rows, 'row')} of {piece} with a text that is trained on, too."
+        f"{job}: {counted(rows, 'row')} of {piece} with a text that is also in a shard."
         for job, counts in leaked.items()
         for piece, rows in counts.items()
         if rows

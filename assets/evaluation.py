@@ -24,8 +24,8 @@ from resources.rounds.scoring import checkpoints_without
 NO_WORSE = dg.AssetCheckSpec(
     "no_worse_than_base",
     asset="evaluation",
-    description="The checkpoint is no worse than the one that its round started from: in its main metric (accuracy, or "
-    "the loss of a language model), a warning; in its loss by more than evaluation.tolerance, an error.",
+    description="The checkpoint is not worse than its base. Warns if the main metric (accuracy, or the loss of a "
+    "language model) is worse; fails if the loss is worse by more than evaluation.tolerance.",
 )
 
 SEVERITY = {True: "WARN", False: "ERROR"}

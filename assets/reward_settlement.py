@@ -25,7 +25,7 @@ from resources.rounds.settle import Settlement, publish_model, settle_round
 def reward_settlement(
     context: dg.AssetExecutionContext, fleet: FleetResource, content: ContentResource, ledger: LedgerResource
 ) -> dg.MaterializeResult:
-    """What a round's nodes are credited on chain, or will be once it answers, and the evidence behind it."""
+    """The credits of a round's nodes on chain, and the evidence for them; pending while the chain does not answer."""
     job, number = find_round(context.partition_key, fleet, content, ledger)
     checkpoint = recorded_cid(context, "aggregated_checkpoint")
     settlement = settle_round(job, number, checkpoint, content.store, fleet.registry, ledger.client)

@@ -50,7 +50,7 @@ def round_manifest(
     ledger: LedgerResource,
     progress: dg.ResourceParam[Progress],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckResult | dg.MaterializeResult]:
-    """The updates that made it into a round. Trains whatever is missing; what earlier runs finished is adopted."""
+    """The accepted updates of a round. Trains the missing shards, and takes over results of earlier runs."""
     from resources.rounds.round_gate import RoundGate  # here, so that the code location loads without numpy
 
     job, number = find_round(context.partition_key, fleet, content, ledger)

@@ -38,7 +38,7 @@ def shard_adapter(
     ledger: LedgerResource,
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult:
-    """A LoRA adapter that one node trained on one shard; round_manifest trains a whole round of them at once."""
+    """A LoRA adapter that one node trained on one shard; round_manifest trains all shards of a round at once."""
     from resources.rounds.round_gate import RoundGate  # here, so that the code location loads without numpy
 
     key = context.partition_key.keys_by_dimension

@@ -38,8 +38,8 @@ def dagster_file(path: Path) -> SqliteFile:
     return SqliteFile(
         path,
         holds="Dagster's history",
-        remedy=f"Move {path.name} and the files beside it that begin with its name away: Dagster makes a new one. The "
-        "history in its pages is lost; jobs and results are not, and `atlas run` goes on with them.",
+        remedy=f"Move {path.name} and the files beside it that begin with its name away: Dagster creates a new one. "
+        "The history in its pages is lost; jobs and results are not, and `atlas run` continues with them.",
     )
 
 

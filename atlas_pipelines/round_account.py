@@ -20,9 +20,9 @@ class AcceptedLine(BaseModel):
     attempt: int | None
     weight: int = Field(description="rows of the shard")
     coefficient: float | None = Field(description="null for rules by column")
-    share: float | None = Field(description="of the lengths that make up the round's change")
+    share: float | None = Field(description="share of the lengths that make up the round's change")
     norm: float
-    cosine: float = Field(description="with the round's change")
+    cosine: float = Field(description="cosine with the round's change")
     adapter: str
 
 

@@ -16,8 +16,8 @@ from atlas_pipelines.jobs import federated_round, round_tags
     cron_schedule="0 3 * * 1",
     default_status=dg.DefaultScheduleStatus.STOPPED,
     description=(
-        "On Mondays, orders every finished job once more as NAME-YYYYMMDD: its data is read afresh, it trains from the "
-        "untrained adapter, and it pays from the operator's account. Off by default."
+        "On Mondays, orders every finished job again as NAME-YYYYMMDD: the new job reads its data again, trains from "
+        "the untrained adapter, and is paid from the operator's account. Off by default."
     ),
 )
 @plain_errors

@@ -27,7 +27,7 @@ WORKING = [
 @dg.sensor(
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Reports runs as failed whose process was killed, so that they keep no later run of their job waiting.",
+    description="Reports runs whose process was killed as failed, so that later runs of their job can start.",
 )
 @plain_errors
 def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
@@ -41,9 +41,9 @@ def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.STOPPED,
     description=(
-        "Opens the next round of every opened job that has rounds left and none in work. Off by default: "
-        "`atlas run` runs a job's rounds itself. Turn it on where the daemon should, under `atlas up`. "
-        "A round that failed is left for a person to launch again."
+        "Launches the next round of every opened job that has rounds left and none in progress. Off by default: "
+        "`atlas run` runs a job's rounds itself. Turn it on to let the daemon run them under `atlas up`. A round "
+        "that failed must be launched again by hand."
     ),
 )
 @plain_errors
@@ -67,9 +67,9 @@ def next_round(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.Skip
     minimum_interval_seconds=300,
     default_status=dg.DefaultSensorStatus.STOPPED,
     description=(
-        "Notices that the source of a finished job has changed, and orders the job once more as NAME-v and eight hex "
-        "digits of the new version: its data is read afresh, it trains from the untrained adapter, and it pays from "
-        "the operator's account. Each version is ordered once. Off by default."
+        "Orders a finished job again when its source has changed, as NAME-v and eight hex digits of the new version: "
+        "the new job reads its data again, trains from the untrained adapter, and is paid from the operator's "
+        "account. Each version is ordered once. Off by default."
     ),
 )
 @plain_errors
@@ -110,13 +110,13 @@ def _versions(
     for job in jobs:
         opened = opened_source(context.instance, job)
         if opened is None:
-            failures.append(f"{job}: nothing is recorded of its source")
+            failures.append(f"{job}: no version of its source is recorded")
             continue
         try:
             now = source_fingerprint(opened.spec, fleet.home.root / "cache")
         except DataError as error:
             failures.append(f"{job}: {error}")
-            context.log.warning("the source of job %s cannot be asked: %s", job, error)
+            context.log.warning("cannot read the version of the source of job %s: %s", job, error)
             continue
         if now is not None:
             versions[job] = SourceVersion(opened.version, now)

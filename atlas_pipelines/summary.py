@@ -23,7 +23,9 @@ class RoundSummary(BaseModel):
     round: int
     checkpoint: str
     metrics: Metrics
-    worse: str = Field(default="", description="what became worse than in the checkpoint that the round started from")
+    worse: str = Field(
+        default="", description="metrics that are worse than those of the checkpoint that the round started from"
+    )
     plain_mean: Metrics | None = Field(
         default=None,
         description="what averaging without the robust rule would have given, on `rows` of the held-out rows, where "

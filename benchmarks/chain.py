@@ -1,8 +1,8 @@
-"""What the chain carries: executes, queries and settled shards per second, and gas, estimated and measured.
+"""Measure the chain: executions, queries and settled shards per second, and gas, estimated and measured.
 
-`python benchmarks/chain.py [--json]` runs the same work over the same client on the embedded chain, in a process of
-its own, and on a wasmd node of `scripts/localnet`, where that is built. The embedded chain's gas is the estimate,
-wasmd's the measurement. Under a minute; speeds swing with the machine's load.
+`python benchmarks/chain.py [--json]` runs the same work through the same client on the embedded chain, in a separate
+process, and on a wasmd node of `scripts/localnet`, if that is built. The embedded chain's gas is the estimate, wasmd's
+the measurement. Takes under a minute; speeds vary with the machine's load.
 """
 
 import argparse
@@ -217,7 +217,7 @@ def main() -> None:
     options = parser.parse_args()
     chains = [embedded, wasmd]
     if not any(REPOSITORY.glob(".tools/wasmd-*/wasmd")):
-        print("Without wasmd, which scripts/localnet build makes.", file=sys.stderr)
+        print("Not measured on wasmd, which is not built. Build it with: scripts/localnet build", file=sys.stderr)
         chains = [embedded]
     results = {}
     for chain in chains:

@@ -1,10 +1,10 @@
-"""What the content stores carry: put, fetch and verify in MB/s, beside `sha256sum` and `ipfs add` in the same run.
+"""Measure the content stores: put, fetch and verify in MB/s, next to `sha256sum` and `ipfs add` in the same run.
 
-`python benchmarks/content.py [--quick] [--json]` makes files of three shapes and measures, each in a process of its
-own, the store in a folder and, where `scripts/kubo build` was run, a store over one Kubo node. *put* takes files in,
-durably; *fetch* brings them into an empty store from where they are (the folder that is shared, the node); *verify*
-computes every CID again. Many small files are put one by one, and as the folder that they are in. Memory is the peak
-over what the process had before. Some minutes; speeds swing with the machine's load, so compare the columns of one run.
+`python benchmarks/content.py [--quick] [--json]` creates three sets of files and measures, each in a separate process,
+the store in a folder and, if `scripts/kubo build` was run, a store over one Kubo node. *put* stores files durably;
+*fetch* copies them into an empty store from the shared folder or the node; *verify* computes every CID again. Many
+small files are put one by one, and as the folder that they are in. Memory is the peak above that before the run. Takes
+some minutes; speeds vary with the machine's load, so compare the columns of one run only.
 """
 
 import argparse
@@ -189,7 +189,7 @@ COLUMNS = ["files", "store", "put MB/s", "fetch MB/s", "verify MB/s", "put / has
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few and small files, to see that everything works")
+    parser.add_argument("--quick", action="store_true", help="few and small files, to check that everything works")
     parser.add_argument("--json", action="store_true", help="print one JSON object: seconds and megabytes")
     parser.add_argument("--store", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

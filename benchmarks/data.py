@@ -1,9 +1,9 @@
-"""What preparing data costs: MB/s and peak memory, beside `datasets.load_dataset` on the same file in the same run.
+"""Measure data preparation: MB/s and peak memory, next to `datasets.load_dataset` on the same file in the same run.
 
     python benchmarks/data.py --megabytes 2000 --kinds csv jsonl parquet
 
-Each measurement is a process of its own. Its peak is the largest resident set that the kernel has seen (ru_maxrss),
-with the interpreter and its libraries in it; their import does not count as time. `load_dataset` converts the file to
+Each measurement runs in a separate process. Its peak is the largest resident set that the kernel reports (ru_maxrss),
+including the interpreter and its libraries; the time does not include their import. `load_dataset` converts the file to
 Arrow on disk; preparing checks each row, draws the held-out rows by text, cuts shards and copies them into a content
 store by CID.
 """

@@ -1,8 +1,8 @@
-"""What the pipeline costs over a bare peft loop that does the same steps on one thread.
+"""Measure the cost of the pipeline over a bare peft loop that does the same steps on one thread.
 
 `python benchmarks/overhead.py [--steps 150]` runs one round of examples/sentiment.yaml on one local node, then the
-bare loop over the same shards, in one go on one machine, and prints the ratio and the parts that make it up.
-150 steps are about a minute per shard. Only the ratio means anything: wall times swing with the machine's load.
+bare loop over the same shards, one after the other on one machine, and prints the ratio and its parts.
+150 steps take about a minute per shard. Compare only the ratio: wall times vary with the machine's load.
 """
 
 import argparse

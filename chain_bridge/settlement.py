@@ -36,7 +36,9 @@ def divide_round(tasks: Iterable[PaidTask]) -> list[Share]:
     tasks = list(tasks)
     counts = Counter(task.node for task in tasks)
     if any(task.contribution is not None and task.contribution < 0 for task in tasks):
-        raise DivisionError("A contribution is below zero; tokens and scores never are. Count them again.")
+        raise DivisionError(
+            "A contribution is negative; expected tokens and scores of zero or more. Compute them again."
+        )
     total = sum(task.contribution or 0 for task in tasks)
     judged = sum(task.contribution is not None for task in tasks)
     weights = {node: Fraction(0) for node in counts}
@@ -69,7 +71,7 @@ def apportion(total: int, weights: Mapping[int, Fraction]) -> dict[int, int]:
     """
     whole = sum(weights.values(), Fraction(0))
     if whole <= 0:
-        raise DivisionError(f"Nothing can be divided by the weights {dict(weights)}; one must be above zero.")
+        raise DivisionError(f"Cannot divide by the weights {dict(weights)}; expected at least one above zero.")
     quotas = {key: total * weight / whole for key, weight in weights.items()}
     parts = {key: quota.numerator // quota.denominator for key, quota in quotas.items()}
     left = total - sum(parts.values())

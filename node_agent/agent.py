@@ -13,13 +13,13 @@ from atlas.errors import AtlasError
 from chain_bridge.client.messages import Lease
 from chain_bridge.errors import ChainError, ChainUnreachable, InsufficientFunds
 from chain_bridge.ledger import Ledger
-from node_agent.chain.assignment import check_assignment, unheard_hint
+from node_agent.chain.assignment import check_assignment, unannounced_hint
 from node_agent.chain.chain import explain_insufficient_funds
 from node_agent.chain.heartbeat import persist, repeat
 from node_agent.errors import BusUnreachable, NodeError, TaskRefused
 from node_agent.home.journal import Entry
 from node_agent.node_context import NodeContext
-from node_agent.tasks.leases import UnheardLeases, held, place_of, release
+from node_agent.tasks.leases import UnannouncedLeases, held, place_of, release
 from node_agent.tasks.workbench import Workbench
 from node_agent.wire import subjects
 from node_agent.wire.bus import Message
@@ -41,10 +41,10 @@ class Agent:
         self._heartbeat = heartbeat
         self._capacity = capacity
         self._bench = Workbench(context, slot_gpus, self._give_back_one)
-        self._unheard = UnheardLeases()
+        self._unannounced = UnannouncedLeases()
         self._to_release: list[LeaseRef] = []
         self._stopping = False
-        self._told_full = False
+        self._logged_full = False
 
     async def serve(self, chain_seconds: float, on_ready: Callable[[], None]) -> None:
         """Run until cancelled; then pause the running tasks and release their leases.
@@ -80,7 +80,7 @@ class Agent:
                 await self._give_back([hint.place])
             return refused.report().to_body()
         except ChainError as error:
-            log.warning("task %s is left unanswered, since the chain cannot be asked: %s", hint.task_id, error)
+            log.warning("no answer about task %s, because the chain does not answer: %s", hint.task_id, error)
             return None
         log.info("task %s is accepted", hint.task_id)
         return entry.report().to_body()
@@ -94,7 +94,7 @@ class Agent:
             raise TaskRefused(f"Node {node_id} is stopping.", lease_is_ours=True)
         if self._is_full:
             raise TaskRefused(
-                f"Node {node_id} has {counted(self._capacity, 'task')} already, as many as it takes.", True
+                f"Node {node_id} has {counted(self._capacity, 'task')} already, which is its capacity.", True
             )
         return lease
 
@@ -109,27 +109,27 @@ class Agent:
         except NodeError as error:
             if not is_disk_full(error):
                 raise
-            if not self._told_full:
-                log.error("%s The node goes on once there is some.", error)
-            self._told_full = True
+            if not self._logged_full:
+                log.error("%s The node continues once there is free space.", error)
+            self._logged_full = True
         else:
-            self._told_full = False
+            self._logged_full = False
 
     async def _beat_on_chain(self) -> None:
         """Send the heartbeat on chain, check the node's leases, and withdraw its credit."""
-        await asyncio.to_thread(self._say_on_chain)
+        await asyncio.to_thread(self._send_heartbeat)
         # Listed before the chain is queried: a task accepted meanwhile must not be checked against an older answer.
         entries = self._shop.journal.unfinished()
         node_id, now = self._heartbeat.node_id, self._shop.clock()
         leases = await asyncio.to_thread(self._ledger.leases_of_node, node_id)
         self._bench.learn(held(entries, leases, node_id, now))
-        await self._take_up(self._unheard.look(entries, leases, now))
+        await self._take_up(self._unannounced.look(entries, leases, now))
         leftover, self._to_release = self._to_release, []
         await self._give_back(leftover)
         if self._shop.config.auto_withdraw:
             await asyncio.to_thread(self._withdraw_credit)
 
-    def _say_on_chain(self) -> None:
+    def _send_heartbeat(self) -> None:
         try:
             self._ledger.heartbeat()
         except InsufficientFunds as error:
@@ -142,13 +142,13 @@ class Agent:
         for lease in leases:
             try:
                 hint = await asyncio.to_thread(
-                    unheard_hint, lease, config.contract, self._ledger, self._shop.store, config.price
+                    unannounced_hint, lease, config.contract, self._ledger, self._shop.store, config.price
                 )
                 if self._bench.entry(hint.task) is None and not self._is_full and not self._stopping:
-                    log.info("task %s is taken up from the chain; no hint came", hint.task_id)
+                    log.info("task %s is accepted from its lease on the chain; no hint arrived", hint.task_id)
                     self._accept(hint, lease.plan)
             except TaskRefused as error:
-                log.warning("a lease is given back: %s", error)
+                log.warning("a lease is released: %s", error)
                 await self._give_back([place_of(lease)])
 
     def _accept(self, hint: AssignHint, plan: str) -> Entry:
@@ -156,7 +156,7 @@ class Agent:
         try:
             return self._bench.accept(hint, plan)
         except NodeError as error:
-            raise TaskRefused(f"The task cannot be noted: {error}", lease_is_ours=True) from error
+            raise TaskRefused(f"The task cannot be written to the journal: {error}", lease_is_ours=True) from error
 
     def _withdraw_credit(self) -> None:
         if self._ledger.credit(self._heartbeat.address) > 0:
@@ -165,7 +165,7 @@ class Agent:
 
     async def _beat_on_bus(self) -> None:
         if not self._shop.bus.is_connected:
-            raise BusUnreachable(f"The message server at {self._shop.config.bus} does not answer at this moment.")
+            raise BusUnreachable(f"The message server at {self._shop.config.bus} does not answer.")
         beat = self._heartbeat.model_copy(update={"running": self._bench.running})
         await self._shop.bus.publish(subjects.heartbeat(beat.node_id), beat.to_body())
 
@@ -178,7 +178,7 @@ class Agent:
         try:
             await asyncio.to_thread(release, self._ledger, places)
         except ChainUnreachable as error:
-            log.warning("leases are released later, since the chain cannot be asked: %s", error)
+            log.warning("leases are released later, because the chain does not answer: %s", error)
             self._to_release += places
         except ChainError:
             log.exception("leases cannot be released; they will run out")

@@ -97,7 +97,9 @@ def _compare_clocks(here: float, height: int, there: float) -> None:
     if there - here > MOST_SECONDS:
         log.error("%s", describe_difference(here, there, f"block {height} of the chain"))
     elif here - there > MOST_SECONDS:
-        log.warning("%s Unless the chain stands still.", describe_difference(here, there, f"its block {height}"))
+        log.warning(
+            "%s A chain that makes no blocks looks the same.", describe_difference(here, there, f"its block {height}")
+        )
 
 
 def _once(action: Callable[[], object]) -> Callable[[], None]:

@@ -1,8 +1,8 @@
 """The trainer: one process per task, `python -u -m node_agent.trainer --task FOLDER`.
 
-It reads FOLDER/task.json, prints Dagster Pipes messages, and writes FOLDER/result.json last of all. Exit codes: 0 done,
-75 stopped on SIGTERM in good order, 1 failed: FOLDER/failure.json has the reason on one line, standard error the
-traceback of an error that nobody foresaw.
+It reads FOLDER/task.json, prints Dagster Pipes messages, and writes FOLDER/result.json at the end. Exit codes: 0 done,
+75 stopped on SIGTERM, 1 failed: FOLDER/failure.json has the reason on one line, standard error the traceback of an
+unexpected error.
 """
 
 import argparse
@@ -158,7 +158,7 @@ def _train(
         if request.resume is None or reporter.started:
             raise
         # Another node's bad checkpoint must not fail every later attempt.
-        pipes.log.warning(f"starting afresh, since the checkpoint cannot be used: {error}")
+        pipes.log.warning(f"starting from the beginning, because the checkpoint cannot be used: {error}")
         request = replace(request, resume=None)
         result = train(request, reporter.progress, reporter.checkpoint, lambda: switch.requested, warn=reporter.warn)
     if not result.finished:
@@ -189,7 +189,7 @@ def _compress(result: TrainerResult, order: TrainerOrder, folder: Path) -> Train
 
 def _needed(path: Path | None, field: str) -> Path:
     if path is None:
-        raise NodeError(f"The work order lacks {field}, which its kind of work needs.")
+        raise NodeError(f"The work order lacks {field}, which this kind of task needs.")
     return path
 
 

@@ -29,9 +29,9 @@ class FleetResource(dg.ConfigurableResource["FleetResource"]):
     )
     agents: int = Field(default=2, gt=0, description="Agents of the local network, when this run starts it.")
     threads: int = Field(default=1, gt=0, description="CPU threads per task of a local agent.")
-    poll_seconds: float = Field(default=2.0, gt=0, description="Between two questions to a node, and to the chain.")
+    poll_seconds: float = Field(default=2.0, gt=0, description="Seconds between two polls of a node, and of the chain.")
     patience_seconds: float = Field(
-        default=120.0, ge=0, description="How long a task waits while no node is fit for work, before it is given up."
+        default=120.0, ge=0, description="Seconds that a task waits for an available node before it is given up."
     )
 
     _running: ExitStack = PrivateAttr(default_factory=ExitStack)

@@ -21,7 +21,7 @@ class LedgerResource(dg.ConfigurableResource["LedgerResource"]):
     """The contract, by the operator's key; connected on first use."""
 
     fleet: dg.ResourceDependency[FleetResource]
-    timeout_seconds: float = Field(default=15.0, gt=0, description="How long one call may take.")
+    timeout_seconds: float = Field(default=15.0, gt=0, description="Seconds that one call may take.")
 
     _client: Ledger | None = PrivateAttr(default=None)
 
@@ -52,4 +52,4 @@ class LedgerResource(dg.ConfigurableResource["LedgerResource"]):
         try:
             settle_due_of(self.fleet.registry, ledger, time.time())
         except ChainUnreachable as error:
-            log.warning("what is due is settled later: %s", error)
+            log.warning("could not settle the rounds that are due, they are settled later: %s", error)

@@ -23,7 +23,7 @@ def open_ledger(home: AtlasHome, network: Network, key: Key, timeout_seconds: fl
     try:
         ledger.flush()
     except ChainUnreachable as error:
-        log.warning("what waits in the outbox is sent later: %s", error)
+        log.warning("could not send the transactions in the outbox, they are sent later: %s", error)
     return ledger
 
 

@@ -73,7 +73,7 @@ class PipesSessions:
         injector = TaskContextInjector(self._asset, self._partition(task))
         return dg.open_pipes_session(self._context, injector, RelayedMessageReader(), extras={"task": task.task_id})
 
-    def hear(self, update: TaskUpdate) -> None:
+    def forward(self, update: TaskUpdate) -> None:
         """Pass a relayed message to its session; log other updates, except progress."""
         if update.event == "message" and update.message is not None:
             self._relay(update, update.message)

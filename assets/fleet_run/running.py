@@ -46,7 +46,7 @@ def run_tasks(
 
         for news in iterate_in_background(work):
             if isinstance(news, TaskUpdate):
-                sessions.hear(news)
+                sessions.forward(news)
                 progress.task(news)
             else:
                 progress.ended(news)

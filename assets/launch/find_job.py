@@ -50,5 +50,7 @@ def register_partitions(instance: dg.DagsterInstance, job: OpenJob) -> None:
 def _recorded_spec(name: str, fleet: FleetResource, content: ContentResource) -> JobSpec:
     row = fleet.registry.job(name)
     if row is None:
-        raise JobNotFound(f"No job {name!r} was opened here, so it cannot be repeated. See them with: atlas job ls")
+        raise JobNotFound(
+            f"No job {name!r} was opened here, so it cannot be repeated. List the jobs with: atlas job ls"
+        )
     return get_document(content.store, row.spec_cid, JobSpec)

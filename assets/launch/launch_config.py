@@ -36,7 +36,7 @@ def _names(what: str, names: Iterable[str]) -> str:
 
 
 class LaunchConfig(dg.Config):
-    """The job to open, if the round's job is not open yet. Left empty, a setting is as the spec file says."""
+    """The job to open, if the round's job is not open yet. An empty setting keeps the value of the spec file."""
 
     spec: str = Field(default="examples/sentiment.yaml", description="Path of the job's YAML file.")
     model: str | None = Field(
@@ -50,14 +50,15 @@ class LaunchConfig(dg.Config):
     rank: int | None = Field(default=None, description="Rank of the LoRA adapter.")
     rounds: int | None = Field(default=None, description="How many rounds the job has.")
     strategy: str | None = Field(default=None, description=f"How updates become a checkpoint: {', '.join(STRATEGIES)}.")
-    robust: str | None = Field(default=None, description=_names("How far nodes are believed", ["auto", "none", *RULES]))
+    robust: str | None = Field(default=None, description=_names("The robust rule", ["auto", "none", *RULES]))
     outer: str | None = Field(default=None, description=_names("The outer optimizer", ["none", *OPTIMIZERS]))
-    compression: str | None = Field(default=None, description=_names("How updates travel", ["none", *CODECS]))
+    compression: str | None = Field(default=None, description=_names("How updates are compressed", ["none", *CODECS]))
     quorum: float | None = Field(default=None, description="Share of the shards that must deliver, above 0, up to 1.")
     budget: int | None = Field(default=None, description="Escrow for the whole job, in micro-units.")
     reward_per_task: int | None = Field(default=None, description="Pay for one shard in one round, in micro-units.")
     repeat: str | None = Field(
-        default=None, description="Name of an opened job to order once more under this round's name, with fresh data."
+        default=None,
+        description="Name of an opened job to order again under this round's name, with its data read again.",
     )
     settings: list[str] = Field(default=[], description="Any other field of the spec, as FIELD=VALUE lines.")
 

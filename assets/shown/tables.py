@@ -24,7 +24,7 @@ def shard_facts(shard: ShardManifest) -> dict[str, Any]:
     """The facts of a shard: form, rows, tokens, bytes and labels, or the node of node-local rows."""
     form = {} if shard.form == "rows" else {"form": shard.form}
     if shard.form == "node-local":
-        certainty = "claimed" if shard.claimed else "vouched for"
+        certainty = "claimed" if shard.claimed else "trusted"
         return {**form, "node": shard.node or "", "rows": shard.rows, "rows_are": certainty}
     labels = ", ".join(f"{label} {rows}" for label, rows in sorted(shard.labels.items()))
     return {

@@ -77,19 +77,19 @@ class AggregationSpec(Value):
         rule = RULES.get(self.robust.rule)
         if rule is not None and rule.columns is not None:
             raise ValueError(
-                f"robust.rule {self.robust.rule} works on single numbers, which fits {flat}, not "
+                f"robust.rule {self.robust.rule} works number by number, which needs the strategy {flat}, found "
                 f"{self.strategy}; choose another rule, such as centered-clipping"
             )
         if self.outer.optimizer != "none":
             raise ValueError(
-                f"outer.optimizer {self.outer.optimizer} moves single numbers, which fits {flat}, not "
-                f"{self.strategy}, whose factors have another meaning in every round"
+                f"outer.optimizer {self.outer.optimizer} moves single numbers, which needs the strategy {flat}, found "
+                f"{self.strategy}, whose factors change their meaning in every round"
             )
         codec = CODECS.get(self.compression.codec)
         if codec is not None and codec.error_feedback:
             raise ValueError(
-                f"compression.codec {self.compression.codec} adds what an update left over to the next "
-                f"one, which fits {flat}, not {self.strategy}; choose another codec, such as int8"
+                f"compression.codec {self.compression.codec} adds the unsent part of an update to the next one, which "
+                f"needs the strategy {flat}, found {self.strategy}; choose another codec, such as int8"
             )
 
 

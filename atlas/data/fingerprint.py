@@ -59,10 +59,10 @@ def _hub_revision(name: str) -> str:
         revision = HfApi().dataset_info(match["repository"], timeout=HUB_SECONDS).sha
     except (OSError, ValueError, httpx.HTTPError) as error:
         raise DataError(
-            f"Cannot ask which revision hub:{name} has: {error}. Check its name, the network and HF_HUB_OFFLINE."
+            f"Cannot read the revision of hub:{name}: {error}. Check its name, the network and HF_HUB_OFFLINE."
         ) from error
     if revision is None:
-        raise DataError(f"The hub names no revision of hub:{name}. Ask again later.")
+        raise DataError(f"The hub returned no revision of hub:{name}. Try again later.")
     return revision
 
 

@@ -51,8 +51,8 @@ class LocalData(Document):
 
     kind: Literal["local-data"] = "local-data"
     name: DataName
-    address: str = Field(description="of the node that has the rows")
-    columns: dict[Literal["text", "label"], Literal["text"]] = Field(description="what a row holds, and as what")
+    address: str = Field(description="address of the node that has the rows")
+    columns: dict[Literal["text", "label"], Literal["text"]] = Field(description="columns of a row, with their types")
     rows: Annotated[int, Field(gt=0, lt=2**53)]
     root: str = Field(pattern=r"^[0-9a-f]{64}$", description="Merkle root of the salted hashes of the rows, hex")
 
@@ -78,8 +78,8 @@ def commit_rows(name: str, address: str, labelled: bool, lines: Iterable[bytes],
     leaves = [hashlib.sha256(salt + line).digest() for line in lines]
     if not leaves:
         raise DataError(
-            f"The data set {name!r} of this node has no rows: its source is empty, or no row is as `where` and `keep` "
-            "ask for. Correct the settings."
+            f"The dataset {name!r} of this node has no rows: its source is empty, or no row matches `where` and "
+            "`keep`. Correct the settings."
         )
     return LocalData(
         name=name,

@@ -35,4 +35,6 @@ def _keys(piece: ShardManifest, store: ContentStore) -> Iterator[int]:
             try:
                 yield text_key(decoder.decode(line.decode())["text"])
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise DataError(f"Row {number} of {piece.key} ({piece.cid}) is no row of a shard: {error}.") from error
+                raise DataError(
+                    f"Row {number} of {piece.key} ({piece.cid}) is not a row of a shard: {error}."
+                ) from error

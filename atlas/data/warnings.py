@@ -35,20 +35,20 @@ def warnings_of(
     """
     found = []
     if rows < FEW_ROWS:
-        found.append(
-            f"The data leaves {counted(rows, 'row')} to train on; a model learns little from fewer than {FEW_ROWS}."
-        )
+        found.append(f"The training data has {counted(rows, 'row')}; a model learns little from fewer than {FEW_ROWS}.")
     if held_out < FEW_HELD_OUT:
-        found.append(f"It holds out only {counted(held_out, 'row')}; metrics on fewer than {FEW_HELD_OUT} say little.")
+        found.append(
+            f"The held-out data has only {counted(held_out, 'row')}; metrics on fewer than {FEW_HELD_OUT} are "
+            "unreliable."
+        )
     if 2 * repeated >= rows + held_out:
         found.append(f"{repeated} of {rows + held_out} rows repeat the text of another row.")
     if skipped:
         found.append(f"Skipped {counted(skipped, 'row')} that could not be used (bad_rows: skip).")
     if len(labels) == 1 and expected:
         found.append(
-            f"Every one of {counted(sum(labels.values()), 'row')} has the label {next(iter(labels))!r}: "
-            f"nothing can be told "
-            "apart."
+            f"Every row has the label {next(iter(labels))!r} ({counted(sum(labels.values()), 'row')}): there is "
+            "nothing to classify."
         )
     elif missing := [label for label in expected if label not in labels]:
         found.append(f"No row has the label {', '.join(map(repr, missing))}." if labels else "")

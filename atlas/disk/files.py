@@ -99,14 +99,14 @@ def is_disk_full(error: BaseException | None) -> bool:
     """Whether an error, or one of its causes, reports a full disk."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
-        if says_full(error):
+        if means_disk_full(error):
             return True
         seen.add(id(error))
         error = error.__cause__
     return False
 
 
-def says_full(error: BaseException) -> bool:
+def means_disk_full(error: BaseException) -> bool:
     """Whether this error of the system or of SQLite reports a full disk."""
     code = getattr(error, "sqlite_errorcode", 0)
     # SQLITE_IOERR_SHMSIZE: no space for the shared-memory file of the WAL, which the first reader creates.
@@ -118,7 +118,7 @@ def disk_advice(error: BaseException) -> str | None:
     """The remedy for a full or read-only disk, as a sentence; None for other errors."""
     # SQLAlchemy, which Dagster uses, wraps an error of the database driver and keeps it as `orig`.
     cause = getattr(error, "orig", None) or error
-    if says_full(cause):
+    if means_disk_full(cause):
         return "Free some space on that file system, then try again."
     if isinstance(cause, OSError) and cause.errno in _READ_ONLY:
         return "Check the permissions of the folder, and that its file system is mounted for writing."

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from atlas.disk.files import new_file, says_full
+from atlas.disk.files import means_disk_full, new_file
 from atlas.errors import AtlasError, DiskError
 
 BUSY_SECONDS = 30.0
@@ -102,7 +102,7 @@ class SqliteFile:
         """An explanation of SQLite's error for this file, with the remedy (https://www.sqlite.org/rescode.html)."""
         what = f"{self.path} ({self.holds})"
         match primary_code(error):
-            case _ if says_full(error):
+            case _ if means_disk_full(error):
                 return f"{what} cannot be written: the disk is full. Free some space there, then try again."
             case sqlite3.SQLITE_CANTOPEN if not os.path.lexists(self.path):
                 return f"{what} is missing. {self.remedy}"
@@ -119,7 +119,7 @@ class SqliteFile:
                     "disk, its free space and the limits of this process."
                 )
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-                return f"{what} has been in use by another process for {BUSY_SECONDS:g} s. End that one, or wait."
+                return f"{what} has been in use by another process for {BUSY_SECONDS:g} s. End that process, or wait."
             case _:
                 return f"{what} is damaged: {' '.join(str(error).split())}. {self.remedy}"
 
@@ -127,7 +127,7 @@ class SqliteFile:
         """Raise `error` if there is a log without its file: SQLite would replay the log into a new file."""
         if has_log(self.path):
             log = log_of(self.path)
-            raise self.error(f"{self.path} ({self.holds}) is missing, while its log {log} is there. {self.remedy}")
+            raise self.error(f"{self.path} ({self.holds}) is missing, but its log {log} exists. {self.remedy}")
 
     def _make(self, schema: str, version: int) -> None:
         with self.problems(), new_file(self.path, self.error, keep_first=True, folder_mode=0o700) as temporary:
@@ -169,7 +169,7 @@ def what_is_lost(path: Path) -> str | None:
     page = int.from_bytes(header[16:18], "big")
     page_bytes = 65_536 if page == 1 else page
     if header.startswith(b"SQLite format 3\0") and page_bytes and size % page_bytes and not has_log(path):
-        return f"it was cut: {size} bytes are no whole number of pages of {page_bytes} bytes"
+        return f"it is truncated: {size} bytes are not a whole number of pages of {page_bytes} bytes"
     return None
 
 

@@ -26,8 +26,8 @@ class ShardManifest(Value):
     key: str = Field(description="s000, s001, … in order")
     cid: Cid = Field(description="of the rows, of the sealed rows, or of the node's LocalData")
     form: DataForm = "rows"
-    node: str | None = Field(default=None, description="for node-local data: the address of the only node that has it")
-    claimed: bool = Field(default=False, description="rows is the word of a node that nobody vouches for")
+    node: str | None = Field(default=None, description="for node-local data: address of the only node that has it")
+    claimed: bool = Field(default=False, description="`rows` is reported by an untrusted node and cannot be checked")
     rows: Positive
     bytes: int = Field(ge=0, description="of the rows before sealing; 0 for data that stays on its node")
     tokens: Positive | None = Field(default=None, description="whitespace-separated words; null before version 0.2")
@@ -89,7 +89,7 @@ class AcceptedUpdate(Value):
     shard: str
     data: Cid
     adapter: Cid
-    weight: Positive = Field(description="by the shard manifest, never by what the node's receipt says")
+    weight: Positive = Field(description="from the shard manifest, never from the node's receipt")
 
 
 Gate = Literal["receipt", "stale", "readable", "schema", "finite", "norm", "copy"]
@@ -153,9 +153,11 @@ class Receipt(Document):
     node: str = Field(description="the node's address")
     data: Cid
     base: Cid
-    adapter: Cid | None = Field(default=None, description="for training: the update, as it reads after decoding")
-    encoded: Cid | None = Field(default=None, description="the update as it travels, where the job compresses it")
-    residual: Cid | None = Field(default=None, description="what compression had left over before, and was added")
+    adapter: Cid | None = Field(default=None, description="for training: the update, after decoding")
+    encoded: Cid | None = Field(default=None, description="the encoded update, if the job compresses updates")
+    residual: Cid | None = Field(
+        default=None, description="the unsent part of the previous update, which was added to this one"
+    )
     steps: int = Field(default=0, ge=0)
     rows_seen: int = Field(default=0, ge=0)
     tokens_seen: int = Field(default=0, ge=0)
@@ -189,7 +191,7 @@ class TaskRecord(Value):
     receipt: Cid
     result: Cid = Field(description="the adapter, or for the evaluation its receipt")
     tokens: int | None = Field(
-        default=None, ge=0, description="that the spec has it train on; 0 if its update was not aggregated"
+        default=None, ge=0, description="tokens that the spec makes it train on; 0 if its update was not aggregated"
     )
     score: int | None = Field(default=None, ge=0, le=2000, description="thousandths; 1000: neither helped nor harmed")
 
@@ -225,7 +227,7 @@ class RoundEvidence(Document):
     job_id: Positive
     round: Positive
     checkpoint: Cid
-    scoring: ScoringMethod = Field(default="none", description="how the scores were found")
+    scoring: ScoringMethod = Field(default="none", description="how the scores were computed")
     records: list[TaskRecord] = Field(min_length=1)
     per_node: list[NodeShare] = Field(default_factory=list, description="by node id; as submitted on chain")
     rejected: list[RefusalRecord] = Field(default_factory=list)

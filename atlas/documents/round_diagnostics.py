@@ -13,8 +13,8 @@ class Influence(Value):
 
     shard: str
     norm: float = Field(ge=0)
-    coefficient: float | None = Field(description="what the change is multiplied by; null for rules by column")
-    share: float | None = Field(description="coefficient x norm, of the sum of these over the round")
+    coefficient: float | None = Field(description="factor of the change; null for rules by column")
+    share: float | None = Field(description="coefficient x norm, as a share of the sum over the round")
     cosine: float = Field(ge=-1, le=1, description="with the round's change")
 
 
@@ -41,7 +41,7 @@ class RoundDiagnostics(Document):
     )
     norm: float = Field(ge=0, description="length of the round's change")
     residual: float = Field(
-        ge=0, description="how far averaging A and B apart is from averaging B·A: ‖Σw(B-B̄)(A-Ā)‖ / ‖Σw·B·A‖"
+        ge=0, description="how far averaging A and B separately is from averaging B·A: ‖Σw(B-B̄)(A-Ā)‖ / ‖Σw·B·A‖"
     )
     effective_rank: float = Field(ge=0, description="of Σw·B·A, the mean over the modules")
     effective_ranks: dict[str, float] = Field(description="by module: exp of the entropy of σ²/Σσ²")

@@ -52,7 +52,7 @@ def _skip(file: BinaryIO, kind: int) -> None:
 def _string(file: BinaryIO) -> bytes:
     length = int(_number(file, "<Q"))
     if length > _LONGEST:
-        raise ValueError(f"it announces a text of {length} bytes")
+        raise ValueError(f"it has a text with a length of {length} bytes")
     return file.read(length)
 
 

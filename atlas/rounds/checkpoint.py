@@ -34,7 +34,7 @@ def round_inputs(manifest: RoundManifest, store: ContentStore) -> RoundInputs:
         )
     if manifest.strategy != spec.aggregation.strategy:
         raise AggregationError(
-            f"The manifest of round {manifest.round} says strategy {manifest.strategy!r}, its job's spec says "
+            f"The manifest of round {manifest.round} has strategy {manifest.strategy!r}, its job's spec has "
             f"{spec.aggregation.strategy!r}."
         )
     shards = [update.shard for update in manifest.updates]

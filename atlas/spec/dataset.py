@@ -16,8 +16,8 @@ class ShardRule(Value):
     """
 
     column: str | None = Field(default=None, description="one shard for each value of this column")
-    rows: Positive | None = Field(default=None, description="most rows of a shard")
-    bytes: Positive | None = Field(default=None, description="most bytes of a shard")
+    rows: Positive | None = Field(default=None, description="largest number of rows in a shard")
+    bytes: Positive | None = Field(default=None, description="largest number of bytes in a shard")
     nodes: Positive | None = Field(default=None, description="least number of nodes that must offer the data")
 
     @model_validator(mode="after")
@@ -44,11 +44,11 @@ class RowSettings(Value):
         default=None,
         min_length=1,
         max_length=1,
-        description="between the cells of a CSV file, one character or tab; null: found by itself",
+        description="between the cells of a CSV file, one character or tab; null: detected",
     )
     encoding: Annotated[str | None, OMIT_DEFAULT] = Field(
         default=None,
-        description="of a text file, such as latin-1, cp1252 or utf-16-le; null: UTF-8, or as its byte order mark says",
+        description="of a text file, such as latin-1, cp1252 or utf-16-le; null: that of its byte order mark, or UTF-8",
     )
     bad_rows: Annotated[Literal["refuse", "skip"], OMIT_DEFAULT] = Field(
         default="refuse", description="skip: rows that cannot be used are left out and counted"
@@ -69,8 +69,8 @@ class RowSettings(Value):
                 "".encode(codecs.lookup(encoding).name)  # refuses bytes-to-bytes codecs
         except (LookupError, ValueError) as error:
             raise ValueError(
-                f"{encoding!r} is no known text encoding; known are utf-8, utf-16, latin-1, cp1252, shift_jis, gb18030 "
-                "and the others of Python"
+                f"{encoding!r} is not a known text encoding; known are utf-8, utf-16, latin-1, cp1252, shift_jis, "
+                "gb18030 and the others of Python"
             ) from error
         return encoding
 
@@ -94,7 +94,7 @@ class DatasetSpec(RowSettings):
     )
     shard_by: ShardRule
     holdout_fraction: float = Field(default=0.1, gt=0, lt=1, description="share of rows kept for evaluation")
-    holdout_rows: Positive = Field(default=1000, description="most rows kept for evaluation")
+    holdout_rows: Positive = Field(default=1000, description="largest number of rows kept for evaluation")
     holdout_source: str | None = Field(
         default=None, description="for a node-local source: where the coordinator's own rows for evaluation come from"
     )
@@ -121,5 +121,7 @@ class DatasetSpec(RowSettings):
         if not stays and self.holdout_keep is not None:
             raise ValueError("holdout_keep: only a node-local source has a holdout_source")
         if stays and self.keyring is not None:
-            raise ValueError("keyring: the data of a node-local source never travels, so there is nothing to seal")
+            raise ValueError(
+                "keyring: the data of a node-local source never leaves its node, so there is nothing to seal"
+            )
         return self

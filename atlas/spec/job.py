@@ -91,19 +91,24 @@ class PaymentSpec(Value):
     """The payment of the job, in micro-units of the network's denomination."""
 
     budget: Positive = Field(description="escrowed when the job is created")
-    reward_per_task: Positive = Field(description="what one completed task brings to its round's pool")
-    scoring: Scoring = Field(default="auto", description="how updates are judged for their pay")
+    reward_per_task: Positive = Field(description="amount that one completed task adds to its round's pool")
+    scoring: Scoring = Field(default="auto", description="how updates are scored for their pay")
 
 
 class FleetSpec(Value):
     """The job's requirements for nodes and leases."""
 
-    trusted: bool = Field(default=False, description="whether all nodes are believed; decides aggregation.robust: auto")
-    lease_seconds: Positive = Field(default=3600, description="a task not finished by then may be reassigned")
+    trusted: bool = Field(
+        default=False,
+        description="true if every node is trusted; selects the robust rule if aggregation.robust is auto",
+    )
+    lease_seconds: Positive = Field(
+        default=3600, description="a task that is not finished after this time may be reassigned"
+    )
     max_attempts: Positive = Field(default=3, description="attempts per task in one round before it is given up")
     progress_seconds: Annotated[Positive, OMIT_DEFAULT] = Field(
         default=300,
-        description="a trainer without a sign of progress for so long is started again, its task then reassigned",
+        description="a trainer without progress for this long is restarted; after that its task is reassigned",
     )
 
 
@@ -210,7 +215,7 @@ class TaskSpec(Document):
     slot: int = Field(ge=0, description="the shard's index; the evaluation's is the number of shards")
     shard: str | None = Field(default=None, description="the shard's key, for training")
     rank: Positive | None = Field(default=None, description="of the shard, for training; null for lora.rank")
-    data: str = Field(description="CID of the shard or of the held-out rows, as `form` says")
+    data: str = Field(description="CID of the shard or of the held-out rows, in the form that `form` names")
     form: DataForm = "rows"
     rows: Positive
     base: str = Field(description="CID of the Checkpoint that training starts from")
@@ -219,7 +224,7 @@ class TaskSpec(Document):
     )
     sample_rows: Positive | None = Field(default=None, description="rows that the rivals are judged on; null for all")
     attempt: Positive
-    resume: str | None = Field(default=None, description="CID of a training checkpoint to go on from")
+    resume: str | None = Field(default=None, description="CID of a training checkpoint to resume from")
 
     @property
     def task_id(self) -> str:

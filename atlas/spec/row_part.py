@@ -22,7 +22,7 @@ class RowPart(Value):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if not self.first <= self.last < self.of:
-            raise ValueError("the parts are numbered from 0: first must not exceed last, nor last reach of")
+            raise ValueError("the parts are numbered from 0: first must not exceed last, and last must be below of")
         return self
 
     def holds(self, text: str) -> bool:

@@ -107,7 +107,7 @@ def load_checkpoint(
 
 def _read_metadata(path: Path, header: dict[str, str], run: RunIdentity, rows_per_step: int, steps: int) -> _Metadata:
     if METADATA_KEY not in header:
-        raise TrainingError(f"{path} is no training checkpoint: its header lacks {METADATA_KEY!r}.")
+        raise TrainingError(f"{path} is not a training checkpoint: its header lacks {METADATA_KEY!r}.")
     try:
         metadata = _Metadata.from_bytes(header[METADATA_KEY].encode())
     except SpecError as error:
@@ -121,7 +121,7 @@ def _read_metadata(path: Path, header: dict[str, str], run: RunIdentity, rows_pe
             )
     if not (metadata.step == len(metadata.losses) <= steps and metadata.cursor == metadata.step * rows_per_step):
         raise TrainingError(
-            f"The training checkpoint {path} contradicts itself: step {metadata.step} of {steps}, "
-            f"{len(metadata.losses)} losses, {metadata.cursor} rows at {rows_per_step} a step."
+            f"The training checkpoint {path} is inconsistent: step {metadata.step} of {steps}, {len(metadata.losses)} "
+            f"losses, {metadata.cursor} rows at {rows_per_step} a step."
         )
     return metadata

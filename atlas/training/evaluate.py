@@ -95,7 +95,10 @@ def evaluate(
     require_targets(examples, spec)
     judged = [row for row, example in enumerate(examples) if example.targets]
     if len(judged) < len(examples):
-        warn(f"Nothing to predict, so not judged: {len(examples) - len(judged)} of {counted(len(examples), 'row')}.")
+        warn(
+            f"Not evaluated, because there is nothing to predict: {len(examples) - len(judged)} of "
+            f"{counted(len(examples), 'row')}."
+        )
     by_length = sorted(judged, key=lambda row: len(examples[row].tokens))
     sample = {judged[place] for place in spread(len(judged), request.sample_rows or len(judged))}
     sampled = [row for row in by_length if row in sample]

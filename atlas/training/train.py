@@ -34,7 +34,7 @@ from atlas.training.tasks.rows import read_rows, row_order
 from atlas.training.tasks.targets import idle_rows_warning, require_targets
 
 KEPT_CHECKPOINTS = 3
-ADVICE = "Lower training.learning_rate first; more training.warmup_steps help only a rate that is nearly right."
+ADVICE = "Lower training.learning_rate first; more training.warmup_steps help only if the rate is nearly right."
 
 
 @dataclass(frozen=True)

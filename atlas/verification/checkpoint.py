@@ -77,7 +77,7 @@ def _verify_start(
 ) -> VerifiedCheckpoint:
     if checkpoint != untrained_checkpoint(checkpoint.job, checkpoint.adapter):
         raise VerificationError(
-            f"Checkpoint {cid} has no manifest, yet is not round 0 of {checkpoint.job}.",
+            f"Checkpoint {cid} has no manifest, but is not round 0 of {checkpoint.job}.",
             "start",
             expected="round 0",
             found=f"round {checkpoint.round}",
@@ -190,7 +190,7 @@ def _verify_local_weight(update: AcceptedUpdate, spec: JobSpec, store: ContentSt
     expected = registered.rows if spec.fleet.trusted else 1
     if update.weight != expected:
         raise VerificationError(
-            f"The data set {registered.name!r} of {registered.address} counts as {expected} in a job whose nodes are "
+            f"The dataset {registered.name!r} of {registered.address} counts as {expected} in a job whose nodes are "
             f"{'' if spec.fleet.trusted else 'not '}trusted, but its update was weighted with {update.weight}.",
             "rows",
             expected=str(expected),

@@ -64,14 +64,14 @@ def _check_update(number: int, update: AcceptedUpdate, shard: ShardManifest | No
     where = f"Round {number}, {update.shard}"
     if shard is None:
         raise VerificationError(
-            f"{where}: the job's data set {dataset.cid} has no such shard.",
+            f"{where}: the job's dataset {dataset.cid} has no such shard.",
             CHECK,
             expected=f"a shard of {dataset.cid}",
             found=update.shard,
         )
     if update.data != shard.cid:
         raise VerificationError(
-            f"{where}: the rows in the job's data set {dataset.cid} are {shard.cid}, but this update was made from "
+            f"{where}: the rows in the job's dataset {dataset.cid} are {shard.cid}, but this update was made from "
             f"{update.data}.",
             CHECK,
             expected=shard.cid,
@@ -79,7 +79,7 @@ def _check_update(number: int, update: AcceptedUpdate, shard: ShardManifest | No
         )
     if update.weight != shard.weight:
         raise VerificationError(
-            f"{where}: the weight by the job's data set {dataset.cid} is {shard.weight}, but this update has "
+            f"{where}: the weight by the job's dataset {dataset.cid} is {shard.weight}, but this update has "
             f"{update.weight}.",
             CHECK,
             expected=str(shard.weight),

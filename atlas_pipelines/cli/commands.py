@@ -11,25 +11,26 @@ _CLI = "atlas_pipelines.cli"
 _CHAIN: Entries = {
     "deploy": Command(
         f"{_CLI}.chain.deploy:deploy",
-        "Store the contract on a network, make an instance with these settings, and remember its address.",
+        "Upload the contract to a network, instantiate it with these settings, and record its address.",
     ),
     "status": Command(
-        f"{_CLI}.chain.status:status", "Show the chain, the contract, its money, and the messages that still wait."
+        f"{_CLI}.chain.status:status",
+        "Show the chain, the contract, its balances, and the messages that are not sent yet.",
     ),
-    "balance": Command(f"{_CLI}.chain.money:balance", "Show what an account holds."),
+    "balance": Command(f"{_CLI}.chain.money:balance", "Show the balance of an account."),
     "faucet": Command(
         f"{_CLI}.chain.money:faucet",
-        "Get coins to begin with: from a testnet's faucet, or on this machine from the account that has them all.",
+        "Get the first coins: from a testnet's faucet, or on this machine from the account that holds all coins.",
     ),
     "rewards": Command(
-        f"{_CLI}.chain.money:rewards", "Show what each node's owner has earned, withdrawn, and may withdraw."
+        f"{_CLI}.chain.money:rewards", "Show what each node's owner has earned, has withdrawn, and can withdraw."
     ),
     "withdraw": Command(f"{_CLI}.chain.money:withdraw", "Move credit from the contract to the account that earned it."),
     "grant": Command(
         f"{_CLI}.chain.grants:grant",
-        "Pay the fees of these accounts for calls of contracts, so that a node without coins can start.",
+        "Pay these accounts' fees for contract calls, so that a node without coins can start.",
     ),
-    "revoke": Command(f"{_CLI}.chain.grants:revoke", "Pay the fees of these accounts no longer."),
+    "revoke": Command(f"{_CLI}.chain.grants:revoke", "Stop paying the fees of these accounts."),
     "pause": Command(
         f"{_CLI}.chain.owner:pause",
         "Stop the contract: it then accepts only heartbeats, the ending of leases, stake claims and withdrawals.",
@@ -45,16 +46,19 @@ _CHAIN: Entries = {
 _CONTENT: Entries = {
     "ls": Command(
         f"{_CLI}.content.held:ls",
-        "List the copies on this machine, the one used last first, and what each is to a job.",
+        "List the copies on this machine, most recently used first, with the use that jobs make of each.",
     ),
     "add": Command(
-        f"{_CLI}.content.files:add", "Hold files and folders and print their CIDs, the same as `ipfs add` gives."
+        f"{_CLI}.content.files:add", "Store files and folders and print their CIDs, the same that `ipfs add` prints."
     ),
     "get": Command(f"{_CLI}.content.files:get", "Write a content, checked against its CID, to a new file or folder."),
     "pin": Command(
-        f"{_CLI}.content.held:pin", "Keep contents whatever room is made; what is elsewhere is fetched first."
+        f"{_CLI}.content.held:pin",
+        "Pin contents, so that `gc` never removes them; contents without a copy here are fetched first.",
     ),
-    "unpin": Command(f"{_CLI}.content.held:unpin", "Let contents that no job needs go when room is made."),
+    "unpin": Command(
+        f"{_CLI}.content.held:unpin", "Unpin contents, so that `gc` may remove them when no job needs them."
+    ),
     "gc": Command(
         f"{_CLI}.content.gc:gc",
         "Remove content that no job needs. $ATLAS_HOME/retention.yaml has the defaults of these options.",
@@ -79,7 +83,7 @@ _JOB: Entries = {
     ),
     "cancel": Command(
         f"{_CLI}.job.money:cancel",
-        "End a job early: nothing new is assigned, what runs may end and be paid, the free escrow comes back.",
+        "Cancel a job: no new task is assigned, running tasks may end and be paid, the free escrow is refunded.",
         job_names,
     ),
     "top-up": Command(
@@ -87,7 +91,7 @@ _JOB: Entries = {
     ),
     "close": Command(
         f"{_CLI}.job.money:close",
-        "End a job that owes nothing more; the free rest of its escrow comes back.",
+        "Close a job with no payment outstanding; the free rest of its escrow is refunded.",
         job_names,
     ),
     "rollback": Command(
@@ -98,20 +102,20 @@ _JOB: Entries = {
 }
 
 _KEYS: Entries = {
-    "ls": Command(
-        f"{_CLI}.keys:ls", "List the key rings: their keys' ids, and the addresses that get no key any more."
-    ),
+    "ls": Command(f"{_CLI}.keys:ls", "List the key rings: their keys' ids, and the revoked addresses."),
     "released": Command(
         f"{_CLI}.keys:released",
-        "List who was given keys of a ring, and so may have read those rows: each node, task and file once.",
+        "List the nodes that received keys of a ring, and so may have read those rows: each node, task and file once.",
     ),
     "rotate": Command(
         f"{_CLI}.keys:rotate",
-        "Seal with a new key from now on. What was sealed before stays as it is, and open jobs go on.",
+        "Seal new data with a new key. Data sealed before stays as it is, and open jobs continue.",
     ),
-    "revoke": Command(f"{_CLI}.keys:revoke", "Give these nodes no key any more, and seal with a new one from now on."),
+    "revoke": Command(
+        f"{_CLI}.keys:revoke", "Revoke these nodes: they get no more keys, and new data is sealed with a new key."
+    ),
     "restore": Command(
-        f"{_CLI}.keys:restore", "Give a revoked node keys again, for the tasks that the chain leases to it."
+        f"{_CLI}.keys:restore", "Restore a revoked node: it gets keys again, for the tasks that the chain leases to it."
     ),
 }
 
@@ -143,15 +147,15 @@ _MODEL: Entries = {
 COMMANDS: Entries = {
     "run": Command(
         f"{_CLI}.run.run:run",
-        "Train a job and show what each round brought. A job that is run again goes on where it stopped.",
+        "Train a job and show the results of each round. A job that is run again continues where it stopped.",
     ),
     "up": Command(
         f"{_CLI}.up:up",
-        "Keep chain, message server, agents and Dagster running until Ctrl-C. Runs that the UI launches use them.",
+        "Run chain, message server, agents and Dagster until Ctrl-C. Runs launched in the UI use them.",
     ),
     "doctor": Command(
         f"{_CLI}.doctor:doctor",
-        "Check files, disk, packages, models, clocks, ports and the network, without a change to any of them.",
+        "Check files, disk, packages, models, clocks, ports and the network, without changing any of them.",
     ),
     "nodes": Command(
         f"{_CLI}.nodes:nodes",
@@ -164,6 +168,6 @@ COMMANDS: Entries = {
     "chain": Group("The contract and the money on it, on any network.", _CHAIN),
     "content": Group("The bytes that jobs refer to, by their CIDs.", _CONTENT),
     "job": Group("The jobs that were opened here.", _JOB),
-    "keys": Group("The keys that datasets are sealed with, and who gets none.", _KEYS),
-    "model": Group("Models that jobs have made.", _MODEL),
+    "keys": Group("The keys that datasets are sealed with, and the revoked nodes.", _KEYS),
+    "model": Group("The models that jobs have trained.", _MODEL),
 }

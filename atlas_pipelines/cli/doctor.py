@@ -25,12 +25,12 @@ def doctor(
         float,
         typer.Option(
             min=0,
-            help="Seconds to wait for the nodes' heartbeats, to compare clocks; local nodes send one in 10 s.",
+            help="Seconds to wait for the nodes' heartbeats, to compare clocks; local nodes send one every 10 s.",
         ),
     ] = 0.0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check files, disk, packages, models, clocks, ports and the network, without a change to any of them.
+    """Check files, disk, packages, models, clocks, ports and the network, without changing any of them.
 
     Prints one line per check, with what to do. Exits with 1 when a check failed.
     """

@@ -17,7 +17,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def ls(json: Json = False) -> None:
-    """List the key rings: their keys' ids, and the addresses that get no key any more."""
+    """List the key rings: their keys' ids, and the revoked addresses."""
     rings = _rings()
     found = [_facts(rings.get(name)) for name in rings.names()]
     if json:
@@ -35,7 +35,7 @@ def ls(json: Json = False) -> None:
 
 
 def released(name: Name, json: Json = False) -> None:
-    """List who was given keys of a ring, and so may have read those rows: each node, task and file once."""
+    """List the nodes that received keys of a ring, and so may have read those rows: each node, task and file once."""
     _rings().get(name)
     found = KeyJournal(AtlasHome.from_environment().jobs_database).released(name)
     if json:
@@ -52,9 +52,9 @@ def released(name: Name, json: Json = False) -> None:
 
 
 def rotate(name: Name, json: Json = False) -> None:
-    """Seal with a new key from now on. What was sealed before stays as it is, and open jobs go on."""
+    """Seal new data with a new key. Data sealed before stays as it is, and open jobs continue."""
     ring = _rings().rotate(name)
-    _show(ring, f"Key ring {name} seals with key {ring.newest.id} from now on.", json)
+    _show(ring, f"Key ring {name} seals new data with key {ring.newest.id}.", json)
 
 
 def revoke(
@@ -62,16 +62,16 @@ def revoke(
     addresses: Annotated[list[str], typer.Argument(help="The nodes' accounts, as `atlas-node status` shows them.")],
     json: Json = False,
 ) -> None:
-    """Give these nodes no key any more, and seal with a new one from now on."""
+    """Revoke these nodes: they get no more keys, and new data is sealed with a new key."""
     ring = _rings().revoke(name, addresses)
-    text = f"{', '.join(sorted(set(addresses)))}: no key of ring {name} any more. It seals with key {ring.newest.id}."
+    text = f"{', '.join(sorted(set(addresses)))}: revoked in ring {name}. New data is sealed with key {ring.newest.id}."
     _show(ring, text, json)
 
 
 def restore(
     name: Name, address: Annotated[str, typer.Argument(help="The account of a revoked node.")], json: Json = False
 ) -> None:
-    """Give a revoked node keys again, for the tasks that the chain leases to it."""
+    """Restore a revoked node: it gets keys again, for the tasks that the chain leases to it."""
     _show(_rings().restore(name, address), f"{address} gets keys of ring {name} again.", json)
 
 

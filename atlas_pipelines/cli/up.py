@@ -34,7 +34,7 @@ def up(
     replicas: Replicas = 1,
     nodes: Nodes = None,
 ) -> None:
-    """Keep chain, message server, agents and Dagster running until Ctrl-C. Runs that the UI launches use them."""
+    """Run chain, message server, agents and Dagster until Ctrl-C. Runs launched in the UI use them."""
     home, console = AtlasHome.from_environment(), results_console()
     step = Steps(console)
     watch = NetworkWatch(console.print, step)
@@ -46,7 +46,7 @@ def up(
             step("Starting Dagster's web server and daemon.")
             children = [_start(running, home, *command) for command in _commands(port)]
             children[0].wait_for(lambda: _answers(port), START_SECONDS)
-            step("All of it runs.")
+            step("Everything is running.")
             console.print(f"Dagster    http://127.0.0.1:{port}   (its folder is {dagster_home})")
             console.print(f"chain      {addresses.network.url}   contract {addresses.network.contract}")
             console.print(f"messages   {addresses.bus}")

@@ -18,17 +18,17 @@ from resources.rounds.verify import failed_check, verify_with_records
 def verify(
     checkpoint: Annotated[str, typer.Argument(help="CID of a checkpoint.")],
     rebuild_start: Annotated[
-        bool, typer.Option("--rebuild-start", help="Also make the untrained adapter anew from the seed; needs torch.")
+        bool, typer.Option("--rebuild-start", help="Also recompute the untrained adapter from the seed; needs torch.")
     ] = False,
     dataset: Annotated[
         str | None,
-        typer.Option(help="CID of the job's data set, where neither this machine nor a chain has the job on record."),
+        typer.Option(help="CID of the job's dataset, if neither this machine nor a chain has the job on record."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Recompute a checkpoint, round by round, down to the untrained adapter. Fails at the first difference.
 
-    The updates are compared with the job's data set, and the rounds with the chain, where these are on record here.
+    The updates are compared with the job's dataset, and the rounds with the chain, where these are on record here.
     """
     console = results_console()
     shown: list[VerifiedCheckpoint] = []
@@ -55,7 +55,7 @@ def verify(
     for check in found.checks:
         console.print(f"{check.check}: {check.result}. {check.text}")
     missing = ", ".join(found.unchecked)
-    console.print(f"Verified, but for what was not checked: {missing}." if missing else "Verified.")
+    console.print(f"Verified, except for the checks that were not made: {missing}." if missing else "Verified.")
 
 
 def _proof(found: VerifiedCheckpoint, rebuilt: bool) -> str:

@@ -32,8 +32,9 @@ def check_chain_file(home: AtlasHome) -> list[Finding]:
             Finding(
                 "chain file",
                 "warning",
-                f"{chain} is not there, though {newest.file} knows its block {newest.height}. Restore {chain.parent} "
-                "from a backup if you have one; else a new chain begins, without the old jobs, nodes and credits.",
+                f"{chain} is missing, although {newest.file} has recorded its block {newest.height}. Restore "
+                f"{chain.parent} from a backup if you have one; otherwise a new chain begins, without the old jobs, "
+                "nodes and credits.",
             )
         ]
     try:
@@ -52,16 +53,17 @@ def compare(chain: Path, height: int, seen: Sighting, block: str | None) -> Find
         return Finding(
             "chain file",
             "failed",
-            f"{chain} ends at block {height}, but {seen.file} knows block {seen.height}: the newest are missing. "
-            f"Was it copied without {chain.name}-wal, or is it an older backup? Restore it together with that file. "
-            "If it was reset on purpose, run `atlas chain status` once: the outbox then begins anew.",
+            f"{chain} ends at block {height}, but {seen.file} has recorded block {seen.height}: the newest blocks "
+            f"are missing. It may have been copied without {chain.name}-wal, or be an older backup: restore it "
+            "together with that file. If it was reset on purpose, run `atlas chain status` once: the outbox then "
+            "starts again.",
         )
     if block is not None and block != seen.block:
         return Finding(
             "chain file",
             "failed",
             f"{chain} is another chain than the one that {seen.file} was used with: block {seen.height} differs. "
-            "Restore both from the same backup, or run `atlas chain status` once to begin anew with this one.",
+            "Restore both from the same backup, or run `atlas chain status` once to start again with this one.",
         )
     return None
 
@@ -75,14 +77,15 @@ def check_jobs(home: AtlasHome, contract: str, on_chain: set[int]) -> list[Findi
     here = {int(str(job)) for where, job in rows if where == contract}
     if missing := sorted(here - on_chain):
         text = (
-            f"{home.jobs_database} has job(s) {_listed(missing)} that the contract {contract} does not have: the chain "
-            "was reset or lost its newest blocks. Restore the chain, or give the jobs other names to run them anew."
+            f"{home.jobs_database} has job(s) {_listed(missing)} that the contract {contract} does not have: the "
+            "chain was reset or lost its newest blocks. Restore the chain, or give the jobs other names to run them "
+            "again."
         )
         return [Finding("jobs", "failed", text)]
     if unknown := sorted(on_chain - here):
         text = (
-            f"The contract has job(s) {_listed(unknown)} of this operator that {home.jobs_database} does not know: it "
-            f"lost its newest records, or they were opened from another machine. If it was copied without "
+            f"The contract has job(s) {_listed(unknown)} of this operator that {home.jobs_database} does not have: it "
+            "lost its newest records, or they were opened from another machine. If it was copied without "
             f"{home.jobs_database.name}-wal, restore it together with that file."
         )
         return [Finding("jobs", "warning", text)]

@@ -48,7 +48,7 @@ def hindrance(folder: Path) -> str | None:
 
 
 def _unmakeable(folder: Path, reason: str, variable: str) -> Finding:
-    text = f"{folder} cannot be made: {reason}. Set {variable} to a folder that you may write to."
+    text = f"{folder} cannot be created: {reason}. Set {variable} to a folder that you may write to."
     return Finding("folder", "failed", text)
 
 
@@ -67,7 +67,7 @@ def _writable(folder: Path) -> Finding | None:
 def _space(place: Path) -> Finding:
     state = os.statvfs(place)
     if not state.f_blocks:  # some network file systems report this
-        return Finding("disk", "warning", f"The file system of {place} does not tell how much space is free.")
+        return Finding("disk", "warning", f"The file system of {place} does not report its free space.")
     free = state.f_bavail * state.f_frsize
     text = f"{free / 1e9:.1f} GB are free at {place}."
     if free < LEAST_BYTES or (state.f_files and not state.f_favail):

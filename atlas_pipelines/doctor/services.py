@@ -35,7 +35,9 @@ def check_services(home: AtlasHome, listen: float = 0.0, clock: Callable[[], flo
     with failing("network", findings):
         addresses = explicit_network(os.environ)
     if addresses is not None:
-        findings.append(Finding("network", "ok", f"${NETWORK_VARIABLE} describes one on {addresses.network.chain_id}."))
+        findings.append(
+            Finding("network", "ok", f"${NETWORK_VARIABLE} describes a network on {addresses.network.chain_id}.")
+        )
     elif not findings:
         found, local = check_supervisor(home)
         findings += found
@@ -61,19 +63,21 @@ def check_supervisor(home: AtlasHome) -> tuple[list[Finding], LocalNetwork | Non
     if is_copied(network, path):
         text = (
             f"No local network runs in this home; it is a copy of {network.home}, whose network (process "
-            f"{network.pid}) {path} names. `atlas up` or `atlas run` starts one of its own and replaces that record."
+            f"{network.pid}) {path} names. `atlas up` or `atlas run` starts a new network and replaces that record."
         )
         return [Finding("supervisor", "ok", text)], None
     if not network.alive and network.host not in (None, socket.gethostname()):
         text = (
-            f"{path} names a network on the machine {network.host} (process {network.pid}), which this one cannot see. "
-            "If it still runs there, use it there, or stop it first. If not, `atlas up` or `atlas run` starts one here."
+            f"{path} names a network on the machine {network.host} (process {network.pid}), so it cannot be checked "
+            "from here. If it still runs there, use it there, or stop it first. If not, `atlas up` or `atlas run` "
+            "starts one here."
         )
         return [Finding("supervisor", "warning", text)], None
     if not network.alive:
         text = (
-            f"The supervisor of the local network (process {network.pid} of {path}) died, and with it chain, message "
-            f"server and nodes. `atlas up` or `atlas run` starts them again; its log is {home.logs / 'supervisor.log'}."
+            f"The supervisor of the local network (process {network.pid} of {path}) ended unexpectedly, and with it "
+            "chain, message server and nodes. `atlas up` or `atlas run` starts them again; its log is "
+            f"{home.logs / 'supervisor.log'}."
         )
         return [Finding("supervisor", "failed", text)], None
     findings = [Finding("supervisor", "ok", f"The local network runs (process {network.pid}).")]
@@ -119,7 +123,7 @@ def check_clock(here: float, there: float, whose: str) -> Finding:
     text = describe_difference(here, there, whose)
     if there > here:
         return Finding("clock", "failed", text)
-    return Finding("clock", "warning", f"{text} If the chain makes no blocks, that is why.")
+    return Finding("clock", "warning", f"{text} A chain that makes no blocks looks the same.")
 
 
 def check_bus(url: str) -> Finding:
@@ -135,7 +139,7 @@ def check_bus(url: str) -> Finding:
         return Finding("messages", "failed", text)
     if greeting != b"INFO ":
         return Finding(
-            "messages", "failed", f"What answers at {parts.hostname}:{port} is no NATS server. Correct `bus`."
+            "messages", "failed", f"What answers at {parts.hostname}:{port} is not a NATS server. Correct `bus`."
         )
     return Finding("messages", "ok", f"The message server at {parts.hostname}:{port} answers.")
 
@@ -144,7 +148,7 @@ def check_content(content: Content) -> Finding:
     """Whether the content's folder is usable, or its IPFS nodes answer."""
     if isinstance(content, Path):
         if not content.exists():
-            return Finding("content", "ok", f"{content} is made when it is first needed.")
+            return Finding("content", "ok", f"{content} is created when it is first needed.")
         if not content.is_dir():
             return Finding("content", "failed", f"{content} is a file, expected a folder. Move it away.")
         return Finding("content", "ok", f"The folder {content}; `atlas content verify` checks every byte of it.")

@@ -1,8 +1,8 @@
-"""Measure aggregation beside its peers and bring docs/benchmarks.md up to date.
+"""Measure aggregation next to other libraries and update docs/benchmarks.md.
 
-Each point runs this project and the peers one after the other, every run in a fresh process; a finished point is
-added to benchmarks/aggregation/results.json, and a later call skips it unless `--again` is given. Two processes may
-work side by side. The peers' environments are made under .bench/ on the first call.
+Each point runs this project and the other libraries (peers) one after the other, every run in a new process. A
+finished point is added to benchmarks/aggregation/results.json, and a later call skips it unless `--again` is given. Two
+processes may run at the same time. The peers' environments are created under .bench/ on the first call.
 """
 
 import argparse
@@ -27,14 +27,16 @@ def main() -> None:
     parser.add_argument(
         "--only", action="append", metavar="ROW", help=f"one of {', '.join(rows)}, or ROW/POINT; may repeat"
     )
-    parser.add_argument("--quick", action="store_true", help="the smallest points, to see that everything works")
-    parser.add_argument("--ours", action="store_true", help="leave the peers out")
-    parser.add_argument("--again", action="store_true", help="measure points that results.json has, too")
-    parser.add_argument("--estimate", action="store_true", help="say what would run and for how long, and stop")
+    parser.add_argument("--quick", action="store_true", help="only the smallest points, to check that everything works")
+    parser.add_argument("--ours", action="store_true", help="do not measure the peers")
+    parser.add_argument("--again", action="store_true", help="also measure points that results.json already has")
+    parser.add_argument("--estimate", action="store_true", help="print what would run and for how long, and stop")
     parser.add_argument("--render", action="store_true", help="only write tables and plots from results.json")
     parser.add_argument("--json", action="store_true", help="print the entries of the chosen points as JSON")
-    parser.add_argument("--results", type=Path, help="instead of results.json; docs stay as they are")
-    parser.add_argument("--keep-inputs", action="store_true", help="leave the update files under .bench/inputs (20 GB)")
+    parser.add_argument(
+        "--results", type=Path, help="file for the results instead of results.json; the docs are not changed"
+    )
+    parser.add_argument("--keep-inputs", action="store_true", help="keep the update files under .bench/inputs (20 GB)")
     arguments = parser.parse_args()
     results = Results(arguments.results or (bench_folder("quick") / "results.json" if arguments.quick else RESULTS))
     if not arguments.render:

@@ -78,7 +78,7 @@ def attacks_plot(entries: Entries) -> str:
         for name, attack in ATTACKS.items()
     }
     label = "accuracy on held-out rows; at the left edge: no number"
-    return dot_chart("When 3 of 10 nodes lie", rows, label, (0.4, 0.9))
+    return dot_chart("Accuracy with 3 of 10 malicious nodes", rows, label, (0.4, 0.9))
 
 
 def methods_plot(entries: Entries) -> str:

@@ -27,8 +27,8 @@ class SequenceMismatch(ChainError):
 
     def __init__(self, expected: int, used: int) -> None:
         super().__init__(
-            f"The account's next sequence is {expected}, not {used}. "
-            "Another process seems to send with the same key: give each its own."
+            f"The account's next sequence is {expected}, not {used}. Another process seems to send with the same key: "
+            "give each process its own key."
         )
         self.expected = expected
 

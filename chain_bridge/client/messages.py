@@ -144,7 +144,9 @@ class Round(Answer):
     settle_from: int = Field(description="unix seconds: the end of the challenge window")
     settled_at: int | None
     open_challenges: int
-    struck: list[tuple[int, int]] = Field(description="tasks that upheld challenges have struck, as (node, count)")
+    struck: list[tuple[int, int]] = Field(
+        description="tasks that upheld challenges removed from the pay, as (node, count)"
+    )
 
 
 class Challenge(Answer):
@@ -158,7 +160,7 @@ class Challenge(Answer):
     challenger: str
     bond: Amount
     evidence: str
-    until: int = Field(description="unix seconds: from then on anyone may dismiss it")
+    until: int = Field(description="unix seconds; afterwards anyone may dismiss it")
     state: Literal["open", "upheld", "rejected", "dismissed"]
 
 

@@ -11,11 +11,15 @@ class Network(BaseModel):
     chain_id: str = Field(min_length=1)
     url: str = Field(pattern=r"^grpc\+https?://[^/\s]+$", description="grpc+http://HOST:PORT, or grpc+https://")
     denom: str = Field(default="uatl", min_length=1, description="the denomination of fees, stakes and rewards")
-    prefix: str = Field(default="atlas", min_length=1, description="what the chain's addresses begin with")
+    prefix: str = Field(default="atlas", min_length=1, description="prefix of the chain's addresses")
     gas_price: float = Field(default=0.0, ge=0, description="in denom per unit of gas")
     max_fee: int | None = Field(default=None, ge=0, description="the most that one transaction may cost, in denom")
     max_gas: int = Field(default=10_000_000, ge=1, description="the most gas that one transaction may ask for")
-    timeout_blocks: int = Field(default=30, ge=1, description="a transaction is void this many blocks after its making")
-    fee_granter: str | None = Field(default=None, description="the address that pays the fees, by a grant of its own")
-    faucet: str | None = Field(default=None, pattern=r"^https?://", description="where a test network gives out coins")
-    contract: str | None = Field(default=None, description="the contract's address; null before it is deployed")
+    timeout_blocks: int = Field(
+        default=30, ge=1, description="a transaction is invalid this many blocks after it was made"
+    )
+    fee_granter: str | None = Field(
+        default=None, description="address that pays this account's fees; it must have granted them"
+    )
+    faucet: str | None = Field(default=None, pattern=r"^https?://", description="faucet of a test network")
+    contract: str | None = Field(default=None, description="address of the contract; null before it is deployed")

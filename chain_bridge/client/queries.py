@@ -214,7 +214,7 @@ class Queries:
         request = QueryRawContractStateRequest(address=address, query_data=_CW2_KEY)
         raw = self._connection.ask(lambda chain: bytes(chain.wasm.RawContractState(request).data))
         found = json.loads(raw) if raw else {}
-        name, version = found.get("contract", "nothing by cw2"), found.get("version", "")
+        name, version = found.get("contract", "no cw2 version record"), found.get("version", "")
         if name != CONTRACT_NAME or not f"{version}.".startswith(f"{CONTRACT_VERSION}."):
             raise WrongContract(
                 f"{address} holds {name} {version}, expected {CONTRACT_NAME} {CONTRACT_VERSION}. "

@@ -157,9 +157,9 @@ class Sender:
     def outcome_unknown(self, transaction_hash: str) -> OutcomeUnknown:
         """The error for a transaction that was found in no block."""
         return OutcomeUnknown(
-            f"The transaction {transaction_hash} was handed to {self.network.url} and is in no block of "
-            f"{self.network.chain_id} after {self.inclusion_seconds:g} s; it may still land. "
-            "Look at the contract's state before doing it again.",
+            f"The transaction {transaction_hash} was sent to {self.network.url} and is in no block of "
+            f"{self.network.chain_id} after {self.inclusion_seconds:g} s; it may still be included. Check the "
+            "contract's state before you repeat it.",
             transaction_hash,
         )
 

@@ -43,11 +43,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--home", type=Path, required=True, help="the folder of its state")
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--chain-id", default="atlas-local")
-    parser.add_argument("--prefix", default="atlas", help="what addresses begin with")
+    parser.add_argument("--prefix", default="atlas", help="prefix of addresses")
     parser.add_argument("--denom", default="uatl")
     parser.add_argument(
         "--gas-price", type=_price, default=0.0, metavar="PRICE",
-        help="the least fee, in denom per unit of gas; 0 (the default) asks for none, nor for an account",
+        help="the minimum fee, in denom per unit of gas; 0 (the default) requires neither a fee nor an account",
     )  # fmt: skip
     parser.add_argument(
         "--genesis", type=_grant, nargs="*", action="extend", default=[], metavar="ADDRESS=AMOUNT",
@@ -69,7 +69,7 @@ def _price(text: str) -> float:
     except ValueError:
         price = math.nan
     if not 0 <= price < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a price: expected a number from 0 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a price: expected a number of 0 or more")
     return price
 
 

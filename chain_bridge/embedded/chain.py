@@ -63,7 +63,7 @@ class Chain:
             with self._database.transaction():
                 self._database.execute("INSERT INTO chain VALUES (?, ?, ?)", *wanted)
                 self._blocks.begin(self.settings, self._now())
-                self._parts.accounts.create(self._parts.fee_purse)
+                self._parts.accounts.create(self._parts.fee_collector)
         elif found != wanted:
             names = [" ".join(triple) for triple in (found, wanted)]
             raise WrongChain(f"{home} holds the chain {names[0]}, not {names[1]}. Use another folder.")

@@ -170,7 +170,7 @@ class StateNotWritten(ChainError):
     """The chain's state cannot be written to disk. Nothing has changed; the chain continues once writes succeed."""
 
     def __init__(self, problem: str) -> None:
-        super().__init__(f"{problem} Nothing has changed. The chain goes on when the disk takes writes again.")
+        super().__init__(f"{problem} Nothing has changed. The chain continues when the disk accepts writes again.")
 
 
 class StateDamaged(ChainError):

@@ -168,7 +168,7 @@ def read_model_file(path: Path) -> SqliteFile:
     """The SQLite file of the read model at `path`; raises `ChainError` when it cannot be used."""
     return SqliteFile(
         path,
-        holds="a copy of what the chain says of the contract",
+        holds="a local copy of the contract's state",
         remedy=f"Remove {path.name}, {path.name}-wal and {path.name}-shm in {path.parent}: the copy is read again from "
         "the chain.",
         error=ChainError,

@@ -29,7 +29,8 @@ def read_contract(wasm: Path = CONTRACT_WASM) -> bytes:
     found = hashlib.sha256(bytecode).hexdigest()
     if found != expected:
         raise ContractFileError(
-            f"{wasm} has SHA-256 {found}, {checksum.name} says {expected}. Restore both from the same release."
+            f"{wasm} has SHA-256 {found}, expected {expected} as in {checksum.name}. Restore both from the same "
+            "release."
         )
     return bytecode
 

@@ -41,7 +41,8 @@ def request_coins(
     """
     if urlsplit(url).scheme != "https" and urlsplit(url).hostname not in _LOOPBACK:
         raise FaucetRefused(
-            f"The faucet {url} is not asked, since it does not use https. Correct the network's faucet."
+            f"The faucet {url} is not used, because its address does not begin with https. Correct the network's "
+            "faucet."
         )
     claims = f"{url.rstrip('/')}/api/v3/claims"
     deadline = clock() + seconds
@@ -52,11 +53,11 @@ def request_coins(
         if status == "complete":
             return str(answer["claim"].get("txStatus", {}).get("hash", status))
         if status not in ("pending", "processing"):
-            raise FaucetRefused(f"The faucet {url} gave nothing to {address}; it answered {str(answer)[:_SHOWN]}.")
+            raise FaucetRefused(f"The faucet {url} sent nothing to {address}; it answered {str(answer)[:_SHOWN]}.")
         if clock() > deadline:
             raise FaucetRefused(
-                f"The faucet {url} has the claim {uuid} of {address} still {status} after {seconds:g} s. "
-                f"It may send later: look with `atlas chain balance {address}` on the same network."
+                f"The claim {uuid} of {address} at the faucet {url} is still {status} after {seconds:g} s. The coins "
+                f"may arrive later: check with `atlas chain balance {address}` on the same network."
             )
         sleep(_PAUSE_SECONDS)
 
@@ -89,7 +90,7 @@ def _ask(method: str, url: str, **body: Any) -> Any:
     try:
         return answer.json()
     except requests.JSONDecodeError as error:
-        raise FaucetRefused(f"The faucet {url} answered something else than JSON: {answer.text[:_SHOWN]}") from error
+        raise FaucetRefused(f"The faucet {url} answered with invalid JSON: {answer.text[:_SHOWN]}") from error
 
 
 def _field(url: str, answer: Any, name: str) -> Any:

@@ -65,7 +65,8 @@ class FeeGrants:
                 return None
             if _has_no_such_service(error):
                 raise GrantsUnsupported(
-                    f"The chain {self._network.chain_id} has no fee grants. Send {grantee} some coins instead."
+                    f"The chain {self._network.chain_id} does not support fee grants. Send {grantee} some coins "
+                    "instead."
                 ) from error
             raise
         return _allowance(grant, self._network.denom)
@@ -118,7 +119,9 @@ def _allowance(grant: Grant, denom: str) -> Allowance:
     if packed.Unpack(allowed):
         packed = allowed.allowance
     if not packed.Unpack(basic):
-        raise GrantError(f"{grant.granter} grants fees to {grant.grantee} in a way that is not known here: {packed}.")
+        raise GrantError(
+            f"{grant.granter} grants fees to {grant.grantee} with a kind of grant that is not known here: {packed}."
+        )
     limits = {coin.denom: int(coin.amount) for coin in basic.spend_limit}
     return Allowance(
         granter=grant.granter,

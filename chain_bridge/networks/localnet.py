@@ -37,10 +37,10 @@ def find_localnet(environment: Mapping[str, str]) -> Localnet:
         folder = Path(tempfile.gettempdir())
         found = [path for path in folder.glob(f"atlas-localnet.*/{_FILE}") if path.stat().st_uid == os.getuid()]
     if not found:
-        raise UnknownNetwork(f"No real node runs on this machine. {_START}")
+        raise UnknownNetwork(f"No wasmd node runs on this machine. {_START}")
     if len(found) > 1:
         homes = ", ".join(sorted(str(path.parent) for path in found))
-        raise UnknownNetwork(f"Several real nodes run on this machine; say which with ${HOME_VARIABLE}: {homes}.")
+        raise UnknownNetwork(f"Several wasmd nodes run on this machine; choose one with ${HOME_VARIABLE}: {homes}.")
     try:
         return Localnet.model_validate_json(found[0].read_bytes())
     except ValidationError as error:

@@ -32,12 +32,14 @@ class Preset(BaseModel):
     chain_id: str = Field(min_length=1)
     url: str | None = Field(default=None, pattern=r"^grpc\+https?://[^/\s]+$", description="grpc+https://HOST:PORT")
     denom: str = Field(min_length=1)
-    prefix: str = Field(min_length=1, description="what its addresses begin with")
+    prefix: str = Field(min_length=1, description="prefix of its addresses")
     gas_price: float = Field(ge=0, description="in denom per unit of gas")
     max_fee: int | None = Field(default=None, gt=0, description="the most that one transaction may cost, in denom")
     max_gas: int | None = Field(default=None, gt=0, description="the most gas of one transaction")
-    faucet: str | None = Field(default=None, pattern=r"^https://\S+$", description="a faucet that programs may ask")
-    faucet_page: str | None = Field(default=None, pattern=r"^https://\S+$", description="a faucet for people")
+    faucet: str | None = Field(default=None, pattern=r"^https://\S+$", description="address of a faucet for programs")
+    faucet_page: str | None = Field(
+        default=None, pattern=r"^https://\S+$", description="address of a faucet's web page, for people"
+    )
 
     def network(self, url: str, contract: str | None = None) -> Network:
         """The settings of this network at a URL."""

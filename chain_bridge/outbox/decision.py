@@ -8,11 +8,11 @@ class Action(Enum):
     """The next step for a signed transaction."""
 
     ADOPT = "it is in a block: take over its outcome"
-    ORPHAN = "it was signed for a chain that is gone: set it aside"
-    REBROADCAST = "it can still land: hand over the very same bytes"
-    SCAN = "it can not land any more: see whether it did"
-    WAIT = "it is in a block but not in the index yet: look again"
-    SIGN_ANEW = "it provably did not land and will not: its messages wait again"
+    ORPHAN = "it was signed for a chain that no longer exists: set it aside"
+    REBROADCAST = "it can still be included: send the same bytes again"
+    SCAN = "it can no longer be included: find out whether it was"
+    WAIT = "it is in a block but not in the index yet: query again"
+    SIGN_ANEW = "it was not included and never will be: its messages wait again"
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ class Delivery:
         if count:
             raise ChainReset(
                 f"Set aside as orphaned and not sent: {counted(count, 'message')} in {self.outbox.path} for another "
-                f"contract than {contract}. Do again what is still wanted."
+                f"contract than {contract}. Repeat the commands that are still needed."
             )
         self.outbox.step("reconciled")
 
@@ -108,8 +108,8 @@ class Delivery:
         log.warning("%s", text)
         if count:
             raise ChainReset(
-                f"{text} Set aside as orphaned and not sent: {counted(count, 'message')} that had not landed. Restore "
-                "the chain if it should have them, or do again what is still wanted."
+                f"{text} Set aside as orphaned and not sent: {counted(count, 'message')} that had not been included. "
+                "Restore the chain if it should have them, or repeat the commands that are still needed."
             )
 
     # The transaction in flight

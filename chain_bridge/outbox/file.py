@@ -56,10 +56,10 @@ def outbox_file(path: Path) -> SqliteFile:
     """The SQLite file of the outbox at `path`; raises `OutboxError` when it cannot be used."""
     return SqliteFile(
         path,
-        holds="the outbox: what waits to be written to the chain",
+        holds="the outbox: messages that wait to be sent to the chain",
         remedy=f"Restore {path.name} from a backup, together with its -wal file. Without a backup, move {path.name}, "
-        f"{path.name}-wal and {path.name}-shm in {path.parent} away and run the job again: what had not been written "
-        "to the chain is recorded anew.",
+        f"{path.name}-wal and {path.name}-shm in {path.parent} away and run the job again: messages that were "
+        "not sent are recorded again.",
         error=OutboxError,
     )
 

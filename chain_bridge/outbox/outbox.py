@@ -47,7 +47,9 @@ class Outbox:
             database.execute("INSERT OR IGNORE INTO facts VALUES ('owner', ?)", (owner,))
             found = file.fact(database, "owner")
         if found != owner:
-            raise OutboxError(f"The outbox {self.path} belongs to {found}, not to {owner}. Give each its own file.")
+            raise OutboxError(
+                f"The outbox {self.path} belongs to {found}, not to {owner}. Give each account its own file."
+            )
 
     def record(self, contract: str, key: str, name: str, body: Any, funds: int = 0) -> Entry:
         """Record a message under a key, or return the existing entry if it has the same message.
@@ -55,7 +57,7 @@ class Outbox:
         Raises `ReplayedKey` when the key belongs to another message.
         """
         if is_own_key(key):
-            raise ChainError(f"The key {key} is of a form that the outbox makes itself. Take another one.")
+            raise ChainError(f"The key {key} has a form that is reserved for the outbox. Choose another one.")
         return self._record(contract, key, name, body, funds)
 
     def record_now(self, contract: str, key: str, name: str, body: Any, funds: int) -> Entry:
@@ -80,7 +82,7 @@ class Outbox:
         with self._transaction() as database:
             row = database.execute("SELECT * FROM entries WHERE id = ?", (number,)).fetchone()
         if row is None:
-            raise OutboxError(f"The outbox {self.path} has no message {number} any more.")
+            raise OutboxError(f"The outbox {self.path} no longer has the message {number}.")
         return file.entry(row)
 
     def entries(self, *states: str) -> list[Entry]:
@@ -104,7 +106,8 @@ class Outbox:
             with try_exclusive(lock, OutboxError, self._lock_seconds) as mine:
                 if not mine:
                     raise OutboxError(
-                        f"Another process has been sending from {self.path} for {self._lock_seconds:g} s. End it first."
+                        f"Another process has been sending from {self.path} for {self._lock_seconds:g} s. End that "
+                        "process first."
                     )
                 yield
 
@@ -192,8 +195,8 @@ class Outbox:
                 found = file.find(database, contract, key)
         if found is None or (found.name, canonical(found.body), found.funds) != (name, text, funds):
             raise ReplayedKey(
-                f"The key {key} stands for another message already ({found and found.name}), not for this {name}. "
-                "A key serves one message: take another one, or repeat the first word for word."
+                f"The key {key} already belongs to another message ({found and found.name}), not for this {name}. "
+                "Each message needs its own key: choose another one, or repeat the first message unchanged."
             )
         self.step("recorded")
         return found

@@ -23,13 +23,13 @@ def check_assignment(
     try:
         job = ledger.job(hint.job_id)
     except ContractRefused as error:
-        raise TaskRefused(f"The chain knows no job {hint.job_id}: {error.reason}", lease_is_ours=False) from error
+        raise TaskRefused(f"The chain has no job {hint.job_id}: {error.reason}", lease_is_ours=False) from error
     if job.owner != sender:
         raise TaskRefused(f"Job {hint.job_id} belongs to {job.owner}, not to {sender}.", lease_is_ours=False)
     lease = ledger.lease(hint.job_id, hint.round, hint.slot)
     where = f"slot {hint.slot} in round {hint.round} of job {hint.job_id}"
     if lease is None:
-        raise TaskRefused(f"The chain knows no lease of {where}.", lease_is_ours=False)
+        raise TaskRefused(f"The chain has no lease of {where}.", lease_is_ours=False)
     if (lease.node, lease.attempt) != (node_id, hint.attempt):
         raise TaskRefused(
             f"The lease of {where} is attempt {lease.attempt} of node {lease.node}; "
@@ -42,17 +42,17 @@ def check_assignment(
     true = hint_of(lease, contract, store)
     if hint.task != true.task:
         raise TaskRefused(
-            f"The plan {lease.plan} has the task {true.task} for {where}, the hint says {hint.task}.",
+            f"The plan {lease.plan} has the task {true.task} for {where}, the hint names {hint.task}.",
             lease_is_ours=False,
         )
     if hint.task_id != true.task_id:
         raise TaskRefused(
-            f"The hint says task_id {hint.task_id}, the task {hint.task} says {true.task_id}.", lease_is_ours=True
+            f"The hint has task_id {hint.task_id}, the task {hint.task} has {true.task_id}.", lease_is_ours=True
         )
     return lease
 
 
-def unheard_hint(lease: Lease, contract: str, ledger: Ledger, store: ContentStore, price: int) -> AssignHint:
+def unannounced_hint(lease: Lease, contract: str, ledger: Ledger, store: ContentStore, price: int) -> AssignHint:
     """The hint of a lease of this node that no message announced.
 
     Raises as `hint_of` does, `TaskRefused` also for a reward below `price`, `ChainError` when the chain cannot be
@@ -85,7 +85,7 @@ def hint_of(lease: Lease, contract: str, store: ContentStore) -> AssignHint:
     if found != (contract, lease.job, lease.round, lease.slot, lease.attempt):
         raise TaskRefused(
             f"The task {planned} is for slot {task.slot}, attempt {task.attempt} in round {task.round} of job "
-            f"{task.job_id} on {task.contract}; the chain has it for {where} on {contract}.",
+            f"{task.job_id} on {task.contract}; on the chain it is for {where} on {contract}.",
             lease_is_ours=True,
         )
     return AssignHint(

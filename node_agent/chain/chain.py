@@ -22,7 +22,7 @@ def need_key(home: NodeHome, config: NodeConfig) -> Key:
     """The node's key, for a command that only reads; raises `NodeError` where there is none, and `KeyFileError`."""
     key = read_key(home.key, config.network.prefix)
     if key is None:
-        raise NodeError(f"There is no key at {home.key} yet. `{home.command('register')}` or `start` makes it.")
+        raise NodeError(f"There is no key at {home.key} yet. `{home.command('register')}` or `start` creates it.")
     return key
 
 
@@ -51,10 +51,12 @@ def explain_insufficient_funds(ledger: Ledger, error: InsufficientFunds) -> Node
         balance, stake = ledger.balance(ledger.address), ledger.config().min_stake
     except ChainError:
         return NodeError(str(error))
-    return NodeError(f"{poverty_advice(ledger.address, balance, stake, ledger.network)} The chain's words: {error}")
+    return NodeError(
+        f"{insufficient_funds_advice(ledger.address, balance, stake, ledger.network)} The chain's message: {error}"
+    )
 
 
-def poverty_advice(address: str, balance: int, stake: int, network: Network) -> str:
+def insufficient_funds_advice(address: str, balance: int, stake: int, network: Network) -> str:
     """Advice for an account whose `balance` is too low; `stake` is the contract's minimum. In micro-units."""
     words = [f"The node's account {address} holds {balance} {network.denom}."]
     if stake > balance:
@@ -63,13 +65,13 @@ def poverty_advice(address: str, balance: int, stake: int, network: Network) -> 
         return " ".join(words)
     if network.fee_granter is None:
         words.append(
-            "Fees come on top. Send it some coins for them; or let the operator of the network pay them, who runs "
+            "It also needs coins for fees: send it some, or ask the operator of the network to pay its fees with "
             f"`atlas chain grant {address}`, and put the operator's address as `fee_granter` under `network` into "
             "config.yaml."
         )
     else:
         words.append(
-            f"Its fees are to be paid by {network.fee_granter}, whose grant is missing, used up or over: its holder "
-            f"runs `atlas chain grant {address}`."
+            f"Its fees are paid by {network.fee_granter}, whose grant is missing, used up or expired: ask the owner "
+            f"of that account to run `atlas chain grant {address}`."
         )
     return " ".join(words)

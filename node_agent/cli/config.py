@@ -54,7 +54,8 @@ def init_config(
         notes.print(f"Warning: {problem}")
     if problems:
         notes.print(
-            "On another machine than the coordinator's, set these to addresses that reach it before you start. "
-            "On the same machine, all is well; --local leaves this out."
+            "If this node runs on another machine than the coordinator, set these to addresses that reach the "
+            "coordinator before you start it. On the same machine nothing needs to change; --local hides this "
+            "warning."
         )
     console.print(f"Wrote {folder.config}. Start the node with: {folder.command('start')}")

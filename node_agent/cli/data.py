@@ -37,13 +37,13 @@ def list_data(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> N
 
 
 def check(
-    name: Annotated[str, typer.Argument(help="The data set's name in the settings.")],
+    name: Annotated[str, typer.Argument(help="The dataset's name in the settings.")],
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Read a data set as a task would, and show all that others learn of it once the agent is restarted.
+    """Read a dataset as a task would, and show what the agent publishes about it after a restart.
 
-    The node's key and salt are made if need be: what is shown depends on both.
+    The output depends on the node's key and salt; both are created if they do not exist.
     """
     folder = node_home(home)
     config = load_config(folder)

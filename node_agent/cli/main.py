@@ -19,15 +19,15 @@ COMMANDS: Entries = {
     ),
     "status": Command(
         "node_agent.cli.status:status",
-        "Show the node's standing on chain and its tasks. Works while the node runs, too.",
+        "Show the node's status on chain and its tasks. Works while the node runs, too.",
     ),
     "unjail": Command("node_agent.cli.money:unjail", "Free the node after its time in jail, with a new stake."),
     "deregister": Command(
         "node_agent.cli.money:deregister",
-        "Retire the node. All its stake unbonds; `atlas-node start` or `register` takes it up again.",
+        "Retire the node. All its stake unbonds; `atlas-node start` or `register` activates it again.",
     ),
     "rewards": Command(
-        "node_agent.cli.money:rewards", "Show what the node can withdraw, and what its newest rounds bring."
+        "node_agent.cli.money:rewards", "Show the credit that the node can withdraw, and the pay of its newest rounds."
     ),
     "withdraw": Command("node_agent.cli.money:withdraw", "Move the node's credit to its account."),
     "claim": Command(
@@ -38,12 +38,12 @@ COMMANDS: Entries = {
         "node_agent.cli.config:config_app", "Show this node's settings with defaults filled in, or write them."
     ),
     "data": Group(
-        "Data of this node's own, which jobs may train on and which never leaves.",
+        "The node's own data, which jobs may train on and which never leaves the node.",
         {
-            "ls": Command("node_agent.cli.data:list_data", "List the data sets in this node's settings."),
+            "ls": Command("node_agent.cli.data:list_data", "List the datasets in this node's settings."),
             "check": Command(
                 "node_agent.cli.data:check",
-                "Read a data set as a task would, and show all that others learn of it once the agent is restarted.",
+                "Read a dataset as a task would, and show what the agent publishes about it after a restart.",
             ),
         },
     ),

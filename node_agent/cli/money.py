@@ -1,4 +1,4 @@
-"""The commands about a node's money: its stake, its standing, its rewards. They also work while the agent runs."""
+"""The commands about a node's money: its stake, its status, its rewards. They also work while the agent runs."""
 
 import time
 from typing import Annotated
@@ -57,15 +57,15 @@ def unjail(
 
 
 def deregister(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Retire the node. All its stake unbonds; `atlas-node start` or `register` takes it up again."""
+    """Retire the node. All its stake unbonds; `atlas-node start` or `register` activates it again."""
     with registered_node(home) as (ledger, node):
         if is_running(node_home(home)):
-            raise NodeError("The agent runs. Stop it first (Ctrl-C or SIGTERM), so that it gives its leases back.")
+            raise NodeError("The agent is running. Stop it first (Ctrl-C or SIGTERM), so that it releases its leases.")
         _show(ledger, node, ledger.deregister_node(), as_json)
 
 
 def rewards(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Show what the node can withdraw, and what its newest rounds bring."""
+    """Show the credit that the node can withdraw, and the pay of its newest rounds."""
     with registered_node(home, reading=True) as (ledger, node):
         found = earnings(ledger, node.id, Journal(node_home(home).journal).recent(1000))
     if as_json:

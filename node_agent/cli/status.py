@@ -1,4 +1,4 @@
-"""The command that shows a node's standing and its tasks."""
+"""The command that shows a node's status and its tasks."""
 
 import time
 from typing import Annotated
@@ -24,7 +24,7 @@ def status(
     as_json: JsonOption = False,
     limit: Annotated[int, typer.Option(help="How many tasks to list.")] = 20,
 ) -> None:
-    """Show the node's standing on chain and its tasks. Works while the node runs, too."""
+    """Show the node's status on chain and its tasks. Works while the node runs, too."""
     folder = node_home(home)
     found = node_status(folder, load_config(folder), limit)
     if as_json:

@@ -34,7 +34,7 @@ def commit_to(name: str, home: NodeHome, config: NodeConfig, address: str) -> Lo
     """Read one dataset and commit to its rows; raises as `commit_to_data` does, and for an unknown name."""
     if name not in config.datasets:
         known = ", ".join(sorted(config.datasets)) or "none"
-        raise ConfigError(f"{home.config} has no data set {name!r} under `datasets`; it has {known}.")
+        raise ConfigError(f"{home.config} has no dataset {name!r} under `datasets`; it has {known}.")
     source = config.datasets[name]
     lines = (row.line for row in _named(name, read_local_rows(source, home.cache)))
     labelled = source.label_column is not None
@@ -66,9 +66,9 @@ def local_rows(task: TaskSpec, shop: NodeContext, folder: Path) -> Path:
 def _check_unchanged(registered: LocalData, found: LocalData) -> None:
     if found != registered:
         raise LocalDataError(
-            f"The data set {registered.name!r} of this node is not what was registered: "
-            f"{counted(registered.rows, 'row')} then, "
-            f"{found.rows} now, or others. Restart the agent, so that it registers the data anew, and open a new job."
+            f"The dataset {registered.name!r} of this node differs from the registered one: expected "
+            f"{counted(registered.rows, 'row')}, found {found.rows}, or other contents. Restart the agent, so that it "
+            "registers the data again, and open a new job."
         )
 
 
@@ -77,16 +77,16 @@ def _permitted(task: TaskSpec, registered: LocalData, spec: JobSpec, shop: NodeC
     name, address = registered.name, shop.signer.address
     if registered.address != address:
         raise LocalDataError(
-            f"The data set {name!r} of the task is on the node of {registered.address}, not of {address}."
+            f"The dataset {name!r} of the task is on the node of {registered.address}, not of {address}."
         )
     if spec.dataset.node_local != name:
-        raise LocalDataError(f"The task trains on the data set {name!r}, but its job is about {spec.dataset.source!r}.")
+        raise LocalDataError(f"The task trains on the dataset {name!r}, but its job is about {spec.dataset.source!r}.")
     source = shop.config.datasets.get(name)
     if source is None:
-        raise LocalDataError(f"This node offers no data set {name!r} any more. Open a new job without it.")
+        raise LocalDataError(f"This node no longer offers the dataset {name!r}. Open a new job without it.")
     if source.jobs is not None and task.job not in source.jobs:
         raise LocalDataError(
-            f"The owner of this node has not allowed the job {task.job} to train on the data set {name!r}. Ask for it "
+            f"The owner of this node has not allowed the job {task.job} to train on the dataset {name!r}. Ask for it "
             f"to be added to datasets.{name}.jobs of the node."
         )
     return source
@@ -102,15 +102,15 @@ def _written(name: str, source: LocalSource, spec: JobSpec, cache: Path, file: B
         for number, row in enumerate(read_local_rows(source, cache), 1):
             if allowed and row.label not in allowed:
                 log.error(
-                    "row %d of data set %s has the label %r; the job allows %s",
+                    "row %d of dataset %s has the label %r; the job allows %s",
                     number,
                     name,
                     row.label,
                     spec.dataset.labels,
                 )
                 raise LocalDataError(
-                    f"A row of the data set {name!r} of this node has no label that the job lists; it lists "
-                    f"{', '.join(map(repr, spec.dataset.labels))}. Which row it is, the node's log says."
+                    f"A row of the dataset {name!r} of this node does not have one of the job's labels: "
+                    f"{', '.join(map(repr, spec.dataset.labels))}. The node's log names the row."
                 )
             file.write(row.line)
             activity.advance(len(row.line))
@@ -118,9 +118,9 @@ def _written(name: str, source: LocalSource, spec: JobSpec, cache: Path, file: B
     except LocalDataError:
         raise
     except Exception as error:  # any library's message may quote a row
-        log.exception("data set %s cannot be read", name)
+        log.exception("dataset %s cannot be read", name)
         raise LocalDataError(
-            f"The data set {name!r} of this node cannot be read any more. What is wrong, the node's log says."
+            f"The dataset {name!r} of this node can no longer be read. The node's log has the reason."
         ) from error
 
 
@@ -128,4 +128,4 @@ def _named(name: str, rows: Iterator[EncodedRow]) -> Iterator[EncodedRow]:
     try:
         yield from rows
     except AtlasError as error:
-        raise ConfigError(f"The data set {name!r} cannot be registered. {error}") from error
+        raise ConfigError(f"The dataset {name!r} cannot be registered. {error}") from error

@@ -23,12 +23,12 @@ def load_or_create_salt(path: Path) -> bytes:
     if mode & _OTHERS:
         raise NodeError(
             f"The salt {path} has mode {mode:o}, so others may have read it; expected 600. Run: chmod 600 {path}, or "
-            "remove it if it was exposed; the node's data is then registered anew."
+            "remove it if it was exposed; the node's data is then registered again."
         )
     salt = path.read_bytes()
     if len(salt) != SALT_BYTES:
         raise NodeError(
             f"The salt {path} has {len(salt)} bytes, expected {SALT_BYTES}. Restore it from a backup, or remove it; "
-            "the node's data is then registered anew."
+            "the node's data is then registered again."
         )
     return salt

@@ -43,7 +43,7 @@ async def sealed_rows(task: TaskSpec, shop: NodeContext, folder: Path) -> Path:
 
 async def _ask_for_key(task: TaskSpec, shop: NodeContext) -> bytes:
     """Send one key request; only the job's owner may sign the answer."""
-    activity.begin("asking for the key of its data")
+    activity.begin("requesting the key of its data")
     owner = await asyncio.to_thread(shop.owner_of, task.job_id)
     request = KeyRequest(
         task=task.cid,
@@ -57,9 +57,9 @@ async def _ask_for_key(task: TaskSpec, shop: NodeContext) -> bytes:
         message = await shop.bus.request(subjects.keys(task.job_id), request.to_body(), ANSWER_SECONDS, sender=owner)
         answer = message.read(KeyAnswer)
     except BusError as error:
-        raise KeyNotYet(f"The key of the data of task {task.task_id} cannot be asked for: {error}") from error
+        raise KeyNotYet(f"The key of the data of task {task.task_id} cannot be requested: {error}") from error
     if answer.ephemeral is None or answer.box is None:
         refusal = KeyNotYet if answer.later else KeyRefused
-        raise refusal(f"The coordinator gives no key for the data of task {task.task_id}: {answer.refused}")
+        raise refusal(f"The coordinator refused the key for the data of task {task.task_id}: {answer.refused}")
     wrapped = WrappedKey(bytes.fromhex(answer.ephemeral), bytes.fromhex(answer.box))
     return unwrap_key(wrapped, shop.signer, KeyContext.of(task))

@@ -37,11 +37,15 @@ class NodeConfig(BaseModel):
         default=None,
         gt=0,
         le=1000,
-        description="tasks taken at a time, running and queued; null: 8 a slot",
+        description="tasks accepted at a time, running and queued; null: 8 a slot",
     )
-    heartbeat_seconds: float = Field(default=30, gt=0, description="between two signs of life")
-    stop_seconds: float = Field(default=10, gt=0, description="for a trainer to save its work when the node stops")
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="what trains")
+    heartbeat_seconds: float = Field(default=30, gt=0, description="seconds between two heartbeats")
+    stop_seconds: float = Field(
+        default=10, gt=0, description="seconds that a trainer has to save its work when the node stops"
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto", description="device that trains; auto: a GPU if there is one"
+    )
     price: int = Field(
         default=0,
         ge=0,
@@ -49,12 +53,12 @@ class NodeConfig(BaseModel):
         description="least reward per task that this node works for, in micro-units; 0: any",
     )
     auto_withdraw: bool = Field(default=True, description="move earned credit to the node's account")
-    cache_gigabytes: float = Field(default=20, ge=0, description="content kept between tasks")
+    cache_gigabytes: float = Field(default=20, ge=0, description="size of the content kept between tasks")
     datasets: dict[DataName, LocalSource] = Field(
         default_factory=dict,
         max_length=100,
-        description="data of this node's own that jobs may train on here, and that never leaves: NAME: {source, "
-        "text_column, label_column, where, keep, jobs}",
+        description="the node's own data, which jobs may train on here and which never leaves the node: NAME: "
+        "{source, text_column, label_column, where, keep, jobs}",
     )
 
     @property

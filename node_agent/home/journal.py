@@ -144,6 +144,6 @@ def journal_file(path: Path) -> SqliteFile:
         path,
         holds="the journal of the tasks that this node accepted",
         remedy=f"Move {path.name}, {path.name}-wal and {path.name}-shm in {path.parent} away and start the node again: "
-        "it begins with an empty journal, and what it had in work is assigned anew once its leases run out.",
+        "it begins with an empty journal, and its unfinished tasks are assigned again once its leases run out.",
         error=NodeError,
     )

@@ -10,9 +10,11 @@ from node_agent.home.config import NodeConfig
 
 def only_local(config: NodeConfig) -> list[str]:
     """A sentence for each address that no other machine can reach, and for a content folder; empty if there is none."""
-    found = [f"{name} is {url}, which is this machine only." for name, url in _urls(config) if not _is_reachable(url)]
+    found = [
+        f"{name} is {url}, which other machines cannot reach." for name, url in _urls(config) if not _is_reachable(url)
+    ]
     if isinstance(config.content, Path):
-        found.append(f"content is the folder {config.content}, which another machine has only where it is shared.")
+        found.append(f"content is the folder {config.content}, which other machines cannot read unless it is shared.")
     return found
 
 

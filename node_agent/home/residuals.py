@@ -62,7 +62,7 @@ class Residuals:
         except OSError as error:
             found = str(error)
         if found != newest.cid:
-            log.warning("the residual %s is left out, since it is damaged: %s", newest.cid, found)
+            log.warning("the residual %s is ignored, because it is damaged: %s", newest.cid, found)
             return None
         return path
 

@@ -76,7 +76,7 @@ class Announcer:
                 self._away.discard(peer)
             except ContentError as error:
                 if peer not in self._away:
-                    log.warning("the IPFS node at %s is not reached, and is tried again: %s", peer, error)
+                    log.warning("cannot reach the IPFS node at %s, retrying: %s", peer, error)
                 self._away.add(peer)
 
     def _publish(self, record: NodeRecord) -> None:
@@ -154,7 +154,7 @@ class ChainView:
         try:
             self._height, self._registered = self._ledger.height(), self._ledger.node(self._registered.id)
         except ChainUnreachable as error:  # a record is most useful while the chain is unreachable
-            log.info("the record repeats what the chain said last: %s", error)
+            log.info("the record repeats the last state read from the chain: %s", error)
         return self._registered, self._height
 
 
@@ -195,4 +195,4 @@ async def _keep_looking(announcer: Announcer, look_seconds: float) -> None:
     try:
         await repeat(look, look_seconds, AtlasError)
     except Exception:  # running tasks matter more than the announcement
-        log.exception("this node is not announced any more; the agent works on")
+        log.exception("this node is no longer announced; the agent continues")

@@ -26,7 +26,9 @@ def open_store(home: NodeHome, config: NodeConfig) -> ContentStore:
     Raises `ConfigError` when the shared folder does not exist, because a new folder in its place would not be shared.
     """
     if isinstance(config.content, Path) and not config.content.is_dir():
-        raise ConfigError(f"`content` is {config.content}, which is no folder here. Mount it, or correct the settings.")
+        raise ConfigError(
+            f"`content` is {config.content}, which is not a folder here. Mount it, or correct the settings."
+        )
     return open_cached_store(config.content, home.content)
 
 

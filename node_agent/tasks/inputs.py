@@ -88,5 +88,5 @@ def _optional(cid: str | None, store: ContentStore) -> Path | None:
     try:
         return store.fetch(cid)
     except ContentError as error:
-        log.warning("training starts afresh, since its checkpoint cannot be had: %s", error)
+        log.warning("training starts from the beginning, because its checkpoint cannot be fetched: %s", error)
         return None

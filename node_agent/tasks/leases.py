@@ -28,7 +28,7 @@ def held(entries: Iterable[Entry], leases: Iterable[Lease], node_id: int, now: f
     }
 
 
-class UnheardLeases:
+class UnannouncedLeases:
     """Finds leases whose hints never came: a hint may still be under way at the first poll, but not at the second."""
 
     def __init__(self) -> None:
@@ -37,9 +37,11 @@ class UnheardLeases:
     def look(self, entries: Iterable[Entry], leases: Iterable[Lease], now: float) -> list[Lease]:
         """This node's active leases that have no entry, neither now nor at the previous poll."""
         known = {entry.hint.place for entry in entries}
-        unheard = {place_of(lease): lease for lease in leases if in_time(lease, now) and place_of(lease) not in known}
-        overdue = [lease for place, lease in unheard.items() if place in self._before]
-        self._before = set(unheard)
+        unannounced = {
+            place_of(lease): lease for lease in leases if in_time(lease, now) and place_of(lease) not in known
+        }
+        overdue = [lease for place, lease in unannounced.items() if place in self._before]
+        self._before = set(unannounced)
         return overdue
 
 
@@ -66,4 +68,10 @@ def _release_one(ledger: Ledger, job: int, round_: int, item: SlotAttempt) -> No
     try:
         ledger.release_batch(job, round_, [item])
     except ContractRefused as error:
-        log.info("the lease of slot %d in round %d of job %d is not ours to release: %s", item.slot, round_, job, error)
+        log.info(
+            "the lease of slot %d in round %d of job %d cannot be released by this node: %s",
+            item.slot,
+            round_,
+            job,
+            error,
+        )

@@ -42,7 +42,7 @@ def run_trainer(order: TrainerOrder, folder: Path, environment: Mapping[str, str
             code = _wait(process, messages, order.spec.fleet.progress_seconds)
         except NoProgress as error:
             raise TrainerFailed(
-                f"The worker of task {order.task_id} {error}. Look at this machine's disk, or raise "
+                f"The trainer of task {order.task_id} {error}. Check this machine's disk, or raise "
                 "fleet.progress_seconds of the job."
             ) from error
         finally:
@@ -50,9 +50,9 @@ def run_trainer(order: TrainerOrder, folder: Path, environment: Mapping[str, str
             process.wait()
     if code != 0:
         printed = tail(path, 0)
-        log.error("the worker of task %s ended with exit code %d:\n%s", order.task_id, code, printed)
+        log.error("the trainer of task %s ended with exit code %d:\n%s", order.task_id, code, printed)
         reason = failure_reason(folder, printed)
-        raise TrainerFailed(f"The worker of task {order.task_id} ended with exit code {code}: {reason}")
+        raise TrainerFailed(f"The trainer of task {order.task_id} ended with exit code {code}: {reason}")
     return TrainerResult.read(result)
 
 

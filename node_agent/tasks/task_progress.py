@@ -142,6 +142,6 @@ class TaskProgress:
             try:
                 await self._shop.bus.publish(subject, body)
             except BusError as error:
-                log.warning("a message was lost, which costs nothing but news: %s", error)
+                log.warning("could not publish a progress message (harmless): %s", error)
             finally:
                 self._outbox.task_done()

@@ -80,7 +80,7 @@ class TaskRun:
 
     async def _run(self) -> None:
         try:
-            self._again = None if self.entry.started_at is None else "its agent was started again"
+            self._again = None if self.entry.started_at is None else "its agent was restarted"
             started_at = self.entry.started_at or self._shop.clock()
             self._progress.update(state="in_progress", started_at=started_at)
             task = await asyncio.to_thread(get_document, self._shop.store, self.entry.task, TaskSpec)
@@ -121,7 +121,7 @@ class TaskRun:
             if isinstance(end, TrainerExit):
                 self._count_end(end, task)
             else:
-                self._count_crash(str(end), "Look at its disk and network, or raise fleet.progress_seconds.")
+                self._count_crash(str(end), "Check its disk and network, or raise fleet.progress_seconds.")
         return TrainerResult.read(result_file)
 
     def _adopt_newer_checkpoint(self) -> None:
@@ -139,9 +139,7 @@ class TaskRun:
             self._progress_seconds = spec.fleet.progress_seconds
             return await unless_still(patiently(content, self._prepare, task), self._signs, self._progress_seconds)
         except NoProgress as error:
-            raise TrainerFailed(
-                f"Fetching the inputs of the task {error}. Look at the node's content store."
-            ) from error
+            raise TrainerFailed(f"Fetching the inputs of the task {error}. Check the node's content store.") from error
 
     def _signs(self) -> int:
         return self._progress.signs
@@ -182,7 +180,7 @@ class TaskRun:
 
     def _count_end(self, end: TrainerExit, task: TaskSpec) -> None:
         """Raise `TrainerFailed`, unless the trainer was killed and may be started again."""
-        words = last_words(end, task, self._folder, log_file(self._shop.home, self.entry))
+        words = exit_reason(end, task, self._folder, log_file(self._shop.home, self.entry))
         if end.killed or end.code == EXIT_STOPPED:
             how = f"was killed by signal {-end.code}" if end.killed else f"ended with exit code {end.code}"
             self._count_crash(how, f"Check this machine's memory. {words}")
@@ -193,10 +191,10 @@ class TaskRun:
     def _count_crash(self, how: str, advice: str) -> None:
         """Count a restart of the trainer; raises `TrainerFailed` after too many."""
         if self.entry.crashes == MOST_CRASHES:
-            raise TrainerFailed(f"The trainer {how}, after it was started again {MOST_CRASHES} times. {advice.strip()}")
+            raise TrainerFailed(f"The trainer {how}, after {MOST_CRASHES} restarts. {advice.strip()}")
         self._progress.update(crashes=self.entry.crashes + 1)
         self._again = f"its trainer {how}"
-        log.warning("the trainer of task %s %s; it starts again", self.entry.hint.task_id, how)
+        log.warning("the trainer of task %s %s; it is restarted", self.entry.hint.task_id, how)
 
 
 async def patiently(content: Content, prepare: Callable[[TaskSpec], Awaitable[Result]], task: TaskSpec) -> Result:
@@ -207,7 +205,7 @@ async def patiently(content: Content, prepare: Callable[[TaskSpec], Awaitable[Re
     return await again((ContentNotFound, ContentUnreachable), prepare, task)
 
 
-def last_words(end: TrainerExit, task: TaskSpec, folder: Path, log: Path) -> str:
+def exit_reason(end: TrainerExit, task: TaskSpec, folder: Path, log: Path) -> str:
     """Why a trainer ended, on one line, without private data.
 
     For a trainer that read private rows this is only the name of its log; for one that was killed, or could not write

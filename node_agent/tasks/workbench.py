@@ -18,7 +18,7 @@ from node_agent.wire import subjects
 from node_agent.wire.messages import AssignHint, TaskState
 
 log = logging.getLogger(__name__)
-LOST = "The lease is not this node's any more: it ran out, was taken back, or went to another attempt."
+LOST = "This node no longer holds the lease: it ran out, was released, or the task was assigned again."
 KILL_SECONDS = 2.0
 REMEMBERED_SECONDS = 14 * 24 * 3600
 
@@ -164,7 +164,7 @@ class Workbench:
         if seconds is not None:
             trace = None if isinstance(error, AtlasError) else error
             log.error(
-                "task %s is interrupted, and tried again from %.0f s on until its lease is over: %s",
+                "task %s is interrupted and retried after %.0f s, until its lease ends: %s",
                 entry.hint.task_id,
                 seconds,
                 error,

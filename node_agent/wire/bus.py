@@ -42,7 +42,8 @@ class Message:
             return shape.model_validate(self.body)
         except ValidationError as error:
             raise RefusedMessage(
-                f"A message of {self.sender} on {self.subject} is no {shape.__name__}: {describe_validation(error)}"
+                f"A message of {self.sender} on {self.subject} is not a valid {shape.__name__}: "
+                f"{describe_validation(error)}"
             ) from error
 
 
@@ -125,7 +126,7 @@ class Bus:
             await self._client.flush()
         except (nats.errors.Error, OSError) as error:
             await subscription.unsubscribe()
-            raise BusUnreachable(f"The message server did not take a subscription to {subject}: {error}.") from error
+            raise BusUnreachable(f"The message server did not accept a subscription to {subject}: {error}.") from error
 
     async def request(self, subject: str, body: dict[str, Any], timeout: float, sender: str | None = None) -> Message:
         """Send a request and wait `timeout` seconds for a genuine answer to it, from `sender` when one is named.
@@ -145,13 +146,13 @@ class Bus:
                     if answer is not None:
                         return answer
         except TimeoutError as error:
-            raise BusTimeout(f"Nobody gave a valid answer on {subject} within {timeout:g} s.") from error
+            raise BusTimeout(f"No valid answer on {subject} arrived within {timeout:g} s.") from error
         finally:
             await answers.unsubscribe()
 
     def _answer_to(self, request: Envelope, raw: Msg, sender: str | None) -> Message | None:
         if not raw.data and (raw.headers or {}).get("Status") == "503":
-            raise BusTimeout(f"Nobody listens on {request.subject} at this moment.")
+            raise BusTimeout(f"No process subscribes to {request.subject}.")
         try:
             envelope = self._open(raw)
             if envelope.in_reply_to != request.nonce:

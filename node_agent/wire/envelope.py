@@ -66,11 +66,11 @@ def open_envelope(data: bytes, subject: str) -> Envelope:
     try:
         envelope = Envelope.model_validate_json(data)
     except ValidationError as error:
-        raise RefusedMessage(f"A message on {subject} is no envelope: {describe_validation(error)}") from error
+        raise RefusedMessage(f"A message on {subject} is not a valid envelope: {describe_validation(error)}") from error
     if envelope.subject != subject:
         raise RefusedMessage(f"A message of {envelope.sender} for {envelope.subject} was sent on {subject}.")
     if not envelope.signature:
-        raise RefusedMessage(f"A message on {subject} bears no signature.")
+        raise RefusedMessage(f"A message on {subject} has no signature.")
     try:
         verify_signature(
             envelope.signed_bytes(),
@@ -79,7 +79,7 @@ def open_envelope(data: bytes, subject: str) -> Envelope:
             envelope.sender,
         )
     except (VerificationError, rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
-        raise RefusedMessage(f"A message on {subject} is not genuine: {error}") from error
+        raise RefusedMessage(f"A message on {subject} has an invalid signature: {error}") from error
     return envelope
 
 
@@ -101,13 +101,17 @@ class ReplayGuard:
             text = describe_difference(now, envelope.time, f"a message of {envelope.sender} on {envelope.subject}")
             raise RefusedMessage(text)
         if envelope.time < self._started_at and envelope.in_reply_to is None:
-            raise RefusedMessage(f"A message of {envelope.sender} on {envelope.subject} predates this listener.")
+            raise RefusedMessage(
+                f"A message of {envelope.sender} on {envelope.subject} was sent before this process subscribed."
+            )
         self._forget(now)
         key = (envelope.sender, envelope.nonce)
         if key in self._seen:
             raise RefusedMessage(f"A message of {envelope.sender} on {envelope.subject} was replayed.")
         if len(self._seen) >= MAX_REMEMBERED:
-            raise RefusedMessage(f"More than {MAX_REMEMBERED} messages a minute came in; {envelope.subject} is full.")
+            raise RefusedMessage(
+                f"More than {MAX_REMEMBERED} messages a minute arrived; a message on {envelope.subject} is refused."
+            )
         self._seen[key] = now + 2 * self._max_age
 
     def _forget(self, now: float) -> None:

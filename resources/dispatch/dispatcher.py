@@ -139,7 +139,7 @@ class Dispatcher:
     async def _on_pipes(self, message: "Message") -> None:
         task_id = message.subject.split(".")[2]
         if drive := self._drives.get(task_id):
-            drive.hear(task_id, message.sender, message.read(PipesLine).pipes)
+            drive.forward(task_id, message.sender, message.read(PipesLine).pipes)
 
     async def _on_key_request(self, message: "Message") -> dict[str, Any] | None:
         """Answer a key request; None for a task of another run, which that run's coordinator answers."""

@@ -11,7 +11,7 @@ from resources.dispatch.outcomes import CompletedTask, TaskOutcome
 
 def assigned(task: TaskSpec, node: int) -> str:
     """A task was assigned to a node."""
-    return f"{name_of(task)}: node {node} has it, attempt {task.attempt}"
+    return f"{name_of(task)}: assigned to node {node}, attempt {task.attempt}"
 
 
 def adopted(task: TaskSpec, node: int) -> str:
@@ -21,19 +21,19 @@ def adopted(task: TaskSpec, node: int) -> str:
 
 def moved(task: TaskSpec, before: int, node: int, step: int | None) -> str:
     """A task was assigned again after a lost attempt; `step` is its training checkpoint's, None without one."""
-    way = f"moves from node {before} to node {node}" if node != before else f"starts again on node {node}"
-    return f"{name_of(task)}: {way} and {goes_on(step)} (attempt {task.attempt})"
+    way = f"moves from node {before} to node {node}" if node != before else f"restarts on node {node}"
+    return f"{name_of(task)}: {way} and {resumes(step)} (attempt {task.attempt})"
 
 
 def restarted(task: TaskSpec, node: int, reason: str, step: int | None) -> str:
     """A trainer was restarted on its node; `step` None stands for the checkpoint that the attempt began with."""
-    where = "goes on from the checkpoint that it was given" if step is None else goes_on(step)
+    where = "resumes from the checkpoint that it was given" if step is None else resumes(step)
     return f"{name_of(task)}: {one_line(reason)} on node {node}; it {where}"
 
 
-def goes_on(step: int | None) -> str:
+def resumes(step: int | None) -> str:
     """The step from which work resumes."""
-    return f"goes on from step {step}" if step else "begins anew"
+    return f"resumes from step {step}" if step else "starts from the beginning"
 
 
 def lost(task: TaskSpec, node: int, reason: str) -> str:
@@ -53,7 +53,7 @@ def left_out(manifest: RoundManifest, outcomes: Iterable[TaskOutcome]) -> list[s
     """One line for each update that passed on arrival but was refused when all updates were compared."""
     arrived = {(one.task.shard, one.task.attempt) for one in outcomes if isinstance(one, CompletedTask)}
     return [
-        f"{one.shard}, round {manifest.round}: its update is left out by the gate {one.gate}, now that all updates are "
+        f"{one.shard}, round {manifest.round}: its update is refused by the gate {one.gate}, after all updates were "
         f"compared: {one_line(one.reason)}"
         for one in manifest.refused
         if (one.shard, one.attempt) in arrived
@@ -62,7 +62,7 @@ def left_out(manifest: RoundManifest, outcomes: Iterable[TaskOutcome]) -> list[s
 
 def waiting(task: TaskSpec, seconds: float, reason: str) -> str:
     """No node can take a task for now."""
-    return f"{name_of(task)}: waits at most {seconds:g} s, since {one_line(reason)}"
+    return f"{name_of(task)}: waits at most {seconds:g} s, because {one_line(reason)}"
 
 
 def name_of(task: TaskSpec) -> str:

@@ -63,7 +63,7 @@ class KeyRelease:
             leased = self._entitled(sender, request)
             ring = self._rings.get(self._name)
             if sender in ring.revoked:
-                raise NotEntitled(f"{sender} gets no key any more. Ask the operator of the job.")
+                raise NotEntitled(f"{sender} is revoked and gets no keys. Ask the operator of the job.")
             key = ring.file_key(self._store.fetch(leased.task.data))
             wrapped = wrap_key(key, bytes.fromhex(request.public_key), KeyContext.of(leased.task))
             self._journal.note(self._recipient(sender, leased.task))
@@ -71,9 +71,9 @@ class KeyRelease:
             log.warning("no key for %s, %s: %s", sender, where, refusal)
             return KeyAnswer(refused=str(refusal))
         except AtlasError as error:
-            log.warning("no key for %s at this moment, %s: %s", sender, where, error)
-            return KeyAnswer(refused="the coordinator cannot tell at this moment", later=True)
-        log.info("the key of %s goes to %s, %s", leased.task.data, sender, where)
+            log.warning("cannot decide on the key for %s, %s: %s", sender, where, error)
+            return KeyAnswer(refused="the coordinator could not check the request; ask again later", later=True)
+        log.info("sent the key of %s to %s, %s", leased.task.data, sender, where)
         return KeyAnswer(ephemeral=wrapped.ephemeral.hex(), box=wrapped.box.hex())
 
     def _entitled(self, sender: str, request: KeyRequest) -> LeasedTask:
@@ -87,7 +87,7 @@ class KeyRelease:
             raise NotEntitled(f"The lease of slot {request.slot} is not for the task {request.task}.")
         data = self._data(request.slot)
         if data is None or (leased.task.data, leased.task.form, data.form) != (data.cid, "sealed", "sealed"):
-            raise NotEntitled(f"The task {request.task} is not on sealed data of this job.")
+            raise NotEntitled(f"The task {request.task} does not use sealed data of this job.")
         return leased
 
     def _held(self, sender: str, request: KeyRequest, lease: Lease | None) -> Lease:

@@ -33,7 +33,7 @@ class Outage:
         """Note a failure; raise it once the outage has lasted longer than the patience."""
         if self._began is None:
             self._began = now
-            log.warning("the chain does not answer, the nodes work on meanwhile: %s", error)
+            log.warning("the chain does not answer; running tasks continue: %s", error)
         if now - self._began > self._patience:
             raise error
         self._next = now + self._pause

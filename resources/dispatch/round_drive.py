@@ -80,10 +80,10 @@ class RoundDrive:
         if work := self._works.get(report.task_id):
             await self._reports.take(work, sender, report)
 
-    def hear(self, task_id: str, sender: str, message: dict[str, Any]) -> None:
+    def forward(self, task_id: str, sender: str, message: dict[str, Any]) -> None:
         """Process a Dagster Pipes message of a trainer."""
         if work := self._works.get(task_id):
-            self._reports.hear(work, sender, message)
+            self._reports.forward(work, sender, message)
 
     async def _tick(self) -> list[TaskOutcome]:
         ended: list[TaskOutcome] = []
@@ -112,7 +112,7 @@ class RoundDrive:
         leases = await asyncio.to_thread(self._chain.leases)
         for work in still:
             if work.underway:
-                work.failed = f"no sign of progress for {work.patience:g} s"
+                work.failed = f"no progress for {work.patience:g} s"
         todo: dict[Step, list[Leased]] = defaultdict(list)
         for work in list(self._open.values()):
             lease, leased = leases.get(work.slot, (None, None))
@@ -122,7 +122,7 @@ class RoundDrive:
             elif step is Step.DELIVER and work.result is not None:
                 self._end(work, work.result, ended)
             elif step is Step.GIVE_UP:
-                reason = work.failed or "its slot is completed on chain for other work"
+                reason = work.failed or "on chain, its slot is completed by another task"
                 self._end(work, LostTask(work.draft, reason), ended)
             else:
                 todo[step].append((work, lease))
@@ -137,7 +137,7 @@ class RoundDrive:
     async def _take_over(self, work: Work, lease: Lease, leased: LeasedTask) -> None:
         address = await asyncio.to_thread(self._chain.address, lease.node)
         await self._begin(work, Held(lease.node, address, leased.task, leased.cid))
-        self._tell("adopted", leased.task, events.adopted(leased.task, lease.node), lease.node)
+        self._notify("adopted", leased.task, events.adopted(leased.task, lease.node), lease.node)
 
     async def _begin(self, work: Work, held: Held) -> None:
         task = held.task
@@ -148,11 +148,13 @@ class RoundDrive:
     def _report_assigned(self, held: Held, before: Lease | None) -> None:
         task, node, step = held.task, held.node_id, held.step
         if before is None:
-            self._tell("assigned", task, events.assigned(task, node), node)
+            self._notify("assigned", task, events.assigned(task, node), node)
         else:
-            self._tell("moved", task, events.moved(task, before.node, node, step), node, step)
+            self._notify("moved", task, events.moved(task, before.node, node, step), node, step)
 
-    def _tell(self, event: Event, task: TaskSpec, text: str, node: int | None = None, step: int | None = None) -> None:
+    def _notify(
+        self, event: Event, task: TaskSpec, text: str, node: int | None = None, step: int | None = None
+    ) -> None:
         self._listener.on_update(TaskUpdate(task, event, text, node, step=step))
 
     async def _complete(self, leased: list[Leased]) -> None:
@@ -185,9 +187,9 @@ class RoundDrive:
         await self._hand_out(previous, ended)
 
     async def _hand_out(self, previous: dict[int, Lease | None], ended: list[TaskOutcome]) -> None:
-        fit = await asyncio.to_thread(self._chain.nodes_fit_for_work, self._tools.clock())
+        available = await asyncio.to_thread(self._chain.available_nodes, self._tools.clock())
         revoked = await asyncio.to_thread(self._revoked)
-        nodes = [node for node in fit.nodes if node.owner not in revoked]
+        nodes = [node for node in available.nodes if node.owner not in revoked]
         excluded_nodes = {slot: self._open[slot].excluded_nodes for slot in previous}
         only = {slot: owner for slot in previous if (owner := self._job.only_node(slot)) is not None}
         plan = plan_assignments(list(previous), nodes, excluded_nodes, only)
@@ -206,7 +208,7 @@ class RoundDrive:
             elif slot in refused:
                 self._wait(work, f"the contract refused it: {refused[slot]}", ended)
             elif not able_nodes(nodes, only.get(slot)):
-                self._wait(work, fit.why_nobody(only.get(slot)), ended)
+                self._wait(work, available.why_none(only.get(slot)), ended)
             else:
                 work.waiting_since = None  # the nodes are only full for now, so the wait has no limit
 
@@ -226,22 +228,22 @@ class RoundDrive:
         await asyncio.to_thread(self._tools.registry.record_lost, self._ref, work.slot, lease.attempt, reason)
         attempt = work.draft.model_copy(update={"attempt": lease.attempt})
         if work.refusal is not None:
-            self._tell("refused", attempt, events.refused(attempt, lease.node, work.refusal), lease.node)
+            self._notify("refused", attempt, events.refused(attempt, lease.node, work.refusal), lease.node)
         else:
-            self._tell("lost", attempt, events.lost(attempt, lease.node, reason), lease.node)
+            self._notify("lost", attempt, events.lost(attempt, lease.node, reason), lease.node)
         work.mark_lost(lease, reason)
 
     def _wait(self, work: Work, reason: str, ended: list[TaskOutcome]) -> None:
         now, patience = self._tools.clock(), self._tools.settings.patience_seconds
         if work.waiting_since is None:
             work.waiting_since = now
-            self._tell("waiting", work.draft, events.waiting(work.draft, patience, reason))
+            self._notify("waiting", work.draft, events.waiting(work.draft, patience, reason))
         elif now - work.waiting_since > patience:
-            what = f"waited {patience:g} s, since {reason}"
+            what = f"waited {patience:g} s, because {reason}"
             self._end(work, LostTask(work.draft, f"{what}; before that: {work.reason}" if work.reason else what), ended)
 
 
 def _why_lost(lease: Lease) -> str:
     if lease.state == "released":
-        return "the node gave it back"
+        return "the node released it"
     return "its node sent no heartbeat in time, or the lease ran out"

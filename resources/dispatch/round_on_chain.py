@@ -22,22 +22,22 @@ Refused = dict[int, str]
 """Slot -> the contract's reason."""
 
 
-class FitNodes(NamedTuple):
+class AvailableNodes(NamedTuple):
     """The nodes that would work for a job, and those whose price is above its `reward` per task."""
 
     nodes: list[Node]
-    too_dear: list[Node]
+    too_expensive: list[Node]
     reward: int
 
-    def why_nobody(self, only: str | None) -> str:
+    def why_none(self, only: str | None) -> str:
         """Why no node can take a task. With `only`, the task's data is on the node of that address alone."""
-        if dear := [str(node.id) for node in able_nodes(self.too_dear, only)]:
-            return f"the job pays {self.reward} per task, which is less than the price of node {', '.join(dear)}"
+        if expensive := [str(node.id) for node in able_nodes(self.too_expensive, only)]:
+            return f"the job pays {self.reward} per task, which is less than the price of node {', '.join(expensive)}"
         if able_nodes(self.nodes, only):
-            return "the nodes that are fit for work are revoked in the key ring of the job's data"
+            return "all available nodes are revoked in the key ring of the job's data"
         if only is None:
-            return "no node is fit for work"
-        return f"the node of {only}, which alone has the data, is not fit for work"
+            return "no node is available"
+        return f"the node of {only}, the only one with the data, is not available"
 
 
 class RoundOnChain:
@@ -69,14 +69,14 @@ class RoundOnChain:
             None if state == "open" else f"job {self._ref.job_id} is {state} on chain, so nothing more can be assigned"
         )
 
-    def nodes_fit_for_work(self, now: float) -> FitNodes:
+    def available_nodes(self, now: float) -> AvailableNodes:
         """The nodes that the contract accepts for work, by their price; nodes without room are included."""
-        fit = FitNodes([], [], self._reward_per_task())
+        found = AvailableNodes([], [], self._reward_per_task())
         eligible = eligible_nodes(self._ledger.nodes(), now, self._settings().heartbeat_seconds)
         self._manifests.read(node.manifest for node in eligible)
         for node in eligible:
-            (fit.nodes if self._manifests.price(node.manifest) <= fit.reward else fit.too_dear).append(node)
-        return fit
+            (found.nodes if self._manifests.price(node.manifest) <= found.reward else found.too_expensive).append(node)
+        return found
 
     def address(self, node: int) -> str:
         """The account that owns a node, and so signs for it."""

@@ -61,7 +61,7 @@ class TaskReports:
             answer = await self._tools.bus.request(subject, hint.to_body(), seconds, sender=held.address)
             await self.take(work, answer.sender, answer.read(TaskReport))
         except BusError as error:
-            log.info("node %d says nothing of task %s: %s", held.node_id, hint.task_id, error)
+            log.info("node %d did not answer about task %s: %s", held.node_id, hint.task_id, error)
             if problem := self._tools.bus.clocks.problem(held.address):
                 self._conclude(work, held, failed=f"the clock of its node is wrong: {problem}")
 
@@ -83,9 +83,9 @@ class TaskReports:
         elif report != work.seen:
             work.seen = report
             share = f"step {report.step} of {report.steps}" if report.steps else report.state
-            self._tell(held, "progress", f"{_name(held)}: {share}", report)
+            self._notify(held, "progress", f"{_name(held)}: {share}", report)
 
-    def hear(self, work: Work, sender: str, message: dict[str, Any]) -> None:
+    def forward(self, work: Work, sender: str, message: dict[str, Any]) -> None:
         """Forward a Dagster Pipes message, if it comes from the node that holds the task."""
         held = work.held
         if held is None or held.address != sender:
@@ -102,7 +102,7 @@ class TaskReports:
 
     def _report_restart(self, held: Held, payload: dict[str, Any]) -> None:
         reason, step = payload.get("reason"), payload.get("step")
-        reason = reason if isinstance(reason, str) else "its trainer was started again"
+        reason = reason if isinstance(reason, str) else "its trainer was restarted"
         step = step if isinstance(step, int) and 0 <= step < 2**53 else None
         text = events.restarted(held.task, held.node_id, reason, step)
         self._listener.on_update(TaskUpdate(held.task, "restarted", text, held.node_id, step=step))
@@ -110,7 +110,7 @@ class TaskReports:
     async def _keep_checkpoint(self, held: Held, report: TaskReport) -> None:
         saved, registry = report.checkpoint, self._tools.registry
         if saved is not None and await asyncio.to_thread(registry.record_checkpoint, report.task_id, saved):
-            self._tell(held, "checkpoint", f"{_name(held)}: checkpoint of step {saved.step} is saved", report)
+            self._notify(held, "checkpoint", f"{_name(held)}: checkpoint of step {saved.step} is saved", report)
 
     async def _judge(self, work: Work, held: Held, report: TaskReport) -> None:
         work.judging = True
@@ -145,7 +145,7 @@ class TaskReports:
             work.failed, work.refusal, work.kind = failed, refusal, kind
             self._news.set()
 
-    def _tell(self, held: Held, event: Any, text: str, report: TaskReport) -> None:
+    def _notify(self, held: Held, event: Any, text: str, report: TaskReport) -> None:
         self._listener.on_update(TaskUpdate(held.task, event, text, held.node_id, report=report))
 
 

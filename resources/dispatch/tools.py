@@ -24,7 +24,7 @@ class DispatchSettings:
     answer_seconds: float = 5.0
     """The timeout of a request to a node."""
     patience_seconds: float = 120.0
-    """How long a task waits while no node is fit for work; then it is given up."""
+    """Seconds that a task waits for an available node before it is given up."""
     chain_patience_seconds: float = 600.0
     """How long a run continues while the chain does not answer."""
     longest_pause_seconds: float = 30.0

@@ -107,7 +107,7 @@ class Work:
         for kind, alike in self.kinds.items():
             if alike >= ALIKE:
                 attempts = counted(self.begun, "attempt")
-                return f"given up, since {alike} of {attempts} failed alike ({kind}): {self.reason}"
+                return f"given up, because {alike} of {attempts} failed in the same way ({kind}): {self.reason}"
         return f"given up after {counted(self.begun, 'attempt')}: {self.reason}" if self.begun >= most else None
 
     def take_sign(self) -> None:

@@ -62,7 +62,7 @@ def _find(spec: str, checkpoint: str, row: JobRow | None, ledger: Ledger) -> OnC
     meant = [one for one in named if checkpoint in one.rounds.values()]
     if len(meant) == 1:
         return meant[0]
-    return Unasked(f"this checkpoint is that of {len(meant)} of {counted(len(named), 'job')} on chain with this spec")
+    return Unasked(f"this checkpoint belongs to {len(meant)} of {counted(len(named), 'job')} on chain with this spec")
 
 
 def _record_of(job: Job, ledger: Ledger) -> OnChain:
@@ -77,7 +77,7 @@ def agreed_dataset(records: Sequence[tuple[str, str]]) -> str | None:
     for who, cid in records[1:]:
         if cid != records[0][1]:
             raise VerificationError(
-                f"The job's data set is {records[0][1]} by {records[0][0]}, but {cid} by {who}.",
+                f"The job's dataset is {records[0][1]} according to {records[0][0]}, but {cid} according to {who}.",
                 "data set",
                 expected=records[0][1],
                 found=cid,

@@ -72,10 +72,10 @@ def _run(order: TrainerOrder, folder: Path, what: str) -> Path:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise CoordinatorError(
-            f"{what} is made with {', '.join(missing)}, which this machine lacks. Install atlas-pipelines[node] here, "
-            "or run this on a machine that has it."
+            f"{what} needs packages that are not installed on this machine: {', '.join(missing)}. Install "
+            "atlas-pipelines[node] here, or run this on a machine that has it."
         )
     result = run_trainer(order, folder, os.environ)
     if result.adapter is None:
-        raise CoordinatorError(f"{what} did not come about: the worker ended without one.")
+        raise CoordinatorError(f"{what} was not made: its trainer ended without a result.")
     return result.adapter

@@ -88,9 +88,9 @@ def choose_offers(dataset: DatasetSpec, offers: list[Offer]) -> list[Offer]:
     unlabelled = sorted(named.keys() - {offer.data.address for offer in chosen})
     others = sorted({offer.data.name for offer in offers} - {name})
     raise DataError(
-        f"{dataset.source}: shard_by.nodes asks for {counted(wanted, 'node')}, and it is offered by "
+        f"{dataset.source}: shard_by.nodes requires {counted(wanted, 'node')} that offer this data, found "
         f"{len(chosen)} ({_listed(chosen)})."
-        + (f" It has no labels on {', '.join(unlabelled)}, and the job needs some." if unlabelled else "")
+        + (f" The data of {', '.join(unlabelled)} has no labels, and the job needs labels." if unlabelled else "")
         + (f" Other data on offer: {', '.join(others)}." if others else "")
         + " Wait for more nodes, have their owners add it to `datasets` in their settings and restart them, or lower "
         "dataset.shard_by.nodes."
@@ -100,13 +100,13 @@ def choose_offers(dataset: DatasetSpec, offers: list[Offer]) -> list[Offer]:
 def _offers_of(node: Node, store: ContentStore, reward: int) -> Iterator[Offer]:
     manifest = _read(node.manifest, store, NodeManifest)
     if manifest.address != node.owner:
-        raise DataError(f"Its manifest is of {manifest.address}, but it is owned by {node.owner}.")
+        raise DataError(f"Its manifest names the address {manifest.address}, expected its owner {node.owner}.")
     if manifest.datasets and manifest.price > reward:
         raise DataError(f"Its price is {manifest.price} per task, and the job pays {reward}.")
     for cid in manifest.datasets:
         data = _read(cid, store, LocalData)
         if data.address != node.owner:
-            raise DataError(f"The data set {cid} is registered by {node.owner}, but belongs to {data.address}.")
+            raise DataError(f"The dataset {cid} is registered by {node.owner}, but belongs to {data.address}.")
         yield Offer(cid, data)
 
 

@@ -182,8 +182,8 @@ def refuse_ended_job(job: OpenJob, number: int, ledger: Ledger) -> None:
     state = ledger.job(job.job_id).state
     if state != "open" and not ledger.leases(job.job_id, number, limit=1):
         raise JobEnded(
-            f"Job {job.name!r} is {state} on chain, so round {number} cannot begin; what was begun may still end. "
-            "Order the rest as a job of another name."
+            f"Job {job.name!r} is {state} on chain, so round {number} cannot begin. Rounds that have begun may still "
+            "end. Order the remaining rounds as a job with another name."
         )
 
 
@@ -234,5 +234,8 @@ def _create(key: str, spec: JobSpec, dataset: DatasetManifest, ledger: Ledger) -
             raise
     created = ledger.job_of(ledger.address, key)
     if created is None:
-        raise OtherContract(f"The chain took job {key!r} and does not know it any more; it was reset meanwhile.")
+        raise OtherContract(
+            f"The chain accepted job {key!r} and no longer has it: the chain was reset in the meantime. Run the job "
+            "again."
+        )
     return created

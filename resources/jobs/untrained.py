@@ -26,7 +26,7 @@ def untrained_adapter(
     known = registry.own_work(name)
     if known is not None and is_kept(store, known):
         return known
-    on_progress("Making the untrained adapter.")
+    on_progress("Computing the untrained adapter.")
     with tempfile.TemporaryDirectory() as folder:
         adapter = store.put(make(spec, model, home.root / "cache", Path(folder)))
     registry.record_own_work(name, adapter)

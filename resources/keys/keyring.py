@@ -54,7 +54,7 @@ class KeyRing(BaseModel):
 
     name: str
     versions: list[KeyVersion] = Field(min_length=1, description="oldest first")
-    revoked: list[str] = Field(default_factory=list, description="addresses that get no key any more, sorted")
+    revoked: list[str] = Field(default_factory=list, description="revoked addresses, which get no keys, sorted")
 
     @property
     def newest(self) -> DatasetKey:
@@ -68,8 +68,8 @@ class KeyRing(BaseModel):
             if version.id == header.key_id:
                 return file_key(version.dataset_key, header)
         raise KeyRingError(
-            f"Key ring {self.name!r} has no key {header.key_id}, which {sealed.name} is sealed with. "
-            "Restore the ring from a backup, or order the job anew under another name."
+            f"Key ring {self.name!r} has no key {header.key_id}, which {sealed.name} is sealed with. Restore the ring "
+            "from a backup, or order the job again under another name."
         )
 
     def rotated(self, secret: bytes, now: float) -> "KeyRing":
@@ -158,7 +158,9 @@ class KeyRings:
 
     def _path(self, name: str) -> Path:
         if not NAME.fullmatch(name):
-            raise KeyRingError(f"{name!r} is no name of a key ring: expected lowercase letters, digits and hyphens.")
+            raise KeyRingError(
+                f"{name!r} is not a valid name of a key ring: expected lowercase letters, digits and hyphens."
+            )
         return self._folder / f"{name}.json"
 
 
@@ -173,7 +175,9 @@ def _parse(data: bytes, path: Path, name: str) -> KeyRing:
             "open what was sealed with its keys."
         ) from None
     if ring.name != name:
-        raise KeyRingError(f"The key ring {path} calls itself {ring.name!r}. Rename the file, or restore a backup.")
+        raise KeyRingError(
+            f"The key ring {path} contains the name {ring.name!r}. Rename the file, or restore a backup."
+        )
     return ring
 
 
@@ -183,5 +187,7 @@ def _random() -> bytes:
 
 def _address(text: str) -> str:
     if text != text.lower() or bech32.bech32_decode(text)[1] is None:
-        raise KeyRingError(f"{text!r} is no address: expected bech32 as `atlas-node status` shows it. Nothing changed.")
+        raise KeyRingError(
+            f"{text!r} is not an address: expected bech32 as `atlas-node status` shows it. Nothing changed."
+        )
     return text

@@ -59,7 +59,9 @@ def _record(home: AtlasHome) -> Path:
 def _is_older(network: Network, address: str) -> bool:
     found = contract_version(network.model_copy(update={"contract": address}))
     if found.is_older:
-        log.warning("the contract %s is %s %s and stays as it is; a new one takes its place", address, *found)
+        log.warning(
+            "the contract %s is %s %s and stays unchanged; a new one is deployed and used instead", address, *found
+        )
     return found.is_older
 
 

@@ -53,7 +53,7 @@ def deployments(home: AtlasHome) -> dict[str, Deployment]:
 def record_deployment(home: AtlasHome, name: str, network: Network) -> None:
     """Record a network's contract under a name; replaces an earlier record."""
     if network.contract is None:
-        raise NotDeployed(f"The network {name} has no contract to remember.")
+        raise NotDeployed(f"The network {name} has no contract whose address could be saved.")
     home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with exclusive(home.root / "contracts.lock"):
         found = deployments(home)
@@ -93,7 +93,7 @@ def _local_url(home: AtlasHome, name: str, preset: Preset, environment: Mapping[
             if known is None:
                 raise
     if known is None:
-        raise UnknownNetwork(f"Nothing says where the network {name} answers. Give its address with --url.")
+        raise UnknownNetwork(f"The address of the network {name} is not known. Give it with --url.")
     return known
 
 

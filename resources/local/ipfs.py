@@ -14,8 +14,8 @@ class LocalIpfs(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    nodes: list[Url] = Field(min_length=1, description="RPC addresses of Kubo nodes; one alone serves all")
-    replicas: int = Field(default=1, gt=0, description="nodes that each put goes to")
+    nodes: list[Url] = Field(min_length=1, description="RPC addresses of Kubo nodes; a single one is used by all")
+    replicas: int = Field(default=1, gt=0, description="number of nodes that each put copies to")
 
     @model_validator(mode="after")
     def _as_many_nodes_as_replicas(self) -> Self:

@@ -16,12 +16,14 @@ class LocalNetwork(Addresses):
     """The addresses of a running local network, and its supervisor."""
 
     chain: str = Field(default=EMBEDDED, description="the name of the network whose chain it uses")
-    ipfs: LocalIpfs | None = Field(default=None, description="how IPFS nodes are shared out; null: content is a folder")
+    ipfs: LocalIpfs | None = Field(
+        default=None, description="how IPFS nodes are distributed; null: content is a folder"
+    )
     nodes: list[dict[str, Any]] = Field(default=[], description="settings of each agent, if they were given")
-    pid: int = Field(description="the supervisor")
+    pid: int = Field(description="process id of the supervisor")
     home: Path | None = Field(default=None, description="the coordinator's folder that it is kept in")
     host: str | None = Field(default=None, description="the name of the machine that it is kept on")
-    started: float = Field(description="the supervisor's start, as the kernel tells it; guards against reused pids")
+    started: float = Field(description="start time of the supervisor, from the kernel; detects reused process ids")
     not_started: dict[str, str] = Field(default={}, description="agents that did not start, and why")
     webserver: str | None = None
 

@@ -52,23 +52,26 @@ class NetworkWatch:
             if found.network.url != network.network.url or found.bus != network.bus:
                 self.notice(
                     f"The local network answers at other addresses than before (chain {found.network.url}, messages "
-                    f"{found.bus}), since their ports were taken. Stop what uses the old ones and run it again."
+                    f"{found.bus}), because other programs took its ports. Stop what uses the old addresses and run "
+                    "it again."
                 )
             else:
-                self.notice("The local network runs again at the same addresses; what was in work goes on.")
+                self.notice("The local network runs again at the same addresses; running tasks continue.")
             network = found
 
     def _revived(self, network: LocalNetwork, revive: Callable[[], LocalNetwork]) -> LocalNetwork | None:
         """The network after a restart; None when the watch ends."""
-        self.notice(f"The supervisor of the local network (process {network.pid}) died; the network is started again.")
+        self.notice(
+            f"The supervisor of the local network (process {network.pid}) ended unexpectedly; the network is restarted."
+        )
         for attempt in range(1, TRIES + 1):
             try:
                 return revive()
             except LocalNetworkError as error:
-                log.warning("start %d of %d of the local network failed: %s", attempt, TRIES, error)
+                log.warning("restart %d of %d of the local network failed: %s", attempt, TRIES, error)
                 if attempt == TRIES:
                     self.failure = error
-                    self.notice(f"The local network does not start again: {error}")
+                    self.notice(f"The local network could not be restarted: {error}")
             if self._stop.wait(FIRST_PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1)):  # noqa: S311 - jitter
                 break
         return None

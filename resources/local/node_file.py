@@ -56,7 +56,7 @@ def _settings(path: Path, number: int, entry: Any) -> dict[str, Any]:
         raise SpecError(f"{where}: expected a mapping of settings, such as {{slots: 1}}, found {entry!r:.80}.")
     for name in GIVEN_BY_NETWORK:
         if name in entry:
-            raise SpecError(f"{where}: {name} is what the local network gives its agents; leave it out.")
+            raise SpecError(f"{where}: {name} is set by the local network; remove it.")
     settings = {**entry, "datasets": _resolved(path, entry["datasets"])} if "datasets" in entry else dict(entry)
     try:
         NodeConfig.model_validate({**ANY_NETWORK, **settings})

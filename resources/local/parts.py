@@ -109,11 +109,11 @@ class LocalParts:
         operator = load_or_create_key(self._home.operator_key, PREFIX)
         url = self._start_chain(operator.address)
         network = Network(chain_id=CHAIN_ID, url=url, denom=DENOM, prefix=PREFIX)
-        self._on_step("Making the contract ready.")
+        self._on_step("Preparing the contract.")
         return ensure_contract(self._home, network, operator), operator
 
     def _chain_elsewhere(self) -> tuple[Network, Key]:
-        self._on_step(f"Asking the chain of {self._chain}.")
+        self._on_step(f"Connecting to the chain of {self._chain}.")
         network = named_network(self._home, self._chain, os.environ)
         return network, load_or_create_key(self._home.operator_key, network.prefix)
 

@@ -30,7 +30,7 @@ class Keeper:
         self._children = children
         self._restarts = restarts
 
-    def restart_the_dead(self, now: float) -> None:
+    def restart_ended(self, now: float) -> None:
         """Check every child once; `now` is in seconds of a monotonic clock."""
         for name, kept in self._children.items():
             if kept.child.running or not self._restarts(name):
@@ -38,7 +38,7 @@ class Keeper:
             if kept.due is None:
                 kept.delay = next_delay(kept.delay, now - kept.started_at)
                 kept.due = now + kept.delay
-                log.warning("%s ended; it starts again in %g s, see %s", name, kept.delay, kept.child.log)
+                log.warning("%s ended and is restarted in %g s; see %s", name, kept.delay, kept.child.log)
             elif now >= kept.due:
                 kept.child, kept.started_at, kept.due = kept.start(), now, None
 

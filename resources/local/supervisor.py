@@ -82,9 +82,9 @@ def _keep(home: AtlasHome, arguments: argparse.Namespace) -> None:
 def _watch(keeper: Keeper, abandoned_for: Callable[[float], float], abandoned_seconds: float) -> None:
     while True:
         now = time.monotonic()
-        keeper.restart_the_dead(now)
+        keeper.restart_ended(now)
         if abandoned_for(now) > abandoned_seconds:
-            log.info("nobody has used the local network for %g s", abandoned_seconds)
+            log.info("the local network has not been used for %g s", abandoned_seconds)
             return
         time.sleep(WATCH_SECONDS)
 
@@ -109,17 +109,19 @@ def _stop(signum: int, frame: FrameType | None) -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Keep a local Atlas network: chain, message server and agents.")
+    parser = argparse.ArgumentParser(description="Run a local Atlas network: chain, message server and agents.")
     parser.add_argument("--home", type=Path, required=True, help="the coordinator's folder, $ATLAS_HOME")
     parser.add_argument("--agents", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads per task")
     parser.add_argument("--chain", default=EMBEDDED, help="the name of a network to use instead of an embedded chain")
     parser.add_argument("--ipfs", action="append", default=[], help="RPC address of a Kubo node; may be repeated")
-    parser.add_argument("--replicas", type=int, default=1, help="Kubo nodes that each content is put to")
+    parser.add_argument("--replicas", type=int, default=1, help="number of Kubo nodes that each content is put to")
     parser.add_argument("--nodes", type=Path, help="YAML list of settings, one mapping per agent; overrides --agents")
     restart = os.environ.get(RESTART_VARIABLE, "1") != "0"
     parser.add_argument("--restart-agents", action=argparse.BooleanOptionalAction, default=restart)
-    parser.add_argument("--abandoned-seconds", type=float, default=60.0, help="stop when unused for so long")
+    parser.add_argument(
+        "--abandoned-seconds", type=float, default=60.0, help="stop after this many seconds without use"
+    )
     return parser.parse_args()
 
 

@@ -23,7 +23,7 @@ def model_facts(cid: str, store: ContentStore, home: AtlasHome) -> ModelFacts:
     checkpoint = get_document(store, cid, Checkpoint)
     row = job_row(checkpoint.job, home)
     if row is None:
-        raise JobNotFound(f"Checkpoint {cid} belongs to the order {checkpoint.job}, which was not opened here.")
+        raise JobNotFound(f"Checkpoint {cid} belongs to the job {checkpoint.job}, which was not opened here.")
     model = get_document(store, row.model_cid, ModelManifest)
     return ModelFacts(
         cid=cid,

@@ -36,9 +36,9 @@ def check_target(repository: str) -> None:
     try:
         validate_repo_id(repository)
     except HFValidationError as error:
-        raise PushError(f"{repository!r} is no repository of the hub: {error}") from error
+        raise PushError(f"{repository!r} is not a repository of the hub: {error}") from error
     if repository.count("/") != 1:
-        raise PushError(f"{repository!r} is no repository of the hub; give ORG/NAME, with your user name as ORG.")
+        raise PushError(f"{repository!r} is not a repository of the hub; give ORG/NAME, with your user name as ORG.")
     if get_token() is None:
         raise PushError("There is no Hugging Face token here; set HF_TOKEN, or log in with `hf auth login`.")
 

@@ -79,7 +79,7 @@ def _reach(node: Directory, addresses: list[str], wanted: Callable[[], bool]) ->
         try:
             node.connect(address)
         except ContentError as error:
-            log.info("%s is not reached: %s", address, error)
+            log.info("cannot reach %s: %s", address, error)
         else:
             return True
     return False
@@ -89,6 +89,6 @@ async def _quietly(connect: Callable[[], None]) -> None:
     try:
         await asyncio.to_thread(connect)
     except AtlasError as error:
-        log.warning("the IPFS nodes of the nodes are not connected; the round goes on: %s", error)
+        log.warning("could not connect to the nodes' IPFS nodes; the round continues: %s", error)
     except Exception:  # content may still arrive another way, so the round must not fail
-        log.exception("the IPFS nodes of the nodes are not connected; the round goes on")
+        log.exception("could not connect to the nodes' IPFS nodes; the round continues")

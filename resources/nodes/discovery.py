@@ -126,7 +126,7 @@ class _Finding:
             try:
                 self._directory.connect(peer)
             except ContentError as error:
-                log.warning("the IPFS node at %s is not reached: %s", peer, error)
+                log.warning("cannot reach the IPFS node at %s: %s", peer, error)
 
     def provided(self) -> list[NodeRecord]:
         """The records of the peers that provide the network's rendezvous."""
@@ -136,7 +136,7 @@ class _Finding:
         try:
             found = self._directory.find_providers(cid, self._limits.providers, self._limits.seconds)
         except ContentError as error:
-            log.warning("the DHT gives no nodes: %s", error)
+            log.warning("cannot read nodes from the DHT: %s", error)
             return []
         return self.records(sorted({provider.peer_id for provider in found}))
 
@@ -155,7 +155,7 @@ class _Finding:
             cid = directory.resolve_name(peer_id, self._limits.seconds)
             data = directory.block(cid, self._limits.seconds)
             if cid_of_bytes(data) != cid:
-                raise CorruptContent(f"The bytes that were given for {cid} have CID {cid_of_bytes(data)}.")
+                raise CorruptContent(f"The bytes received for {cid} have the CID {cid_of_bytes(data)}.")
             return verify(
                 parse_record(data),
                 chain_id=self._network.chain_id,
@@ -172,7 +172,7 @@ def _registered(registry: Registry) -> list[Node] | None:
     try:
         return registry.nodes()
     except ChainError as error:
-        log.warning("the chain cannot be asked who owns the nodes: %s", error)
+        log.warning("cannot read the owners of the nodes from the chain: %s", error)
         return None
 
 

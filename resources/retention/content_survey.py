@@ -95,7 +95,7 @@ def why_held(row: JobRow, chain: ChainFacts | None) -> str | None:
         return "may be open: the chain does not answer"
     job = chain.jobs.get(row.job_id)
     if not _knows(chain, row) or job is None:
-        return f"may be open: it is on contract {row.contract}, which was not asked"
+        return f"may be open: it is on contract {row.contract}, which was not queried"
     if job.state == "open":
         return "is open"
     for one in chain.rounds.get(row.job_id, ()):

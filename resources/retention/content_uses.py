@@ -192,8 +192,8 @@ class JobWalk:
             return get_document(self._store, cid, kind)
         except (ContentNotFound, SpecError) as error:
             raise ContentError(
-                f"Nobody can tell what job {self.row.name!r} needs, since its {kind.__name__} cannot be read: {error} "
-                "Nothing is removed before it is back; add it again from a copy."
+                f"The content that job {self.row.name!r} needs is not known, because its {kind.__name__} cannot be "
+                f"read: {error} Nothing is removed until it can be read; add it again from a copy."
             ) from error
 
 

@@ -37,9 +37,9 @@ class RetentionSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    keep_rounds: int = Field(default=3, ge=1, description="newest checkpoints of each job whose files stay")
+    keep_rounds: int = Field(default=3, ge=1, description="number of newest checkpoints of each job whose files stay")
     keep_updates: bool = Field(default=True, description="whether shards and updates stay, so that all can be verified")
-    unused_hours: float = Field(default=24.0, ge=0, description="nothing goes that was used since so long ago")
+    unused_hours: float = Field(default=24.0, ge=0, description="content used within this time is not removed")
     jobs: dict[str, JobRetention] = Field(default_factory=dict, description="by the job's name")
 
     def of(self, job: str) -> tuple[int, bool]:
@@ -59,7 +59,7 @@ def read_retention(path: Path) -> RetentionSettings:
         return RetentionSettings.model_validate(read_mapping(path))
     except ValidationError as error:
         raise SpecError(
-            f"{path} does not say what to keep:\n{describe_validation(error, RetentionSettings)}"
+            f"{path} is not a valid retention file:\n{describe_validation(error, RetentionSettings)}"
         ) from error
 
 

@@ -37,7 +37,7 @@ def follow_strays(cids: Iterable[str], peek: Callable[[str], bytes | None], walk
     found = [(cid, document) for cid in cids if (document := parse_document(peek(cid) or b"")) is not None]
     for cid, document in sorted(found, key=lambda item: (ORDER.index(type(item[1])), item[0])):
         for walk in walks:
-            _tell(walk, cid, document)
+            _add_to_walk(walk, cid, document)
 
 
 def parse_document(data: bytes) -> Any:
@@ -52,7 +52,7 @@ def parse_document(data: bytes) -> Any:
         return None
 
 
-def _tell(walk: JobWalk, cid: str, document: Any) -> None:
+def _add_to_walk(walk: JobWalk, cid: str, document: Any) -> None:
     row = walk.row
     match document:
         case TaskPlan() if (document.contract, document.job_id) == (row.contract, row.job_id):

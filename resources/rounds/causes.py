@@ -80,13 +80,13 @@ def describe_causes(causes: Sequence[Cause], shards: int) -> str:
     for cause in causes:
         groups.setdefault(_kind(cause.reason), []).append(cause)
     ordered = sorted(groups.values(), key=lambda group: (-len(group), group[0].shard))
-    told = [_told(group) for group in ordered[:LISTED]]
+    described = [_described(group) for group in ordered[:LISTED]]
     if rest := sum(len(group) for group in ordered[LISTED:]):
-        told.append(f"{rest} for other reasons; see `atlas job show`")
-    return f"{len(causes)} of {counted(shards, 'shard')} failed: {'; '.join(told)}."
+        described.append(f"{rest} for other reasons; see `atlas job show`")
+    return f"{len(causes)} of {counted(shards, 'shard')} failed: {'; '.join(described)}."
 
 
-def _told(group: list[Cause]) -> str:
+def _described(group: list[Cause]) -> str:
     first, count = group[0], len(group)
     if count == 1:
         return f'once "{first.reason}" ({first.place})'

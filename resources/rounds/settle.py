@@ -145,8 +145,8 @@ def publish_model(job: OpenJob, number: int, checkpoint: str, ledger: Ledger) ->
         return
     if known is not None and known.cid != checkpoint:
         raise SettlementError(
-            f"Model {job.name} {number} is registered as {known.cid} by job {known.job}, so {checkpoint} cannot bear "
-            "that name. Choose another name for the job."
+            f"Model {job.name} {number} is registered as {known.cid} by job {known.job}, so {checkpoint} cannot be "
+            "registered under that name. Choose another name for the job."
         )
 
 
@@ -241,5 +241,5 @@ def _settle(job: int, number: int, ledger: Ledger) -> str | None:
     try:
         return ledger.settle(job, number).hash
     except ContractRefused as refusal:
-        log.warning("round %d of job %d is not settled now: %s", number, job, refusal.reason)
+        log.warning("could not settle round %d of job %d now: %s", number, job, refusal.reason)
         return None

@@ -43,7 +43,7 @@ def base_checkpoint(job: OpenJob, number: int, ledger: Ledger) -> str:
     if recorded is None:
         raise RoundOrderError(
             f"Round {number} of job {job.name!r} starts from round {number - 1}, which is not submitted on chain"
-            + ("." if chain_answers else ", as far as is known here while the chain does not answer.")
+            + ("." if chain_answers else ", by the last known state; the chain does not answer now.")
             + f" Run round {number - 1} first."
         )
     return recorded
@@ -182,10 +182,9 @@ def quorum_error(job: OpenJob, number: int, updates: int, causes: Sequence[Cause
     shards = len(job.dataset.shards)
     needed = max(1, math.ceil(job.spec.aggregation.quorum * shards))
     return QuorumError(
-        f"Round {number} of job {job.name!r} has {updates} of the {counted(needed, 'update')} that its "
-        f"quorum asks for. "
-        f"{describe_causes(causes, shards)} Remove the cause and run the job again, which keeps what is finished; "
-        "with other settings in its spec, give it another name."
+        f"Round {number} of job {job.name!r} has {updates} of the {counted(needed, 'update')} that its quorum "
+        f"requires. {describe_causes(causes, shards)} Remove the cause and run the job again, which keeps what is "
+        "finished; with other settings in its spec, give it another name."
     )
 
 

@@ -104,8 +104,8 @@ def _checks(
     yield Check(
         "files",
         "passed",
-        "What the checkpoints and their round manifests name was read and has the bytes of its CID; "
-        "files of refused updates decide nothing and were not read.",
+        "All content that the checkpoints and their round manifests name was read and matches its CID. Files of "
+        "refused updates do not affect the result and were not read.",
     )
     if rounds:
         yield Check(
@@ -123,7 +123,7 @@ def _dataset_check(record: JobRecord | None) -> Check:
         return Check(
             "data set",
             "not checked",
-            "The job's data set is not on record here, so the updates may come from any rows and be fewer than the "
+            "The job's dataset is not on record here, so the updates may come from any rows and be fewer than the "
             "quorum. Give its CID with --dataset, or verify where the job was opened or its chain answers.",
         )
     return Check(
@@ -145,7 +145,7 @@ def _start_check(record: JobRecord | None, rebuilt: bool) -> Check:
         return Check("start", "passed", "The untrained adapter follows from the seed.")
     if record is not None and record.start is not None:
         return Check("start", "passed", "The untrained adapter is the one that the job was opened with.")
-    text = "The untrained adapter was read, not made anew; --rebuild-start makes it from the seed."
+    text = "The untrained adapter was read, not recomputed; --rebuild-start recomputes it from the seed."
     return Check("start", "not checked", text)
 
 

@@ -14,7 +14,7 @@ def subjects_page() -> str:
         "Coordinator and nodes exchange these messages over NATS. Each is wrapped in an envelope that its sender signs "
         "with the key of its chain account. Messages carry identifiers, never tensors, and any of them may be lost: "
         "what a node works on is decided by the chain alone.",
-        table(("Subject", "What is sent on it"), [(one, text.replace("|", "\\|")) for one, text in rows]),
+        table(("Subject", "Messages"), [(one, text.replace("|", "\\|")) for one, text in rows]),
         "## Message bodies",
     ]
     for name, body in bodies():

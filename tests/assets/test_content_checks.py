@@ -144,7 +144,7 @@ def test_a_source_that_moved_on_is_warned_about(home, instance, resources, tmp_p
     assert not found.passed
     assert found.severity is dg.AssetCheckSeverity.WARN
     (row,) = rows_of(found, "sources")
-    assert (row["job"], row["state"], row["now"]) == ("tiny", "moved on", cid_of_bytes(b"text\nnew\n"))
+    assert (row["job"], row["state"], row["now"]) == ("tiny", "changed", cid_of_bytes(b"text\nnew\n"))
 
     path.unlink()
     (row,) = rows_of(check(instance, resources, dataset_fresh), "sources")

@@ -48,8 +48,8 @@ def evaluate(which, manifest, store):
 def test_data_of_one_label_are_warned_about(manifest, store):
     found = evaluate(dataset_teaches, manifest, store)
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert found.description == "tiny: Every one of 300 rows has the label 'yes': nothing can be told apart."
-    assert "Every one of 300 rows" in dataset_metadata(manifest, dg.MetadataValue.text)["warnings"].value
+    assert found.description == "tiny: Every row has the label 'yes' (300 rows): there is nothing to classify."
+    assert "Every row has the label" in dataset_metadata(manifest, dg.MetadataValue.text)["warnings"].value
 
 
 def test_held_out_rows_that_are_trained_on_are_counted(manifest, store):

@@ -56,7 +56,7 @@ def test_a_trainer_reports_as_the_shard_that_it_trains():
     def body(context, sessions):
         for of in (task(0), task(1)):
             for update in relayed(of, sessions.environment(of)):
-                sessions.hear(update)
+                sessions.forward(update)
 
     log = run_step(body)
     for of in (task(0), task(1)):
@@ -72,7 +72,7 @@ def test_a_second_attempt_has_a_session_of_its_own():
         assert environments[0] == environments[1]
         for of in (first, second):
             for update in relayed(of, sessions.environment(of)):
-                sessions.hear(update)
+                sessions.forward(update)
 
     log = run_step(body)
     assert sum("training shard_adapter" in line for line in log) == 2
@@ -96,7 +96,7 @@ def test_a_second_attempt_has_a_session_of_its_own():
 def test_nothing_that_a_node_sends_ends_the_round(content, capfd):
     def body(context, sessions):
         sessions.environment(task())
-        sessions.hear(message(task(), content))
+        sessions.forward(message(task(), content))
         context.log.info("still here")
 
     assert "still here" in run_step(body)
@@ -105,7 +105,7 @@ def test_nothing_that_a_node_sends_ends_the_round(content, capfd):
 
 def test_a_message_for_no_open_session_is_dropped():
     def body(context, sessions):
-        sessions.hear(message(task(), {"method": "log", "params": {"message": "who am I", "level": "INFO"}}))
+        sessions.forward(message(task(), {"method": "log", "params": {"message": "who am I", "level": "INFO"}}))
 
     assert not [line for line in run_step(body) if "who am I" in line]
 
@@ -115,6 +115,6 @@ def test_a_talkative_node_is_cut_short():
         sessions.environment(task())
         for number in range(LOG_LINES + 50):
             line = {"method": "log", "params": {"message": f"line {number}", "level": "INFO"}}
-            sessions.hear(message(task(), line))
+            sessions.forward(message(task(), line))
 
     assert sum("line " in line for line in run_step(body)) == LOG_LINES

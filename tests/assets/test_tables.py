@@ -91,7 +91,7 @@ def test_a_shard_tells_where_its_rows_are():
     claimed = ShardManifest(key="s000", cid=CID, form="node-local", node="atlas1a", claimed=True, rows=12, bytes=0)
     facts = {"form": "node-local", "node": "atlas1a", "rows": 12}
     assert shard_facts(claimed) == {**facts, "rows_are": "claimed"}
-    assert shard_facts(claimed.model_copy(update={"claimed": False})) == {**facts, "rows_are": "vouched for"}
+    assert shard_facts(claimed.model_copy(update={"claimed": False})) == {**facts, "rows_are": "trusted"}
     (row,) = rows_of(shards_table([claimed]))
     assert (row["shard"], row["node"], row["cid"]) == ("s000", "atlas1a", CID)
 

@@ -176,12 +176,12 @@ MIXED = {"rank": 8, "shard_ranks": {"s001": 4}}
         ),
         (
             {"aggregation": {"strategy": "qr-svd", "robust": "median"}},
-            "robust.rule median works on single numbers, which fits fedavg, ffa, rolora, not qr-svd; choose another "
-            "rule, such as centered-clipping",
+            "robust.rule median works number by number, which needs the strategy fedavg, ffa, rolora, found qr-svd; "
+            "choose another rule, such as centered-clipping",
         ),
         (
             {"aggregation": {"strategy": "stack", "outer": "adam"}},
-            "outer.optimizer adam moves single numbers, which fits fedavg, ffa, rolora, not stack",
+            "outer.optimizer adam moves single numbers, which needs the strategy fedavg, ffa, rolora, found stack",
         ),
         (
             {"lora": MIXED},
@@ -266,7 +266,7 @@ def test_data_that_stays_on_its_nodes_is_evaluated_on_rows_from_elsewhere():
         ({"keyring": "ring"}, "keyring: .* nothing to seal"),
         ({"keyring": "Ring"}, "dataset.keyring: String should match pattern"),
         ({"holdout_keep": {"first": 2, "last": 1, "of": 10}}, "first must not exceed last"),
-        ({"holdout_keep": {"first": 2, "last": 10, "of": 10}}, "nor last reach of"),
+        ({"holdout_keep": {"first": 2, "last": 10, "of": 10}}, "last must be below of"),
         (
             {
                 "source": "rows.csv",

@@ -164,7 +164,7 @@ def test_a_log_gets_few_lines_however_many_steps():
 @pytest.mark.parametrize("event", ["restarted", "moved", "lost", "refused", "waiting"])
 def test_what_happens_to_a_task_is_said_once_in_a_line_that_stays(event, terminal):
     console = Console(file=io.StringIO(), width=120, force_terminal=terminal)
-    text = "s000, round 1: moves from node 1 to node 2 and goes on from step 20 (attempt 2)"
+    text = "s000, round 1: moves from node 1 to node 2 and resumes from step 20 (attempt 2)"
     with Watching(console) as watching:
         watching.task(TaskUpdate(task(attempt=2), event, text, 2, step=20))
     assert console.file.getvalue().count(text) == 1

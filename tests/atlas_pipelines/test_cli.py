@@ -55,7 +55,7 @@ def atlas(tmp_path, monkeypatch):
                 "--set",
                 "aggregation.strategy=stack",
             ],
-            "robust.rule median works on single numbers",
+            "robust.rule median works number by number",
         ),
         (["run", "examples/sentiment.yaml", "--model", "gpt9"], "minilm, smollm2"),
         (["run", "examples/sentiment.yaml", "--name", "Not A Name"], "name:"),
@@ -141,7 +141,7 @@ def test_the_untrained_checkpoint_verifies(atlas):
     )
     [found] = told["checkpoints"]
     assert (found["cid"], found["round"], found["adapter"], found["updates"]) == (cid, 0, adapter, 0)
-    assert atlas("verify", cid).stdout.endswith("Verified, but for what was not checked: start.\n")
+    assert atlas("verify", cid).stdout.endswith("Verified, except for the checks that were not made: start.\n")
     assert f"round 0: {cid} is the untrained adapter" in atlas("verify", cid).stdout
 
 

@@ -137,9 +137,9 @@ def test_nothing_is_overwritten_and_nothing_half_written(atlas, tmp_path):
     good, bad = atlas.store.put(b"good"), atlas.store.put(b"bad")
     kept = tmp_path / "kept"
     kept.write_bytes(b"mine")
-    assert "there already" in atlas("get", good, "-o", kept, expect=1).stderr
+    assert "already exists" in atlas("get", good, "-o", kept, expect=1).stderr
     (tmp_path / "link").symlink_to("nowhere")
-    assert "there already" in atlas("get", good, "-o", "link", expect=1).stderr
+    assert "already exists" in atlas("get", good, "-o", "link", expect=1).stderr
     corrupt(atlas.store, bad)
     before = sorted(tmp_path.iterdir())
     assert bad in atlas("get", bad, "-o", "new", expect=1).stderr
@@ -193,7 +193,7 @@ def test_a_folder_is_one_copy(atlas):
     found = json.loads(atlas("replicas", "--json").stdout)
     here = str(atlas.store.root)
     assert found == [{"cid": cid, "wanted": 1, "holders": [here], "silent": [], "enough": True}]
-    assert "With the copies that are wanted: 1 of 1 content." in atlas("replicas", cid).stdout
+    assert "With enough copies: 1 of 1 content." in atlas("replicas", cid).stdout
     assert "0 of 1" in atlas("replicas", ABSENT, expect=1).stdout
 
 

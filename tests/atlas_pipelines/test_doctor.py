@@ -197,7 +197,7 @@ def test_a_chain_without_its_newest_blocks_is_told_by_the_outbox_that_knows_them
     outbox.sign([], Signed(b"", "AB", 1, 20, BlockRef(7, "ab" * 32)))
     [found] = failures(home)
     assert "chain.db ends at block 0" in found
-    assert "knows block 7" in found
+    assert "has recorded block 7" in found
     assert "chain.db-wal" in found
 
 
@@ -235,7 +235,7 @@ def file(tmp_path) -> Path:
 def test_a_home_where_nothing_can_be_made_is_told_with_the_reason_and_no_full_disk(home):
     findings = [one for one in examine(AtlasHome(Path("/proc/atlas")), home.dagster) if one.state == "failed"]
     assert [one.check for one in findings] == ["folder"]
-    for part in ("/proc/atlas cannot be made", "/proc ", "no room for files", "Set ATLAS_HOME"):
+    for part in ("/proc/atlas cannot be created", "/proc ", "no room for files", "Set ATLAS_HOME"):
         assert part in findings[0].text
 
 
@@ -243,7 +243,7 @@ def test_a_home_where_nothing_can_be_made_is_told_with_the_reason_and_no_full_di
 def test_a_home_that_is_or_lies_under_a_file_is_told_with_the_file(file, tmp_path, below):
     home = AtlasHome(file / below)
     [found] = failures(AtlasHome(file / below))
-    for part in (f"{home.root} cannot be made", f"{file} is a file", "ATLAS_HOME"):
+    for part in (f"{home.root} cannot be created", f"{file} is a file", "ATLAS_HOME"):
         assert part in found
 
 
@@ -256,7 +256,7 @@ def test_a_home_that_is_a_link_to_nothing_is_told(tmp_path):
 def test_a_folder_for_dagster_that_cannot_be_made_is_told_with_its_own_variable(home, file):
     findings = [one.text for one in examine(home, file / "dagster") if one.state == "failed"]
     assert len(findings) == 1
-    assert f"{file / 'dagster'} cannot be made" in findings[0]
+    assert f"{file / 'dagster'} cannot be created" in findings[0]
     assert "DAGSTER_HOME" in findings[0]
 
 
@@ -266,7 +266,7 @@ def test_a_file_system_that_does_not_tell_its_size_is_not_called_full(home, monk
     monkeypatch.setattr(machine.os, "statvfs", lambda path: unknown)
     told = [one for one in machine.check_folders(home, home.dagster) if one.check == "disk"]
     assert {one.state for one in told} == {"warning"}
-    assert f"The file system of {home.dagster} does not tell how much space is free" in told[0].text
+    assert f"The file system of {home.dagster} does not report its free space" in told[0].text
 
 
 def test_a_read_only_home_is_named(home):

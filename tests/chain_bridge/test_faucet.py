@@ -84,5 +84,5 @@ def test_it_is_not_waited_for_without_end(faucet):
 def test_one_that_is_away_or_not_https_is_told():
     with pytest.raises(FaucetRefused, match="No answer"):
         request_coins("http://127.0.0.1:1", "fetch1me")
-    with pytest.raises(FaucetRefused, match="does not use https"):
+    with pytest.raises(FaucetRefused, match="does not begin with https"):
         request_coins("http://faucet.example", "fetch1me")

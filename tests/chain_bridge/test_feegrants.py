@@ -126,7 +126,7 @@ def test_a_chain_without_fee_grants_is_told(embedded, tmp_path, monkeypatch):
     chain = Chain(tmp_path / "without", Settings(priced.chain_id, priced.prefix, priced.denom, gas_price=0.025))
     server = Server(chain)
     grants = FeeGrants(priced.model_copy(update={"url": server.url}), operator)
-    with pytest.raises(GrantsUnsupported, match=r"no fee grants.*coins instead"):
+    with pytest.raises(GrantsUnsupported, match=r"does not support fee grants.*coins instead"):
         grants.give([load_or_create_key(tmp_path / "n" / "node.key", priced.prefix).address], LIMIT, in_days(1))
     grants.close()
     server.stop()

@@ -183,7 +183,7 @@ def test_the_contract_must_be_named_and_there(network, operator_key):
 @pytest.mark.parametrize(
     ("stored", "found"),
     [
-        (b"", "nothing by cw2"),
+        (b"", "no cw2 version record"),
         (b'{"contract": "crates.io:cw20-base", "version": "0.1.0"}', "cw20-base 0.1.0"),
         (b'{"contract": "atlas-pipelines", "version": "0.3.0"}', r"atlas-pipelines 0\.3\.0, expected"),
         (b'{"contract": "atlas-pipelines", "version": "0.10.0"}', r"atlas-pipelines 0\.10\.0, expected"),
@@ -228,7 +228,7 @@ def test_a_lost_answer_is_looked_up_and_nothing_is_sent_twice(faulty_node, fault
 
 def test_a_lost_request_leaves_the_outcome_unknown(faulty_node, faults, chain):
     faults.next = ["lost request"]
-    with pytest.raises(OutcomeUnknown, match="it may still land") as caught:
+    with pytest.raises(OutcomeUnknown, match="it may still be included") as caught:
         faulty_node.heartbeat()
     assert isinstance(caught.value, ChainUnreachable)
     assert faulty_node.find(caught.value.hash) is None

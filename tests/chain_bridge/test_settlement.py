@@ -115,7 +115,7 @@ def test_a_struck_task_is_not_paid():
 def test_what_cannot_be_divided_is_refused():
     with pytest.raises(DivisionError, match="above zero"):
         divide_round([])
-    with pytest.raises(DivisionError, match="below zero"):
+    with pytest.raises(DivisionError, match="is negative"):
         divide_round([PaidTask(1, -1)])
 
 

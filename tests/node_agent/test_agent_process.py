@@ -173,7 +173,7 @@ async def test_a_hint_that_the_chain_does_not_confirm_is_refused(
         (network.hint(second), "no lease of slot 1"),
         (hint.model_copy(update={"job_id": 99}), "no job 99"),
         (hint.model_copy(update={"attempt": 2}), "is attempt 1 of node"),
-        (hint.model_copy(update={"task": second.cid}), f"the hint says {second.cid}"),
+        (hint.model_copy(update={"task": second.cid}), f"the hint names {second.cid}"),
     ]
     for lie, reason in wrong:
         report = await ask(bus, agent, lie)
@@ -182,7 +182,7 @@ async def test_a_hint_that_the_chain_does_not_confirm_is_refused(
     assert network.lease(first).state == "active"
 
     report = await ask(bus, agent, hint.model_copy(update={"task_id": "0" * 16}))
-    assert "The hint says task_id 0000000000000000" in (report.error or "")
+    assert "The hint has task_id 0000000000000000" in (report.error or "")
     assert network.lease(first).state == "released", "what cannot be done is given back"
 
 
@@ -235,7 +235,7 @@ async def test_a_killed_trainer_goes_on_from_its_checkpoint(network: SmallNetwor
     trainer.kill()
     report = await ask_until(bus, agent, hint, never)
     assert report.state == "completed", report
-    assert "was killed by signal 9; it starts again" in agent.output
+    assert "was killed by signal 9; it is restarted" in agent.output
     (restarted,) = restarts
     assert restarted["reason"] == "its trainer was killed by signal 9"
     assert restarted["step"] >= before.checkpoint.step
@@ -283,7 +283,7 @@ async def test_a_killed_agent_takes_its_trainer_along_and_goes_on_after_restart(
     assert [report.state for report in reports] == ["completed"] * 2, reports
     assert before.checkpoint in network.receipt(reports[0]).receipt.checkpoints
     (restarted,) = restarts
-    assert restarted["reason"] == "its agent was started again"
+    assert restarted["reason"] == "its agent was restarted"
     assert restarted["step"] >= before.checkpoint.step
     assert "starts from its base" in agent.output
     assert f"task {first.task_id} starts from baf" in agent.output
@@ -345,7 +345,7 @@ async def test_a_restarted_agent_drops_what_the_chain_took_away(
     agent.start()
     report = await ask_until(bus, agent, hint, never, seconds=20)
     assert report.state == "failed"
-    assert "not this node's any more" in (report.error or "")
+    assert "no longer holds the lease" in (report.error or "")
     wait_until(lambda: nothing_is_left(agent), "the work folder to be cleaned")
 
 
@@ -424,7 +424,7 @@ async def test_a_trainer_that_dies_again_and_again_is_given_up(network: SmallNet
         trainer.kill()
     report = await ask_until(bus, agent, hint, never, seconds=30)
     assert report.state == "failed"
-    assert "after it was started again 2 times" in (report.error or "")
+    assert "after 2 restarts" in (report.error or "")
 
 
 async def test_training_goes_on_without_chain_and_bus(network: SmallNetwork, bus: Bus, tiny_spec: Any) -> None:

@@ -13,7 +13,7 @@ from atlas.spec.job import TaskSpec
 from atlas.spec.task_plan import PlannedTask, TaskPlan
 from chain_bridge.client.messages import Lease
 from chain_bridge.errors import ContractRefused
-from node_agent.chain.assignment import check_assignment, hint_of, unheard_hint
+from node_agent.chain.assignment import check_assignment, hint_of, unannounced_hint
 from node_agent.errors import TaskRefused
 from node_agent.wire.messages import AssignHint
 
@@ -77,8 +77,8 @@ def test_a_true_hint_gives_its_lease_and_is_what_the_lease_itself_says(store: Lo
         ({"job_id": 8}, "no job 8", False),
         ({"slot": 5}, "no lease of slot 5", False),
         ({"attempt": 2}, "is attempt 1 of node 3; expected attempt 2 of node 3", False),
-        ({"task": CID}, f"the hint says {CID}", False),
-        ({"task_id": "0" * 16}, "The hint says task_id 0000000000000000", True),
+        ({"task": CID}, f"the hint names {CID}", False),
+        ({"task_id": "0" * 16}, "The hint has task_id 0000000000000000", True),
     ],
 )
 def test_a_hint_that_differs_is_refused(store: LocalStore, change: dict[str, Any], reason: str, ours: bool) -> None:
@@ -129,12 +129,12 @@ def test_a_task_that_pays_less_than_the_node_asks_for_is_refused_and_to_be_given
     found, chain = lease(planned(store, task())), Chain(None)
     hint = hint_of(found, CONTRACT, store)
     assert check(store, hint, found, price=500) == found
-    assert unheard_hint(found, CONTRACT, _as_ledger(chain), store, 500) == hint
+    assert unannounced_hint(found, CONTRACT, _as_ledger(chain), store, 500) == hint
     with pytest.raises(TaskRefused, match="Job 7 pays 500 per task; this node works for 501 or more") as refused:
         check(store, hint, found, price=501)
     assert refused.value.lease_is_ours
     with pytest.raises(TaskRefused, match="works for 501") as refused:
-        unheard_hint(found, CONTRACT, _as_ledger(chain), store, 501)
+        unannounced_hint(found, CONTRACT, _as_ledger(chain), store, 501)
     assert refused.value.lease_is_ours
 
 

@@ -111,7 +111,7 @@ def test_two_senders_may_draw_the_same_nonce() -> None:
 
 
 def test_what_was_signed_before_the_guard_existed_is_refused() -> None:
-    with pytest.raises(RefusedMessage, match="predates"):
+    with pytest.raises(RefusedMessage, match="before this process subscribed"):
         ReplayGuard(started_at=1000.0).admit(seal(ALICE, "atlas.test", {}, 999.0, NONCE), 1001.0)
 
 

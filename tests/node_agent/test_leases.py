@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from atlas.content.format.cid import cid_of_bytes
 from chain_bridge.client.messages import Lease
 from node_agent.home.journal import Entry
-from node_agent.tasks.leases import UnheardLeases, held, place_of
+from node_agent.tasks.leases import UnannouncedLeases, held, place_of
 from node_agent.wire.messages import AssignHint
 
 NODE, NOW = 7, 1000.0
@@ -40,21 +40,21 @@ def test_a_lease_under_another_plan_is_not_the_one_that_was_accepted():
 
 @given(places, places, places)
 def test_a_lease_is_overdue_at_the_second_look_that_finds_no_entry_for_it(entries, before, now):
-    unheard, known = UnheardLeases(), [entry(*one) for one in entries.items()]
-    assert unheard.look([], [lease(*one) for one in before.items()], NOW) == []
-    found = unheard.look(known, [lease(*one) for one in now.items()], NOW)
+    unannounced, known = UnannouncedLeases(), [entry(*one) for one in entries.items()]
+    assert unannounced.look([], [lease(*one) for one in before.items()], NOW) == []
+    found = unannounced.look(known, [lease(*one) for one in now.items()], NOW)
     assert {place_of(one)[2:] for one in found} == (now.items() & before.items()) - entries.items()
 
 
 def test_a_hint_that_comes_between_two_looks_is_enough():
-    unheard = UnheardLeases()
-    unheard.look([], [lease(0)], NOW)
-    assert unheard.look([entry(0)], [lease(0)], NOW) == []
-    assert unheard.look([], [lease(0)], NOW) == [], "it was known at the look before"
+    unannounced = UnannouncedLeases()
+    unannounced.look([], [lease(0)], NOW)
+    assert unannounced.look([entry(0)], [lease(0)], NOW) == []
+    assert unannounced.look([], [lease(0)], NOW) == [], "it was known at the look before"
 
 
 def test_what_is_past_its_time_is_left_alone_and_what_our_silence_made_dead_is_not():
-    unheard = UnheardLeases()
+    unannounced = UnannouncedLeases()
     leases = [lease(0, live=False, until=999), lease(1, live=False, until=1001)]
-    unheard.look([], leases, NOW)
-    assert [one.slot for one in unheard.look([], leases, NOW)] == [1]
+    unannounced.look([], leases, NOW)
+    assert [one.slot for one in unannounced.look([], leases, NOW)] == [1]

@@ -172,7 +172,7 @@ def test_rows_of_other_sites_in_the_same_source_may_change(site: Site) -> None:
 def test_another_salt_makes_another_commitment(site: Site) -> None:
     task = site.task()
     site.home.salt.unlink()
-    assert "is not what was registered" in site.refusal(task)
+    assert "differs from the registered one" in site.refusal(task)
 
 
 def test_what_goes_to_the_coordinator_quotes_no_row_and_no_label(site: Site, caplog: pytest.LogCaptureFixture) -> None:
@@ -183,7 +183,7 @@ def test_what_goes_to_the_coordinator_quotes_no_row_and_no_label(site: Site, cap
     task = site.task()
     site.rows.write_text(ROWS.replace("sick", ""))
     refusal = site.refusal(task)
-    assert "cannot be read any more" in refusal
+    assert "can no longer be read" in refusal
     assert "line 2: the column 'label' must hold text" in caplog.text
     site.rows.unlink()
     assert "No such file" not in site.refusal(task)
@@ -204,7 +204,7 @@ def test_only_the_node_that_registered_the_data_trains_on_them(site: Site, bob: 
 
 def test_the_owner_decides_which_jobs_may_train(site: Site) -> None:
     task = site.task()
-    assert "offers no data set 'notes' any more" in site.refusal(task, {})
+    assert "no longer offers the dataset 'notes'" in site.refusal(task, {})
     assert f"has not allowed the job {task.job}" in site.refusal(task, site.settings(jobs=[CID]))
     assert site.write(task, site.settings(jobs=[CID, task.job])).exists()
     (site.folder / "rows.jsonl").unlink()
@@ -254,7 +254,7 @@ def test_the_commands_list_the_data_and_show_what_others_learn(site: Site) -> No
     assert registered.root in CliRunner().invoke(app, ["data", "check", "notes", "--home", str(site.home.root)]).output
     unknown = CliRunner().invoke(app, ["data", "check", "scans", "--home", str(site.home.root)])
     assert unknown.exit_code == 1
-    assert "no data set 'scans'" in unknown.output
+    assert "no dataset 'scans'" in unknown.output
     assert "it has notes" in unknown.output
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from chain_bridge.client.messages import Job, Node, Round
 from chain_bridge.client.network import Network
-from node_agent.chain.chain import poverty_advice
+from node_agent.chain.chain import insufficient_funds_advice
 from node_agent.chain.earnings import round_earning
 from node_agent.chain.standing import describe_stake, describe_standing, jail_advice
 from node_agent.home.config import NodeHome
@@ -44,7 +44,7 @@ def test_a_jailed_node_is_told_until_when_and_how_to_get_free() -> None:
 )
 def test_a_node_that_cannot_pay_is_told_what_to_do(balance, stake, changes, told, untold) -> None:
     network = Network(chain_id="test", url="grpc+http://127.0.0.1:1", **changes)
-    advice = poverty_advice("atlas1n", balance, stake, network)
+    advice = insufficient_funds_advice("atlas1n", balance, stake, network)
     assert all(words in advice for words in told), advice
     assert not any(words in advice for words in untold), advice
 

@@ -1,4 +1,4 @@
-"""A worker of the coordinator's own that stands still does not hold it up for ever."""
+"""A trainer that the coordinator starts itself and that makes no progress does not block it forever."""
 
 import os
 import sys
@@ -38,7 +38,7 @@ def test_a_worker_that_gives_no_sign_is_killed_and_its_end_says_why(
 ) -> None:
     code = "import os, time; open('pid', 'w').write(str(os.getpid())); print('starting', flush=True); time.sleep(600)"
     monkeypatch.setattr(own_work, "trainer_command", lambda folder: [sys.executable, "-c", code])
-    with pytest.raises(TrainerFailed, match="worker of task own made no progress for 2 s"):
+    with pytest.raises(TrainerFailed, match="trainer of task own made no progress for 2 s"):
         own_work.run_trainer(order(tmp_path, 2), tmp_path / "work", os.environ)
     assert not psutil.pid_exists(int((tmp_path / "work" / "pid").read_text()))
 

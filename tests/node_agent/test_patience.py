@@ -27,9 +27,9 @@ def without_waiting() -> Iterator[None]:
     ("content", "error", "tries"),
     [
         (IPFS, ContentUnreachable("silent"), 3),
-        (IPFS, ContentNotFound("lacks it"), 3),
+        (IPFS, ContentNotFound("does not have it"), 3),
         (IPFS, SealError("altered"), 1),
-        (Path("/shared"), ContentNotFound("lacks it"), 1),
+        (Path("/shared"), ContentNotFound("does not have it"), 1),
     ],
 )
 async def test_only_what_may_come_is_waited_for(content: Content, error: ContentError, tries: int) -> None:
@@ -45,7 +45,7 @@ async def test_only_what_may_come_is_waited_for(content: Content, error: Content
 
 
 async def test_what_comes_late_is_taken() -> None:
-    answers: list[ContentError | str] = [ContentNotFound("lacks it"), "order"]
+    answers: list[ContentError | str] = [ContentNotFound("does not have it"), "order"]
 
     async def prepare(task: TaskSpec) -> str:
         answer = answers.pop(0)

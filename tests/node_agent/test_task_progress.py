@@ -19,7 +19,7 @@ from node_agent.home.journal import Journal
 from node_agent.home.residuals import Residuals
 from node_agent.node_context import NodeContext
 from node_agent.tasks.task_progress import TaskProgress
-from node_agent.tasks.task_run import TaskRun, last_words
+from node_agent.tasks.task_run import TaskRun, exit_reason
 from node_agent.tasks.trainer_process import TrainerExit
 from node_agent.wire import subjects
 from node_agent.wire.bus import Bus, Message
@@ -161,7 +161,7 @@ def test_last_words_stay_on_the_node_where_rows_are_private(form: Any, told: boo
         kind="train", contract="c", job_id=1, job="j", model="m", round=1, slot=0, data="d", form=form, rows=1,
         base="b", attempt=1,
     )  # fmt: skip
-    words = last_words(
+    words = exit_reason(
         TrainerExit(1, "cannot encode 'Mrs Miller has the flu'"), task, tmp_path, Path("/node/logs/t-1.log")
     )
     assert ("Miller" in words) is told

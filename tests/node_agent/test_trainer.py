@@ -153,7 +153,7 @@ def test_a_stopped_worker_leaves_a_checkpoint_and_the_next_one_ends_with_the_sam
     assert code == 0, errors
     assert payloads(messages, "progress")[0]["step"] == 1
     assert TrainerResult.read(tmp_path / "third" / "result.json").resumed is False
-    assert any("starting afresh" in m["params"]["message"] for m in messages if m["method"] == "log")
+    assert any("starting from the beginning" in m["params"]["message"] for m in messages if m["method"] == "log")
 
 
 @pytest.mark.slow

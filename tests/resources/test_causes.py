@@ -22,10 +22,19 @@ def test_causes_that_differ_in_numbers_only_are_counted_together():
 
 
 def test_the_most_frequent_causes_come_first_and_the_rest_is_counted():
-    kinds = ["no node is fit", "out of memory", "out of memory", "bad rows", "refused by gate norm: 3.5", "stalled"]
+    kinds = [
+        "no node is available",
+        "out of memory",
+        "out of memory",
+        "bad rows",
+        "refused by gate norm: 3.5",
+        "stalled",
+    ]
     causes = [Cause(f"s{slot:03d}", kind) for slot, kind in enumerate(kinds)]
     told = describe_causes(causes, 9)
-    assert told.startswith('6 of 9 shards failed: 2 times "out of memory" (first: s001); once "no node is fit" (s000)')
+    assert told.startswith(
+        '6 of 9 shards failed: 2 times "out of memory" (first: s001); once "no node is available" (s000)'
+    )
     assert told.endswith("2 for other reasons; see `atlas job show`.")
 
 
@@ -51,7 +60,7 @@ def test_a_round_without_updates_ends_with_its_causes_the_node_and_the_log(place
     with pytest.raises(QuorumError) as raised:
         build_round_manifest(job, 1, job.untrained, lost, place.store, place.registry, nodes=tmp_path / "nodes")
     told = str(raised.value)
-    assert told.startswith(f"Round 1 of job {job.name!r} has 0 of the 2 updates that its quorum asks for. 4 of 4 ")
+    assert told.startswith(f"Round 1 of job {job.name!r} has 0 of the 2 updates that its quorum requires. 4 of 4 ")
     assert f'3 times "{OVERFLOW.format("1e+38")}" (first: s001 on node 1; log {log})' in told
     assert f"(s000 on node 1; log logs/{tasks[0].task_id}-2.log in the folder of node 1)" in told
     assert "give it another name" in told
@@ -61,9 +70,9 @@ def test_a_round_without_updates_ends_with_its_causes_the_node_and_the_log(place
 
 def test_a_task_that_no_node_took_has_no_node_and_no_log(place, job):
     (task, *_) = training_tasks(job, 1, job.untrained)
-    (cause,) = causes_of(job, 1, [LostTask(task, "waited 60 s, since no node is fit for work")], place.registry, None)
+    (cause,) = causes_of(job, 1, [LostTask(task, "waited 60 s, because no node is available")], place.registry, None)
     assert (cause.node, cause.log) == (None, None)
-    assert cause.reason == "waited 60 s, since no node is fit for work"
+    assert cause.reason == "waited 60 s, because no node is available"
 
 
 def test_an_evaluation_that_is_lost_names_its_node(place, job, tmp_path):

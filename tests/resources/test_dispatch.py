@@ -169,7 +169,10 @@ async def test_what_two_nodes_cannot_do_for_the_same_reason_no_third_one_tries(p
         await add_node(slot_2_diverges)
     outcomes = await collect((await place.dispatcher(bus)).run(job, 1, training_tasks(job, 1, job.untrained)))
     (lost,) = [one for one in outcomes if isinstance(one, LostTask)]
-    assert lost.reason == "given up, since 2 of 2 attempts failed alike (diverged): Training diverged at step 1."
+    assert (
+        lost.reason
+        == "given up, because 2 of 2 attempts failed in the same way (diverged): Training diverged at step 1."
+    )
     tried = [one for one in place.registry.attempts(job.round(1)) if one.slot == 2]
     assert len(tried) == 2
     assert len({one.node_id for one in tried}) == min(nodes, 2)
@@ -261,7 +264,7 @@ async def test_without_any_node_a_task_is_given_up_after_the_patience(place, job
         dispatcher.run(job, 1, training_tasks(job, 1, job.untrained, shards=["s001"]), on_update=updates.append)
     )
     (lost,) = outcomes
-    assert (lost.task.slot, "no node is fit for work" in lost.reason) == (1, True)
+    assert (lost.task.slot, "no node is available" in lost.reason) == (1, True)
     assert [update.event for update in updates] == ["waiting"]
 
 
@@ -399,8 +402,8 @@ async def test_a_task_without_progress_is_taken_from_its_live_node_long_before_i
     node = place.ledger.node(stuck.node_id)
     assert (node.used, node.reputation) == (0, 100), "the lease was given back, not run out"
     told = {update.event: update.text for update in updates if update.task.shard == "s000"}
-    assert told["lost"].startswith(f"s000, round 1: attempt 1 on node {stuck.node_id} is lost: no sign of progress for")
-    where = "goes on from step 7" if goes_on else "begins anew"
+    assert told["lost"].startswith(f"s000, round 1: attempt 1 on node {stuck.node_id} is lost: no progress for")
+    where = "resumes from step 7" if goes_on else "starts from the beginning"
     assert told["moved"] == (
         f"s000, round 1: moves from node {stuck.node_id} to node {heir.node_id} and {where} (attempt 2)"
     )

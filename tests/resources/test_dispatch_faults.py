@@ -155,7 +155,7 @@ async def test_a_chain_that_is_away_for_a_while_delays_payment_not_training(tmp_
 
         keeper = Keeper(parts.children, lambda name: True)
         while not running.done():
-            keeper.restart_the_dead(time.monotonic())
+            keeper.restart_ended(time.monotonic())
             await asyncio.sleep(0.1)
         outcomes = await running
         assert [isinstance(one, CompletedTask) for one in outcomes] == [True] * 4

@@ -32,16 +32,16 @@ def completed(of: TaskSpec) -> CompletedTask:
     [
         (
             events.moved(TASK, 1, 2, 20),
-            "s002, round 3: moves from node 1 to node 2 and goes on from step 20 (attempt 2)",
+            "s002, round 3: moves from node 1 to node 2 and resumes from step 20 (attempt 2)",
         ),
-        (events.moved(TASK, 1, 1, None), "s002, round 3: starts again on node 1 and begins anew (attempt 2)"),
+        (events.moved(TASK, 1, 1, None), "s002, round 3: restarts on node 1 and starts from the beginning (attempt 2)"),
         (
             events.restarted(TASK, 1, "its trainer was killed by signal 9", 10),
-            "s002, round 3: its trainer was killed by signal 9 on node 1; it goes on from step 10",
+            "s002, round 3: its trainer was killed by signal 9 on node 1; it resumes from step 10",
         ),
         (
-            events.restarted(TASK, 1, "its agent was started again", 0),
-            "s002, round 3: its agent was started again on node 1; it begins anew",
+            events.restarted(TASK, 1, "its agent was restarted", 0),
+            "s002, round 3: its agent was restarted on node 1; it starts from the beginning",
         ),
         (events.lost(TASK, 1, "out of\nmemory"), "s002, round 3: attempt 2 on node 1 is lost: out of memory"),
         (
@@ -49,8 +49,8 @@ def completed(of: TaskSpec) -> CompletedTask:
             "s002, round 3: the update of attempt 2 on node 1 is refused by the gate finite: head.weight holds NaN",
         ),
         (
-            events.waiting(TASK.model_copy(update={"shard": None}), 120, "no node is fit for work"),
-            "evaluation, round 3: waits at most 120 s, since no node is fit for work",
+            events.waiting(TASK.model_copy(update={"shard": None}), 120, "no node is available"),
+            "evaluation, round 3: waits at most 120 s, because no node is available",
         ),
     ],
 )
@@ -58,14 +58,14 @@ def test_each_event_is_a_sentence(text, expected):
     assert text == expected
 
 
-def test_an_update_that_passed_on_arrival_and_is_refused_later_is_said_to_be_left_out():
+def test_an_update_that_passed_on_arrival_and_is_refused_later_has_a_line():
     accepted = AcceptedUpdate(shard="s001", data=CID, adapter=CID, weight=1)
     late = RefusedUpdate(shard="s002", attempt=2, adapter=CID, gate="norm", reason="is far too long")
     early = late.model_copy(update={"attempt": 1})
     manifest = RoundManifest(job=CID, round=3, base=CID, strategy="fedavg", updates=[accepted], refused=[early, late])
     outcomes = [completed(TASK), LostTask(TASK.model_copy(update={"attempt": 1}), "lost")]
     assert events.left_out(manifest, outcomes) == [
-        "s002, round 3: its update is left out by the gate norm, now that all updates are compared: is far too long"
+        "s002, round 3: its update is refused by the gate norm, after all updates were compared: is far too long"
     ]
 
 

@@ -157,7 +157,7 @@ async def test_a_revoked_address_gets_none_until_it_is_restored(desk, tasks, add
     node, other = await add_node(), await add_node()
     task, others = desk.lease(tasks[0], node), desk.lease(tasks[1], other)
     rings.revoke("ward", [node.key.address])
-    desk.refused("gets no key any more", task, node.key)
+    desk.refused("is revoked and gets no keys", task, node.key)
     assert unwrap(desk.ask(others, other.key), others, other.key), "what was sealed before the rotation still opens"
     rings.restore("ward", node.key.address)
     assert unwrap(desk.ask(task, node.key), task, node.key)
@@ -179,7 +179,7 @@ async def test_a_task_on_other_data_than_its_slots_gets_none(change, desk, tasks
     node = await add_node()
     changes = {"other shard": {"data": tasks[1].data}, "reference": {"data": job.dataset.holdout.cid}}
     task = desk.lease(tasks[0].model_copy(update=changes.get(change, {"form": "rows"})), node)
-    desk.refused("is not on sealed data", task, node.key)
+    desk.refused("does not use sealed data", task, node.key)
 
 
 async def test_a_ring_that_is_gone_is_no_final_refusal(desk, tasks, add_node, place):

@@ -85,14 +85,14 @@ def test_revoking_rotates_and_restoring_does_not(rings):
 @pytest.mark.parametrize("address", ["", "atlas1", ALICE[:-1], ALICE.upper(), ALICE[:-1] + "q", "node-1"])
 def test_a_mistyped_address_is_refused_and_changes_nothing(rings, address):
     ring = rings.ensure("ward")
-    with pytest.raises(KeyRingError, match="is no address"):
+    with pytest.raises(KeyRingError, match="is not an address"):
         rings.revoke("ward", [BOB, address])
     assert rings.get("ward") == ring
 
 
 @pytest.mark.parametrize("name", ["", "../operator", "a/b", "Ward", "ward.json", "-ward", "a" * 49])
 def test_a_name_that_is_none_is_refused(rings, name):
-    with pytest.raises(KeyRingError, match="is no name of a key ring"):
+    with pytest.raises(KeyRingError, match="is not a valid name of a key ring"):
         rings.get(name)
 
 

@@ -49,7 +49,7 @@ def test_a_public_repository_is_made_where_that_is_asked_for(hub, folder):
         ("nobody/model", "has no nobody/model, nor an organisation nobody to create it in"),
         ("closed/model", "may not write to closed/model"),
         ("model", "give ORG/NAME"),
-        ("lab/a b", "is no repository of the hub"),
+        ("lab/a b", "is not a repository of the hub"),
     ],
 )
 def test_what_the_hub_refuses_is_said_in_one_sentence(hub, folder, repository, told):

@@ -108,10 +108,10 @@ async def test_a_job_keeps_the_data_that_it_was_opened_with(place, notes, sites,
 
 
 async def test_too_few_nodes_are_counted_and_named(place, notes, sites):
-    with pytest.raises(DataError, match="asks for 3 nodes, and it is offered by 2") as caught:
+    with pytest.raises(DataError, match="requires 3 nodes that offer this data, found 2") as caught:
         place.open(notes(dataset={"shard_by": {"nodes": 3}}))
     assert all(node.key.address in str(caught.value) for node in sites)
-    with pytest.raises(DataError, match=r"and it is offered by 0 \(none\)\. Other data on offer: notes\."):
+    with pytest.raises(DataError, match=r"that offer this data, found 0 \(none\)\. Other data on offer: notes\."):
         place.open(notes(dataset={"source": "node-local:scans"}))
     assert place.ledger.jobs() == []
 
@@ -175,7 +175,7 @@ async def test_a_slot_whose_node_is_gone_is_lost_after_the_patience(place, notes
         outcomes = [outcome async for outcome in running]
     (lost,) = [one for one in outcomes if isinstance(one, LostTask)]
     assert job.only_node(lost.task.slot) == gone.key.address
-    assert f"the node of {gone.key.address}, which alone has the data, is not fit for work" in lost.reason
+    assert f"the node of {gone.key.address}, the only one with the data, is not available" in lost.reason
     (done,) = [one for one in outcomes if isinstance(one, CompletedTask)]
     assert done.node_id == sites[1].node_id
 

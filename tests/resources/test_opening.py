@@ -38,7 +38,7 @@ def test_a_job_is_on_chain_with_its_documents_in_the_store(place, paper_spec):
     )
     assert place.store.read(get_document(place.store, job.untrained, Checkpoint).adapter) == untrained_bytes()
     assert any("rows" in text for text in told)
-    assert told.count("Making the untrained adapter.") == 1
+    assert told.count("Computing the untrained adapter.") == 1
     assert read_dataset(spec, place.home, place.store, place.ledger) == job.dataset
 
 
@@ -162,7 +162,7 @@ def test_rows_for_the_coordinator_are_kept_where_the_robust_rule_needs_them(plac
     robust = {"rule": "fltrust", "reference_rows": 30}
     trusting = place.open(paper_spec(aggregation={"robust": robust}))
     assert trusting.dataset.reference.rows == 30
-    with pytest.raises(DataError, match="reference_rows asks for 3000"):
+    with pytest.raises(DataError, match="reference_rows is 3000"):
         place.open(paper_spec(name="greedy", aggregation={"robust": {**robust, "reference_rows": 3000}}))
 
 

@@ -30,15 +30,15 @@ def keeper(restarts=lambda name: True):
 
 def test_a_dead_child_starts_again_after_its_delay():
     watch, kept, started = keeper()
-    watch.restart_the_dead(1.0)
+    watch.restart_ended(1.0)
     assert started == []
     kept.child.running = False
-    watch.restart_the_dead(2.0)
-    watch.restart_the_dead(2.5)
+    watch.restart_ended(2.0)
+    watch.restart_ended(2.5)
     assert started == []
-    watch.restart_the_dead(3.1)
+    watch.restart_ended(3.1)
     assert kept.child is started[0]
-    watch.restart_the_dead(10.0)
+    watch.restart_ended(10.0)
     assert len(started) == 1
 
 
@@ -46,7 +46,7 @@ def test_a_child_that_must_not_be_restarted_is_left_alone():
     watch, kept, started = keeper(lambda name: False)
     kept.child.running = False
     for now in range(1, 100):
-        watch.restart_the_dead(float(now))
+        watch.restart_ended(float(now))
     assert started == []
 
 

@@ -214,7 +214,7 @@ def test_uses_are_told_in_words(home, finished, first):
 @pytest.mark.parametrize("gone", ["spec_cid", "dataset_cid", "genesis_cid"])
 def test_nothing_is_decided_while_a_job_cannot_be_read(home, finished, first, gone):
     LocalStore(home.content).remove(getattr(first.row, gone), LATER)
-    with pytest.raises(ContentError, match="Nobody can tell what job 'first' needs"):
+    with pytest.raises(ContentError, match="The content that job 'first' needs is not known"):
         look(home, facts(finished[1], ["open", "open"]))
 
 
@@ -235,7 +235,7 @@ def test_why_a_job_is_held(finished, first):
     assert why("disputed") == "is cancelled, but its round 1 is not settled"
     assert why("reserved") == "is cancelled, but a round of it is not paid"
     assert why_held(first.row, None) == "may be open: the chain does not answer"
-    assert "which was not asked" in why_held(first.row, facts(finished[1], ["closed", "open"], contract="another"))
+    assert "which was not queried" in why_held(first.row, facts(finished[1], ["closed", "open"], contract="another"))
 
 
 @pytest.mark.parametrize("asked", [True, False])

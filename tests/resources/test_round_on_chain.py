@@ -135,18 +135,18 @@ def test_results_are_completed_whatever_is_refused_beside_them(store, wanted, ba
 @settings(deadline=None)
 @given(st.integers(0, 5), st.lists(st.none() | st.integers(0, 5), max_size=6))
 def test_nodes_whose_price_is_above_the_reward_are_not_offered_its_work(store, reward, prices):
-    fit = RoundOnChain(Paying(store, reward, prices), store, ROUND).nodes_fit_for_work(1000)
+    fit = RoundOnChain(Paying(store, reward, prices), store, ROUND).available_nodes(1000)
     asks = {number: price or 0 for number, price in enumerate(prices, 1)}
     assert [node.id for node in fit.nodes] == [number for number, price in asks.items() if price <= reward]
-    assert [node.id for node in fit.too_dear] == [number for number, price in asks.items() if price > reward]
+    assert [node.id for node in fit.too_expensive] == [number for number, price in asks.items() if price > reward]
     assert fit.reward == reward
 
 
 def test_a_manifest_is_read_once_and_also_the_job(store):
     contract, counting = Paying(store, 3, [2, 4, None]), CountingStore(store)
     chain = RoundOnChain(contract, counting, ROUND)
-    looks = [chain.nodes_fit_for_work(1000) for _ in range(3)]
+    looks = [chain.available_nodes(1000) for _ in range(3)]
     assert {tuple(node.id for node in look.nodes) for look in looks} == {(1, 3)}
     assert sorted(counting.read_cids) == sorted(node.manifest for node in contract.registered)
     assert contract.asked == 1
-    assert chain.nodes_fit_for_work(1031).nodes == []  # not heard of
+    assert chain.available_nodes(1031).nodes == []  # not heard of

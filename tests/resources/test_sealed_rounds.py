@@ -86,7 +86,7 @@ async def test_a_node_that_is_revoked_is_told_so_and_gets_no_more_work(
         ended = [outcome async for outcome in outcomes]
     assert {outcome.node_id for outcome in ended} == {good.node_id}
     assert len(told) == 1
-    assert f"{bad.key.address} gets no key any more" in told[0]
+    assert f"{bad.key.address} is revoked and gets no keys" in told[0]
 
 
 async def test_with_every_node_revoked_a_task_waits_and_is_given_up(place, bus, job, tasks, add_node, rings):
@@ -119,7 +119,7 @@ async def test_a_coordinator_of_other_tasks_keeps_silent(dispatcher, job, tasks,
     ours, other = (request_for(task, node.key).to_body() for task in (tasks[0], tasks[3]))
     answer = await node.bus.request(subjects.keys(job.job_id), ours, timeout=20)
     assert unwrap(answer.read(KeyAnswer), tasks[0], node.key)
-    with pytest.raises(BusTimeout, match="Nobody gave a valid answer"):
+    with pytest.raises(BusTimeout, match="No valid answer"):
         await node.bus.request(subjects.keys(job.job_id), other, timeout=1)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

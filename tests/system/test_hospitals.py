@@ -69,7 +69,10 @@ def test_data_that_change_under_an_open_job_are_refused_until_they_are_registere
     place.wait_for(lambda: "evaluation: assigned" in place.output(), "the end of the first round's training")
     sites[0].write_text(sites[0].read_text().replace("Xylander", "Xylophon", 1))
     running.wait(240)
-    assert "is not what was registered: 30 rows then, 30 now, or others. Restart the agent" in place.output()
+    assert (
+        "differs from the registered one: expected 30 rows, found 30, or other contents. Restart the agent"
+        in place.output()
+    )
     assert "Xyl" not in place.output()
 
     later = place.json("run", hospitals("later"), "--nodes", nodes, "--rounds", "1")

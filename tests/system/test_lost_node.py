@@ -40,7 +40,7 @@ def test_the_round_completes_without_it(workplace, tiny_spec):
     doomed.send_signal(signal.SIGKILL)
 
     assert run.wait(timeout=500) == 0, place.output()[-6000:]
-    told = rf"s00\d, round 1: moves from node {lost.node_id} to node \d and goes on from step \d+ \(attempt 2\)"
+    told = rf"s00\d, round 1: moves from node {lost.node_id} to node \d and resumes from step \d+ \(attempt 2\)"
     assert re.search(told, place.output()), place.output()
     summary = place.json("run", spec)
 

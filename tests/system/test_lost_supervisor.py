@@ -42,7 +42,7 @@ def test_a_run_in_work_goes_on_at_the_same_addresses_and_everybody_is_paid_once(
     place.wait_for(training, "a round in training")
     kill_supervisor(place)
     assert run.wait(timeout=500) == 0, place.output()[-6000:]
-    assert "died; the network is started again" in place.output()
+    assert "ended unexpectedly; the network is restarted" in place.output()
     assert "runs again at the same addresses" in place.output()
     summary = place.json("run", spec)
     completed = [task for task in summary["tasks"] if task["state"] == "completed"]

@@ -34,7 +34,7 @@ def test_a_stopped_trainer_and_a_stopped_agent_cost_time_and_no_result(workplace
     node = place.wait_for(lambda: in_mid_shard(place), "a shard with a checkpoint")
     of_node(node, place.processes("node_agent.trainer")).send_signal(signal.SIGSTOP)
     assert run.wait(timeout=500) == 0, place.output()[-6000:]
-    told = r"s00\d, round 1: its trainer made no progress for 30 s on node \d; it goes on from step \d+"
+    told = r"s00\d, round 1: its trainer made no progress for 30 s on node \d; it resumes from step \d+"
     assert len(re.findall(told, place.output())) == 1, place.output()
     summary = place.json("run", spec)
     assert {task["attempt"] for task in summary["tasks"]} == {1}
@@ -48,9 +48,9 @@ def test_a_stopped_trainer_and_a_stopped_agent_cost_time_and_no_result(workplace
         trainer.send_signal(signal.SIGSTOP)
     agent.send_signal(signal.SIGSTOP)
     assert run.wait(timeout=500) == 0, place.output()[-6000:]
-    told = rf"s00\d, round 1: moves from node {node} to node \d and goes on from step \d+ \(attempt 2\)"
+    told = rf"s00\d, round 1: moves from node {node} to node \d and resumes from step \d+ \(attempt 2\)"
     assert re.search(told, place.output()), place.output()
-    assert f"on node {node} is lost: no sign of progress for 54 s" in place.output()
+    assert f"on node {node} is lost: no progress for 54 s" in place.output()
     summary = place.json("run", spec)
     assert {task["attempt"] for task in summary["tasks"]} == {1, 2}
     checkpoints.add(summary["checkpoint"])

@@ -26,7 +26,7 @@ class Changes:
             if shape != expected.get(name):
                 raise AggregationError(
                     f"The residual's {name} is {list(shape)}, the update's base has {expected.get(name)}: it belongs "
-                    "to another job or another rank. Remove it to go on without."
+                    "to another job or another rank. Remove the residual to continue without it."
                 )
 
     def of(self, name: str) -> Change:

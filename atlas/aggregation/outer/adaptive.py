@@ -43,5 +43,5 @@ def _adaptive(name: str, summary: str, next_second: Second) -> Optimizer:
     )
 
 
-ADAM = _adaptive("adam", "a step of its own size for every number, as in FedAdam", adam_second)
-YOGI = _adaptive("yogi", "as adam, slower to trust a number again after a large change", yogi_second)
+ADAM = _adaptive("adam", "a separate step size for every number, as in FedAdam", adam_second)
+YOGI = _adaptive("yogi", "as adam, with steps that grow more slowly again after a large change", yogi_second)

@@ -25,7 +25,7 @@ def apply_outer(
     Raises `AggregationError` when the files do not fit together or the step leaves the range of float32.
     """
     if spec.optimizer not in OPTIMIZERS:
-        raise AggregationError(f"Outer optimizers are {', '.join(OPTIMIZERS)}; the job says {spec.optimizer!r}.")
+        raise AggregationError(f"outer.optimizer must be one of {', '.join(OPTIMIZERS)}; found {spec.optimizer!r}.")
     optimizer = OPTIMIZERS[spec.optimizer]
     old, aggregate = AdapterFile(base), AdapterFile(combined)
     shapes = {name: tensor.shape for name, tensor in old.tensors.items()}

@@ -12,11 +12,13 @@ class OuterSpec(Value):
 
     optimizer: str = Field(default="none", description="none, nesterov, adam or yogi")
     learning_rate: float | None = Field(
-        default=None, gt=0, description="null for the optimizer's own: nesterov 0.7, adam and yogi 0.01"
+        default=None, gt=0, description="null for the optimizer's default: nesterov 0.7, adam and yogi 0.01"
     )
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="nesterov's, and the first beta of adam and yogi")
+    momentum: float = Field(
+        default=0.9, ge=0, lt=1, description="momentum of nesterov, and the first beta of adam and yogi"
+    )
     second_momentum: float = Field(default=0.99, ge=0, lt=1, description="the second beta of adam and yogi")
-    adaptivity: float = Field(default=1e-3, gt=0, description="what adam and yogi add to the root in the divisor")
+    adaptivity: float = Field(default=1e-3, gt=0, description="term that adam and yogi add to the root in the divisor")
 
     @model_validator(mode="before")
     @classmethod

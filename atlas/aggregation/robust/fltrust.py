@@ -33,5 +33,8 @@ def coefficients(geometry: Geometry, spec: RobustSpec) -> NDArray[np.float64]:
 
 
 RULE = Rule(
-    "fltrust", "trust by agreement with rows of the coordinator", coefficients=coefficients, needs_reference=True
+    "fltrust",
+    "weights by agreement with an update from the coordinator's own rows",
+    coefficients=coefficients,
+    needs_reference=True,
 )

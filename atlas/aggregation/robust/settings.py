@@ -14,14 +14,14 @@ class RobustSpec(Value):
     rule: str = Field(
         default="auto",
         description="none, spectral-filter, centered-clipping, trimmed-mean, median, multi-krum or fltrust; auto: "
-        "spectral-filter, or none where fleet.trusted says so",
+        "spectral-filter, or none if fleet.trusted is true",
     )
     tolerated: float = Field(
         default=0.3,
         ge=0,
         lt=0.5,
-        description="share of updates that may be false: trimmed-mean and multi-krum leave out as many; the others "
-        "limit the weight that so many shards can have",
+        description="share of updates that may be false: trimmed-mean and multi-krum leave out this share; the "
+        "others limit the weight of this share of the shards",
     )
     bucket_size: int = Field(
         default=1,
@@ -50,8 +50,8 @@ class RobustSpec(Value):
     def _most_buckets_are_true(self) -> Self:
         if self.bucket_size > 1 and self.tolerated * self.bucket_size >= 0.5:
             raise ValueError(
-                f"bucket_size: one false update makes a bucket false, so buckets of {self.bucket_size} with tolerated "
-                f"{self.tolerated} may be false for the most part; lower tolerated below {0.5 / self.bucket_size:.3g} "
-                "or the bucket_size"
+                f"bucket_size: one false update makes its bucket false, so most buckets of {self.bucket_size} with "
+                f"tolerated {self.tolerated} may be false; lower tolerated below {0.5 / self.bucket_size:.3g} or the "
+                "bucket_size"
             )
         return self

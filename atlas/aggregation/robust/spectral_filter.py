@@ -171,4 +171,4 @@ def _false_weight(weights: Vector, spec: RobustSpec) -> float:
     return math.fsum(np.sort(weights)[-heaviest:])
 
 
-RULE = Rule("spectral-filter", "a mean that no tolerated share of updates can turn", coefficients=coefficients)
+RULE = Rule("spectral-filter", "a mean that the tolerated share of updates cannot turn far", coefficients=coefficients)

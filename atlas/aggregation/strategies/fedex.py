@@ -36,6 +36,7 @@ def combine(combination: Combination, folder: Path) -> Combined:
 
 FEDEX = Strategy(
     name="fedex",
-    summary="mean of A and of B, and what it misses is added to the base model's weights: exact (FedEx-LoRA)",
+    summary="mean of A and of B, and the difference to the exact mean is added to the base model's weights: exact "
+    "(FedEx-LoRA)",
     combine=combine,
 )

@@ -7,7 +7,7 @@ from atlas.aggregation.strategies.strategy import Strategy
 
 FFA = Strategy(
     name="ffa",
-    summary="A stays frozen and B is averaged: exact, half the upload, less to learn with (FFA-LoRA)",
+    summary="A stays frozen and B is averaged: exact, half the upload, fewer trained parameters (FFA-LoRA)",
     combine=partial(combine_flat, frozen=("A",)),
     flat=True,
     frozen=("A",),

@@ -44,7 +44,7 @@ def check_update(update: AdapterFile, base: AdapterFile, modules: Sequence[Modul
 def _module(base: AdapterFile, module: LoraModule) -> Module:
     for factor in (module.a, module.b):
         if factor not in base.tensors:
-            raise AggregationError(f"{base.path.name} lacks {factor}, the partner of a factor that it has.")
+            raise AggregationError(f"{base.path.name} lacks {factor}, but has the other factor of the same module.")
     a, b = base.tensors[module.a].shape, base.tensors[module.b].shape
     if len(a) != 2 or len(b) != 2 or a[0] != b[1]:
         raise AggregationError(

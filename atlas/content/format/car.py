@@ -34,7 +34,8 @@ def car_chunks(paths: Sequence[Path]) -> Iterator[bytes]:
             yield varint(CID_BYTES + len(data)) + cid_bytes(cid) + data
         if cid != root:
             raise ContentError(
-                f"{path} changed while it was read: it was {root} and is {cid} now. Let it be written to its end first."
+                f"{path} changed while it was read: it was {root} and is {cid} now. Wait until it is completely "
+                "written, then try again."
             )
 
 
@@ -47,7 +48,7 @@ def read_car(stream: BinaryIO) -> Iterator[Block]:
     """
     length = _read_length(stream)
     if length is None:
-        raise ContentError("The CAR is empty. Ask for it again, or another place.")
+        raise ContentError("The CAR is empty. Fetch it again, or from another place.")
     if length > LARGEST_HEADER:
         raise _malformed(f"its header has {length} bytes, more than {LARGEST_HEADER}")
     _check_header(_read_exactly(stream, length))
@@ -56,7 +57,7 @@ def read_car(stream: BinaryIO) -> Iterator[Block]:
             raise _malformed(f"a section has {length} bytes, expected {CID_BYTES} to {CID_BYTES + LARGEST_BLOCK}")
         cid = _read_exactly(stream, CID_BYTES)
         if not is_cid(cid):
-            raise _malformed("a block has a name that is no CIDv1 of SHA-256, raw or dag-pb")
+            raise _malformed("a block's name is not a CIDv1 of SHA-256, raw or dag-pb")
         block = Block(cid_text(cid), _read_exactly(stream, length - CID_BYTES))
         check_block(*block)
         yield block
@@ -100,7 +101,7 @@ def _read_length(stream: BinaryIO) -> int | None:
         if not byte:
             if index == 0:
                 return None
-            raise _malformed("it is cut short")
+            raise _malformed("it is truncated")
         length |= (byte[0] & 0x7F) << (7 * index)
         if byte[0] < 0x80:
             return length
@@ -112,11 +113,11 @@ def _read_exactly(stream: BinaryIO, count: int) -> bytes:
     while count:
         part = stream.read(count)
         if not part:
-            raise _malformed(f"it is cut short: {count} bytes of a section are missing")
+            raise _malformed(f"it is truncated: {count} bytes of a section are missing")
         parts.append(part)
         count -= len(part)
     return b"".join(parts)
 
 
 def _malformed(why: str) -> ContentError:
-    return ContentError(f"This is no whole CAR file of version 1: {why}. Ask for it again, or another place.")
+    return ContentError(f"This is not a complete CAR file of version 1: {why}. Fetch it again, or from another place.")

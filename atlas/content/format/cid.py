@@ -27,7 +27,7 @@ def cid_of_folder(path: Path) -> str:
     `OSError` when the folder cannot be read.
     """
     if not path.is_dir():
-        raise ContentError(f"{path} is not a folder. Give a folder, or take the CID of the file itself.")
+        raise ContentError(f"{path} is not a folder. Give a folder, or compute the CID of the file itself.")
     return cid_of_path(path)
 
 

@@ -53,8 +53,8 @@ def check_block(cid: str, data: bytes) -> None:
     found = cid_bytes(cid)[:4] + hashlib.sha256(data).digest()
     if found != cid_bytes(cid):
         raise CorruptContent(
-            f"A block of {len(data)} bytes is not what its name says: expected {cid}, found {cid_text(found)}. "
-            "Whoever gave it is broken or lies; ask another place."
+            f"A block of {len(data)} bytes does not match its CID: expected {cid}, found {cid_text(found)}. Its "
+            "source is faulty or malicious; fetch it from another place."
         )
 
 
@@ -83,9 +83,9 @@ def parse_node(cid: str, data: bytes) -> DagNode:
     try:
         node, links = _read(cid, data)
     except (MalformedMessage, UnicodeDecodeError) as error:
-        _refuse(cid, f"it is no dag-pb node ({error})")
+        _refuse(cid, f"it is not a dag-pb node ({error})")
     if _ENCODE[node.kind](links) != data:
-        _refuse(cid, "it is not written as the profile writes it")
+        _refuse(cid, "its encoding differs from that of the profile")
     return node
 
 
@@ -152,7 +152,7 @@ def _read_link(cid: str, message: bytes, file_bytes: int) -> TreeLink:
     if not (isinstance(target, bytes) and isinstance(name, bytes) and isinstance(tree_bytes, int)):
         _refuse(cid, "a link lacks its CID, name or size")
     if not is_cid(target):
-        _refuse(cid, "it links to something that is no CIDv1 of SHA-256, raw or dag-pb")
+        _refuse(cid, "one of its links is not a CIDv1 of SHA-256, raw or dag-pb")
     return TreeLink(target, name.decode(), file_bytes, tree_bytes)
 
 
@@ -161,7 +161,7 @@ def _check_file(cid: str, links: list[TreeLink]) -> None:
     sizes = [link.file_bytes for link in links]
     full = sizes[0]
     if any(size != full for size in sizes[:-1]) or not 0 < sizes[-1] <= full:
-        _refuse(cid, "its children differ in size other than the last being shorter")
+        _refuse(cid, "its children differ in size, and not only by a shorter last one")
     leaves = [link.cid[:4] == RAW_PREFIX for link in links]
     if any(leaf != leaves[0] for leaf in leaves):
         _refuse(cid, "it has leaves and inner nodes side by side")
@@ -187,22 +187,22 @@ def _check_folder(cid: str, links: list[TreeLink]) -> None:
     for link in links:
         _check_name(cid, link.name)
     if any(first.name.encode() >= second.name.encode() for first, second in pairwise(links)):
-        _refuse(cid, "its names are not sorted, or one is there twice")
+        _refuse(cid, "its names are not sorted, or one occurs twice")
 
 
 def _check_shard(cid: str, links: list[TreeLink]) -> None:
     """Refuse a shard unless its links have distinct positions and it leads to at least two entries."""
     for link in links:
         if not is_link_name(link.name):
-            _refuse(cid, f"{link.name!r} does not begin with a place in a shard, 00 to FF")
+            _refuse(cid, f"{link.name!r} does not begin with a position in a shard, 00 to FF")
     found = [split_name(link.name) for link in links]
     entries = [name for _, name in found if name]
     for name in entries:
         _check_name(cid, name)
     if any(first >= second for (first, _), (second, _) in pairwise(found)):
-        _refuse(cid, "its places are not sorted, or one is there twice")
+        _refuse(cid, "its positions are not sorted, or one occurs twice")
     if len(links) == len(entries) < 2:
-        _refuse(cid, f"its shard has {len(entries)} entries, expected two at least")
+        _refuse(cid, f"its shard has {len(entries)} entries, expected at least two")
 
 
 def _check_name(cid: str, name: str) -> None:

@@ -39,7 +39,7 @@ def fields_of(message: bytes) -> Iterator[tuple[int, int | bytes]]:
             yield number, value
         elif wire_type == 2:
             if value > len(message) - position:
-                raise MalformedMessage(f"field {number} is cut short")
+                raise MalformedMessage(f"field {number} is truncated")
             yield number, message[position : position + value]
             position += value
         else:
@@ -51,7 +51,7 @@ def read_varint(data: bytes, position: int) -> tuple[int, int]:
     number = 0
     for index in range(LONGEST_VARINT):
         if position + index >= len(data):
-            raise MalformedMessage("a number is cut short")
+            raise MalformedMessage("a number is truncated")
         byte = data[position + index]
         number |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:

@@ -83,7 +83,7 @@ def nodes_of_path(
         yield from ((path, node) for node in nodes_of_chunks(chunks_of(path)))
         return
     if depth > DEEPEST_FOLDER:
-        raise ContentError(f"{path} lies more than {DEEPEST_FOLDER} folders deep. Pack it flatter.")
+        raise ContentError(f"{path} is nested more than {DEEPEST_FOLDER} folders deep. Use a flatter folder structure.")
     links = []
     for name in _names_in(path):
         for place, node in nodes_of_path(path / name, chunks_of, depth + 1):
@@ -139,8 +139,8 @@ def _names_in(folder: Path) -> list[str]:
             mode = entry.stat(follow_symlinks=False).st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 raise ContentError(
-                    f"{entry.path} is neither a file nor a folder. Symbolic links, pipes and devices cannot be stored; "
-                    "put a copy of what it stands for in its place."
+                    f"{entry.path} is neither a file nor a folder. Symbolic links, pipes and devices cannot be "
+                    "stored; replace it with a copy of the file or folder that it refers to."
                 )
             names.append(_checked_name(entry))
     return sorted(names, key=str.encode)

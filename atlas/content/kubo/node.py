@@ -242,7 +242,7 @@ class KuboNode:
                     f"{self.name} found {fetched} blocks of {cid} and then none for {patience:g} s. Start a node that "
                     "holds the rest and try again."
                 )
-        raise ContentUnreachable(f"{self.name} broke off while it pinned {cid}.")
+        raise ContentUnreachable(f"{self.name} closed the connection while it pinned {cid}. Try again.")
 
     def _limit(self, timeout_seconds: float | None = None) -> dict[str, Any]:
         """Timeout arguments of a client call: the limit for the node, and a slightly longer one for the client."""

@@ -106,21 +106,22 @@ class KuboRpc:
         try:
             yield
         except (requests.Timeout, urllib3.exceptions.TimeoutError, exceptions.TimeoutError) as error:
-            raise self._silence(command, timeout_seconds) from error
+            raise self._no_answer(command, timeout_seconds) from error
         except exceptions.ErrorResponse as error:
-            raise self._said(command, str(error)) from error
+            raise self._error_of(command, str(error)) from error
         except exceptions.StatusError as error:
             raise self._unexpected(command, error.original.response.status_code) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, exceptions.CommunicationError) as error:
             if isinstance(_root(error), TimeoutError):  # the node stopped reading our request
-                raise self._silence(command, timeout_seconds) from error
+                raise self._no_answer(command, timeout_seconds) from error
             raise Disconnected(
-                f"{self.url} cannot be reached for {command}, or broke off: {_root(error)}. Is the node running?"
+                f"{self.url} cannot be reached for {command}, or closed the connection: {_root(error)}. Check that "
+                "the node is running."
             ) from error
         except (exceptions.Error, *_MALFORMED) as error:
             raise ContentError(
-                f"{self.url} answers {command} in no form that is known here ({type(error).__name__}: {error}). "
-                "Is this the RPC address of a Kubo node?"
+                f"{self.url} gave an answer to {command} that cannot be read ({type(error).__name__}: {error}). Check "
+                "that this is the RPC address of a Kubo node."
             ) from error
 
     def call(self, command: str, run: Callable[[], Result]) -> Result:
@@ -130,40 +131,40 @@ class KuboRpc:
                 return run()
         raise AssertionError("unreachable")
 
-    def _silence(self, command: str, timeout_seconds: float | None) -> ContentUnreachable:
+    def _no_answer(self, command: str, timeout_seconds: float | None) -> ContentUnreachable:
         return ContentUnreachable(
-            f"{self.url} is silent: {command} had no answer for {timeout_seconds or self.timeout_seconds:g} s. "
-            "Is the node stopped or overloaded?"
+            f"{self.url} did not answer {command} within {timeout_seconds or self.timeout_seconds:g} s. Check whether "
+            "the node is stopped or overloaded."
         )
 
     def _refusal(self, command: str, response: requests.Response) -> ContentError:
         text = response.raw.read(MOST_LINE_BYTES)
         try:
-            said = str(json.loads(text)["Message"])
+            message = str(json.loads(text)["Message"])
         except (ValueError, KeyError, TypeError):
             return self._unexpected(command, response.status_code)
-        return self._said(command, said)
+        return self._error_of(command, message)
 
     def _unexpected(self, command: str, status: int) -> ContentError:
-        advice = "Is this the RPC address of a Kubo node?"
+        advice = "Check that this is the RPC address of a Kubo node."
         if status in (401, 403):
-            advice = f"Set ${AUTHORIZATION_VARIABLE} to what API.Authorizations of the node asks for."
+            advice = f"Set ${AUTHORIZATION_VARIABLE} to the value that API.Authorizations of the node requires."
         return ContentError(f"{self.url} answers {command} with HTTP status {status}. {advice}")
 
-    def _said(self, command: str, said: str) -> ContentError:
+    def _error_of(self, command: str, message: str) -> ContentError:
         """The error that matches the node's message."""
-        message = f"{self.url} refuses {command}: {said}."
-        return ContentNotFound(message) if any(words in said for words in _MISSING) else ContentError(message)
+        text = f"{self.url} refuses {command}: {message}."
+        return ContentNotFound(text) if any(words in message for words in _MISSING) else ContentError(text)
 
     def _object(self, command: str, line: bytes) -> dict[str, Any]:
         try:
             value = json.loads(line)
         except ValueError as error:
-            raise ContentError(f"{self.url} answers {command} with what is no JSON: {line[:80]!r}") from error
+            raise ContentError(f"{self.url} answers {command} with invalid JSON: {line[:80]!r}") from error
         if not isinstance(value, dict):
             raise ContentError(f"{self.url} answers {command} with {line[:80]!r}; expected an object")
         if value.get("Type") == "error":
-            raise self._said(command, str(value.get("Message")))
+            raise self._error_of(command, str(value.get("Message")))
         return value
 
 

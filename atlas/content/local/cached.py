@@ -32,7 +32,7 @@ class CachedStore:
             logger.warning("%s A good copy is fetched from upstream.", error)
         found = self.local.put(self.upstream.fetch(cid))
         if found != cid:
-            raise CorruptContent(f"Upstream answered {cid} with other bytes: expected {cid}, found {found}.")
+            raise CorruptContent(f"Upstream returned other bytes for {cid}: expected {cid}, found {found}.")
         return self.local.fetch(cid)
 
     def read(self, cid: str) -> bytes:

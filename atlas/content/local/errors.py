@@ -47,7 +47,7 @@ def check_cid(expected: str, found: str, path: Path, changed: Sequence[str] = ()
     """Raise `CorruptContent`, with the `changed` files of a folder, unless the CIDs are equal."""
     if found != expected:
         files = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
-        within = f" (other than it was stored: {files})" if changed else ""
+        within = f" (changed files: {files})" if changed else ""
         raise CorruptContent(
             f"{path} is corrupt{within}: expected {expected}, found {found}. {how_to_bring(expected)}",
             expected=expected,
@@ -58,6 +58,6 @@ def check_cid(expected: str, found: str, path: Path, changed: Sequence[str] = ()
 def how_to_bring(cid: str) -> str:
     """The commands that restore a missing or corrupt content."""
     return (
-        "Put the original again with `atlas content add FILE`, which also replaces a corrupt copy; or, where an IPFS "
+        "Put the original again with `atlas content add FILE`, which also replaces a corrupt copy; or, if an IPFS "
         f"node holds it, fetch it with `atlas content get {cid} --ipfs RPC_ADDRESS`."
     )

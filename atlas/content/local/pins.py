@@ -49,5 +49,7 @@ class PinSets:
 
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise ContentError(f"{name!r} is no name of a pin set: expected lowercase letters, digits and hyphens.")
+        raise ContentError(
+            f"{name!r} is not a valid name of a pin set: expected lowercase letters, digits and hyphens."
+        )
     return name

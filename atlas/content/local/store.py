@@ -103,7 +103,7 @@ class LocalStore:
         with reading(cid, self.root):
             self._mark_used(path)
             if path.is_dir():
-                raise ContentError(f"{cid} is a folder, which has no bytes of its own. Fetch it and read its files.")
+                raise ContentError(f"{cid} is a folder, expected a file. Fetch it and read its files.")
             data = path.read_bytes()
         check_cid(cid, cid_of_bytes(data), path)
         return data

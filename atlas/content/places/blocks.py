@@ -96,7 +96,7 @@ class Blocks:
                 return
             self._failed[source.name] = error
         if isinstance(error, CorruptContent):
-            self._health.lied(source.name, error)
+            self._health.returned_wrong_bytes(source.name, error)
         else:
             self._health.failed(source.name, error)
 
@@ -108,10 +108,10 @@ class Blocks:
         self._health.answered(source.name)
 
     def _missing(self, cid: str, lacking: list[str]) -> ContentError:
-        said = [f"{name} lacks it" for name in sorted(lacking)]
+        said = [f"{name} does not have it" for name in sorted(lacking)]
         said += [f"{name} failed: {error}" for name, error in sorted(self._failed.items())]
-        said += [f"{name} is not asked, since it lied lately" for name in self._excluded]
-        message = f"{cid} cannot be had from any place: {'; '.join(said) or 'none is configured'}."
+        said += [f"{name} is excluded, because it sent wrong bytes" for name in self._excluded]
+        message = f"{cid} cannot be fetched from any place: {'; '.join(said) or 'none is configured'}."
         if not all(isinstance(error, CorruptContent) for error in self._failed.values()):
             return ContentUnreachable(f"{message} Try again later, or add a place that holds it.")
         if self._failed:

@@ -90,10 +90,10 @@ class FallbackStore:
         """Whether `cid` is here, on a reachable node or gateway, or found by the first reachable node in its swarm."""
         if self.local.has(cid):
             return True
-        if any(self._who_holds(self._well(self._sources), cid).values()):
+        if any(self._who_holds(self._usable(self._sources), cid).values()):
             return True
         try:
-            Blocks(self._well(self._nodes)[:1], self._health, SEARCH).get(cid)
+            Blocks(self._usable(self._nodes)[:1], self._health, SEARCH).get(cid)
         except ContentError as error:
             log.debug("%s", error)
             return False
@@ -160,18 +160,18 @@ class FallbackStore:
 
     def _make_up(self, except_for: Sequence[str]) -> None:
         """Make a few missing copies of other contents, unless a node is failing."""
-        if len(self._nodes) < self._wanted or len(self._health.rested(self._nodes)) < len(self._nodes):
+        if len(self._nodes) < self._wanted or len(self._health.available(self._nodes)) < len(self._nodes):
             return
         short = [cid for cid in self._copies.short() if cid not in except_for and self.local.has(cid)]
         for cid in short[:MADE_UP_AT_ONCE]:
             try:
                 self.replicate(cid)
             except ContentError as error:
-                log.warning("no further copy of %s: %s", cid, error)
+                log.warning("could not make another copy of %s: %s", cid, error)
 
-    def _well(self, places: Sequence[Place]) -> list[Place]:
+    def _usable(self, places: Sequence[Place]) -> list[Place]:
         """The places without a recent failure; if there are none, all except the distrusted ones."""
-        return self._health.rested(places) or self._health.order(places)
+        return self._health.available(places) or self._health.order(places)
 
     def _who_holds(self, places: Sequence[KuboNode | Gateway], cid: str) -> dict[str, bool | None]:
         """Ask all places in parallel whether they hold `cid`; None for a place that does not answer."""

@@ -84,7 +84,7 @@ def _write_leaf(leaf: Leaf, blocks: Blocks) -> int:
             return leaf.size  # an earlier fetch wrote it
         data = blocks.get(leaf.cid)
         if len(data) != leaf.size:
-            raise ContentError(f"{leaf.cid} has {len(data)} bytes, but the node above it says {leaf.size}.")
+            raise ContentError(f"{leaf.cid} has {len(data)} bytes, but its parent node gives {leaf.size}.")
         written = 0
         while written < len(data):
             written += os.pwrite(descriptor, memoryview(data)[written:], leaf.offset + written)

@@ -80,9 +80,9 @@ class Gateway:
                 self._check_status(response, cid)
                 return self._read(response, cid, timeout)
         except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-            raise ContentUnreachable(f"{self.name} was silent for {timeout:g} s when asked for {cid}.") from error
+            raise ContentUnreachable(f"{self.name} did not answer a request for {cid} within {timeout:g} s.") from error
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise _Busy(f"{self.name} broke off when asked for {cid}: {error}.") from error
+            raise _Busy(f"{self.name} closed the connection while it sent {cid}: {error}.") from error
 
     def _check_status(self, response: requests.Response, cid: str) -> None:
         if response.status_code == 200:
@@ -93,7 +93,10 @@ class Gateway:
         if response.status_code in _BUSY:
             raise _Busy(answer, _seconds(response.headers.get("Retry-After")))
         if response.is_redirect:
-            answer += f" It points to {response.headers['Location']!r}: put the address that serves blocks in settings."
+            answer += (
+                f" It redirects to {response.headers['Location']!r}: put the address that serves blocks into the "
+                "settings."
+            )
         raise ContentError(answer)
 
     def _read(self, response: requests.Response, cid: str, timeout: float) -> bytes:

@@ -72,9 +72,9 @@ def places_file(path: Path) -> SqliteFile:
     """Open the file of records about IPFS places; its use raises `ContentError` when it is damaged."""
     return SqliteFile(
         path,
-        holds="how IPFS places behaved and which of them hold copies",
-        remedy=f"Remove {path.name}, {path.name}-wal and {path.name}-shm in {path.parent} and run "
-        "`atlas content verify`: the file is only a memory aid.",
+        holds="failures of IPFS places, and which of them hold copies",
+        remedy=f"Remove {path.name}, {path.name}-wal and {path.name}-shm in {path.parent} and run `atlas content "
+        "verify`: the file is only a cache.",
         error=ContentError,
     )
 
@@ -87,7 +87,7 @@ class _State(NamedTuple):
 class Health:
     """Failing places, with exponential back-off, and places that returned wrong bytes, which are excluded for a day.
 
-    A failure is a timeout or an error; a lie is bytes that do not match their CID. Missing content is neither.
+    A failure is a timeout or an error; wrong bytes are those that do not match their CID. Missing content is neither.
     """
 
     def __init__(self, path: Path | None, clock: Callable[[], float] = time.time) -> None:
@@ -107,15 +107,15 @@ class Health:
             database.execute(
                 "UPDATE places SET failures = failures + 1, paused_until = ? WHERE name = ?", (now + pause, place)
             )
-        log.warning("%s is left alone for %g s: %s", place, pause, why)
+        log.warning("%s failed and is paused for %g s: %s", place, pause, why)
 
-    def lied(self, place: str, why: object) -> None:
+    def returned_wrong_bytes(self, place: str, why: object) -> None:
         """Record that a place returned wrong bytes."""
         with self._file.transaction() as database:
             database.execute("INSERT OR IGNORE INTO places (name) VALUES (?)", (place,))
             until = self._clock() + DISTRUST_SECONDS
             database.execute("UPDATE places SET distrusted_until = ? WHERE name = ?", (until, place))
-        log.error("%s lied and is not read from for %g h: %s", place, DISTRUST_SECONDS / 3600, why)
+        log.error("%s sent wrong bytes and is not read from for %g h: %s", place, DISTRUST_SECONDS / 3600, why)
 
     def answered(self, place: str) -> None:
         """Record a correct answer, which ends the place's pause but not its exclusion for wrong bytes."""
@@ -123,7 +123,7 @@ class Health:
             if database.execute("SELECT 1 FROM places WHERE name = ? AND failures > 0", (place,)).fetchone():
                 database.execute("UPDATE places SET failures = 0, paused_until = 0 WHERE name = ?", (place,))
 
-    def rested(self, places: Sequence[Place]) -> list[Place]:
+    def available(self, places: Sequence[Place]) -> list[Place]:
         """The places that are neither paused nor excluded, in the given order."""
         states, now = self._states(), self._clock()
         return [place for place in places if max(states.get(place.name, (0.0,))) <= now]

@@ -20,10 +20,10 @@ class IpfsPlaces(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    nodes: list[Url] = Field(min_length=1, description="RPC addresses of Kubo nodes, one's own first")
+    nodes: list[Url] = Field(min_length=1, description="RPC addresses of Kubo nodes, this machine's own first")
     gateways: list[Url] = Field(default_factory=list, description="trustless gateways to read from, http://HOST:PORT")
     peers: list[str] = Field(default_factory=list, description="multiaddresses of nodes to connect to")
-    replicas: int = Field(default=1, gt=0, description="copies among `nodes` that each put makes")
+    replicas: int = Field(default=1, gt=0, description="number of `nodes` that each put copies to")
 
 
 Content = Path | IpfsPlaces

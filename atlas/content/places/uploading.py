@@ -30,11 +30,11 @@ class Uploads:
     def spread(self, cids: Sequence[str]) -> None:
         """Upload contents with one request per node; raises `ContentUnreachable` when no node stores them."""
         if not self.upload(cids, []):
-            what = cids[0] if len(cids) == 1 else f"{len(cids)} contents, {cids[0]} among them"
+            what = cids[0] if len(cids) == 1 else f"{len(cids)} contents, such as {cids[0]}"
             names = ", ".join(node.name for node in self._nodes)
             raise ContentUnreachable(
-                f"Nobody else can get {what}: it is in {self._local.root}, but none of the nodes {names} took it. "
-                "Start one of them and put it again."
+                f"{what} cannot be fetched by other machines: it is in {self._local.root}, but none of the nodes "
+                f"{names} stored it. Start one of them and put it again."
             )
 
     def upload(self, cids: Sequence[str], holders: Sequence[str]) -> list[str]:
@@ -52,7 +52,7 @@ class Uploads:
             self._copies.settle(cids)
         else:
             held = counted(len(holding), "node")
-            log.warning("%s: on %s, wanted on %d", ", ".join(cids[:3]), held, self._wanted)
+            log.warning("%s: stored on %s, expected on %d", ", ".join(cids[:3]), held, self._wanted)
         return holding
 
     def let_go(self, cids: Sequence[str], nodes: Sequence[KuboNode]) -> None:
@@ -60,12 +60,12 @@ class Uploads:
         for cid in cids:
             self._copies.let_go(cid, [node.name for node in nodes])
         self._copies.settle(cids)
-        well = {node.name: node for node in self._health.rested(self._nodes)}
+        usable = {node.name: node for node in self._health.available(self._nodes)}
         for cid, name in self._copies.unwanted():
-            if name in well and self._unpin(well[name], cid):
+            if name in usable and self._unpin(usable[name], cid):
                 self._copies.gone(cid, name)
             else:
-                well.pop(name, None)
+                usable.pop(name, None)
 
     def _upload_to(self, node: KuboNode, cids: Sequence[str], paths: Sequence[Path]) -> bool:
         """Upload contents to a node and return whether it stored them; failures are logged."""
@@ -81,7 +81,7 @@ class Uploads:
             self._health.failed(node.name, error)
             return False
         if sorted(found) != sorted(cids):
-            self._health.failed(node.name, f"given {', '.join(cids[:3])}, it answered {', '.join(found[:3])}")
+            self._health.failed(node.name, f"sent {', '.join(cids[:3])}, it answered {', '.join(found[:3])}")
             return False
         self._health.answered(node.name)
         return True

@@ -105,7 +105,7 @@ class Walk:
         data = self._blocks.get(link.cid)
         shard = parse_node(link.cid, data)
         if shard.kind != "shard" or len(data) + sum(below.tree_bytes for below in shard.links) != link.tree_bytes:
-            raise self._refused(f"{link.cid}, in its HAMT at {way.hex()}, is no shard of {link.tree_bytes} bytes")
+            raise self._refused(f"{link.cid}, in its HAMT at {way.hex()}, is not a shard of {link.tree_bytes} bytes")
         return shard
 
     def _leaves_of_file(self, node: DagNode, path: Path, offset: int, depth: int) -> Iterator[Leaf]:
@@ -117,7 +117,7 @@ class Walk:
             else:
                 child = self._node(link.cid)
                 if child.kind != "file" or sum(child.sizes) != size:
-                    raise self._refused(f"{link.cid} is no file of {size} bytes, as it says")
+                    raise self._refused(f"{link.cid} is not a file of {size} bytes, as its node gives")
                 yield from self._leaves_of_file(child, path, offset, depth + 1)
             offset += size
 

@@ -95,7 +95,9 @@ def seal_file(source: IO[bytes], name: str, key: DatasetKey, target: IO[bytes]) 
         again.update(frame)
         target.write(cipher.encrypt(_nonce(number, last), frame, header.to_bytes()))
     if again.digest() != digest:
-        raise SealError(f"The file of {name} changed while it was sealed. Let nothing write to it, and try again.")
+        raise SealError(
+            f"The file of {name} changed while it was sealed. Make sure that nothing writes to it, and try again."
+        )
 
 
 def open_sealed(sealed: Path, key: bytes, target: Path) -> None:
@@ -127,7 +129,8 @@ def opened_frames(sealed: Path, key: bytes) -> Iterator[bytes]:
                 yield cipher.decrypt(_nonce(number, last), frame, header)
             except InvalidTag as error:
                 raise SealError(
-                    f"{sealed} cannot be opened: frame {number} was altered, moved or cut, or the key is another's."
+                    f"{sealed} cannot be opened: frame {number} was altered, moved or truncated, or the key is not "
+                    "the one that sealed it."
                 ) from error
 
 
@@ -166,6 +169,6 @@ def _digest(source: IO[bytes]) -> bytes:
 def _read_header(stream: IO[bytes], sealed: Path) -> SealHeader:
     data = _read(stream, HEADER_BYTES)
     if len(data) < HEADER_BYTES or not data.startswith(MAGIC):
-        raise SealError(f"{sealed} is no sealed file of version 1: its first {HEADER_BYTES} bytes are no header.")
+        raise SealError(f"{sealed} is not a sealed file of version 1: its first {HEADER_BYTES} bytes are not a header.")
     rest = data[len(MAGIC) :]
     return SealHeader(rest[:_ID_BYTES].hex(), rest[_ID_BYTES:])

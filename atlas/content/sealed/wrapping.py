@@ -91,8 +91,9 @@ def unwrap_key(wrapped: WrappedKey, holder: KeyHolder, context: KeyContext) -> b
         return cipher.decrypt(_NONCE, wrapped.box, bound)
     except (InvalidTag, VerificationError) as error:
         raise SealError(
-            f"The key of {context.data} was altered, or wrapped for another than {holder.address} or for other work "
-            f"than slot {context.slot}, attempt {context.attempt} in round {context.round} of job {context.job_id}."
+            f"The key of {context.data} was altered, or wrapped for another address than {holder.address} or for "
+            f"another task than slot {context.slot}, attempt {context.attempt} in round {context.round} of job "
+            f"{context.job_id}."
         ) from error
 
 

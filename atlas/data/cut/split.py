@@ -34,9 +34,8 @@ def hold_out(spec: DatasetSpec, spool: RowSpool) -> Keys:
     if not len(found):
         texts = count_texts(lambda: keys_of(spool), len(spool))
         raise DataError(
-            f"{spec.source} has {counted(len(spool), 'row')}, but only "
-            f"{counted(texts, 'different text')}. Equal texts stay "
-            "together, and of each shard value a row must be left to train on, so none can be held out. Give more "
+            f"{spec.source} has {counted(len(spool), 'row')}, but only {counted(texts, 'different text')}. Equal "
+            "texts stay together, and each shard needs a row to train on, so no row can be held out. Give more "
             "different texts."
         )
     return found
@@ -58,10 +57,9 @@ def keep_back(spec: DatasetSpec, spool: RowSpool, held_out: Keys, seed: int, wan
         found = draw_texts(lambda: _ranked(spool, held_out, ranks), _quotas(spool, left, wanted), limits)
     if not len(found):
         raise DataError(
-            f"{spec.source} can spare {counted(max(0, spare), 'row')} beside the held-out ones and one "
-            f"for each shard, but "
-            f"aggregation.robust.reference_rows asks for {wanted}, and equal texts stay together. Lower it, give more "
-            "rows, or choose a robust rule that needs no reference."
+            f"{spec.source} has {counted(max(0, spare), 'row')} left after the held-out ones and one for each shard, "
+            f"but aggregation.robust.reference_rows is {wanted}, and equal texts stay together. Lower it, give more "
+            "rows, or choose a robust rule that needs no reference rows."
         )
     return found
 
@@ -81,8 +79,8 @@ def hold_out_all(source: str, spool: RowSpool, holdout_rows: int, reference_rows
         if len(held_out) and len(reference):
             return held_out, reference
     raise DataError(
-        f"dataset.holdout_source {source} has {counted(len(spool), 'row')} to evaluate on and as a reference; "
-        f"{1 + reference_rows} or more of different texts are needed. Give more rows"
+        f"dataset.holdout_source {source} has {counted(len(spool), 'row')} to evaluate on and to use as reference "
+        f"rows; {1 + reference_rows} or more of different texts are needed. Give more rows"
         + (", or lower aggregation.robust.reference_rows." if reference_rows else ".")
     )
 

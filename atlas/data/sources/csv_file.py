@@ -100,7 +100,7 @@ def _records(reader: "_Reader", path: Path) -> Iterator[tuple[int, list[str], Ba
                     f"{counted(reader.line_num - line + 1, 'line')} "
                     f"from there ({error}). Close it, or write a quote inside a text twice."
                 ) from error
-            yield line, [], BadRow(f"is no CSV: {error}", "separator")
+            yield line, [], BadRow(f"is not valid CSV: {error}", "separator")
         else:
             if cells:
                 yield line, cells, None

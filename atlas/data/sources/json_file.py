@@ -33,13 +33,13 @@ def _values(stream: TextIO, path: Path) -> Iterator[object]:
             break
         number += 1
         if in_array and number > 1 and not text.take(","):
-            raise DataError(f"{path} is no JSON: expected a comma or ] after row {number - 1}.")
+            raise DataError(f"{path} is not valid JSON: expected a comma or ] after row {number - 1}.")
         yield text.value(number)
     else:
         if in_array:
-            raise DataError(f"{path} is cut short: its array is not closed after row {number}.")
+            raise DataError(f"{path} is truncated: its array is not closed after row {number}.")
     if not text.at_end():
-        raise DataError(f"{path} is no JSON: there is more after the end of its array.")
+        raise DataError(f"{path} is not valid JSON: there is text after the end of its array.")
 
 
 class _Window:

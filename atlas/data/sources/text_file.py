@@ -35,7 +35,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
             "latin-1 or cp1252."
         ) from error
     except (EOFError, zlib.error) as error:
-        raise DataError(f"Cannot read {path} as {kind}: the gzip file is cut short or damaged ({error}).") from error
+        raise DataError(f"Cannot read {path} as {kind}: the gzip file is truncated or damaged ({error}).") from error
     except OSError as error:
         raise DataError(f"Cannot read {path} as {kind}: {error.strerror or error}.") from error
 
@@ -72,18 +72,18 @@ def _codec(path: Path, file: BinaryIO | io.BufferedReader, encoding: str | None)
     if marked is not None:
         if wanted and not wanted.startswith(marked.removesuffix("-sig")):
             raise DataError(
-                f"{path} begins with the byte order mark of {marked.removesuffix('-sig').upper()}, but `encoding` says "
+                f"{path} begins with the byte order mark of {marked.removesuffix('-sig').upper()}, but `encoding` is "
                 f"{encoding}. Remove the setting."
             )
         return marked
     if wanted in (None, "utf-8"):
         if head[1:8:2] == bytes(4) or head[0:8:2] == bytes(4):
             raise DataError(
-                f"{path} is no text in UTF-8: every other byte is zero. It looks like UTF-16 without a byte order "
-                "mark; set `encoding` to utf-16-le or utf-16-be."
+                f"{path} is not UTF-8 text: every other byte is zero. It looks like UTF-16 without a byte order mark; "
+                "set `encoding` to utf-16-le or utf-16-be."
             )
         if head.startswith((b"PK\x03\x04", b"PAR1")):
             kind = "Parquet; read it as parquet:PATH" if head.startswith(b"PAR1") else "a zip file or a spreadsheet"
-            raise DataError(f"{path} is no text but {kind}. Save a spreadsheet as CSV first.")
+            raise DataError(f"{path} is not text but {kind}. Save a spreadsheet as CSV first.")
         return "utf-8-sig"
     return str(wanted)

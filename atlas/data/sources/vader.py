@@ -70,8 +70,9 @@ def _download(folder: Path, wanted: Path) -> Path:
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         reason = (error.stderr or "no answer in time") if isinstance(error, subprocess.CalledProcessError) else error
         raise DataError(
-            f"pip could not download {REQUIREMENT}, which holds the data of package:vader-sentiment. Check the network "
-            f"and the package index, or put {SDIST} at {wanted} by hand. pip said: {str(reason).strip()[-1000:]}"
+            f"pip could not download {REQUIREMENT}, which holds the data of package:vader-sentiment. Check the "
+            f"network and the package index, or put {SDIST} at {wanted} by hand. The message of pip: "
+            f"{str(reason).strip()[-1000:]}"
         ) from error
     return folder / SDIST
 

@@ -181,7 +181,7 @@ def _verify(facts: ModelFacts) -> str:
         ("adapter", facts.checkpoint.adapter),
         ("round manifest", facts.checkpoint.manifest),
         ("job", facts.checkpoint.job),
-        ("data set", facts.dataset_cid),
+        ("dataset", facts.dataset_cid),
         ("base model", facts.model.cid),
     ]
     table = _table(["what", "CID"], [[name, f"`{cid}`"] for name, cid in named if cid])

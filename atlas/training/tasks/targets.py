@@ -29,9 +29,8 @@ def idle_rows_warning(examples: Sequence[Example], order: Sequence[int], rows_pe
     steps = [order[first : first + rows_per_step] for first in range(0, len(order), rows_per_step)]
     skipped = sum(not any(examples[place].targets for place in step) for step in steps)
     return (
-        f"Nothing to predict, so left out: {idle} of {counted(len(seen), 'row')} ({_needed(spec)}). "
-        f"Without other rows, so "
-        f"not taken: {skipped} of {counted(len(steps), 'step')}."
+        f"Left out, because there is nothing to predict: {idle} of {counted(len(seen), 'row')} ({_needed(spec)}). "
+        f"Skipped, because they have no other rows: {skipped} of {counted(len(steps), 'step')}."
     )
 
 

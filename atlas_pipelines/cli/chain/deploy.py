@@ -21,33 +21,43 @@ def deploy(
     network: given.Name = None,
     url: given.Url = None,
     key: given.KeyFile = None,
-    again: Annotated[bool, typer.Option("--again", help="Deploy although a contract is there already.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Deploy even if the network already has a contract.")] = False,
     min_stake: Annotated[int, typer.Option(min=0, help="What a node must stake, in micro-units.")] = 0,
     heartbeat_seconds: Annotated[
         int | None,
-        typer.Option(min=3, help="How long a silent node counts as alive. [30 on this machine, else 300]"),
+        typer.Option(min=3, help="How long a node counts as alive without a heartbeat. [30 on this machine, else 300]"),
     ] = None,
     challenge_seconds: Annotated[
         int | None,
         typer.Option(min=0, help="How long a round can be disputed before it is paid. [0 on this machine, else 600]"),
     ] = None,
-    challenge_bond: Annotated[int | None, typer.Option(min=0, help="What a challenger must put down.")] = None,
+    challenge_bond: Annotated[int | None, typer.Option(min=0, help="The bond of a challenger, in micro-units.")] = None,
     dispute_seconds: Annotated[int | None, typer.Option(min=1, help="How long a challenge may stay undecided.")] = None,
-    unbonding_seconds: Annotated[int | None, typer.Option(min=1, help="How long withdrawn stake is held.")] = None,
+    unbonding_seconds: Annotated[
+        int | None, typer.Option(min=1, help="How long stake stays bound after it is taken out.")
+    ] = None,
     jail_seconds: Annotated[int | None, typer.Option(min=1, help="How long a node stays in jail.")] = None,
     abandon_seconds: Annotated[
-        int | None, typer.Option(min=1, help="After how long nodes may claim pay for a round that nobody submits.")
+        int | None,
+        typer.Option(
+            min=1, help="Time after which nodes may claim pay for a round that its job's owner did not submit."
+        ),
     ] = None,
     audit_seconds: Annotated[int | None, typer.Option(min=1, help="How long an audit may stay unanswered.")] = None,
     slash_bps: Annotated[
-        int | None, typer.Option(min=0, max=10_000, help="What a bad result costs of a stake, in 1/10,000.")
+        int | None,
+        typer.Option(
+            min=0, max=10_000, help="Share of its stake that a node loses for a result proven wrong, in 1/10,000."
+        ),
     ] = None,
-    max_batch: Annotated[int | None, typer.Option(min=1, max=200, help="The most items of one message.")] = None,
+    max_batch: Annotated[
+        int | None, typer.Option(min=1, max=200, help="The largest number of items in one message.")
+    ] = None,
     json: given.Json = False,
 ) -> None:
-    """Store the contract on a network, make an instance with these settings, and remember its address.
+    """Upload the contract to a network, instantiate it with these settings, and record its address.
 
-    What is left out takes the contract's default. The key that deploys administers the contract.
+    Settings that are not given have the contract's defaults. The key that deploys administers the contract.
     """
     with place(network, url, key, deployed=False) as here:
         if not again:
@@ -89,8 +99,8 @@ def _refuse_second(here: ChainTarget) -> None:
     except WrongContract:
         return  # the chain was reset after the deployment
     raise CoordinatorError(
-        f"The network {here.name} has the contract {address} ({found.name} {found.version}) already. "
-        "Its jobs and money stay there; to begin with another one, add --again."
+        f"The network {here.name} has the contract {address} ({found.name} {found.version}) already. Its jobs and "
+        "money stay there; to deploy another one, add --again."
     )
 
 
@@ -105,5 +115,5 @@ def _next_step(here: ChainTarget) -> str:
     if here.name == NETWORK_VARIABLE:
         return f"Set network.contract to it in the file that ${NETWORK_VARIABLE} names."
     if here.name == EMBEDDED:
-        return "The local network takes it from its next start."
+        return "The local network uses it from its next start on."
     return f"Use it with: atlas run SPEC --chain {here.name}"

@@ -17,7 +17,7 @@ Addresses = Annotated[list[str], typer.Argument(help="The nodes' accounts, as `a
 def grant(
     addresses: Addresses,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="The most that each may spend, in micro-units. [fees of 100 M gas]")
+        int | None, typer.Option(min=1, help="The largest sum that each may spend, in micro-units. [fees of 100 M gas]")
     ] = None,
     days: Annotated[int, typer.Option(min=1, help="How long the grant holds.")] = GRANTED_DAYS,
     network: given.Name = None,
@@ -25,9 +25,9 @@ def grant(
     key: given.KeyFile = None,
     json: given.Json = False,
 ) -> None:
-    """Pay the fees of these accounts for calls of contracts, so that a node without coins can start.
+    """Pay these accounts' fees for contract calls, so that a node without coins can start.
 
-    A grant that an account has already is replaced. The node names us as `network.fee_granter` in its settings.
+    An existing grant of an account is replaced. The node sets `network.fee_granter` to the operator's address.
     """
     with place(network, url, key, deployed=False) as here:
         most = limit or grant_limit(here.network)
@@ -54,7 +54,7 @@ def revoke(
     key: given.KeyFile = None,
     json: given.Json = False,
 ) -> None:
-    """Pay the fees of these accounts no longer."""
+    """Stop paying the fees of these accounts."""
     with place(network, url, key, deployed=False) as here:
         grants = FeeGrants(here.network, here.key)
         try:

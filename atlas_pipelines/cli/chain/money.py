@@ -32,7 +32,7 @@ def balance(
     key: given.KeyFile = None,
     json: given.Json = False,
 ) -> None:
-    """Show what an account holds."""
+    """Show the balance of an account."""
     with place(network, url, key, deployed=False, reading=True) as here, Ledger(here.network) as ledger:
         account = address or here.address
         if account is None:
@@ -47,14 +47,14 @@ def balance(
 def faucet(
     address: Address = None,
     amount: Annotated[
-        int, typer.Option(min=1, help="In micro-units; a testnet's faucet gives what it gives.")
+        int, typer.Option(min=1, help="In micro-units; a testnet's faucet sends a fixed amount instead.")
     ] = FAUCET_AMOUNT,
     network: given.Name = None,
     url: given.Url = None,
     key: given.KeyFile = None,
     json: given.Json = False,
 ) -> None:
-    """Get coins to begin with: from a testnet's faucet, or on this machine from the account that has them all."""
+    """Get the first coins: from a testnet's faucet, or on this machine from the account that holds all coins."""
     with place(network, url, key, deployed=False) as here, Ledger(here.network) as ledger:
         account = address or here.key.address
         answer = _give(here, account, amount)
@@ -64,14 +64,14 @@ def faucet(
         return
     console = results_console()
     if "page" in answer:
-        console.print(f"Programs cannot ask for coins of {here.name}. Open {answer['page']}")
+        console.print(f"Only a web page gives out coins of {here.name}. Open {answer['page']}")
     console.print(f"{account}  {held:,} {here.network.denom}")
 
 
 def rewards(
     network: given.Name = None, url: given.Url = None, key: given.KeyFile = None, json: given.Json = False
 ) -> None:
-    """Show what each node's owner has earned, withdrawn, and may withdraw."""
+    """Show what each node's owner has earned, has withdrawn, and can withdraw."""
     with place(network, url, key, reading=True) as here, here.read_model() as model:
         with Follower(here.network, model) as follower:
             follower.catch_up()
@@ -119,7 +119,11 @@ def reward_rows(model: ReadModel, ledger: Ledger) -> list[dict[str, Any]]:
 def withdraw(
     of: Annotated[
         list[str] | None,
-        typer.Option("--for", help="Send this account its credit, at our fee; may be repeated. By default our own."),
+        typer.Option(
+            "--for",
+            help="Account to pay its credit to, with the fee paid by this command's account; may be repeated. By "
+            "default this command's account.",
+        ),
     ] = None,
     network: given.Name = None,
     url: given.Url = None,
@@ -145,7 +149,7 @@ def _give(here: ChainTarget, account: str, amount: int) -> dict[str, str]:
     if here.network.faucet is None:
         raise CoordinatorError(
             f"No faucet is known for {here.name} ({here.network.chain_id}). Send coins to {account} from another "
-            "account, or name one as faucet or faucet_page in networks.yaml."
+            "account, or set faucet or faucet_page in networks.yaml."
         )
     return {"transaction": request_coins(here.network.faucet, account)}
 
@@ -156,7 +160,7 @@ def _give_locally(here: ChainTarget, account: str, amount: int) -> str:
     source = load_or_create_key(path, here.network.prefix)
     if source.address == account:
         raise CoordinatorError(
-            f"{account} is the account that has all the coins here. Name another: "
-            f"atlas chain faucet ADDRESS --network {here.name}"
+            f"{account} is the account that holds all coins here. Give another one: atlas chain faucet ADDRESS "
+            f"--network {here.name}"
         )
     return send_coins(here.network, source, {account: amount})

@@ -34,10 +34,13 @@ Name = Annotated[
 ]
 Url = Annotated[
     str | None,
-    typer.Option("--url", help="Where the named network answers, if not where it is known: grpc+https://HOST:PORT."),
+    typer.Option(
+        "--url", help="Address of the named network, if it differs from the recorded one: grpc+https://HOST:PORT."
+    ),
 ]
 KeyFile = Annotated[
-    Path | None, typer.Option("--key", help="The mnemonic of another account than the operator's.", show_default=False)
+    Path | None,
+    typer.Option("--key", help="File with the mnemonic of another account than the operator's.", show_default=False),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -95,7 +98,7 @@ def place(
         yield ChainTarget(home, name, network, _key_file(home, key))
         return
     if url is not None:
-        raise typer.BadParameter("it goes with --network NAME", param_hint="--url")
+        raise typer.BadParameter("it needs --network NAME", param_hint="--url")
     if reading:
         need_a_network(home)
     using = using_network(home) if name is None else ensure_local_network(home, chain=name)

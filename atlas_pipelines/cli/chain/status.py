@@ -25,9 +25,9 @@ _STOPPED = "The local network does not run; `atlas up` or `atlas run` starts it.
 def status(
     network: given.Name = None, url: given.Url = None, key: given.KeyFile = None, json: given.Json = False
 ) -> None:
-    """Show the chain, the contract, its money, and the messages that still wait.
+    """Show the chain, the contract, its balances, and the messages that are not sent yet.
 
-    If the chain answers, these are sent, and rounds that are due are settled. Works while the chain is down: jobs and
+    If the chain answers, they are sent, and rounds that are due are settled. Works while the chain is down: jobs and
     nodes are then as they were last seen.
     """
     facts = chain_facts(look_at_place(network, url, key), time.time())

@@ -21,16 +21,16 @@ CHUNK_BYTES = 1 << 20
 def add(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders.", metavar="PATH...")],
     pinned: Annotated[
-        bool, typer.Option("--pin/--no-pin", help="Keep it, although no job names it, when room is made.")
+        bool, typer.Option("--pin/--no-pin", help="Pin it, so that `gc` keeps it although no job names it.")
     ] = True,
     ipfs: Ipfs = None,
     replicas: Replicas = 1,
     json: Json = False,
 ) -> None:
-    """Hold files and folders and print their CIDs, the same as `ipfs add` gives."""
+    """Store files and folders and print their CIDs, the same that `ipfs add` prints."""
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
-        raise ContentError(f"There is nothing at {', '.join(missing)}. Give paths of files or folders.")
+        raise ContentError(f"No file or folder exists at {', '.join(missing)}. Give paths of files or folders.")
     store = open_content(AtlasHome.from_environment(), ipfs, replicas)
     added = []
     with progress_bar("adding", sum(map(_size, paths))) as advance:
@@ -77,7 +77,7 @@ def get(
 
 def _refuse_existing(target: Path) -> None:
     if os.path.lexists(target):
-        raise ContentError(f"{target} is there already. Give another path with -o, or remove it first.")
+        raise ContentError(f"{target} already exists. Give another path with -o, or remove it first.")
 
 
 def _copy(source: Path, target: Path, advance: Advance) -> None:

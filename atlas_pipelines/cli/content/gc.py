@@ -30,7 +30,7 @@ HOUR = 3600.0
 
 
 def gc(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")] = False,
     keep_rounds: Annotated[
         int | None, typer.Option(min=1, help="Newest checkpoints of each job that is over whose files stay.")
     ] = None,
@@ -42,25 +42,26 @@ def gc(
         ),
     ] = False,
     unused_hours: Annotated[
-        float | None, typer.Option(min=0, help="Nothing goes that was used since. Give 0 only while no job runs.")
+        float | None,
+        typer.Option(min=0, help="Content used within this time is not removed. Use 0 only while no job runs."),
     ] = None,
     nodes_too: Annotated[
         bool,
         typer.Option(
             "--nodes-too",
-            help="Also let our own IPFS node, the first one, remove every block that is not pinned there, whoever put "
-            "it. Without this the node only loses its pins of what is removed here.",
+            help="Also make the first IPFS node remove every block that is not pinned there, including blocks of "
+            "other programs. Without this option it only unpins the content that is removed here.",
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking for confirmation.")] = False,
     ipfs: Ipfs = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object; removes only with --yes.")] = False,
 ) -> None:
     """Remove content that no job needs. $ATLAS_HOME/retention.yaml has the defaults of these options.
 
-    Everything stays of a job that is open, or has a round that is not settled; of other jobs their documents, receipts
-    and newest checkpoints, and what proves those. What nobody names goes once it was not used for a day. Every job
-    counts as open while the chain does not answer.
+    All content of a job stays while the job is open or has a round that is not settled. After that its documents,
+    receipts, newest checkpoints, and the content that proves those stay. Content that no job names is removed a day
+    after its last use. Every job counts as open while the chain does not answer.
     """
     home = AtlasHome.from_environment()
     settings = _settings(read_retention(home.root / "retention.yaml"), keep_rounds, drop_updates, unused_hours)
@@ -123,8 +124,8 @@ class _Outcome:
         """The lines for kept and removed content: the reason, the number of contents, and their size."""
         found = [(f"stays: {because}", str(count), decimal(size)) for because, count, size in self.reasons()]
         if self.done.waiting:
-            found.append(("stays: not needed, but pinned or used lately", str(self.done.waiting), ""))
-        goes = "would go" if self.dry_run else "is gone"
+            found.append(("stays: not needed, but pinned or recently used", str(self.done.waiting), ""))
+        goes = "would be removed" if self.dry_run else "removed"
         named = [one for one in self.done.removed if self.survey.uses(one.cid)]
         unknown = [one for one in self.done.removed if not self.survey.uses(one.cid)]
         for what, going in (("no longer needed by its job", named), ("named by no job", unknown)):
@@ -135,7 +136,7 @@ class _Outcome:
     def sentence(self) -> str:
         """The freed bytes in one sentence."""
         verb = "would be freed; nothing was removed" if self.dry_run else "are freed"
-        node = "" if self.blocks is None else f" Our IPFS node removed {counted(self.blocks, 'block')}."
+        node = "" if self.blocks is None else f" The first IPFS node removed {counted(self.blocks, 'block')}."
         return f"{decimal(self.done.bytes)} {verb}.{node}"
 
 

@@ -77,7 +77,7 @@ def verify(cids: Cids = None, json: Json = False) -> None:
 
 def replicas(
     cids: Cids = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Copy to more nodes what too few of them hold.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Copy content with too few copies to more nodes.")] = False,
     ipfs: Ipfs = None,
     copies: Replicas = 1,
     json: Json = False,
@@ -101,9 +101,7 @@ def replicas(
             for one in found
         ]
         print_table(console, columns, cells)
-        console.print(
-            f"With the copies that are wanted: {len(found) - len(short)} of {counted(len(found), 'content')}."
-        )
+        console.print(f"With enough copies: {len(found) - len(short)} of {counted(len(found), 'content')}.")
     if short and json:
         raise typer.Exit(1)
     if short:
@@ -155,5 +153,5 @@ def _copies(store: KeptStore, cid: str, repair: bool, notes: Console) -> Copies:
     try:
         return store.replicate(cid)
     except ContentError as error:
-        notes.print(f"No further copy of {cid}: {error}")
+        notes.print(f"Could not make another copy of {cid}: {error}")
         return found

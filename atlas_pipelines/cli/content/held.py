@@ -30,7 +30,7 @@ def ls(
     ipfs: Ipfs = None,
     json: Json = False,
 ) -> None:
-    """List the copies on this machine, the one used last first, and what each is to a job."""
+    """List the copies on this machine, most recently used first, with the use that jobs make of each."""
     home = AtlasHome.from_environment()
     store = open_content(home, ipfs)
     listed = [one for one in store.held() if only is None or only in one.pins]
@@ -40,7 +40,7 @@ def ls(
         print_json([{**asdict(one), "is": uses(one.cid)} for one in held])
         return
     if not held:
-        nothing = "There is no content here yet." if only is None else f"Nothing is in the pin set {only}."
+        nothing = "There is no content here yet." if only is None else f"The pin set {only} is empty."
         results_console().print(nothing)
         return
     columns = [*texts("content"), *numbers("size"), *texts("last used", "pin sets", "is")]
@@ -49,11 +49,11 @@ def ls(
 
 
 def pin(cids: Cids, into: Set = PINNED, ipfs: Ipfs = None, json: Json = False) -> None:
-    """Keep contents whatever room is made; what is elsewhere is fetched first."""
+    """Pin contents, so that `gc` never removes them; contents without a copy here are fetched first."""
     store = open_content(AtlasHome.from_environment(), ipfs)
     for cid in [parse_cid(cid) for cid in cids]:
         store.pin(cid, into)
-    _told("pinned", cids, json)
+    _print_result("pinned", cids, json)
 
 
 def unpin(
@@ -64,11 +64,11 @@ def unpin(
     ipfs: Ipfs = None,
     json: Json = False,
 ) -> None:
-    """Let contents that no job needs go when room is made."""
+    """Unpin contents, so that `gc` may remove them when no job needs them."""
     store = open_content(AtlasHome.from_environment(), ipfs)
     for cid in [parse_cid(cid) for cid in cids]:
         store.unpin(cid, out_of)
-    _told("unpinned", cids, json)
+    _print_result("unpinned", cids, json)
 
 
 def _uses(store: KeptStore, home: AtlasHome) -> Callable[[str], str]:
@@ -78,11 +78,11 @@ def _uses(store: KeptStore, home: AtlasHome) -> Callable[[str], str]:
         return survey(PeekStore(folder), partial(peek, folder), JobRegistry(home.jobs_database), None).uses
     except ContentError as error:
         notes = WordConsole(stderr=True)
-        notes.print(f"What jobs name is not shown: {error}")
+        notes.print(f"The use of content by jobs is not shown: {error}")
         return lambda cid: ""
 
 
-def _told(done: str, cids: list[str], json: bool) -> None:
+def _print_result(done: str, cids: list[str], json: bool) -> None:
     if json:
         print_json({done: cids})
         return

@@ -18,7 +18,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def cancel(name: Name, json: Json = False) -> None:
-    """End a job early: nothing new is assigned, what runs may end and be paid, the free escrow comes back."""
+    """Cancel a job: no new task is assigned, running tasks may end and be paid, the free escrow is refunded."""
     with job_on_chain(name) as (row, ledger):
         _show(row, ledger, ledger.cancel_job(row.job_id), json)
 
@@ -28,7 +28,9 @@ def top_up(
     amount: Annotated[int, typer.Argument(min=1, help="In micro-units of the network's coin.")],
     key: Annotated[
         str | None,
-        typer.Option(help="The same key again repeats a top-up whose outcome is not known; it is paid once."),
+        typer.Option(
+            help="Give the same key again to repeat a top-up whose outcome is not known; it is paid only once."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -39,13 +41,13 @@ def top_up(
             tx = ledger.top_up(row.job_id, chosen, amount)
         except OutcomeUnknown as error:
             raise CoordinatorError(
-                f"{error} To make sure of it, run: atlas job top-up {name} {amount} --key {chosen}"
+                f"{error} To repeat it safely, run: atlas job top-up {name} {amount} --key {chosen}"
             ) from error
         _show(row, ledger, tx, json)
 
 
 def close(name: Name, json: Json = False) -> None:
-    """End a job that owes nothing more; the free rest of its escrow comes back."""
+    """Close a job with no payment outstanding; the free rest of its escrow is refunded."""
     with job_on_chain(name) as (row, ledger):
         _show(row, ledger, ledger.close_job(row.job_id), json)
 

@@ -20,8 +20,8 @@ def show_round(
 ) -> None:
     """Show a round's updates, accepted and refused, with their influence; all of it is computed from the content.
 
-    An update's influence is its share of the round's change, cosine how well it agrees with it. The naive residual is
-    what averaging the factors A and B apart would lose of the mean of B·A.
+    An update's influence is its share of the round's change, its cosine how well it agrees with that change. The naive
+    residual is what averaging the factors A and B separately would lose of the mean of B·A.
     """
     home = AtlasHome.from_environment()
     account = account_for_round(name, number, JobRegistry(home.jobs_database), open_content(home))

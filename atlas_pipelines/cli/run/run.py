@@ -52,9 +52,9 @@ def run(
     ipfs: Ipfs = None,
     replicas: Replicas = 1,
     nodes: Nodes = None,
-    json: Annotated[bool, typer.Option("--json", help="End with one JSON object on stdout.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
-    """Train a job and show what each round brought. A job that is run again goes on where it stopped."""
+    """Train a job and show the results of each round. A job that is run again continues where it stopped."""
     lines = [*(settings or []), *([f"name={name}"] if name else [])]
     config = LaunchConfig(spec=str(find_spec(spec).absolute()), model=model, rounds=rounds, settings=lines)
     order = config.order(None)

@@ -37,12 +37,12 @@ def work(folder: str, task: dict[str, Any], kind: str, attack: str, rounds: int)
 
 
 def _sent(
-    task: Task, shards: list[Shard], attack: Attack, lies: bool, model: Model, round_: int, place: Path
+    task: Task, shards: list[Shard], attack: Attack, is_false: bool, model: Model, round_: int, place: Path
 ) -> list[Path]:
     """The file that each node sends."""
     shards_used = [_rows(task, shard, number, attack) for number, shard in enumerate(shards)]
     own = [trained(task, shard, model.adapter, (), None, round_) for shard in shards_used]
-    if not lies or attack.flips_labels:
+    if not is_false or attack.flips_labels:
         return own
     honest = [read_tensors(path) for number, path in enumerate(own) if number not in ATTACKERS]
     base, sent = read_tensors(model.adapter), list(own)
@@ -59,9 +59,9 @@ def _rows(task: Task, shard: Shard, number: int, attack: Attack) -> Shard:
     return shard
 
 
-def _flwr(shards: list[Shard], sent: list[Path], attack: Attack, lies: bool, place: Path) -> dict[str, str]:
+def _flwr(shards: list[Shard], sent: list[Path], attack: Attack, is_false: bool, place: Path) -> dict[str, str]:
     claims = [float(shard.rows) for shard in shards]
-    if lies and attack.claim:
+    if is_false and attack.claim:
         for number in ATTACKERS:
             claims[number] = attack.claim
     arguments = {"updates": [str(path) for path in sent], "claims": claims, "false": len(ATTACKERS), "out": str(place)}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.aggregation.worst.liars import Liars, Plan
+from benchmarks.aggregation.worst.false_nodes import FalseNodes, Plan
 from benchmarks.aggregation.worst.rules import LIMITS, cosine, gates_pass, step
 from benchmarks.aggregation.worst.scenes import DIMENSION, LAYERS, Array, Scene, unlikeness
 
@@ -36,7 +36,7 @@ class Round:
         self.scene = scene
         self.rng = np.random.default_rng(seed)
         self.honest, kinds = scene.draw(self.rng, scene.honest)
-        self.liars = Liars(self.rng, kinds, scene.false)
+        self.false_nodes = FalseNodes(self.rng, kinds, scene.false)
         self._part = slice(0, DIMENSION // LAYERS) if scene.layer else slice(None)
 
     def play(self, rule: str, plan: Plan) -> Find | None:
@@ -44,7 +44,7 @@ class Round:
         start, place = self.honest, np.zeros(DIMENSION)
         for _ in range(self.scene.rounds):
             honest = start if self.scene.rounds == 1 else PACE * (start - place)
-            changes = np.concatenate([honest, self.liars.changes(plan, honest, 0.98 * LIMITS.largest_norm)])
+            changes = np.concatenate([honest, self.false_nodes.changes(plan, honest, 0.98 * LIMITS.largest_norm)])
             if not gates_pass(changes):
                 return None
             rows = np.where(np.arange(len(changes)) < len(honest), 1.0, self.scene.rows)
@@ -63,13 +63,13 @@ def worst(rule: str, scene: Scene, seed: int, restarts: int = 4, steps: int = 10
 def _climb(game: Round, rule: str, steps: int) -> Find:
     passed: list[tuple[Find, Plan]] = []
     while not passed:
-        plans = [game.liars.start() for _ in range(TRIES)]
+        plans = [game.false_nodes.start() for _ in range(TRIES)]
         tried = [(game.play(rule, plan), plan) for plan in plans]
         passed = [(find, plan) for find, plan in tried if find is not None]
     best, plan = min(passed, key=lambda pair: pair[0].cosine)
     reach = 0.25
     for _ in range(steps):
-        other = game.liars.near(plan, reach)
+        other = game.false_nodes.near(plan, reach)
         found = game.play(rule, other)
         if found is not None and found.cosine < best.cosine:
             best, plan, reach = found, other, min(1.0, reach * 1.5)

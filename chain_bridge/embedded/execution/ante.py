@@ -27,7 +27,7 @@ from chain_bridge.embedded.state.bank import Coin, check_coins
 _MEMO_CHARACTERS = 256
 # Bytes of key and value: the counter of a block's transactions, the parameters of accounts, and the record of the
 # fee collector's account.
-_COUNTER, _PARAMETERS, _FEE_PURSE = 13, 14, 123
+_COUNTER, _PARAMETERS, _FEE_COLLECTOR = 13, 14, 123
 
 
 def admit(transaction: Transaction, execution: Execution, *, simulated: bool = False) -> None:
@@ -84,9 +84,9 @@ def _deduct_fee(transaction: Transaction, execution: Execution) -> None:
         raise NoSuchAccount(payer, "fee payer address:")
     if fee:
         check_coins(fee, f"invalid fee amount: {_text(fee)}", "insufficient fee", 13)
-        execution.gas.charge_read(_FEE_PURSE)
+        execution.gas.charge_read(_FEE_COLLECTOR)
         try:
-            execution.move(payer, parts.fee_purse, fee)
+            execution.move(payer, parts.fee_collector, fee)
         except FundsRefused as error:
             raise Refused(f"{error}: insufficient funds", "sdk", 5) from error
         execution.events.append(event("message", sender=payer))

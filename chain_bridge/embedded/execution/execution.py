@@ -53,7 +53,7 @@ class Execution:
             raise Refused(": invalid coins", "sdk", 10)
         check_coins(coins)
         charge_permission(coins, self.gas)
-        if recipient == self.parts.fee_purse:
+        if recipient == self.parts.fee_collector:
             raise Unauthorized(f"{recipient} is not allowed to receive funds")
         self.move(sender, recipient, coins)
 
@@ -167,7 +167,7 @@ class Execution:
     def _submessage(self, contract: str, message: SubMessage, depth: int) -> bytes:
         """Carry out one message. If the contract requested a reply on errors, a failure undoes only this message."""
         if message.gas_limit is not None:
-            raise Refused("the embedded chain knows no gas limits of submessages")
+            raise Refused("the embedded chain does not support gas limits of submessages")
         mark, failure, answer = len(self.events), "", Answer()
         try:
             with self.parts.database.savepoint():

@@ -25,6 +25,6 @@ class Parts:
     vm: Vm
 
     @property
-    def fee_purse(self) -> str:
+    def fee_collector(self) -> str:
         """The address of the fee collector."""
         return module_address("fee_collector", self.settings.prefix)

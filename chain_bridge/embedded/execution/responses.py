@@ -122,7 +122,7 @@ class SubMessage(_Raw):
             return ChainMessage.model_validate(self.msg)
         except ValidationError as error:
             kind = ".".join(str(part) for part in error.errors()[0]["loc"])
-            raise Refused(f"the embedded chain cannot carry out the message at {kind}", "wasm", 20) from error
+            raise Refused(f"the embedded chain cannot execute the message at {kind}", "wasm", 20) from error
 
 
 class Response(_Raw):

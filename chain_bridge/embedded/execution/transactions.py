@@ -59,7 +59,9 @@ def parse_transaction(data: bytes, prefix: str) -> Transaction:
         raise Unauthorized(f"wrong number of signers; expected {len(signers)}, got {len(auth.signer_infos)}")
     sender = signers.pop()
     if auth.fee.payer not in ("", sender):
-        raise Refused("the embedded chain lets only the sender pay, or who granted it fees: invalid request")
+        raise Refused(
+            "on the embedded chain only the sender, or an account that granted it fees, can pay: invalid request"
+        )
     public_key = _public_key(auth.signer_infos[0])
     if address_of(public_key, prefix) != sender:
         raise Refused(f"pubKey does not match signer address {sender} with signer index: 0: invalid pubkey", "sdk", 8)
@@ -108,7 +110,7 @@ def _unpack(type_url: str, value: bytes) -> Message:
 
 def _public_key(signer: SignerInfo) -> bytes:
     if signer.mode_info.single.mode != SIGN_MODE_DIRECT:
-        raise Refused("the embedded chain verifies SIGN_MODE_DIRECT alone: invalid request")
+        raise Refused("the embedded chain supports only SIGN_MODE_DIRECT: invalid request")
     key = PubKey()
     if not signer.public_key.Unpack(key) or len(key.key) != 33:
         raise Refused("the signer's secp256k1 public key must come with the transaction: invalid pubkey", "sdk", 8)

@@ -93,7 +93,7 @@ def chain_file(path: Path) -> SqliteFile:
     """The chain's file at `path`; it raises `ChainError` when it cannot be used."""
     return SqliteFile(
         path,
-        holds="the embedded chain: every promise and balance of the local network",
+        holds="the embedded chain: jobs, nodes, leases and balances of the local network",
         remedy=f"Restore {path.name} from a backup, together with its -wal file. Without a backup, move the folder "
         f"{path.parent} away: a new chain begins, without the jobs, nodes and credits of the old one.",
         error=ChainError,

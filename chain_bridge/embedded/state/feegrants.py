@@ -123,7 +123,7 @@ def _basic(allowance: ProtoAny) -> Any:
                 return basic
     except DecodeError as error:
         raise Refused(f"{error}: tx parse error", "sdk", 2) from error
-    raise Refused(f"the embedded chain grants no {allowance.type_url or 'empty allowance'}: invalid request")
+    raise Refused(f"the embedded chain does not support {allowance.type_url or 'empty allowance'}: invalid request")
 
 
 def _wrap(allowance: ProtoAny, basic: Any) -> ProtoAny:

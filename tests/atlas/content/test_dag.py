@@ -147,7 +147,7 @@ def test_links_tell_names_and_sizes(folder):
 
 
 def _with_repeats(blocks: dict[str, bytes], cid: str) -> list[bytes]:
-    """A tree's blocks, a block that is there twice counted twice."""
+    """A tree's blocks, a block that occurs twice counted twice."""
     below = [block for link in parse_node(cid, blocks[cid]).links for block in _with_repeats(blocks, link.cid)]
     return [blocks[cid], *below]
 
@@ -180,24 +180,30 @@ def field(tag: int, value: bytes) -> bytes:
         (encode_file([leaf(file_bytes=MIB), leaf(file_bytes=MIB, cid=INNER)]), "side by side"),
         (encode_file([leaf(file_bytes=MIB, cid=INNER), leaf(file_bytes=5, cid=INNER)]), "not cut into chunks"),
         (encode_file([leaf("name", MIB), leaf("", 5)]), "have names"),
-        (encode_file([leaf(file_bytes=MIB), leaf(file_bytes=5)])[:-2], "sizes|cut short"),
-        (encode_file([leaf(file_bytes=MIB), leaf(file_bytes=5)]) + b"\x00\x00", "not written as the profile"),
-        (encode_file([TreeLink(b"\x12\x20" + bytes(32), "", 5, 5)]), "no CIDv1"),
+        (encode_file([leaf(file_bytes=MIB), leaf(file_bytes=5)])[:-2], "sizes|truncated"),
+        (
+            encode_file([leaf(file_bytes=MIB), leaf(file_bytes=5)]) + b"\x00\x00",
+            "encoding differs from that of the profile",
+        ),
+        (encode_file([TreeLink(b"\x12\x20" + bytes(32), "", 5, 5)]), "not a CIDv1"),
         (encode_folder([leaf("b"), leaf("a")]), "not sorted"),
-        (encode_folder([leaf("a"), leaf("a")]), "there twice"),
+        (encode_folder([leaf("a"), leaf("a")]), "occurs twice"),
         (encode_folder([leaf("..")]), "'..' cannot be the name"),
         (encode_folder([leaf("a/b")]), "cannot be the name"),
         (encode_folder([leaf("")]), "cannot be the name"),
         (encode_folder([leaf("a\0")]), "cannot be the name"),
         (encode_folder([leaf("ä" * 128)]), "cannot be the name"),
         (encode_folder([leaf(f"{number:0250d}") for number in range(887)]), "more than 262144"),
-        (field(0x12, field(0x0A, LEAF) + field(0x12, b"\xff") + b"\x18\x00") + field(0x0A, b"\x08\x01"), "no dag-pb"),
+        (
+            field(0x12, field(0x0A, LEAF) + field(0x12, b"\xff") + b"\x18\x00") + field(0x0A, b"\x08\x01"),
+            "not a dag-pb",
+        ),
         (field(0x12, field(0x0A, LEAF) + b"\x18\x00") + field(0x0A, b"\x08\x01"), "lacks its CID, name or size"),
         (field(0x0A, b"\x08\x01\x20\x05"), "gives sizes"),
-        (field(0x0A, b"\x08\x81\x00"), "not written as the profile"),
-        (field(0x0A, b"\x08\x01\x38\xed\x03"), "not written as the profile"),  # with a mode
+        (field(0x0A, b"\x08\x81\x00"), "encoding differs from that of the profile"),
+        (field(0x0A, b"\x08\x01\x38\xed\x03"), "encoding differs from that of the profile"),  # with a mode
         (field(0x0A, b"\x08\x01") + field(0x12, field(0x0A, LEAF)), "lacks its CID, name or size"),
-        (b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "field 1 is cut short"),
+        (b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "field 1 is truncated"),
         (b"\x0a" + b"\xff" * 20, "more than 9 bytes"),
         (b"\x0d\x00\x00\x00\x00", "wire type 5"),
         (bytes(LARGEST_BLOCK + 1), "more than 2097152"),

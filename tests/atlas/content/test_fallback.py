@@ -195,7 +195,7 @@ def test_a_node_that_keeps_something_else_is_found_out(store, nodes, caplog):
     nodes[0].lying = True
     cid = store.put(b"a document")
     assert cid in nodes[1].pinned
-    assert f"given {cid}, it answered {cid_of_bytes(b'something else')}" in caplog.text
+    assert f"sent {cid}, it answered {cid_of_bytes(b'something else')}" in caplog.text
 
 
 def test_missing_copies_are_remembered_reported_and_made_up_for(open_store, nodes, clock, caplog):
@@ -203,7 +203,7 @@ def test_missing_copies_are_remembered_reported_and_made_up_for(open_store, node
     store = open_store(replicas=2)
     with caplog.at_level(logging.WARNING):
         cid = store.put(b"wanted twice")
-    assert f"{cid}: on 1 node, wanted on 2" in caplog.text
+    assert f"{cid}: stored on 1 node, expected on 2" in caplog.text
     [short] = open_store(replicas=2).under_replicated()
     assert (short.cid, short.wanted, short.holders, short.silent) == (cid, 2, ["own"], ["second", "third"])
     nodes[1].silent = nodes[2].silent = False

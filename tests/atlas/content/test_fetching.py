@@ -180,10 +180,10 @@ def read_tree(path: Path) -> bytes | dict:
 
 def test_what_every_place_lacks_is_not_found_and_nobody_is_blamed(servers, local, health):
     cid = cid_of_bytes(b"nobody has this")
-    with pytest.raises(ContentNotFound, match="lacks it"):
+    with pytest.raises(ContentNotFound, match="does not have it"):
         fetch(cid, gateways(servers), local, health)
     assert [server.asked[cid] for server in servers] == [1, 1, 1]
-    assert len(health.rested(gateways(servers))) == 3
+    assert len(health.available(gateways(servers))) == 3
 
 
 def test_without_any_place_nothing_is_found(local, health):
@@ -214,7 +214,7 @@ def test_with_liars_only_nothing_is_kept_that_is_wrong(servers, local, health, l
     with pytest.raises(CorruptContent, match=servers[0].url):
         fetch(cid, gateways(servers[:1]), local, health)
     assert contents(local) == []
-    with pytest.raises(ContentNotFound, match=f"{servers[0].url} is not asked, since it lied"):
+    with pytest.raises(ContentNotFound, match=f"{servers[0].url} is excluded, because it sent wrong bytes"):
         fetch(cid, gateways(servers[:1]), local, health)
 
 
@@ -227,7 +227,7 @@ def test_a_place_that_fails_is_replaced_by_the_next(servers, local, health, larg
         failing.behave[leaf] = behaviour
     sources = gateways(servers[:2])
     assert fetch(cid, sources, local, health, QUICK).read_bytes() == large.read_bytes()
-    assert health.rested(sources) == sources[1:]
+    assert health.available(sources) == sources[1:]
     assert health.order(sources) == sources[::-1], "a failure is forgiven sooner than a lie"
     assert failing.asked.total() < 16, "a place that failed is left alone"
 
@@ -244,7 +244,7 @@ def test_every_block_that_arrives_is_reported_as_it_arrives(servers, local, heal
 
 def test_a_place_that_is_down_is_told_from_content_that_is_not_there(servers, local, health):
     servers[0].stop()
-    with pytest.raises(ContentUnreachable, match=f"{servers[1].url} lacks it.*{servers[0].url} failed"):
+    with pytest.raises(ContentUnreachable, match=f"{servers[1].url} does not have it.*{servers[0].url} failed"):
         fetch(cid_of_bytes(b"x"), gateways(servers[:2]), local, health, QUICK)
 
 
@@ -394,10 +394,10 @@ def test_a_node_that_misstates_what_is_below_is_refused(servers, local, health):
     huge_leaf = servers[0].hold(*folder_node({"a": leaf}, size=1 << 50))
     wrong_size = servers[0].hold(*folder_node({"a": leaf}, size=4))
     for root, message in [
-        (wrong_leaf, "5 bytes, but the node above it says 6"),
-        (wrong_inner, f"{inner} is no file of {MIB} bytes"),
+        (wrong_leaf, "5 bytes, but its parent node gives 6"),
+        (wrong_inner, f"{inner} is not a file of {MIB} bytes"),
         (huge_leaf, "room for"),
-        (wrong_size, "5 bytes, but the node above it says 4"),
+        (wrong_size, "5 bytes, but its parent node gives 4"),
     ]:
         with pytest.raises(ContentError, match=message):
             fetch(root, gateways(servers), local, health)

@@ -67,7 +67,7 @@ def test_a_broken_gateway_is_not_asked_again(server, gateway):
 @pytest.mark.parametrize("behaviour", ["silent", "stalled"])
 def test_silence_ends_the_wait_at_the_start_and_in_between(server, gateway, behaviour):
     server.behave["*"] = behaviour
-    with pytest.raises(ContentUnreachable, match=r"silent for 0\.3 s"):
+    with pytest.raises(ContentUnreachable, match=r"within 0\.3 s"):
         gateway.block(CID)
     assert server.asked[CID] == 1
 
@@ -81,7 +81,7 @@ def test_a_transfer_that_crawls_is_given_up(server):
 
 def test_a_stream_that_is_cut_short_is_a_failure(server, gateway):
     server.behave["*"] = "truncated"
-    with pytest.raises(ContentUnreachable, match="broke off"):
+    with pytest.raises(ContentUnreachable, match="closed the connection"):
         gateway.block(CID, timeout_seconds=10)
 
 

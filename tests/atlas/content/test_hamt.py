@@ -238,25 +238,25 @@ A, B = at(0x0A, entry("a")), at(0x0B, entry("b"))
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (shard(B, A), "places are not sorted"),
-        (shard(A, at(0x0A, entry("b")), bits=b"\x04\x00"), "one is there twice"),
-        (shard(A, A, bits=b"\x04\x00"), "one is there twice"),
-        (shard(entry("0aa"), B), "'0aa' does not begin with a place"),
-        (shard(A, entry("B"), bits=b"\x0c\x00"), "'B' does not begin with a place"),
-        (shard(A, entry(""), bits=b"\x0c\x00"), "'' does not begin with a place"),
+        (shard(B, A), "positions are not sorted"),
+        (shard(A, at(0x0A, entry("b")), bits=b"\x04\x00"), "one occurs twice"),
+        (shard(A, A, bits=b"\x04\x00"), "one occurs twice"),
+        (shard(entry("0aa"), B), "'0aa' does not begin with a position"),
+        (shard(A, entry("B"), bits=b"\x0c\x00"), "'B' does not begin with a position"),
+        (shard(A, entry(""), bits=b"\x0c\x00"), "'' does not begin with a position"),
         (shard(A, at(0x0B, entry(".."))), "'..' cannot be the name"),
         (shard(A, at(0x0B, entry("a/b"))), "cannot be the name"),
         (shard(A, at(0x0B, entry("ä" * 128))), "cannot be the name"),
-        (shard(A), "has 1 entries, expected two"),
-        (shard(), "has 0 entries, expected two"),
-        (shard(A, B, bits=b"\x00\x0c\x00"), "not written as the profile"),
-        (shard(A, B, bits=b"\x0c\x00\x00"), "not written as the profile"),
-        (shard(A, B, bits=b"\x0c\x01"), "not written as the profile"),
-        (shard(A, B, rest=b"\x28\x23\x30\x80\x02"), "not written as the profile"),  # another hash
-        (shard(A, B, rest=b"\x28\x22\x30\x80\x04"), "not written as the profile"),  # a fanout of 512
-        (shard(A, B, rest=b"\x30\x80\x02\x28\x22"), "not written as the profile"),
+        (shard(A), "has 1 entries, expected at least two"),
+        (shard(), "has 0 entries, expected at least two"),
+        (shard(A, B, bits=b"\x00\x0c\x00"), "encoding differs from that of the profile"),
+        (shard(A, B, bits=b"\x0c\x00\x00"), "encoding differs from that of the profile"),
+        (shard(A, B, bits=b"\x0c\x01"), "encoding differs from that of the profile"),
+        (shard(A, B, rest=b"\x28\x23\x30\x80\x02"), "encoding differs from that of the profile"),  # another hash
+        (shard(A, B, rest=b"\x28\x22\x30\x80\x04"), "encoding differs from that of the profile"),  # a fanout of 512
+        (shard(A, B, rest=b"\x30\x80\x02\x28\x22"), "encoding differs from that of the profile"),
         (shard(A, B, rest=b"\x20\x05\x28\x22\x30\x80\x02"), "gives sizes"),
-        (shard(A, B) + b"\x00\x00", "not written as the profile"),
+        (shard(A, B) + b"\x00\x00", "encoding differs from that of the profile"),
     ],
 )
 def test_a_shard_that_kubo_would_not_write_is_refused(data, why):
@@ -332,9 +332,9 @@ def fits_one_block(source: Blocks) -> bytes:
         (wrong_place, f"'a' has the hash {hash_of_name('a').hex()}, but is in its HAMT at 0a"),
         (wrong_way, "but is in its HAMT at ffcaf9999168c6e"),
         (lower_shard_as_root, "but is in its HAMT at caf9999168c6e"),
-        (leaf_as_shard, "in its HAMT at 01, is no shard of 0 bytes"),
-        (folder_as_shard, "in its HAMT at 01, is no shard of 4 bytes"),
-        (wrong_size, "in its HAMT at 28, is no shard of"),
+        (leaf_as_shard, "in its HAMT at 01, is not a shard of 0 bytes"),
+        (folder_as_shard, "in its HAMT at 01, is not a shard of 4 bytes"),
+        (wrong_size, "in its HAMT at 28, is not a shard of"),
         (too_deep, "HAMT is more than 8 shards deep at 28caf9999168c6ee"),
         (fits_one_block, "its folder 'inner' is a HAMT, but fits into one block"),
     ],

@@ -1,4 +1,4 @@
-"""Who failed and who lied: how long it is remembered, by whom, and what is owed to nodes."""
+"""Which places failed or sent wrong bytes: how long it is recorded, and by which process; missing copies on nodes."""
 
 import logging
 import threading
@@ -39,15 +39,15 @@ def health(tmp_path, clock):
 
 
 def test_places_are_asked_in_the_order_of_settings(health):
-    assert health.order(PLACES) == health.rested(PLACES) == PLACES
+    assert health.order(PLACES) == health.available(PLACES) == PLACES
 
 
 def test_a_failure_puts_a_place_last_until_its_pause_ends(health, clock):
     health.failed("own", "silent")
     assert health.order(PLACES) == [OTHER, THIRD, OWN]
-    assert health.rested(PLACES) == [OTHER, THIRD]
+    assert health.available(PLACES) == [OTHER, THIRD]
     clock.now += pause_seconds(1)
-    assert health.order(PLACES) == health.rested(PLACES) == PLACES
+    assert health.order(PLACES) == health.available(PLACES) == PLACES
 
 
 def test_the_pause_that_ends_soonest_is_tried_first(health, clock):
@@ -66,24 +66,24 @@ def test_a_pause_grows_and_ends(failures):
 def test_repeated_failures_lengthen_the_pause_and_an_answer_ends_it(health, clock):
     for failures in (1, 2, 3):
         health.failed("own", "silent")
-        assert health.rested([OWN]) == []
+        assert health.available([OWN]) == []
         clock.now += pause_seconds(failures)
-        assert health.rested([OWN]) == [OWN]
+        assert health.available([OWN]) == [OWN]
     health.failed("own", "silent")
     health.answered("own")
-    assert health.rested([OWN]) == [OWN]
+    assert health.available([OWN]) == [OWN]
     health.failed("own", "silent")
     clock.now += pause_seconds(1)
-    assert health.rested([OWN]) == [OWN]
+    assert health.available([OWN]) == [OWN]
 
 
 def test_a_liar_is_not_asked_for_a_day_whatever_else_it_answers(health, clock, caplog):
     with caplog.at_level(logging.ERROR):
-        health.lied("other", "bafk… came with other bytes")
-    assert "other lied" in caplog.text and "other bytes" in caplog.text
+        health.returned_wrong_bytes("other", "bafk… came with other bytes")
+    assert "other sent wrong bytes" in caplog.text and "other bytes" in caplog.text
     health.answered("other")
     clock.now += DISTRUST_SECONDS - 1
-    assert health.order(PLACES) == health.rested(PLACES) == [OWN, THIRD]
+    assert health.order(PLACES) == health.available(PLACES) == [OWN, THIRD]
     clock.now += 1
     assert health.order(PLACES) == PLACES
 
@@ -91,14 +91,14 @@ def test_a_liar_is_not_asked_for_a_day_whatever_else_it_answers(health, clock, c
 def test_a_restart_forgets_nothing_and_processes_share_what_they_know(tmp_path, clock):
     path = tmp_path / "health.sqlite"
     first, second = Health(path, clock), Health(path, clock)
-    first.lied("own", "other bytes")
+    first.returned_wrong_bytes("own", "other bytes")
     second.failed("other", "silent")
     assert first.order(PLACES) == second.order(PLACES) == Health(path, clock).order(PLACES) == [THIRD, OTHER]
 
 
 def test_without_a_file_it_remembers_for_itself(clock):
     health = Health(None, clock)
-    health.lied("own", "other bytes")
+    health.returned_wrong_bytes("own", "other bytes")
     assert health.order(PLACES) == [OTHER, THIRD]
     assert Health(None, clock).order(PLACES) == PLACES
 
@@ -115,7 +115,7 @@ def test_failures_during_a_pause_do_not_lengthen_it(health, clock):
     clock.now += pause_seconds(1) - 0.001
     health.failed("own", "silent")
     clock.now += 0.001
-    assert health.rested([OWN]) == [OWN]
+    assert health.available([OWN]) == [OWN]
 
 
 def test_failures_of_many_threads_at_once_are_one(health, clock):
@@ -125,9 +125,9 @@ def test_failures_of_many_threads_at_once_are_one(health, clock):
     for thread in threads:
         thread.join()
     clock.now += pause_seconds(1) - 0.001
-    assert health.rested([OWN]) == []
+    assert health.available([OWN]) == []
     clock.now += 0.001
-    assert health.rested([OWN]) == [OWN]
+    assert health.available([OWN]) == [OWN]
 
 
 def test_what_is_owed_is_remembered_until_it_is_made(tmp_path):

@@ -62,7 +62,7 @@ def change(path: Path) -> None:
         (lambda path: (path / "new").touch(), "new"),
         (lambda path: (path / "empty").rmdir(), "empty"),
         (lambda path: (change(path / "b" / "x"), change(path / "z")), "b/x, z"),
-        (lambda path: shutil.rmtree(path / "b"), "stored: b/c, b/long, b/x)"),
+        (lambda path: shutil.rmtree(path / "b"), "files: b/c, b/long, b/x)"),
         (lambda path: (path / "b" / "link").symlink_to("/etc/passwd"), "b/link is neither a file nor a folder"),
     ],
 )

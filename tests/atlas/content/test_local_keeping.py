@@ -235,5 +235,5 @@ def test_pin_sets_are_sets(tmp_path_factory, steps):
 def test_the_name_of_a_pin_set_is_no_path(tmp_path, name):
     store = LocalStore(tmp_path)
     cid = store.put(b"content")
-    with pytest.raises(ContentError, match="no name of a pin set"):
+    with pytest.raises(ContentError, match="not a valid name of a pin set"):
         store.pin(cid, name)

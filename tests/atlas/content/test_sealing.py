@@ -158,7 +158,7 @@ def test_a_file_key_is_for_one_dataset_key_alone(tmp_path):
 @pytest.mark.parametrize("data", [b"", b"ATLSEAL", b'{"text":"plain rows"}\n' * 20, b"ATLSEAL\x02" + bytes(100)])
 def test_what_is_no_sealed_file_is_refused(tmp_path, data):
     (tmp_path / "rows").write_bytes(data)
-    with pytest.raises(SealError, match="no sealed file of version 1"):
+    with pytest.raises(SealError, match="not a sealed file of version 1"):
         read_header(tmp_path / "rows")
 
 

@@ -48,7 +48,7 @@ def test_it_opens_for_nobody_else():
 )
 def test_it_opens_for_no_other_work(change):
     wrapped = wrap_key(FILE_KEY, ALICE.public_key, CONTEXT)
-    with pytest.raises(SealError, match="for other work"):
+    with pytest.raises(SealError, match="for another task"):
         unwrap_key(wrapped, ALICE, replace(CONTEXT, **change))
 
 

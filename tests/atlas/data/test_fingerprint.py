@@ -134,7 +134,7 @@ def hub(monkeypatch):
 
 def test_the_hub_names_its_revision(hub, tmp_path):
     assert source_fingerprint(spec("hub:acme/reviews:train"), tmp_path) == "d" * 40
-    with pytest.raises(DataError, match="Cannot ask which revision hub:acme/absent has"):
+    with pytest.raises(DataError, match="Cannot read the revision of hub:acme/absent"):
         source_fingerprint(spec("hub:acme/absent"), tmp_path)
 
 

@@ -128,7 +128,7 @@ def test_a_column_that_is_not_there_is_named(write_rows, tmp_path):
     [
         ({"source": "node-local:other"}, "cannot be node-local again"),
         ({"source": "x.csv", "where": {"site": True}}, "where"),
-        ({"source": "x.csv", "keep": {"first": 0, "last": 10, "of": 10}}, "nor last reach of"),
+        ({"source": "x.csv", "keep": {"first": 0, "last": 10, "of": 10}}, "last must be below of"),
         ({"source": "x.csv", "jobs": ["not a cid"]}, "jobs"),
     ],
 )

@@ -105,7 +105,7 @@ def test_reference_rows_are_in_no_shard_and_not_held_out(count, rule, wanted, se
     assert without.reference is None
     strata = 3 if rule.column else 1
     if count - without.holdout.rows - strata < wanted:
-        with pytest.raises(DataError, match=f"reference_rows asks for {wanted}"):
+        with pytest.raises(DataError, match=f"reference_rows is {wanted}"):
             prepare_dataset(settings, store, tmp_path, seed, reference_rows=wanted)
         return
     manifest = prepare_dataset(settings, store, tmp_path, seed, reference_rows=wanted)

@@ -83,11 +83,11 @@ def test_bytes_that_are_not_utf_8_make_the_text_bad_and_not_the_other_columns(re
 @pytest.mark.parametrize(
     ("data", "settings", "message"),
     [
-        (b"\xef\xbb\xbftext,label\n", {"encoding": "latin-1"}, "byte order mark of UTF-8, but `encoding` says latin-1"),
+        (b"\xef\xbb\xbftext,label\n", {"encoding": "latin-1"}, "byte order mark of UTF-8, but `encoding` is latin-1"),
         ("text,label\na,b\n".encode("utf-16-le"), {}, "every other byte is zero.*utf-16-le"),
         (b"PK\x03\x04\x14", {}, "a zip file or a spreadsheet"),
         (b"text,label\n\x81,b\n", {"encoding": "cp1252"}, "Cannot read .*rows.csv as CSV.*Set `encoding`"),
-        (gzip.compress(b"text,label\n" + os.urandom(999).hex().encode())[:-300], {}, "cut short or damaged"),
+        (gzip.compress(b"text,label\n" + os.urandom(999).hex().encode())[:-300], {}, "truncated or damaged"),
     ],
 )
 def test_a_file_in_another_encoding_than_said_is_named(read, tmp_path, data, settings, message):
@@ -140,7 +140,7 @@ def test_a_column_name_is_found_in_another_normal_form(read, tmp_path):
         ("text,label\na,b\nc\nd,e\n", "line 3: has 1 cell, expected 2: text, label; check quotes"),
         ("text,label\n\n'a,b,c'\nd,e\n", "line 3: has 3 cells, expected 2: text, label; check quotes"),
         ('text,label\n"two\nlines",b\nc\nd,e\n', "line 4: has 1 cell, expected 2: text, label; check quotes"),
-        ('text,label\n"a"b,c\nd,e\n', "line 2: is no CSV: ',' expected after '\"'"),
+        ('text,label\n"a"b,c\nd,e\n', "line 2: is not valid CSV: ',' expected after '\"'"),
     ],
 )
 def test_a_malformed_row_of_csv_is_bad_and_the_next_is_read(read, tmp_path, data, bad):
@@ -218,9 +218,9 @@ def test_a_number_of_any_size_does_no_harm(read, tmp_path):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (f"[{GOOD}", "cut short"),
+        (f"[{GOOD}", "truncated"),
         (f"[{GOOD} {GOOD}]", "expected a comma or ] after row 1"),
-        (f"[{GOOD}] x", "more after the end of its array"),
+        (f"[{GOOD}] x", "text after the end of its array"),
         (f'[{GOOD}, {{"text": ]', "Row 2 of .* is not JSON"),
         (f"[{GOOD}, {DEEP}]", "Row 2 of .* is nested too deeply"),
     ],

@@ -23,10 +23,10 @@ def test_fine_data_are_not_warned_about():
 @pytest.mark.parametrize(
     ("changes", "warning"),
     [
-        ({"labels": {"yes": 1000}}, "Every one of 1,000 rows has the label 'yes': nothing can be told apart."),
+        ({"labels": {"yes": 1000}}, "Every row has the label 'yes' (1,000 rows): there is nothing to classify."),
         ({"labels": {"yes": 600, "no": 400}, "expected": ("no", "yes", "maybe")}, "No row has the label 'maybe'."),
-        ({"rows": 1, "held_out": 10}, "The data leaves 1 row to train on; a model learns little from fewer than 100."),
-        ({"held_out": 1}, "It holds out only 1 row; metrics on fewer than 10 say little."),
+        ({"rows": 1, "held_out": 10}, "The training data has 1 row; a model learns little from fewer than 100."),
+        ({"held_out": 1}, "The held-out data has only 1 row; metrics on fewer than 10 are unreliable."),
         ({"repeated": 980}, "980 of 1000 rows repeat the text of another row."),
         ({"skipped": 3}, "Skipped 3 rows that could not be used (bad_rows: skip)."),
     ],

@@ -84,7 +84,7 @@ def test_a_folder_in_its_place_is_named(tmp_path, name):
 @pytest.mark.parametrize("name", OPENERS)
 def test_a_log_without_its_file_is_not_replayed_into_a_new_one(tmp_path, name):
     (tmp_path / f"{name}-wal").write_bytes(b"something")
-    with pytest.raises(AtlasError, match=rf"{name} .* is missing, while its log .*{name}-wal is there"):
+    with pytest.raises(AtlasError, match=rf"{name} .* is missing, but its log .*{name}-wal exists"):
         make(tmp_path / name)
     assert not (tmp_path / name).exists()
 

@@ -45,7 +45,7 @@ def test_a_file_that_was_lost_while_in_use_is_not_made_anew(tables, tmp_path):
 
 def test_a_log_without_its_file_is_refused(tables, tmp_path):
     (tmp_path / "words.db-wal").write_bytes(b"log")
-    with pytest.raises(DiskError, match="is missing, while its log"):
+    with pytest.raises(DiskError, match="is missing, but its log"):
         tables()
 
 

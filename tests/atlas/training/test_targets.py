@@ -80,8 +80,8 @@ def test_a_step_with_nothing_to_predict_has_no_loss_and_moves_nothing(request_of
     assert [point.step for point in whole.losses] == taken
     assert whole.rows_seen == 5
     assert warnings == [
-        "Nothing to predict, so left out: 4 of 5 rows (each needs two tokens). Without other rows, so not taken: "
-        "4 of 5 steps."
+        "Left out, because there is nothing to predict: 4 of 5 rows (each needs two tokens). Skipped, because they "
+        "have no other rows: 4 of 5 steps."
     ]
     until, _, _ = run(request_of("until", texts, steps=taken[0]))
     assert whole.adapter.read_bytes() == until.adapter.read_bytes()
@@ -128,7 +128,7 @@ def test_held_out_rows_with_nothing_to_predict_are_not_judged_nor_drawn_for_the_
         return evaluate(request, lambda progress: None, warn=warnings.append).metrics
 
     mixed = judge("mixed", [*SHORT, *LONG], 1)  # the first row, which the sample would be, has nothing to predict
-    assert warnings == ["Nothing to predict, so not judged: 4 of 7 rows."]
+    assert warnings == ["Not evaluated, because there is nothing to predict: 4 of 7 rows."]
     assert mixed == judge("alone", LONG, 1)
     assert mixed["found"]["rows"] == 3.0
     assert mixed["rival"]["rows"] == 1.0
@@ -154,7 +154,8 @@ def test_an_empty_text_of_a_classifier_without_special_tokens_is_left_out(
     )
     assert result.finished
     assert warnings[0].startswith(
-        "Nothing to predict, so left out: 1 of 3 rows (each needs a token). Without other rows, so not taken: 0 of 4"
+        "Left out, because there is nothing to predict: 1 of 3 rows (each needs a token). Skipped, because they have "
+        "no other rows: 0 of 4"
     )
     request = EvaluateRequest(spec, manifest, shard, [Candidate("base", start)], cache, device="cpu", threads=1)
     assert evaluate(request, lambda progress: None).metrics["base"]["rows"] == 2.0

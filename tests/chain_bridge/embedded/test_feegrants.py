@@ -162,7 +162,12 @@ def test_a_revoked_grant_is_gone(grant, use, payer, poor, events_of):
         (basic(until=1), "sdk", 18, "expiration is before current block time: invalid request"),
         (allowed(basic()), "feegrant", 6, "allowed messages shouldn't be empty: allowed messages are empty"),
         (AllowedMsgAllowance(allowed_messages=[SEND]), "feegrant", 5, "allowance should not be empty: no allowance"),
-        (PeriodicAllowance(), "sdk", 18, "the embedded chain grants no /cosmos.feegrant.v1beta1.PeriodicAllowance"),
+        (
+            PeriodicAllowance(),
+            "sdk",
+            18,
+            "the embedded chain does not support /cosmos.feegrant.v1beta1.PeriodicAllowance",
+        ),
     ],
 )
 def test_grants_that_cannot_be_made(grant, payer, poor, allowance, codespace, code, text):

@@ -101,10 +101,10 @@ def test_coins_that_cannot_be_sent(payer, pay, coins, code, text):
     assert (failed.code, failed.raw_log) == (code, f"failed to execute message; message index: 0: {text}")
 
 
-def test_nobody_sends_to_the_purse_of_fees(payer, pay):
-    purse = module_address("fee_collector", "atlas")
-    failed = payer.send(pay(to=purse), gas=GAS, fee=FEE)
-    assert failed.raw_log.endswith(f"{purse} is not allowed to receive funds: unauthorized")
+def test_nobody_sends_to_the_fee_collector(payer, pay):
+    collector = module_address("fee_collector", "atlas")
+    failed = payer.send(pay(to=collector), gas=GAS, fee=FEE)
+    assert failed.raw_log.endswith(f"{collector} is not allowed to receive funds: unauthorized")
 
 
 @pytest.mark.parametrize("price", ["-1", "nan", "inf", "cheap"])

@@ -88,15 +88,15 @@ def test_a_full_disk_is_named_over_grpc_and_the_chain_goes_on(small_disk, operat
             count += 1
     assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
     assert (
-        "chain.db (the embedded chain: every promise and balance of the local network) cannot be written: the disk "
-        in (caught.value.details())
+        "chain.db (the embedded chain: jobs, nodes, leases and balances of the local network) cannot be written: the "
+        "disk " in (caught.value.details())
     )
     assert "Nothing has changed." in caught.value.details()
     assert prefix_of(chain) == count
     os.truncate(ballast, 0)
     for late in (data, *transfers(3, first=count + 1)):
         assert send(BroadcastTxRequest(tx_bytes=late, mode=BROADCAST_MODE_SYNC)).tx_response.code == 0, (
-            "the disk takes writes again"
+            "the disk accepts writes again"
         )
     assert prefix_of(chain) == count + 4
     channel.close()

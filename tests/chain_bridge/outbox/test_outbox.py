@@ -43,7 +43,7 @@ def test_a_key_serves_one_message_once(node, chain, record, stake):
     node.flush()
     assert (stake(node), chain.sequence(node.address)) == (1, sequence)
     for action in (lambda later: later.add_stake(2), lambda later: later.heartbeat()):
-        with pytest.raises(ReplayedKey, match="The key add-1 stands for another message already"):
+        with pytest.raises(ReplayedKey, match="The key add-1 already belongs to another message"):
             action(node.later("add-1"))
     assert node.recorded("add-1") == landed
     assert node.recorded("add-9") is None
@@ -166,7 +166,7 @@ def test_without_an_outbox_nothing_can_wait(network, node_key):
 
 
 def test_keys_of_the_outboxs_own_form_are_refused(node):
-    with pytest.raises(ChainError, match="makes itself"):
+    with pytest.raises(ChainError, match="reserved for the outbox"):
         node.later("one-time:x").heartbeat()
 
 

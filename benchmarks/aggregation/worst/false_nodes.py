@@ -27,7 +27,7 @@ class Plan:
     """Nodes in each group; false nodes in neither group send nothing."""
 
 
-class Liars:
+class FalseNodes:
     """The false nodes of a round with given honest nodes."""
 
     def __init__(self, rng: np.random.Generator, kinds: NDArray[np.int64], most: int) -> None:
