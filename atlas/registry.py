@@ -1,4 +1,4 @@
-"""Named parts, each in a separate module that is imported on first access."""
+"""Named parts, whose modules are imported on first access."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module

@@ -12,8 +12,8 @@ RULES: "Registry[Rule]" = Registry(
     {
         "spectral-filter": f"{_HERE}.spectral_filter:RULE",
         "centered-clipping": f"{_HERE}.centered_clipping:RULE",
-        "trimmed-mean": f"{_HERE}.trimmed_mean:RULE",
-        "median": f"{_HERE}.median:RULE",
+        "trimmed-mean": f"{_HERE}.order_statistics:TRIMMED_MEAN",
+        "median": f"{_HERE}.order_statistics:MEDIAN",
         "multi-krum": f"{_HERE}.multi_krum:RULE",
         "fltrust": f"{_HERE}.fltrust:RULE",
     }

@@ -1,12 +1,13 @@
-"""The common part of elementwise strategies: base + Σ cᵢ·(updateᵢ - base)."""
+"""The elementwise strategies fedavg, ffa and rolora: base + Σ cᵢ·(updateᵢ - base)."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from atlas.aggregation.algebra.linear import combine_linear
 from atlas.aggregation.files.adapter_files import AdapterFile
 from atlas.aggregation.files.factors import Factor, role_of
-from atlas.aggregation.strategies.strategy import Combination, Combined
+from atlas.aggregation.strategies.strategy import Combination, Combined, Strategy
 from atlas.errors import AggregationError
 
 
@@ -30,3 +31,28 @@ def combine_flat(combination: Combination, folder: Path, frozen: Sequence[Factor
     adapter = folder / "adapter.safetensors"
     combine_linear(combination.base, combination.updates, combination.coefficients, adapter)
     return Combined(adapter)
+
+
+FEDAVG = Strategy(
+    name="fedavg",
+    summary="mean of A and of B, each by itself (FedIT): simple, not quite the mean of the products",
+    combine=partial(combine_flat, frozen=(None,)),
+    flat=True,
+)
+"""FedIT: the separate means of A and B (McMahan et al., arXiv:1602.05629; Zhang et al., arXiv:2305.05644)."""
+FFA = Strategy(
+    name="ffa",
+    summary="A stays frozen and B is averaged: exact, half the upload, fewer trained parameters (FFA-LoRA)",
+    combine=partial(combine_flat, frozen=("A",)),
+    flat=True,
+    frozen=("A",),
+)
+"""FFA-LoRA: A keeps its initial values, so the mean of B is exact (Sun et al., arXiv:2403.12313)."""
+ROLORA = Strategy(
+    name="rolora",
+    summary="B and A are trained and averaged in turn: exact, half the upload (RoLoRA)",
+    combine=partial(combine_flat, frozen=("A", "B")),
+    flat=True,
+    frozen=("A", "B"),
+)
+"""RoLoRA: rounds train B and A in turn, so each round's mean is exact (Chen et al., arXiv:2502.01755)."""

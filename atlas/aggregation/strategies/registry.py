@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 _HERE = "atlas.aggregation.strategies"
 STRATEGIES: "Registry[Strategy]" = Registry(
     {
-        "fedavg": f"{_HERE}.fedavg:FEDAVG",
-        "ffa": f"{_HERE}.ffa:FFA",
-        "rolora": f"{_HERE}.rolora:ROLORA",
+        "fedavg": f"{_HERE}.flat:FEDAVG",
+        "ffa": f"{_HERE}.flat:FFA",
+        "rolora": f"{_HERE}.flat:ROLORA",
         "stack": f"{_HERE}.stack:STACK",
         "qr-svd": f"{_HERE}.qr_svd:QR_SVD",
         "fedex": f"{_HERE}.fedex:FEDEX",

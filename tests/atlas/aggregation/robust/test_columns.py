@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from atlas.aggregation.robust import median, trimmed_mean
+from atlas.aggregation.robust.order_statistics import MEDIAN, TRIMMED_MEAN
 from atlas.aggregation.robust.settings import RobustSpec
 from tests.atlas.aggregation.robust.updates import attacked, cosine, honest
 
-RULES = [trimmed_mean.RULE, median.RULE]
+RULES = [TRIMMED_MEAN, MEDIAN]
 BLOCKS = st.tuples(st.integers(1, 13), st.integers(1, 40)).flatmap(
     lambda shape: arrays(np.float32, shape, elements=st.floats(-1e6, 1e6, width=32))
 )
@@ -27,7 +27,7 @@ def dense_trimmed_mean(values, trim):
 @settings(max_examples=80, deadline=None)
 @given(values=BLOCKS, tolerated=st.sampled_from([0.0, 0.1, 0.3, 0.49]))
 def test_the_trimmed_mean_equals_a_plain_one(values, tolerated):
-    found = trimmed_mean.RULE.columns(values, RobustSpec(tolerated=tolerated))
+    found = TRIMMED_MEAN.columns(values, RobustSpec(tolerated=tolerated))
     trim = int(tolerated * len(values) + 1e-9)
     np.testing.assert_allclose(found, dense_trimmed_mean(values, trim), rtol=1e-12, atol=1e-9)
 
@@ -35,7 +35,7 @@ def test_the_trimmed_mean_equals_a_plain_one(values, tolerated):
 @settings(max_examples=80, deadline=None)
 @given(values=BLOCKS)
 def test_the_median_equals_numpys(values):
-    found = median.RULE.columns(values, RobustSpec())
+    found = MEDIAN.columns(values, RobustSpec())
     np.testing.assert_array_equal(found, np.median(values.astype(np.float64), axis=0))
 
 
