@@ -4,7 +4,6 @@ import json
 import textwrap
 
 import pytest
-from small_round import small_round
 from typer.testing import CliRunner, Result
 
 from atlas.content.format.cid import cid_of_bytes, cid_of_file, cid_of_folder
@@ -17,6 +16,7 @@ from chain_bridge.client.network import Network
 from resources.local.ipfs import LocalIpfs
 from resources.local.network_file import LocalNetwork
 from resources.settings import Addresses
+from tests.support.jobs.small_round import small_round
 
 ABSENT = cid_of_bytes(b"absent")
 KUBO = "http://127.0.0.1:1"

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from finished_job import CONTRACT, FinishedJob, Maker, files_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +24,7 @@ from node_agent.presence.machine import NodeManifest
 from resources.jobs.registry import JobRegistry
 from resources.retention.content_survey import ChainFacts, ask_chain, survey, why_held
 from resources.retention.retention import JobRetention, RetentionSettings, Survey, read_retention
+from tests.support.jobs.finished_job import CONTRACT, FinishedJob, Maker, files_of
 
 LATER = 4e9
 GARBAGE = [b"of nobody", b'{"kind":"round","of":"nobody"}', b"", b'{"kind":"checkpoint"']
