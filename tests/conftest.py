@@ -11,11 +11,9 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 
-sys.path.insert(0, str(Path(__file__).parent))
-from kubo_nodes import KuboNodes, kubo_binary, kubo_nodes
-from tiny import FILLERS, WORDS
-
-REPOSITORY = Path(__file__).parent.parent
+from tests.support.content.kubo_nodes import KuboNodes, kubo_binary, kubo_nodes
+from tests.support.models.tiny import FILLERS, WORDS
+from tests.support.paths import REPOSITORY
 
 # A loaded machine is slow, which says nothing about the code.
 settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -26,7 +24,7 @@ settings.load_profile("any-speed")
 def tiny_model(tmp_path_factory) -> Path:
     """A folder with a random two-layer BERT, built in its own process so that this one stays without torch."""
     folder = tmp_path_factory.mktemp("tiny-model")
-    subprocess.run([sys.executable, REPOSITORY / "tests" / "tiny.py", folder], check=True)
+    subprocess.run([sys.executable, "-m", "tests.support.models.tiny", folder], check=True, cwd=REPOSITORY)
     return folder
 
 

@@ -3,7 +3,6 @@
 import dagster as dg
 import pytest
 import yaml
-from small_round import small_round
 
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.recorded import DATA_VERSION
@@ -17,6 +16,7 @@ from chain_bridge.client.network import Network
 from resources.content import ContentResource
 from resources.fleet import FleetResource
 from resources.settings import Addresses
+from tests.support.jobs.small_round import small_round
 
 PARTITION = "tiny-r0001"
 

@@ -3,7 +3,6 @@
 import dagster as dg
 import pytest
 import yaml
-from small_round import SHARDS, small_round
 
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.content_checks import checkpoint_replicas, dataset_fresh, dataset_replicas
@@ -23,6 +22,7 @@ from resources.content import ContentResource
 from resources.fleet import FleetResource
 from resources.jobs.registry import JobRegistry
 from resources.settings import Addresses
+from tests.support.jobs.small_round import SHARDS, small_round
 
 ROUND = "tiny-r0001"
 ASSETS = [dataset, aggregated_checkpoint, dataset_replicas, dataset_fresh, checkpoint_replicas]

@@ -2,13 +2,13 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from atlas.errors import ModelError
 from atlas.spec.model_limits import positions, read_config
+from tests.support.paths import REPOSITORY
 
 CONFIGS = [
     ({"model_type": "bert", "max_position_embeddings": 512}, 512),
@@ -65,8 +65,7 @@ def test_the_positions_of_a_configuration(config, expected):
 
 
 def test_models_take_as_many_tokens_as_they_have_positions_and_no_more():
-    program = Path(__file__).parent / "model_positions.py"
-    subprocess.run([sys.executable, program], check=True)
+    subprocess.run([sys.executable, "-m", "tests.support.models.model_positions"], check=True, cwd=REPOSITORY)
 
 
 def test_a_gguf_file_says_how_many_positions_it_has(tmp_path):

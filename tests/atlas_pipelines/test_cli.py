@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-from small_round import small_round
 from typer.testing import CliRunner, Result
 
 from assets.launch.order import PROJECT
@@ -19,6 +18,7 @@ from atlas.spec.job import JobSpec, TaskSpec
 from atlas_pipelines.cli.main import app
 from resources.jobs.local_tasks import make_untrained_adapter
 from resources.jobs.registry import Attempt, JobRegistry
+from tests.support.jobs.small_round import small_round
 
 ANY = cid_of_bytes(b"any")
 

@@ -5,8 +5,6 @@ import textwrap
 import time
 
 import pytest
-from finished_job import Maker
-from small_round import small_round
 from typer.testing import CliRunner, Result
 
 from atlas.content.format.cid import cid_of_bytes, cid_of_file, cid_of_folder
@@ -20,6 +18,8 @@ from resources.jobs.registry import JobRegistry
 from resources.local.ipfs import LocalIpfs
 from resources.local.network_file import LocalNetwork
 from resources.settings import Addresses
+from tests.support.jobs.finished_job import Maker
+from tests.support.jobs.small_round import small_round
 
 ABSENT = cid_of_bytes(b"absent")
 KUBO = "http://127.0.0.1:1"

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from small_round import small_round
 from typer.testing import CliRunner
 
 from atlas.home import AtlasHome
 from atlas_pipelines.cli.main import app
+from tests.support.jobs.small_round import small_round
 
 
 @pytest.fixture

@@ -24,8 +24,9 @@ from chain_bridge.embedded.vm.vm import Vm
 from chain_bridge.ledger import Ledger
 from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract, read_contract
 from chain_bridge.networks.networks import LOCAL, find_preset
+from tests.support.paths import PUPPET, REPOSITORY
 
-LOCALNET = Path(__file__).parents[2] / "scripts" / "localnet"
+LOCALNET = REPOSITORY / "scripts" / "localnet"
 
 
 class MovableClock:
@@ -142,7 +143,7 @@ def operator(open_ledger):
 @pytest.fixture(scope="session")
 def localnet_is_built():
     """Skips where there is no wasmd."""
-    if not any(LOCALNET.parents[1].glob(".tools/wasmd-*/wasmd")):
+    if not any(REPOSITORY.glob(".tools/wasmd-*/wasmd")):
         pytest.skip("wasmd is not built on this machine: run scripts/localnet build")
 
 
@@ -215,7 +216,7 @@ def faults(monkeypatch):
 @pytest.fixture(scope="session")
 def puppet_wasm():
     """A contract that does what its message says; see puppet.wat."""
-    return bytes(wasmtime.wat2wasm(Path(__file__).with_name("puppet.wat").read_text()))
+    return bytes(wasmtime.wat2wasm(PUPPET.read_text()))
 
 
 @pytest.fixture

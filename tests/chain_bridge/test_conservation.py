@@ -8,7 +8,12 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from contract_books import (
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
+
+from atlas.data.merkle import merkle_proof, merkle_root
+from tests.support.chain.contract_books import (
     ABANDON,
     BOND,
     CHALLENGE,
@@ -18,11 +23,6 @@ from contract_books import (
     ContractBooks,
     due,
 )
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
-
-from atlas.data.merkle import merkle_proof, merkle_root
 
 WHO = st.sampled_from(NAMES)
 NODE_OWNER = st.sampled_from(NAMES[1:])

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract_driver import ContractDriver
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from chain_bridge.embedded.errors import Refused
 from chain_bridge.networks.deploy import CONTRACT_WASM
+from tests.support.chain.contract_driver import ContractDriver
 
 SCHEMA = json.loads((CONTRACT_WASM.parents[1] / "schema" / "atlas.json").read_text(encoding="utf-8"))
 NAMES = ("operator", "first", "second")

@@ -1,15 +1,12 @@
 """Fixtures of the node agent's tests: keys, and a real message server."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from nats_server import NatsServer
-
 from atlas.signing import KeySigner
+from tests.support.nodes.nats_server import NatsServer
 
 
 @pytest.fixture

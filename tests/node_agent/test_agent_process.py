@@ -6,15 +6,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from nats_server import NatsServer
-from small_network import ENVIRONMENT, AgentProcess, SmallNetwork, ask, ask_until, wait_until
 
 from atlas.aggregation.compression.wire import decode_update
 from atlas.content.format.cid import cid_of_file
@@ -33,6 +28,8 @@ from node_agent.tasks.trainer_process import trainer_environment
 from node_agent.wire import subjects
 from node_agent.wire.bus import Bus, Message
 from node_agent.wire.messages import Heartbeat, PipesLine, TaskReport
+from tests.support.nodes.nats_server import NatsServer
+from tests.support.nodes.small_network import ENVIRONMENT, AgentProcess, SmallNetwork, ask, ask_until, wait_until
 
 pytestmark = pytest.mark.slow
 SHORT = {"steps": 8, "batch_size": 4, "checkpoint_every": 2}

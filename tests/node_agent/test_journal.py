@@ -18,8 +18,8 @@ from atlas.documents.manifests import SavedCheckpoint
 from node_agent.errors import NodeError
 from node_agent.home.journal import Entry, Journal
 from node_agent.wire.messages import AssignHint
+from tests.support.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 PLAN = cid_of_bytes(b"plan")
 
 
@@ -76,9 +76,7 @@ def test_a_journal_of_a_later_version_and_a_file_that_is_none_are_errors(tmp_pat
 
 
 WRITER = """
-import sys
-sys.path.insert(0, {tests!r})
-from test_journal import PLAN, Journal, Path, hint
+from tests.node_agent.test_journal import PLAN, Journal, Path, hint
 journal = Journal(Path({path!r}))
 for number in range(10_000):
     entry = journal.accept(hint(number), PLAN)
@@ -90,7 +88,7 @@ for number in range(10_000):
 @pytest.mark.parametrize("after", [1, 7, 20])
 def test_what_was_written_before_kill_9_is_there(tmp_path: Path, after: int) -> None:
     path = tmp_path / "journal.db"
-    code = WRITER.format(tests=str(Path(__file__).parent), path=str(path))
+    code = WRITER.format(path=str(path))
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     writer = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE)
     assert writer.stdout is not None

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import stat
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,10 +11,6 @@ from typing import Any
 import pytest
 import yaml
 from typer.testing import CliRunner
-
-sys.path.insert(0, str(Path(__file__).parent))
-from nats_server import NatsServer
-from small_network import SmallNetwork
 
 from atlas.content.format.cid import cid_of_bytes
 from atlas.content.local.store import LocalStore
@@ -31,6 +26,8 @@ from node_agent.errors import ConfigError, LocalDataError, NodeError
 from node_agent.home.config import NodeConfig, NodeHome, load_config
 from node_agent.node_context import NodeContext
 from node_agent.presence.machine import NodeManifest
+from tests.support.nodes.nats_server import NatsServer
+from tests.support.nodes.small_network import SmallNetwork
 
 CID = cid_of_bytes(b"any")
 NETWORK = {"chain_id": "test", "url": "grpc+http://127.0.0.1:1", "contract": "atlas1contract"}

@@ -1,7 +1,6 @@
 """The commands about a node's money, on a real chain that costs something."""
 
 import json
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,10 +11,6 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-sys.path.insert(0, str(Path(__file__).parent))
-from nats_server import NatsServer
-from small_network import SmallNetwork, wait_until
-
 from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.client.messages import Assignment, Share, SlotAttempt
 from chain_bridge.networks.faucet import send_coins
@@ -24,6 +19,8 @@ from node_agent.cli.main import app
 from node_agent.home.config import NodeHome
 from node_agent.home.journal import Journal
 from node_agent.wire.messages import AssignHint
+from tests.support.nodes.nats_server import NatsServer
+from tests.support.nodes.small_network import SmallNetwork, wait_until
 
 pytestmark = pytest.mark.slow
 STAKE, TASKS = 1000, 20

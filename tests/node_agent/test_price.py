@@ -1,19 +1,16 @@
 """A real agent does not work for less than its price, and gives back what it was leased all the same."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from nats_server import NatsServer
-from small_network import SmallNetwork, ask, ask_until, wait_until
-
 from atlas.documents.stored import get_document
 from node_agent.presence.machine import NodeManifest
 from node_agent.wire.bus import Bus
+from tests.support.nodes.nats_server import NatsServer
+from tests.support.nodes.small_network import SmallNetwork, ask, ask_until, wait_until
 
 pytestmark = pytest.mark.slow
 REWARD = 100_000

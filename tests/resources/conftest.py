@@ -3,7 +3,6 @@ behaviour a test writes down."""
 
 import itertools
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +23,7 @@ from resources.jobs.open_job import OpenJob, open_job
 from resources.jobs.registry import JobRegistry
 from resources.local.parts import LocalParts
 from resources.settings import Addresses
-
-sys.path.insert(0, str(Path(__file__).parent))
-from scripted_nodes import HEARTBEAT_SECONDS, RANK, Behaviour, PaperAdapters, ScriptedNode, completes
+from tests.support.jobs.scripted_nodes import HEARTBEAT_SECONDS, RANK, Behaviour, PaperAdapters, ScriptedNode, completes
 
 
 @pytest.fixture(scope="session")

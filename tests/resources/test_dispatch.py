@@ -5,7 +5,6 @@ import time
 from contextlib import aclosing
 
 import pytest
-from scripted_nodes import adapter_bytes, completes, fails, works_on
 
 from atlas.documents.stored import get_document
 from atlas.spec.job import TaskSpec
@@ -28,6 +27,7 @@ from resources.rounds.steps import (
     evaluation_task,
     training_tasks,
 )
+from tests.support.jobs.scripted_nodes import adapter_bytes, completes, fails, works_on
 
 
 @pytest.fixture

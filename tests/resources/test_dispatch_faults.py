@@ -9,7 +9,6 @@ import time
 from contextlib import aclosing
 
 import pytest
-from scripted_nodes import HEARTBEAT_SECONDS, PaperAdapters, ScriptedNode, adapter_bytes, completes, fails, works_on
 
 from atlas.content.local.store import LocalStore
 from atlas.home import AtlasHome
@@ -29,6 +28,15 @@ from resources.operator_ledger import open_ledger
 from resources.rounds.round_gate import RoundGate
 from resources.rounds.settle import settle_round
 from resources.rounds.steps import aggregate, build_round_manifest, training_tasks
+from tests.support.jobs.scripted_nodes import (
+    HEARTBEAT_SECONDS,
+    PaperAdapters,
+    ScriptedNode,
+    adapter_bytes,
+    completes,
+    fails,
+    works_on,
+)
 
 
 async def collect(running) -> list:

@@ -1,7 +1,6 @@
 """Which checkpoints an evaluation judges: the round's and its base, then the rivals that are cheap to judge."""
 
 import pytest
-from whole_rounds import run, train_round
 
 from atlas.aggregation.robust.settings import RobustSpec
 from atlas.documents.manifests import Checkpoint
@@ -12,6 +11,7 @@ from resources.rounds.evaluating import plain_mean_of, plan_evaluation
 from resources.rounds.scoring import checkpoints_without, manifest_of
 from resources.rounds.settle import settle_round
 from resources.rounds.steps import aggregate, build_round_manifest, evaluation_task, training_tasks
+from tests.support.jobs.whole_rounds import run, train_round
 
 NO_RULE = RobustSpec(rule="none")
 

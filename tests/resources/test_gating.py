@@ -4,8 +4,6 @@ import asyncio
 
 import pytest
 from safetensors.numpy import load, save
-from scripted_nodes import adapter_bytes, completes, works_on
-from whole_rounds import run, train_round
 
 from atlas.content.format.cid import cid_of_bytes
 from atlas.documents.manifests import Checkpoint, Receipt, RoundManifest
@@ -15,6 +13,8 @@ from resources.dispatch.outcomes import CompletedTask
 from resources.rounds.round_gate import RoundGate
 from resources.rounds.settle import settle_round
 from resources.rounds.steps import aggregate, base_checkpoint, build_round_manifest, training_tasks
+from tests.support.jobs.scripted_nodes import adapter_bytes, completes, works_on
+from tests.support.jobs.whole_rounds import run, train_round
 
 LARGE = 40.0
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 import pytest
-from sealed_jobs import request_for, sealed, unwrap
 
 from atlas.content.sealed.sealing import open_sealed
 from atlas.documents.stored import put_document
@@ -21,6 +20,7 @@ from resources.dispatch.work import Held
 from resources.keys.key_journal import KeyJournal, KeyRecipient
 from resources.keys.keyring import KeyRings
 from resources.rounds.steps import evaluation_task, training_tasks
+from tests.support.jobs.sealed_jobs import request_for, sealed, unwrap
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ from resources.local.network import (
 from resources.local.network_file import LocalNetwork
 from resources.local.network_watch import NetworkWatch
 from resources.local.parts import LocalParts
+from tests.support.paths import PUPPET
 
 pytestmark = [pytest.mark.slow, pytest.mark.system]
 
@@ -311,7 +312,7 @@ def test_a_contract_of_an_older_program_makes_way_for_a_new_one(home):
 
 def puppet(network, key, info: str) -> str:
     """A contract that says of itself what `info` says; see puppet.wat."""
-    code = wasmtime.wat2wasm(Path(__file__).parents[1].joinpath("chain_bridge", "puppet.wat").read_text())
+    code = wasmtime.wat2wasm(PUPPET.read_text())
     connection = Connection(network, 15)
     sender = Sender(connection, key, 15)
     sender.send([MsgStoreCode(sender=key.address, wasm_byte_code=bytes(code))])

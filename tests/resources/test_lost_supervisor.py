@@ -6,7 +6,6 @@ import signal
 from contextlib import aclosing
 
 import pytest
-from scripted_nodes import completes, works_on
 
 from atlas.home import AtlasHome
 from chain_bridge.client.keys import load_or_create_key
@@ -16,6 +15,7 @@ from resources.local.network import ensure_local_network, running_network
 from resources.local.network_watch import NetworkWatch
 from resources.rounds.steps import training_tasks
 from resources.settings import Addresses
+from tests.support.jobs.scripted_nodes import completes, works_on
 
 pytestmark = [pytest.mark.slow, pytest.mark.system]
 

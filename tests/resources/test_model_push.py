@@ -3,10 +3,10 @@
 import socket
 
 import pytest
-from fake_hub import TOKEN, fake_hub
 
 from resources.errors import PushError
 from resources.models.push import push_folder
+from tests.support.models.fake_hub import TOKEN, fake_hub
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-from scripted_nodes import completes, fails
-from whole_rounds import run, train_round
 
 from atlas.content.format.cid import cid_of_bytes
 from atlas.data.local_data import LocalData, commit_rows
@@ -24,6 +22,8 @@ from resources.jobs.registry import JobRegistry
 from resources.rounds.evidence import trained_tokens
 from resources.rounds.scoring import manifest_of
 from resources.rounds.steps import training_tasks
+from tests.support.jobs.scripted_nodes import completes, fails
+from tests.support.jobs.whole_rounds import run, train_round
 
 REWARD = 100_000
 NOTES = {"source": "node-local:notes", "labels": ["negative", "positive"], "shard_by": {"nodes": 2}}

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from scripted_nodes import untrained_bytes
 
 from atlas.aggregation.gates.schema import schema_of
 from atlas.content.format.cid import cid_of_bytes
@@ -19,6 +18,7 @@ from resources.errors import BudgetError, CoordinatorError, JobNotFound, OtherCo
 from resources.jobs.local_tasks import rebuilt_untrained_adapter
 from resources.jobs.open_job import load_job, open_job, read_dataset
 from resources.jobs.registry import JobRegistry
+from tests.support.jobs.scripted_nodes import untrained_bytes
 
 
 def test_a_job_is_on_chain_with_its_documents_in_the_store(place, paper_spec):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from finished_job import CONTRACT, FinishedJob, Maker, files_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +25,7 @@ from resources.jobs.registry import JobRegistry
 from resources.retention.content_survey import ChainFacts, ask_chain, survey, why_held
 from resources.retention.missing_content import Completeness, find_missing
 from resources.retention.retention import JobRetention, RetentionSettings, Survey, read_retention
+from tests.support.jobs.finished_job import CONTRACT, FinishedJob, Maker, files_of
 
 LATER = 4e9
 GARBAGE = [b"of nobody", b'{"kind":"round","of":"nobody"}', b"", b'{"kind":"checkpoint"']

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 from safetensors.numpy import load, save
-from scripted_nodes import adapter_bytes, completes
-from whole_rounds import run, train_round
 
 from atlas.content.format.cid import cid_of_bytes
 from atlas.documents.manifests import Checkpoint, RoundEvidence, RoundManifest
@@ -24,6 +22,8 @@ from resources.rounds.steps import (
     quorum_reached,
     training_tasks,
 )
+from tests.support.jobs.scripted_nodes import adapter_bytes, completes
+from tests.support.jobs.whole_rounds import run, train_round
 
 
 @pytest.fixture

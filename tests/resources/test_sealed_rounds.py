@@ -5,8 +5,6 @@ from contextlib import aclosing
 from types import SimpleNamespace
 
 import pytest
-from scripted_nodes import completes, works_on
-from sealed_jobs import request_for, sealed, unwrap
 
 from atlas.content.sealed.sealing import file_key, read_header
 from atlas.home import AtlasHome
@@ -20,6 +18,8 @@ from resources.keys.keyring import KeyRings
 from resources.keys.sealed_rows import count_sealed_rows, open_rows
 from resources.rounds.reference_update import reference_update
 from resources.rounds.steps import training_tasks
+from tests.support.jobs.scripted_nodes import completes, works_on
+from tests.support.jobs.sealed_jobs import request_for, sealed, unwrap
 
 
 @pytest.fixture

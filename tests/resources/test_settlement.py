@@ -8,8 +8,6 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from safetensors.numpy import load
-from scripted_nodes import adapter_bytes, untrained_bytes
-from whole_rounds import train_round
 
 from atlas.data.merkle import merkle_proof
 from atlas.documents.manifests import RoundEvidence
@@ -21,6 +19,8 @@ from chain_bridge.settlement import PaidTask, divide_round
 from resources.errors import RoundOrderError
 from resources.rounds.settle import publish_model, settle_due, settle_round
 from resources.rounds.steps import base_checkpoint
+from tests.support.jobs.scripted_nodes import adapter_bytes, untrained_bytes
+from tests.support.jobs.whole_rounds import train_round
 
 REWARD = 100_000
 WINDOW_SECONDS = 8

@@ -1,7 +1,6 @@
 """A checkpoint against the records of its job: of the coordinator that opened it, and of the chain that paid it."""
 
 import pytest
-from whole_rounds import train_round
 
 from atlas.documents.manifests import Checkpoint, RoundManifest
 from atlas.documents.stored import get_document, put_document
@@ -10,6 +9,7 @@ from atlas.home import AtlasHome
 from atlas.rounds.checkpoint import aggregate_round
 from resources.rounds.settle import settle_round
 from resources.rounds.verify import failed_check, verify_with_records
+from tests.support.jobs.whole_rounds import train_round
 
 
 @pytest.fixture

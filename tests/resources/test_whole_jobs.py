@@ -1,8 +1,6 @@
 """Whole jobs of three rounds on a real chain, one for each way to aggregate that leaves its own kind of trace."""
 
 import pytest
-from scripted_nodes import adapter_bytes, completes
-from whole_rounds import run, train_round
 
 from atlas.aggregation.gates.schema import schema_of
 from atlas.documents.manifests import Checkpoint, RoundEvidence
@@ -14,6 +12,8 @@ from resources.rounds.reference_update import reference_update
 from resources.rounds.round_gate import RoundGate
 from resources.rounds.settle import settle_round
 from resources.rounds.steps import aggregate, base_checkpoint, build_round_manifest, training_tasks
+from tests.support.jobs.scripted_nodes import adapter_bytes, completes
+from tests.support.jobs.whole_rounds import run, train_round
 
 MIXED = {"rank": 4, "target_modules": ["query"], "shard_ranks": {"s001": 2, "s003": 1}}
 JOBS = {

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from dagster_server import Dagster
+
+from tests.support.pipeline.dagster_server import Dagster
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,9 +5,9 @@ import signal
 import socket
 
 import pytest
-from dagster_server import Dagster
 
 from resources.jobs.registry import JobRegistry, RoundRef
+from tests.support.pipeline.dagster_server import Dagster
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from kubo_nodes import KuboNodes, RunningNode, kubo_binary, kubo_nodes
 
 from atlas.content.format.cid import cid_of_bytes
 from atlas.content.local.store import LocalStore
 from resources.jobs.registry import Attempt, JobRegistry
+from tests.support.content.kubo_nodes import KuboNodes, RunningNode, kubo_binary, kubo_nodes
 
 pytestmark = [pytest.mark.system, pytest.mark.kubo]
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kubo_nodes import kubo_binary
+
+from tests.support.content.kubo_nodes import kubo_binary
 
 Ipfs = Callable[..., bytes]
 

@@ -1,13 +1,8 @@
 """Every store, held to the same promises."""
 
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from conformance import KeptConformance, StoreConformance
 
 from atlas.content.format.cid import cid_of_file
 from atlas.content.kubo.node import KuboNode
@@ -15,6 +10,7 @@ from atlas.content.local.cached import CachedStore
 from atlas.content.local.store import LocalStore
 from atlas.content.places.fallback import FallbackStore
 from atlas.content.places.kubo_store import KuboStore
+from tests.support.content.store_conformance import KeptConformance, StoreConformance
 
 
 class ImpatientNode(KuboNode):

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from block_servers import BlockServer
 
 from atlas.content.format.car import read_car
 from atlas.content.format.cid import cid_of_bytes, cid_of_path
@@ -21,6 +20,7 @@ from atlas.content.places.fallback import FallbackStore
 from atlas.content.places.gateway import Gateway
 from atlas.content.places.health import DISTRUST_SECONDS, LONGEST_PAUSE_SECONDS, pause_seconds
 from atlas.errors import ContentError, ContentNotFound, ContentUnreachable, CorruptContent
+from tests.support.content.block_servers import BlockServer
 
 MIB = 1 << 20
 FAR_FUTURE = 1e11

@@ -14,10 +14,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from block_servers import BlockServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kubo_nodes import kubo_nodes
 
 from atlas import activity
 from atlas.content.format.cid import cid_bytes, cid_of_bytes, cid_of_path, cid_text
@@ -29,6 +27,8 @@ from atlas.content.places.fetching import content_bytes, fetch
 from atlas.content.places.gateway import Gateway
 from atlas.content.places.health import DISTRUST_SECONDS, Health
 from atlas.errors import ContentError, ContentNotFound, ContentUnreachable, CorruptContent
+from tests.support.content.block_servers import BlockServer
+from tests.support.content.kubo_nodes import kubo_nodes
 
 MIB = 1 << 20
 QUICK = FetchLimits(first_patience_seconds=1.0, patience_seconds=1.0)

@@ -1,11 +1,11 @@
 """One gateway: what it may answer, and what comes of it."""
 
 import pytest
-from block_servers import BlockServer
 
 from atlas.content.format.cid import cid_of_bytes
 from atlas.content.places.gateway import Gateway
 from atlas.errors import ContentError, ContentNotFound, ContentUnreachable, CorruptContent
+from tests.support.content.block_servers import BlockServer
 
 DATA = b"one block of no importance" * 100
 CID = cid_of_bytes(DATA)

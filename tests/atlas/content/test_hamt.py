@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kubo_nodes import kubo_nodes
 
 from atlas.content.format import unixfs
 from atlas.content.format.car import car_chunks, read_car
@@ -26,6 +25,7 @@ from atlas.content.places.fallback import FallbackStore
 from atlas.content.places.fetching import content_bytes, fetch
 from atlas.content.places.health import Health
 from atlas.errors import ContentError, ContentNotFound, CorruptContent
+from tests.support.content.kubo_nodes import kubo_nodes
 
 EMPTY = RAW_PREFIX + hashlib.sha256(b"").digest()
 

@@ -5,7 +5,6 @@ import signal
 import threading
 
 import pytest
-from kubo_nodes import kubo_nodes
 
 from atlas.content.format.car import car_chunks
 from atlas.content.format.cid import cid_of_file
@@ -13,6 +12,7 @@ from atlas.content.kubo.node import KuboNode
 from atlas.content.local.store import LocalStore
 from atlas.content.places.kubo_store import KuboStore
 from atlas.errors import ContentUnreachable
+from tests.support.content.kubo_nodes import kubo_nodes
 
 pytestmark = pytest.mark.kubo
 

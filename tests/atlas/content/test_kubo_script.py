@@ -12,10 +12,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from kubo_nodes import SCRIPT, kubo_binary, kubo_nodes, run_script, runs, thread_states
 
 from atlas.content.kubo.node import KuboNode
 from atlas.errors import ContentError
+from tests.support.content.kubo_nodes import SCRIPT, kubo_binary, kubo_nodes, run_script, runs, thread_states
 
 SWARM_KEY = "/key/swarm/psk/1.0.0/\n/base16/\n"
 

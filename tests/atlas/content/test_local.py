@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from local_stores import contents, start, temporaries
 
 from atlas.content.format.cid import cid_of_bytes, cid_of_path
 from atlas.content.local.store import LocalStore
 from atlas.errors import ContentError, ContentNotFound, CorruptContent
+from tests.support.content.local_stores import contents, start, temporaries
 
 MIB = 1 << 20
 

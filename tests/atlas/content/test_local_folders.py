@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
-from local_stores import contents, start, temporaries
 
 from atlas.content.format.cid import cid_of_path
 from atlas.content.local.store import LocalStore
 from atlas.errors import ContentError, CorruptContent
+from tests.support.content.local_stores import contents, start, temporaries
 
 MIB = 1 << 20
 

@@ -10,13 +10,13 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from local_stores import age, contents, temporaries
 
 from atlas.content.format.cid import cid_of_bytes, cid_of_path
 from atlas.content.local.pins import PinSets
 from atlas.content.local.store import PARTIAL_SECONDS, LocalStore
 from atlas.content.store import HeldContent, Replicas
 from atlas.errors import ContentError, ContentNotFound, CorruptContent
+from tests.support.content.local_stores import age, contents, temporaries
 
 MIB = 1 << 20
 

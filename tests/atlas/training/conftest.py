@@ -1,7 +1,6 @@
 """Tiny random models with a tokenizer made in code, and a shard to train on."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,7 @@ from atlas.documents.manifests import ModelManifest
 from atlas.models.files import model_manifest
 from atlas.spec.job import JobSpec
 from atlas.training.models.initialize import initialize
-
-sys.path.insert(0, str(Path(__file__).parent))
-from tiny_words import WORDS, save_tokenizer
+from tests.support.models.tiny_words import WORDS, save_tokenizer
 
 
 @pytest.fixture(scope="session")

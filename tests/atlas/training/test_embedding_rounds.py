@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_words import WORDS, save_tokenizer
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from atlas.aggregation.gates.gates import Inspected, inspect_update
@@ -24,6 +23,7 @@ from atlas.training.models.adapters import build_adapted_model, load_adapter
 from atlas.training.models.initialize import initialize
 from atlas.training.models.merged import MergedFactors
 from atlas.training.train import TrainRequest, train
+from tests.support.models.tiny_words import WORDS, save_tokenizer
 
 RANK, LOW = 4, 2
 MIXED = [name for name, strategy in STRATEGIES.items() if strategy.mixed_ranks]

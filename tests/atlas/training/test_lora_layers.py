@@ -7,7 +7,6 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import save_file
-from tiny_words import WORDS, save_tokenizer
 from transformers import (
     AutoModelForCausalLM,
     BertConfig,
@@ -28,6 +27,7 @@ from atlas.training.export.merged_model import export_merged
 from atlas.training.models.adapters import AdaptedModel, adapter_parameters, build_adapted_model, load_adapter
 from atlas.training.models.lora_layers import layer_problems
 from atlas.training.models.merged import MergedFactors
+from tests.support.models.tiny_words import WORDS, save_tokenizer
 
 IDS = torch.tensor([[5, 7, 9, 11, 6, 4]])
 SHAPE = {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "hidden_size": 16}

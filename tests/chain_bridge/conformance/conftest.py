@@ -1,6 +1,5 @@
 """The embedded chain, and a wasmd node of scripts/localnet where it is built, with the same cast and code on both."""
 
-import sys
 import time
 from collections import defaultdict
 from contextlib import contextmanager
@@ -8,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from both_chains import CHAIN_ID, DENOM, GAS_PRICE, GENESIS, PREFIX, Side, make_keys, prepare
-from raw_client import RawClient
-
 from chain_bridge.embedded.chain import Chain, Settings
 from chain_bridge.embedded.facade.server import Server
+from tests.support.conformance.both_chains import CHAIN_ID, DENOM, GAS_PRICE, GENESIS, PREFIX, Side, make_keys, prepare
+from tests.support.conformance.raw_client import RawClient
 
 OWNER_WORDS = " ".join(["abandon"] * 23 + ["art"])
 GAS: dict[str, list[tuple[int, int]]] = defaultdict(list)

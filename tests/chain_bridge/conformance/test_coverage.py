@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from both_chains import Ask, Scene, make_keys
-from test_vectors import VECTORS
 
 import chain_bridge
+from tests.chain_bridge.conformance.test_vectors import VECTORS
+from tests.support.conformance.both_chains import Ask, Scene, make_keys
 
 SCHEMA = Path(chain_bridge.__file__).parent / "contract" / "schema" / "atlas.json"
 WORDS = " ".join(["abandon"] * 23 + ["art"])

@@ -3,12 +3,12 @@
 import hashlib
 
 import pytest
-from both_chains import PREFIX, mask
 from cosmpy.mnemonic import entropy_to_mnemonic
-from play import comparable
-from transactions import AFTER_ITS_TIME, CASES, calls, coins
 
 from chain_bridge.client.keys import Key
+from tests.support.conformance.both_chains import PREFIX, mask
+from tests.support.conformance.play import comparable
+from tests.support.conformance.transactions import AFTER_ITS_TIME, CASES, calls, coins
 
 PAUSE = 10
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from both_chains import CHAIN_ID, GAS_PRICE, PREFIX, Scene, Side, as_message, make_keys, mask
-from vectors.rounds import CHECKPOINT, DONE, GOOD, evidence, prepared, submit
 
 from chain_bridge.client.messages import Assignment, SlotAttempt
 from chain_bridge.client.network import Network
@@ -20,6 +18,8 @@ from chain_bridge.errors import (
     WrongContract,
 )
 from chain_bridge.ledger import Ledger
+from tests.support.conformance.both_chains import CHAIN_ID, GAS_PRICE, PREFIX, Scene, Side, as_message, make_keys, mask
+from tests.support.conformance.vectors.rounds import CHECKPOINT, DONE, GOOD, evidence, prepared, submit
 
 JOB = {"spec": CHECKPOINT, "dataset": CHECKPOINT, "shards": 4, "rounds": 2, "reward": 7, "lease_seconds": 600}
 FORGED = {"leaf": b"{}", "proof": [b"\x01" * 32] * 3, "evidence": CHECKPOINT}

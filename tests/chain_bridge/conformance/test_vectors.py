@@ -1,8 +1,9 @@
 """Every message and query of the contract, refusals included, on the embedded chain and on a real node."""
 
 import pytest
-from play import play_alone, play_on_both
-from vectors import content, fleet, rounds, work
+
+from tests.support.conformance.play import play_alone, play_on_both
+from tests.support.conformance.vectors import content, fleet, rounds, work
 
 VECTORS = [*fleet.VECTORS, *work.VECTORS, *rounds.VECTORS, *content.VECTORS]
 

@@ -1,9 +1,9 @@
 """A contract that asks for stakes and bonds, and whose waiting times are short."""
 
 import pytest
-from ledger_steps import BOND, CID, STAKE
 
 from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract
+from tests.support.chain.ledger_steps import BOND, CID, STAKE
 
 
 @pytest.fixture

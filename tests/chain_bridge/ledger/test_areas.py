@@ -3,11 +3,11 @@
 import hashlib
 
 import pytest
-from ledger_steps import BOND, CID, REWARD, STAKE, balanced, create_job, own
 
 from chain_bridge.client.heartbeats import sign_heartbeat
 from chain_bridge.client.messages import Assignment, SlotAttempt
 from chain_bridge.errors import ContractRefused
+from tests.support.chain.ledger_steps import BOND, CID, REWARD, STAKE, balanced, create_job, own
 
 
 def test_the_settings_are_those_of_the_deployment(operator):

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from ledger_steps import BOND, CID, REWARD, STAKE, balanced, create_job, own
 
 from atlas.data.merkle import merkle_proof, merkle_root
 from chain_bridge.client.messages import Assignment, Share, SlotAttempt
 from chain_bridge.errors import ContractRefused
+from tests.support.chain.ledger_steps import BOND, CID, REWARD, STAKE, balanced, create_job, own
 
 
 def complete(operator, node, job, round_=1):

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +14,7 @@ from chain_bridge.client.messages import Assignment, SlotAttempt
 from chain_bridge.client.network import Network
 from chain_bridge.ledger import Ledger
 from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract
+from tests.support.paths import REPOSITORY
 
 pytestmark = pytest.mark.slow
 REWARD, SHARDS, ROUNDS = 100, 2, 40
@@ -85,8 +85,8 @@ class Place:
         """Begin a settlement in a process."""
         arguments = [self.network.model_dump_json(), self.tmp_path / "keys" / "operator.key", self.outbox, self.job]
         arguments += [round_, *self.nodes, manner, dies_at]
-        command = [sys.executable, Path(__file__).with_name("settling.py"), *map(str, arguments)]
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+        command = [sys.executable, "-m", "tests.support.chain.settling", *map(str, arguments)]
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
     def settle(self, round_, manner="together", dies_at=0):

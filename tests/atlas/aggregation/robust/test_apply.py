@@ -9,7 +9,7 @@ from atlas.aggregation.robust.apply import apply_rule
 from atlas.aggregation.robust.registry import RULES
 from atlas.aggregation.robust.settings import RobustSpec
 from atlas.errors import AggregationError
-from tests.atlas.aggregation.robust.updates import attacked, cosine, geometry, honest
+from tests.support.aggregation.updates import attacked, cosine, geometry, honest
 
 BY_COEFFICIENTS = [name for name, rule in RULES.items() if rule.coefficients]
 

@@ -9,7 +9,7 @@ from atlas.aggregation.robust.bucketing import (
     settings_of_buckets,
 )
 from atlas.aggregation.robust.settings import RobustSpec
-from tests.atlas.aggregation.robust.updates import geometry, honest
+from tests.support.aggregation.updates import geometry, honest
 
 WEIGHTS = st.lists(st.integers(1, 1000), min_size=1, max_size=12)
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from atlas.aggregation.robust.centered_clipping import RULE
 from atlas.aggregation.robust.settings import RobustSpec
-from tests.atlas.aggregation.robust.updates import attacked, centre, cosine, geometry, honest, ratio
+from tests.support.aggregation.updates import attacked, centre, cosine, geometry, honest, ratio
 
 WEIGHTS = st.lists(st.integers(1, 1000), min_size=1, max_size=9)
 SEEDS = st.integers(0, 2**32 - 1)

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from atlas.aggregation.robust.order_statistics import MEDIAN, TRIMMED_MEAN
 from atlas.aggregation.robust.settings import RobustSpec
-from tests.atlas.aggregation.robust.updates import attacked, cosine, honest
+from tests.support.aggregation.updates import attacked, cosine, honest
 
 RULES = [TRIMMED_MEAN, MEDIAN]
 BLOCKS = st.tuples(st.integers(1, 13), st.integers(1, 40)).flatmap(

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from atlas.aggregation.robust.multi_krum import RULE
 from atlas.aggregation.robust.settings import RobustSpec
-from tests.atlas.aggregation.robust.updates import attacked, centre, cosine, geometry, honest
+from tests.support.aggregation.updates import attacked, centre, cosine, geometry, honest
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -8,7 +8,7 @@ from atlas.aggregation.robust.centered_clipping import RULE as CENTERED_CLIPPING
 from atlas.aggregation.robust.linear_algebra import principal_direction
 from atlas.aggregation.robust.settings import RobustSpec
 from atlas.aggregation.robust.spectral_filter import RULE
-from tests.atlas.aggregation.robust.updates import DIMENSION, attacked, centre, cosine, geometry, honest, ratio
+from tests.support.aggregation.updates import DIMENSION, attacked, centre, cosine, geometry, honest, ratio
 
 WEIGHTS = st.lists(st.integers(1, 1000), min_size=1, max_size=12)
 SEEDS = st.integers(0, 2**32 - 1)

@@ -14,10 +14,10 @@ from cosmpy.mnemonic import entropy_to_mnemonic
 from cosmpy.protos.cosmos.bank.v1beta1.tx_pb2 import MsgSend
 from cosmpy.protos.cosmos.base.v1beta1.coin_pb2 import Coin
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgExecuteContract, MsgInstantiateContract, MsgStoreCode
-from raw_client import Outcome, RawClient
 
 from chain_bridge.client.keys import Key
 from chain_bridge.networks.deploy import read_contract
+from tests.support.conformance.raw_client import Outcome, RawClient
 
 PREFIX, DENOM, CHAIN_ID, GAS_PRICE = "wasm", "uatl", "atlas-local-wasmd", 0.025
 GENESIS = 10**15

@@ -6,8 +6,9 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from contract_driver import ContractDriver
 from hypothesis.stateful import RuleBasedStateMachine, invariant
+
+from tests.support.chain.contract_driver import ContractDriver
 
 NAMES = ("operator", "first", "second", "third")
 GENESIS = 100_000

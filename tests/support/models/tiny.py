@@ -1,4 +1,7 @@
-"""Build a tiny random BERT with a word tokenizer: `python tests/tiny.py FOLDER`. It trains in milliseconds a step."""
+"""Build a tiny random BERT with a word tokenizer: `python -m tests.support.models.tiny FOLDER`.
+
+It trains in milliseconds a step.
+"""
 
 import sys
 from pathlib import Path

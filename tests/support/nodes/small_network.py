@@ -14,7 +14,6 @@ from typing import Any
 
 import psutil
 import yaml
-from nats_server import NatsServer
 
 from atlas.content.local.store import LocalStore
 from atlas.data.prepare import prepare_dataset
@@ -34,8 +33,9 @@ from node_agent.tasks.trainer_files import TrainerOrder
 from node_agent.wire import subjects
 from node_agent.wire.bus import Bus
 from node_agent.wire.messages import AssignHint, TaskReport
+from tests.support.nodes.nats_server import NatsServer
+from tests.support.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
 
 

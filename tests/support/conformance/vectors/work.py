@@ -1,7 +1,7 @@
 """Jobs and leases: escrow, assignment, attempts, release, expiry, reassignment, jail."""
 
-from both_chains import Ask, Do, Scene, Vector
-from vectors.fleet import register
+from tests.support.conformance.both_chains import Ask, Do, Scene, Vector
+from tests.support.conformance.vectors.fleet import register
 
 
 def create(key: str = "first", shards: int = 4, rounds: int = 2, reward: int = 10, lease_seconds: int = 600) -> dict:

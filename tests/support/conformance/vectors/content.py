@@ -3,9 +3,9 @@
 import base64
 import hashlib
 
-from both_chains import Ask, Do, Scene, Vector
-from vectors.fleet import register
-from vectors.work import create
+from tests.support.conformance.both_chains import Ask, Do, Scene, Vector
+from tests.support.conformance.vectors.fleet import register
+from tests.support.conformance.vectors.work import create
 
 NONCE, ANSWER = b"n" * 16, hashlib.sha256(b"nonce and content").digest()
 

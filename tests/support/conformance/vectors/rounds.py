@@ -2,14 +2,13 @@
 
 import base64
 
-from both_chains import Ask, Do, Scene, Vector
-from vectors.fleet import register
-from vectors.work import assign, complete, create
-
 from atlas.content.format.cid import cid_of_bytes
 from atlas.data.merkle import merkle_proof
 from atlas.documents.manifests import RoundEvidence, TaskRecord
 from atlas.verification.evidence import evidence_leaves, evidence_root
+from tests.support.conformance.both_chains import Ask, Do, Scene, Vector
+from tests.support.conformance.vectors.fleet import register
+from tests.support.conformance.vectors.work import assign, complete, create
 
 CHECKPOINT = cid_of_bytes(b"checkpoint")
 

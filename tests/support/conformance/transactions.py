@@ -5,16 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from both_chains import DENOM, GAS, GAS_PRICE, SETTINGS, Side, parse_coins
 from cosmpy.protos.cosmos.bank.v1beta1.tx_pb2 import MsgSend
 from cosmpy.protos.cosmos.feegrant.v1beta1.feegrant_pb2 import AllowedMsgAllowance, BasicAllowance
 from cosmpy.protos.cosmos.feegrant.v1beta1.tx_pb2 import MsgGrantAllowance, MsgRevokeAllowance
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgExecuteContract, MsgInstantiateContract, MsgMigrateContract
 from google.protobuf.any_pb2 import Any as ProtoAny
 from google.protobuf.timestamp_pb2 import Timestamp
-from raw_client import Outcome
 
 from chain_bridge.client.keys import Key
+from tests.support.conformance.both_chains import DENOM, GAS, GAS_PRICE, SETTINGS, Side, parse_coins
+from tests.support.conformance.raw_client import Outcome
 
 
 @dataclass(frozen=True)

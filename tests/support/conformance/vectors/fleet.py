@@ -2,9 +2,8 @@
 
 import base64
 
-from both_chains import Ask, Do, Scene, Vector
-
 from chain_bridge.client.keys import Key
+from tests.support.conformance.both_chains import Ask, Do, Scene, Vector
 
 
 def register(kind: str = "compute", capacity: int = 4, public_key: bytes | None = None) -> dict:

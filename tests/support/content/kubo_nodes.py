@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from atlas.content.kubo.node import KuboNode
+from tests.support.paths import REPOSITORY
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "kubo"
+SCRIPT = REPOSITORY / "scripts" / "kubo"
 
 
 def kubo_binary() -> Path | None:
     """The Kubo that scripts/kubo built, if it did."""
-    return next(iter(sorted(SCRIPT.parents[1].glob(".tools/kubo-*/ipfs"))), None)
+    return next(iter(sorted(REPOSITORY.glob(".tools/kubo-*/ipfs"))), None)
 
 
 def run_script(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:

@@ -3,10 +3,9 @@
 import json
 from typing import Any
 
-from both_chains import Ask, Do, Scene, Side, Vector, as_message, mask
-from raw_client import Outcome
-
 from chain_bridge.client.keys import Key
+from tests.support.conformance.both_chains import Ask, Do, Scene, Side, Vector, as_message, mask
+from tests.support.conformance.raw_client import Outcome
 
 
 def play_alone(vector: Vector, side: Side, keys: dict[str, Key]) -> None:

@@ -1,0 +1,1 @@
+"""What tests share: helpers and small programs, in rooms after what they stand for."""

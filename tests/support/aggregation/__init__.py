@@ -1,0 +1,1 @@
+"""Honest and attacked updates."""

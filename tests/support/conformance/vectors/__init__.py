@@ -1,0 +1,1 @@
+"""Every message and query of the contract."""

@@ -1,0 +1,1 @@
+"""Stores and block servers, and what every store promises."""

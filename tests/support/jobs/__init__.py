@@ -1,0 +1,1 @@
+"""Jobs and rounds with nodes whose behaviour is written down."""

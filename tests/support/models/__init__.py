@@ -1,0 +1,1 @@
+"""Tiny models, their words, and a small model hub."""

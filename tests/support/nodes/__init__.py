@@ -1,0 +1,1 @@
+"""A message server and a small network of real agents."""

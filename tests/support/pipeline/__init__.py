@@ -1,0 +1,1 @@
+"""A Dagster webserver and daemon."""
