@@ -10,6 +10,12 @@ from node_agent.wire.messages import TaskReport
 Event = Literal[
     "assigned", "adopted", "progress", "checkpoint", "message", "restarted", "moved", "lost", "refused", "waiting"
 ]
+Final = Literal["repeats", "excluded", "ended"]
+"""Why another run of the job would not help a shard.
+
+repeats: every node fails alike with these settings and data · excluded: its update is completed on chain, but a gate
+refused it in the round · ended: nothing more can be assigned in the round. Without any of these, another run may help.
+"""
 NOTABLE: frozenset[Event] = frozenset({"restarted", "moved", "lost", "refused", "waiting"})
 """Events that are shown to people when they happen."""
 
@@ -43,6 +49,7 @@ class LostTask:
 
     task: TaskSpec
     reason: str
+    final: Final | None = None
 
 
 TaskOutcome = CompletedTask | LostTask

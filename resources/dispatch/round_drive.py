@@ -174,7 +174,7 @@ class RoundDrive:
         for work, lease in leased:
             await self._mark_lost(work, lease)
             if reason := work.given_up(self._job.spec.fleet.max_attempts):
-                self._end(work, LostTask(work.draft, reason), ended)
+                self._end(work, LostTask(work.draft, reason, "repeats" if work.failed_alike else None), ended)
             else:
                 previous[work.slot] = lease
         if not previous:
@@ -182,7 +182,7 @@ class RoundDrive:
         over = await asyncio.to_thread(self._chain.over)
         if over is not None:
             for slot in previous:
-                self._end(self._open[slot], LostTask(self._open[slot].draft, over), ended)
+                self._end(self._open[slot], LostTask(self._open[slot].draft, over, "ended"), ended)
             return
         await self._hand_out(previous, ended)
 

@@ -98,16 +98,21 @@ class Work:
         self.excluded_nodes.add(lease.node)
         self.reason = reason
 
+    @property
+    def failed_alike(self) -> FailureKind | None:
+        """The kind of failure that every node would repeat, as far as this run knows."""
+        return next((kind for kind, count in self.kinds.items() if count >= ALIKE), None)
+
     def given_up(self, most: int) -> str | None:
         """Why no further attempt is assigned, of `most` in a run; None if one may be.
 
         A second attempt goes to another node if there is one, so two failures of one kind come from two nodes, or from
         the only node.
         """
-        for kind, alike in self.kinds.items():
-            if alike >= ALIKE:
-                attempts = counted(self.begun, "attempt")
-                return f"given up, because {alike} of {attempts} failed in the same way ({kind}): {self.reason}"
+        if (kind := self.failed_alike) is not None:
+            attempts = counted(self.begun, "attempt")
+            alike = self.kinds[kind]
+            return f"given up, because {alike} of {attempts} failed in the same way ({kind}): {self.reason}"
         return f"given up after {counted(self.begun, 'attempt')}: {self.reason}" if self.begun >= most else None
 
     def take_sign(self) -> None:

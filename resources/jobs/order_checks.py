@@ -17,14 +17,15 @@ SHARDS_LISTED = 20
 def check_order(spec: JobSpec, home: AtlasHome, on_progress: Callable[[str], None] = lambda text: None) -> None:
     """Raise the errors of opening this order that its settings, its model and its first rows already show.
 
-    It takes a second, unless something is downloaded, and needs neither chain nor nodes. A dataset of few rows is
-    checked as a whole, and with it the budget. Raises `SpecError`, `BudgetError`, `ModelError` and `DataError`.
+    It takes a second, unless something is downloaded, and needs neither chain nor nodes. A dataset of at most
+    `FIRST_ROWS` rows is checked as a whole, and with it the budget. Raises `SpecError`, `BudgetError`, `ModelError` and
+    `DataError`.
     """
-    from atlas.data.prepare import check_first_rows  # numpy, which most importers of this module do not need
+    # These import numpy, which most importers of this module do not need.
+    from atlas.data.prepare import FIRST_ROWS, check_first_rows
 
-    on_progress(
-        f"Checking {spec.model.source} and the first rows of {spec.dataset.holdout_source or spec.dataset.source}."
-    )
+    rows = spec.dataset.holdout_source or spec.dataset.source
+    on_progress(f"Checking the model {spec.model.source} and the first {FIRST_ROWS:,} rows, or fewer, of {rows}.")
     check_model_limits(spec, spec.model.revision, home)
     shards = check_first_rows(spec.dataset, home.root / "cache", spec.training.seed, reference_rows(spec))
     if shards is not None:

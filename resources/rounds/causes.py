@@ -7,7 +7,7 @@ from pathlib import Path
 
 from atlas.counts import counted
 from atlas.unexpected import one_line
-from resources.dispatch.outcomes import CompletedTask, TaskOutcome
+from resources.dispatch.outcomes import CompletedTask, Final, TaskOutcome
 from resources.errors import TaskLost
 from resources.jobs.open_job import OpenJob
 from resources.jobs.registry import Attempt, JobRegistry
@@ -24,6 +24,7 @@ class Cause:
     reason: str
     node: int | None = None
     log: str | None = None
+    final: Final | None = None
 
     @property
     def place(self) -> str:
@@ -49,7 +50,31 @@ def task_lost(
 ) -> TaskLost:
     """The error of a step that cannot continue without a lost task; `what` is the beginning of its sentence."""
     (cause,) = causes_of(job, number, [outcome], registry, nodes)
-    return TaskLost(f"{what}: {cause.reason.rstrip('.')} ({cause.place}). Run the job again to try once more.")
+    text = f"{what}: {cause.reason.rstrip('.')} ({cause.place})."
+    # A round can do without a shard, but not without its evaluation.
+    stuck = cause.final is not None and outcome.task.kind == "evaluate"
+    return TaskLost(f"{text} {advice(job.name, [cause], stuck)}")
+
+
+def is_stuck(causes: Sequence[Cause], shards: int, updates: int, needed: int) -> bool:
+    """Whether no run of a job can bring the `needed` updates of its round: too many causes are final."""
+    lost = sum(cause.final in ("repeats", "ended") for cause in causes)
+    none_open = updates + len(causes) >= shards and all(cause.final for cause in causes)
+    # An excluded update may pass its gate beside other updates, so it counts only if none can come.
+    return none_open or shards - lost < needed
+
+
+def advice(job: str, causes: Sequence[Cause], stuck: bool) -> str:
+    """What to do about a round that cannot continue; `stuck` if another run of the job would end in the same way."""
+    if any(cause.final == "ended" for cause in causes):
+        return "Order what is missing as a job of another name."
+    cancel = f"`atlas job cancel {job}` ends the job and returns the rest of its escrow"
+    if stuck:
+        return f"Another run would end in the same way: {cancel}; then order it with other settings under another name."
+    return (
+        "Remove the cause and run the job again, which keeps what is finished. If it needs other settings, order it "
+        f"under another name; {cancel}."
+    )
 
 
 def _cause(outcome: TaskOutcome, newest: Attempt | None, nodes: Path | None) -> Cause | None:
@@ -57,12 +82,13 @@ def _cause(outcome: TaskOutcome, newest: Attempt | None, nodes: Path | None) -> 
     if isinstance(outcome, CompletedTask):
         if newest is None or newest.gate is None:
             return None
-        return Cause(shard, one_line(f"refused by gate {newest.gate}: {newest.reason}"), newest.node_id)
+        reason = one_line(f"refused by gate {newest.gate}: {newest.reason}")
+        return Cause(shard, reason, newest.node_id, final="excluded")
     if newest is None or not newest.reason or newest.reason not in outcome.reason:
-        return Cause(shard, one_line(outcome.reason))
+        return Cause(shard, one_line(outcome.reason), final=outcome.final)
     gate = f"refused by gate {newest.gate}: " if newest.gate else ""
     log = None if newest.gate else trainer_log(newest, nodes)
-    return Cause(shard, one_line(gate + newest.reason), newest.node_id, log)
+    return Cause(shard, one_line(gate + newest.reason), newest.node_id, log, outcome.final)
 
 
 def trainer_log(attempt: Attempt, nodes: Path | None) -> str:

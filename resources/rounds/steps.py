@@ -19,7 +19,7 @@ from resources.dispatch.outcomes import CompletedTask, TaskOutcome
 from resources.errors import QuorumError, RoundOrderError
 from resources.jobs.open_job import OpenJob
 from resources.jobs.registry import JobRegistry
-from resources.rounds.causes import Cause, causes_of, describe_causes
+from resources.rounds.causes import Cause, advice, causes_of, describe_causes, is_stuck
 from resources.rounds.submissions import recorded_checkpoint
 from resources.rounds.verdict import Verdict, compare
 
@@ -183,8 +183,8 @@ def quorum_error(job: OpenJob, number: int, updates: int, causes: Sequence[Cause
     needed = max(1, math.ceil(job.spec.aggregation.quorum * shards))
     return QuorumError(
         f"Round {number} of job {job.name!r} has {updates} of the {counted(needed, 'update')} that its quorum "
-        f"requires. {describe_causes(causes, shards)} Remove the cause and run the job again, which keeps what is "
-        "finished; with other settings in its spec, give it another name."
+        f"requires. {describe_causes(causes, shards)} "
+        f"{advice(job.name, causes, is_stuck(causes, shards, updates, needed))}"
     )
 
 

@@ -1,5 +1,7 @@
 """Why a round has too few updates, in one sentence."""
 
+from dataclasses import replace
+
 import pytest
 
 from atlas.errors import AtlasError
@@ -7,7 +9,7 @@ from atlas.unexpected import LONGEST
 from resources.dispatch.outcomes import LostTask
 from resources.errors import QuorumError
 from resources.jobs.registry import Attempt
-from resources.rounds.causes import Cause, causes_of, describe_causes, task_lost
+from resources.rounds.causes import Cause, advice, causes_of, describe_causes, is_stuck, task_lost
 from resources.rounds.steps import build_round_manifest, evaluation_task, training_tasks
 
 OVERFLOW = "TrainingError: Step 1 cannot be taken at learning rate {}."
@@ -63,7 +65,10 @@ def test_a_round_without_updates_ends_with_its_causes_the_node_and_the_log(place
     assert told.startswith(f"Round 1 of job {job.name!r} has 0 of the 2 updates that its quorum requires. 4 of 4 ")
     assert f'3 times "{OVERFLOW.format("1e+38")}" (first: s001 on node 1; log {log})' in told
     assert f"(s000 on node 1; log logs/{tasks[0].task_id}-2.log in the folder of node 1)" in told
-    assert "give it another name" in told
+    assert told.endswith(
+        "Remove the cause and run the job again, which keeps what is finished. If it needs other settings, order it "
+        f"under another name; `atlas job cancel {job.name}` ends the job and returns the rest of its escrow."
+    )
     assert len(told.splitlines()) == 1
     assert len(told) < 3 * LONGEST
 
@@ -82,3 +87,33 @@ def test_an_evaluation_that_is_lost_names_its_node(place, job, tmp_path):
     error = task_lost(job, 1, "The checkpoint was not evaluated", outcome, place.registry, tmp_path)
     assert isinstance(error, AtlasError)
     assert str(error).startswith("The checkpoint was not evaluated: KeyError: 'x' (evaluation on node 7; log logs/")
+    assert "Remove the cause and run the job again" in str(error)
+    repeated = replace(outcome, final="repeats")
+    error = task_lost(job, 1, "The checkpoint was not evaluated", repeated, place.registry, tmp_path)
+    assert f"Another run would end in the same way: `atlas job cancel {job.name}` ends the job" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("finals", "updates", "stuck"),
+    [
+        ((None, None, None, None), 0, False),
+        (("repeats", "repeats", None), 1, False),
+        (("repeats", "repeats", "repeats"), 1, True),
+        (("repeats", "repeats", "repeats", None), 0, True),
+        (("excluded", "excluded", "excluded", None), 0, False),
+        (("excluded", "excluded", "repeats"), 1, True),
+        (("repeats",), 0, False),
+    ],
+)
+def test_a_job_is_stuck_if_no_run_can_bring_the_quorum(finals, updates, stuck):
+    causes = [Cause(f"s{slot:03d}", "reason", final=final) for slot, final in enumerate(finals)]
+    assert is_stuck(causes, shards=4, updates=updates, needed=2) is stuck
+    told = advice("tiny", causes, stuck)
+    assert "`atlas job cancel tiny`" in told
+    assert ("run the job again" in told) is not stuck
+
+
+def test_a_job_that_has_ended_is_not_to_be_cancelled():
+    assert advice("tiny", [Cause("s000", "job 1 is closed", final="ended")], stuck=True) == (
+        "Order what is missing as a job of another name."
+    )

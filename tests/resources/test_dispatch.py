@@ -153,6 +153,7 @@ async def test_a_task_that_always_fails_costs_itself_alone(place, job, add_node,
     (lost,) = [one for one in outcomes if isinstance(one, LostTask)]
     assert lost.task.slot == 2
     assert "3 attempts" in lost.reason
+    assert lost.final is None
     assert "out of memory" in lost.reason
     assert sorted(one.task.slot for one in outcomes if isinstance(one, CompletedTask)) == [0, 1, 3]
     assert [one.attempt for one in place.registry.attempts(job.round(1)) if one.slot == 2] == [1, 2, 3]
@@ -173,6 +174,7 @@ async def test_what_two_nodes_cannot_do_for_the_same_reason_no_third_one_tries(p
         lost.reason
         == "given up, because 2 of 2 attempts failed in the same way (diverged): Training diverged at step 1."
     )
+    assert lost.final == "repeats"
     tried = [one for one in place.registry.attempts(job.round(1)) if one.slot == 2]
     assert len(tried) == 2
     assert len({one.node_id for one in tried}) == min(nodes, 2)
@@ -358,7 +360,7 @@ async def test_a_cancelled_job_gets_nothing_new_and_what_runs_is_finished(place,
         cancelled.set()
         done += [one async for one in running]
     (lost,) = [one for one in done if isinstance(one, LostTask)]
-    assert (lost.task.slot, "is cancelled on chain" in lost.reason) == (3, True)
+    assert (lost.task.slot, "is cancelled on chain" in lost.reason, lost.final) == (3, True, "ended")
     assert {lease.state for lease in leases(place, job).values()} == {"completed", "released"}
     assert place.ledger.job(job.job_id).reserved == 300_000
     with pytest.raises(JobEnded, match="cancelled on chain, so round 2 cannot begin"):

@@ -9,6 +9,7 @@ from atlas.content.format.cid import cid_of_bytes
 from atlas.documents.manifests import Checkpoint, DatasetManifest, ModelManifest
 from atlas.documents.stored import get_document
 from atlas.errors import DataError, SpecError
+from atlas.home import AtlasHome
 from atlas.spec.job import JobSpec
 from atlas.spec.recorded_forms import as_opened, recorded_forms
 from chain_bridge.client.keys import load_or_create_key
@@ -17,6 +18,7 @@ from chain_bridge.ledger import Ledger
 from resources.errors import BudgetError, CoordinatorError, JobNotFound, OtherContract
 from resources.jobs.local_tasks import rebuilt_untrained_adapter
 from resources.jobs.open_job import load_job, open_job, read_dataset
+from resources.jobs.order_checks import check_order
 from resources.jobs.registry import JobRegistry
 from tests.support.jobs.scripted_nodes import untrained_bytes
 
@@ -164,6 +166,16 @@ def test_rows_for_the_coordinator_are_kept_where_the_robust_rule_needs_them(plac
     assert trusting.dataset.reference.rows == 30
     with pytest.raises(DataError, match="reference_rows is 3000"):
         place.open(paper_spec(name="greedy", aggregation={"robust": {**robust, "reference_rows": 3000}}))
+
+
+def test_the_early_check_says_how_many_rows_it_reads_and_includes_the_budget(paper_spec, tmp_path):
+    spec, told = paper_spec(), []
+    check_order(spec, AtlasHome(tmp_path), told.append)
+    assert told == [
+        f"Checking the model {spec.model.source} and the first 20,000 rows, or fewer, of {spec.dataset.source}."
+    ]
+    with pytest.raises(BudgetError, match=r"is 999999, .* cost 1000000\."):
+        check_order(paper_spec(payment={"budget": 999_999, "reward_per_task": 100_000}), AtlasHome(tmp_path))
 
 
 def test_a_budget_below_the_promise_is_refused_with_both_numbers(place, paper_spec):

@@ -135,7 +135,10 @@ async def test_a_round_whose_updates_are_all_refused_says_by_which_gate(place, j
 
     node = await add_node(odd)
     outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained))
-    message = f"4 of 4 shards failed: 4 times .refused by gate schema: .* \\(first: s000 on node {node.node_id}\\)"
+    message = (
+        f"4 of 4 shards failed: 4 times .refused by gate schema: .* \\(first: s000 on node {node.node_id}\\)"
+        ".* Another run would end in the same way: `atlas job cancel"
+    )
     with pytest.raises(QuorumError, match=message):
         build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry)
 
