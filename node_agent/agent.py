@@ -11,14 +11,14 @@ from atlas.counts import counted
 from atlas.disk.files import is_disk_full
 from atlas.errors import AtlasError
 from chain_bridge.client.messages import Lease
-from chain_bridge.errors import ChainError, ChainUnreachable, InsufficientFunds
+from chain_bridge.errors import ChainError, ChainUnreachable
 from chain_bridge.ledger import Ledger
 from node_agent.chain.assignment import check_assignment, unannounced_hint
-from node_agent.chain.chain import explain_insufficient_funds
 from node_agent.chain.heartbeat import persist, repeat
 from node_agent.errors import BusUnreachable, NodeError, TaskRefused
 from node_agent.home.journal import Entry
 from node_agent.node_context import NodeContext
+from node_agent.presence.beats import beat_on_bus, beat_on_chain
 from node_agent.tasks.leases import UnannouncedLeases, held, place_of, release
 from node_agent.tasks.workbench import Workbench
 from node_agent.wire import subjects
@@ -117,7 +117,7 @@ class Agent:
 
     async def _beat_on_chain(self) -> None:
         """Send the heartbeat on chain, check the node's leases, and withdraw its credit."""
-        await asyncio.to_thread(self._send_heartbeat)
+        await asyncio.to_thread(beat_on_chain, self._ledger)
         # Listed before the chain is queried: a task accepted meanwhile must not be checked against an older answer.
         entries = self._shop.journal.unfinished()
         node_id, now = self._heartbeat.node_id, self._shop.clock()
@@ -128,13 +128,6 @@ class Agent:
         await self._give_back(leftover)
         if self._shop.config.auto_withdraw:
             await asyncio.to_thread(self._withdraw_credit)
-
-    def _send_heartbeat(self) -> None:
-        try:
-            self._ledger.heartbeat()
-        except InsufficientFunds as error:
-            log.warning("%s", explain_insufficient_funds(self._ledger, error))
-            raise
 
     async def _take_up(self, leases: Iterable[Lease]) -> None:
         """Accept the tasks of leases that no hint announced; a task that has ended here waits for its coordinator."""
@@ -164,10 +157,7 @@ class Agent:
             log.info("withdrew %s %s", amount, self._shop.config.network.denom)
 
     async def _beat_on_bus(self) -> None:
-        if not self._shop.bus.is_connected:
-            raise BusUnreachable(f"The message server at {self._shop.config.bus} does not answer.")
-        beat = self._heartbeat.model_copy(update={"running": self._bench.running})
-        await self._shop.bus.publish(subjects.heartbeat(beat.node_id), beat.to_body())
+        await beat_on_bus(self._shop.bus, self._heartbeat.model_copy(update={"running": self._bench.running}))
 
     async def _give_back_one(self, entry: Entry) -> None:
         await self._give_back([entry.hint.place])

@@ -26,6 +26,8 @@ from node_agent.node_context import NodeContext
 from node_agent.presence.announcing import announcing, open_announcer
 from node_agent.presence.machine import own_version, probe_machine
 from node_agent.presence.registration import ensure_registered, open_store
+from node_agent.storage.agent import StorageAgent
+from node_agent.storage.keeper import Keeper
 from node_agent.wire.bus import Bus
 from node_agent.wire.messages import Heartbeat
 
@@ -78,13 +80,19 @@ async def _work(home: NodeHome, config: NodeConfig, on_ready: Callable[[Node], N
                 version=own_version(),
                 hardware=machine.hardware,
             )
-            residuals = Residuals(home.residuals)
-            context = NodeContext(
-                home, config, journal, store, residuals, bus, key, time.time, lambda job: ledger.job(job).owner
-            )
-            agent = Agent(context, ledger, heartbeat, machine.capacity, machine.slot_gpus)
+            seconds = chain_interval(config.heartbeat_seconds, grace)
             async with announcing(open_announcer(config.content, key, ledger, node, machine.manifest(key.address))):
-                await agent.serve(chain_interval(config.heartbeat_seconds, grace), lambda: on_ready(node))
+                if machine.role == "storage":
+                    keeper = Keeper(ledger, store, node.id, machine.capacity, config.cache_bytes, time.time)
+                    storage = StorageAgent(ledger, bus, heartbeat, keeper)
+                    await storage.serve(seconds, config.heartbeat_seconds, lambda: on_ready(node))
+                else:
+                    residuals = Residuals(home.residuals)
+                    context = NodeContext(
+                        home, config, journal, store, residuals, bus, key, time.time, lambda job: ledger.job(job).owner
+                    )
+                    agent = Agent(context, ledger, heartbeat, machine.capacity, machine.slot_gpus)
+                    await agent.serve(seconds, lambda: on_ready(node))
         finally:
             await bus.close()
 

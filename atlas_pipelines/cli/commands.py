@@ -71,6 +71,11 @@ _CONTENT: Entries = {
         f"{_CLI}.content.health:replicas",
         "Show which places hold a whole copy of each content; fails if any content has fewer copies than wanted.",
     ),
+    "audit": Command(
+        f"{_CLI}.content.audit:audit",
+        "Ask storage nodes to prove that they hold what they announced, and end the audits that were not answered in "
+        "time.",
+    ),
 }
 
 _JOB: Entries = {

@@ -9,7 +9,7 @@ from node_agent.home.config import NodeHome
 
 def describe_standing(node: Node, now: float) -> str:
     """Id, status, reputation and load in one line; `now` in unix seconds."""
-    load = f"{node.used} of {counted(node.capacity, 'task')}"
+    load = f"{node.used} of {counted(node.capacity, 'content' if node.kind == 'storage' else 'task')}"
     return f"node {node.id}, {_status(node, now)}, reputation {node.reputation}, {load}"
 
 

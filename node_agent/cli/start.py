@@ -38,7 +38,8 @@ def start(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
         if as_json:
             print_json({"node_id": node.id, "address": node.owner})
         else:
-            console.print(f"Node {node.id} ({node.owner}) is ready for tasks. Stop it with Ctrl-C.")
+            what = "keeps content" if node.kind == "storage" else "is ready for tasks"
+            console.print(f"Node {node.id} ({node.owner}) {what}. Stop it with Ctrl-C.")
 
     asyncio.run(run_node(node_home(home), on_ready))
 

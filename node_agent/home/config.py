@@ -13,11 +13,14 @@ from atlas.content.places.open import Content
 from atlas.data.local_data import DataName, LocalSource
 from atlas.documents.document import describe_validation
 from atlas.home import outbox_name
+from chain_bridge.client.messages import NodeKind
 from chain_bridge.client.network import Network
 from node_agent.errors import ConfigError
 
 HOME_VARIABLE = "ATLAS_NODE_HOME"
 TASKS_PER_SLOT = 8
+MOST_PLACES = 1000
+"""The largest capacity of a node."""
 
 
 class NodeConfig(BaseModel):
@@ -31,13 +34,18 @@ class NodeConfig(BaseModel):
         description="a folder that coordinator and nodes share, or IPFS: nodes (RPC addresses, this machine's own "
         "first), gateways, peers, replicas"
     )
+    role: NodeKind = Field(
+        default="compute",
+        description="compute: trains tasks; storage: keeps the files of registered models, and answers audits",
+    )
     slots: int | None = Field(default=None, gt=0, description="tasks trained at a time; null: one a GPU, or 1")
     threads: int = Field(default=1, gt=0, description="CPU threads of each trainer")
     capacity: int | None = Field(
         default=None,
         gt=0,
-        le=1000,
-        description="tasks accepted at a time, running and queued; null: 8 a slot",
+        le=MOST_PLACES,
+        description="tasks accepted at a time, running and queued; null: 8 a slot. Of a storage node: contents kept; "
+        "null: 1000",
     )
     heartbeat_seconds: float = Field(default=30, gt=0, description="seconds between two heartbeats")
     stop_seconds: float = Field(
@@ -53,7 +61,9 @@ class NodeConfig(BaseModel):
         description="least reward per task that this node works for, in micro-units; 0: any",
     )
     auto_withdraw: bool = Field(default=True, description="move earned credit to the node's account")
-    cache_gigabytes: float = Field(default=20, ge=0, description="size of the content kept between tasks")
+    cache_gigabytes: float = Field(
+        default=20, ge=0, description="size of the content kept between tasks, or by a storage node"
+    )
     datasets: dict[DataName, LocalSource] = Field(
         default_factory=dict,
         max_length=100,
@@ -66,13 +76,20 @@ class NodeConfig(BaseModel):
         """The contract's address; `load_config` has checked that there is one."""
         return self.network.contract or ""
 
+    @property
+    def cache_bytes(self) -> int:
+        """The most bytes of content that the node keeps."""
+        return int(self.cache_gigabytes * 1e9)
+
     def slots_with(self, gpus: int) -> int:
         """Tasks trained at a time on a machine with so many GPUs."""
         return self.slots or (1 if self.device == "cpu" else max(gpus, 1))
 
     def capacity_with(self, gpus: int) -> int:
-        """Tasks taken at a time on a machine with so many GPUs."""
-        return self.capacity or min(TASKS_PER_SLOT * self.slots_with(gpus), 1000)
+        """Tasks taken at a time on a machine with so many GPUs; of a storage node: contents kept."""
+        if self.role == "storage":
+            return self.capacity or MOST_PLACES
+        return self.capacity or min(TASKS_PER_SLOT * self.slots_with(gpus), MOST_PLACES)
 
 
 @dataclass(frozen=True)

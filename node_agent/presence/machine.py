@@ -11,6 +11,7 @@ from pydantic import Field
 
 from atlas.documents.document import Document
 from atlas.documents.manifests import Cid
+from chain_bridge.client.messages import NodeKind
 from node_agent.errors import ConfigError
 from node_agent.home.config import NodeConfig
 from node_agent.presence.hardware import GpuDevice, find_gpus, summarize
@@ -40,13 +41,14 @@ class Machine:
     """A machine's hardware, slots, capacity and price.
 
     `slot_gpus` has the value of `CUDA_VISIBLE_DEVICES` in each slot (None: no limit), `capacity` the number of tasks
-    taken at a time. `price` is the least reward per task, in micro-units.
+    taken at a time, or of contents kept. `price` is the least reward per task, in micro-units.
     """
 
     hardware: HardwareSummary
     slot_gpus: Sequence[str | None]
     capacity: int
     price: int = 0
+    role: NodeKind = "compute"
 
     @property
     def slots(self) -> int:
@@ -76,7 +78,7 @@ def probe_machine(config: NodeConfig) -> Machine:
         raise ConfigError("`device` is cuda, but no NVIDIA GPU is visible here. Check nvidia-smi, or set it to auto.")
     slots = config.slots_with(len(gpus))
     slot_gpus = [gpu_of_slot(slot, config, gpus, os.environ) for slot in range(slots)]
-    return Machine(summarize(gpus), slot_gpus, config.capacity_with(len(gpus)), config.price)
+    return Machine(summarize(gpus), slot_gpus, config.capacity_with(len(gpus)), config.price, config.role)
 
 
 def gpu_of_slot(slot: int, config: NodeConfig, gpus: list[GpuDevice], environment: Mapping[str, str]) -> str | None:

@@ -9,11 +9,11 @@ from atlas.content.store import ContentStore
 from atlas.data.local_data import LocalData
 from atlas.documents.stored import put_document
 from chain_bridge.client.keys import Key
-from chain_bridge.client.messages import Node
+from chain_bridge.client.messages import Node, NodeKind
 from chain_bridge.errors import InsufficientFunds, OutcomeUnknown
 from chain_bridge.ledger import Ledger
 from node_agent.chain.chain import explain_insufficient_funds
-from node_agent.errors import ConfigError
+from node_agent.errors import ConfigError, NodeError
 from node_agent.home.config import NodeConfig, NodeHome
 from node_agent.presence.machine import Machine
 
@@ -38,15 +38,21 @@ def ensure_registered(
     """The registered node of the ledger's key, which is `key`.
 
     It is registered on the first start or after it was retired, and updated when the machine or the `data` that it
-    offers has changed. Raises `ChainError`, `NodeError` with the remedy when the account cannot pay, or `ContentError`
-    when the machine's description cannot be stored. Blocks.
+    offers has changed. Raises `ChainError`, `NodeError` with the remedy when the account cannot pay or its node has
+    another role, or `ContentError` when the machine's description cannot be stored. Blocks.
     """
     datasets = [put_document(store, one) for one in data]
     manifest, capacity = put_document(store, machine.manifest(ledger.address, datasets)), machine.capacity
     node = ledger.node_of(ledger.address)
     try:
         if node is None or node.status == "retired":
-            return _register(ledger, key, capacity, manifest)
+            return _register(ledger, key, machine.role, capacity, manifest)
+        if node.kind != machine.role:
+            raise NodeError(
+                f"Node {node.id} of {node.owner} is registered for {node.kind}, and `role` in the settings is "
+                f"{machine.role}. Retire it with `atlas-node deregister`, then start again; or give each role a folder "
+                "and so a key of its own (--home)."
+            )
         if (node.capacity, node.manifest, node.public_key) == (capacity, manifest, key.public_key):
             return node
         ledger.update_node(capacity, manifest, key.public_key)
@@ -56,10 +62,10 @@ def ensure_registered(
     return ledger.node(node.id)
 
 
-def _register(ledger: Ledger, key: Key, capacity: int, manifest: str) -> Node:
+def _register(ledger: Ledger, key: Key, role: NodeKind, capacity: int, manifest: str) -> Node:
     try:
         stake = ledger.config().min_stake
-        node_id = ledger.register_node("compute", capacity, manifest, stake, key.public_key)
+        node_id = ledger.register_node(role, capacity, manifest, stake, key.public_key)
         log.info("registered as node %d with a stake of %d", node_id, stake)
     except OutcomeUnknown:
         found = ledger.node_of(ledger.address)

@@ -189,4 +189,4 @@ class Workbench:
         await asyncio.to_thread(shutil.rmtree, work_folder(self._shop.home, entry), ignore_errors=True)
         if not self._runs:
             # Not in a thread: no task may start reading content that is being removed.
-            self._shop.store.trim(int(self._shop.config.cache_gigabytes * 1e9))
+            self._shop.store.trim(self._shop.config.cache_bytes)
