@@ -1,15 +1,13 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from benchmarks.aggregation.measure import best_of
 from benchmarks.aggregation.results import Results
 from benchmarks.aggregation.rows import all_points
-
-REPOSITORY = Path(__file__).parent.parent.parent
+from tests.support.paths import REPOSITORY
 
 
 def test_entries_of_two_writers_are_kept(tmp_path):

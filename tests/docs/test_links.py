@@ -1,15 +1,14 @@
 """Links of the pages lead somewhere: to a file, and to a heading in it."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from scripts.reference.pages import PAGES
+from tests.support.paths import REPOSITORY
 
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
-TEXTS = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
+DOCS = REPOSITORY / "docs"
+TEXTS = [*sorted(REPOSITORY.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 PATH = re.compile(
     r"`((?:atlas|atlas_pipelines|assets|resources|node_agent|chain_bridge|tests|scripts|examples)/[\w./-]+)`"
@@ -34,7 +33,7 @@ def is_generated(path):
     return path.is_relative_to(DOCS) and str(path.relative_to(DOCS)) in PAGES
 
 
-@pytest.mark.parametrize("page", TEXTS, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_links_resolve(page):
     for link in LINK.findall(without_code(page.read_text())):
         if re.match(r"[a-z]+:", link):
@@ -48,15 +47,15 @@ def test_links_resolve(page):
         assert not anchor or anchor in anchors(target), link
 
 
-@pytest.mark.parametrize("page", TEXTS, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_files_that_a_page_names_are_there(page):
     # NAME stands for the file that the reader writes; a change log may name what is gone.
     named = [path for path in PATH.findall(page.read_text()) if "NAME" not in path and page.name != "CHANGELOG.md"]
-    assert [path for path in named if not (ROOT / path).exists()] == []
+    assert [path for path in named if not (REPOSITORY / path).exists()] == []
 
 
 def test_the_site_lists_every_page():
-    listed = set(NAV.findall((ROOT / "mkdocs.yml").read_text()))
+    listed = set(NAV.findall((REPOSITORY / "mkdocs.yml").read_text()))
     written = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if page.parent != DOCS / "decisions"}
     assert listed == {*written, *PAGES, "decisions/index.md"}
 

@@ -4,11 +4,11 @@ import re
 import subprocess
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import REPOSITORY
+
 LOADED = re.compile(
     r"""<(?:script|img|iframe|source)[^>]+src=["']?(https?:|//)|<link[^>]+rel=["']?(?:stylesheet|preconnect|icon)[^>]+"""
     r"""href=["']?(https?:|//)"""
@@ -19,7 +19,7 @@ LOADED = re.compile(
 @pytest.mark.skipif(find_spec("mkdocs") is None, reason="make docs installs MkDocs")
 def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path):
     command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path / "site")]
-    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    built = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
     pages = sorted((tmp_path / "site").rglob("*.html"))
     assert (tmp_path / "site/reference/job.html") in pages

@@ -4,14 +4,14 @@ import re
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import requires, version
-from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCK = (ROOT / "requirements.lock").read_text()
+from tests.support.paths import REPOSITORY
+
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+LOCK = (REPOSITORY / "requirements.lock").read_text()
 REMEDY = "run scripts/lock, then make install"
 
 

@@ -2,19 +2,19 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import REPOSITORY
+
 FACES = {"fleet", "ledger", "content"}
-MODULES = sorted(path.stem for path in (ROOT / "resources").glob("*.py") if path.stem != "__init__")
+MODULES = sorted(path.stem for path in (REPOSITORY / "resources").glob("*.py") if path.stem != "__init__")
 
 
 def imported_by(modules: list[str]) -> set[str]:
     names = ", ".join(f"resources.{name}" for name in modules)
     script = f"import {names}, sys; print(' '.join(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.paths import REPOSITORY
 from tests.support.pipeline.dagster_server import Dagster
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ROOT = Path(__file__).resolve().parents[2]
+
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
@@ -41,7 +42,7 @@ def dagster(tmp_path_factory, tiny_model, tiny_csv):
     environment.pop("DAGSTER_HOME", None)
     up = subprocess.Popen(
         [sys.executable, "-m", "atlas_pipelines.cli", "up", "--port", str(port)],
-        cwd=ROOT,
+        cwd=REPOSITORY,
         env=environment,
         stdout=subprocess.PIPE,
         text=True,

@@ -17,10 +17,11 @@ from atlas_pipelines.definitions import defs
 from atlas_pipelines.sensors import next_round
 from resources.jobs.registry import Attempt, JobRegistry, RoundRef
 from resources.local.network import ensure_local_network
+from tests.support.paths import REPOSITORY
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 
-ROOT = Path(__file__).resolve().parents[2]
+
 PROGRAMS = Path(sys.executable).parent
 RETRAIN = """
 import datetime as dt, json, sys
@@ -61,7 +62,7 @@ class Place:
     def run(self, program: str, *arguments: str) -> str:
         """Run a program of the environment to its end; fails with what it printed when it fails."""
         done = subprocess.run(
-            [PROGRAMS / program, *arguments], cwd=ROOT, env=self.environment, text=True, capture_output=True
+            [PROGRAMS / program, *arguments], cwd=REPOSITORY, env=self.environment, text=True, capture_output=True
         )
         assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-8000:]}"
         return done.stdout
@@ -181,7 +182,7 @@ def test_the_dataset_job_gives_what_the_round_gave(place):
 @pytest.mark.usefixtures("second_round")
 def test_a_retraining_by_schedule_runs_without_the_training_libraries(place):
     done = subprocess.run(
-        [sys.executable, "-c", RETRAIN], cwd=ROOT, env=place.environment, text=True, capture_output=True
+        [sys.executable, "-c", RETRAIN], cwd=REPOSITORY, env=place.environment, text=True, capture_output=True
     )
     assert done.returncode == 0, done.stderr[-8000:]
     facts = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("FACTS"))[6:])

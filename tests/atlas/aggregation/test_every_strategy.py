@@ -18,8 +18,8 @@ from atlas.aggregation.outer.registry import OPTIMIZERS
 from atlas.aggregation.robust.registry import RULES
 from atlas.aggregation.settings import AggregationSpec
 from atlas.aggregation.strategies.registry import STRATEGIES
+from tests.support.paths import REPOSITORY
 
-ROOT = Path(__file__).parents[3]
 FACTORS = {
     "model.layer.0.query": (".lora_A.weight", ".lora_B.weight"),
     "model.layer.1.value": (".lora_A.weight", ".lora_B.weight"),
@@ -115,7 +115,12 @@ def test_the_adapter_keeps_its_form_and_moves(settings, round_, tmp_path):
 
 def test_the_bytes_are_those_of_another_process_with_two_threads(tmp_path):
     here = all_digests(tmp_path / "here")
-    environment = {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"}
+    environment = {
+        "OMP_NUM_THREADS": "2",
+        "OPENBLAS_NUM_THREADS": "2",
+        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONHASHSEED": "7",
+    }
     command = [sys.executable, __file__, str(tmp_path / "there")]
     there = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert json.loads(there.stdout) == here
@@ -150,7 +155,7 @@ def products(found, inputs: RoundInputs) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("name", [*STRATEGIES, *RULES, *OPTIMIZERS, *CODECS])
 def test_every_name_is_explained(name):
-    pages = [ROOT / "docs" / page for page in ("add-a-strategy.md", "choose-an-aggregation.md")]
+    pages = [REPOSITORY / "docs" / page for page in ("add-a-strategy.md", "choose-an-aggregation.md")]
     assert any(f"`{name}`" in page.read_text() for page in pages)
 
 

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from atlas.errors import AtlasError, SpecError
 from atlas.terminal.commands import CommandGroup, Verbose
 from atlas.unexpected import LONGEST, describe_error, one_line, record_unexpected
+from tests.support.paths import REPOSITORY
 
 
 class Unprintable(Exception):
@@ -173,7 +174,7 @@ def process(tmp_path):
 
     def start(command: str) -> subprocess.Popen[bytes]:
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        environment = {"PYTHONPATH": str(Path(__file__).parents[3])}
+        environment = {"PYTHONPATH": str(REPOSITORY)}
         return subprocess.Popen([sys.executable, script, command], env=environment, **pipes)
 
     return start

@@ -18,6 +18,7 @@ from atlas.training.evaluate import Candidate, EvaluateRequest, evaluate
 from atlas.training.models.base_model import base_model_folder
 from atlas.training.models.initialize import initialize
 from atlas.training.train import TrainRequest, train
+from tests.support.paths import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
@@ -84,7 +85,7 @@ def test_two_processes_with_one_and_two_threads_give_the_same_bytes_and_print_no
             check=True,
             capture_output=True,
             text=True,
-            cwd=Path(__file__).parents[3],
+            cwd=REPOSITORY,
             env={**os.environ, "HF_HUB_OFFLINE": "1"},
         )
         assert done.stderr == ""

@@ -14,8 +14,8 @@ from safetensors.numpy import save_file
 from atlas.aggregation.strategies import qr_svd
 from atlas.aggregation.strategies.registry import STRATEGIES
 from atlas.aggregation.strategies.strategy import Combination
+from tests.support.paths import REPOSITORY
 
-ROOT = Path(__file__).parents[4]
 WIDTH, RANK, NODES = 600, 8, 30  # so large that BLAS sums in another order where it may use two threads
 OLD_MACHINE = {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4", "OPENBLAS_CORETYPE": "Prescott"}
 PINNED = {
@@ -65,7 +65,7 @@ def elsewhere(folder: Path, threads: int, machine: dict[str, str]) -> dict[str, 
     limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     done = subprocess.run(
         [sys.executable, __file__, str(folder)],
-        env={**os.environ, **limits, **machine, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": str(threads)},
+        env={**os.environ, **limits, **machine, "PYTHONPATH": str(REPOSITORY), "PYTHONHASHSEED": str(threads)},
         capture_output=True,
         text=True,
         check=True,

@@ -34,8 +34,7 @@ from resources.jobs.registry import JobRegistry, JobRow
 from resources.local.contract import record_embedded_contract
 from resources.local.network import running_network, stop_local_network
 from resources.local.network_file import last_network
-
-REPOSITORY = Path(__file__).parents[2]
+from tests.support.paths import REPOSITORY
 
 
 @pytest.fixture(scope="module")

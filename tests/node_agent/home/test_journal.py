@@ -76,7 +76,7 @@ def test_a_journal_of_a_later_version_and_a_file_that_is_none_are_errors(tmp_pat
 
 
 WRITER = """
-from tests.node_agent.test_journal import PLAN, Journal, Path, hint
+from tests.node_agent.home.test_journal import PLAN, Journal, Path, hint
 journal = Journal(Path({path!r}))
 for number in range(10_000):
     entry = journal.accept(hint(number), PLAN)

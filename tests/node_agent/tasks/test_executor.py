@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from node_agent.tasks.trainer_process import Trainer, TrainerExit, parse_pipes, tail, trainer_environment
+from tests.support.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 PIPES = '{"__dagster_pipes_version": "0.1", "method": "log", "params": {"message": "%s"}}'
 SPEAK = "def say(text): print(" + repr(PIPES) + " % text, flush=True)\n"
 LISTEN = SPEAK + "import signal, sys, time\n"

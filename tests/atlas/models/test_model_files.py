@@ -13,6 +13,7 @@ import pytest
 from atlas.content.format.cid import cid_of_file
 from atlas.errors import CorruptContent, ModelError
 from atlas.models.files import locate_model, model_manifest, verify_model
+from tests.support.paths import REPOSITORY
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ def test_the_hub_cache_serves_offline_and_pins_the_commit_without_loading_torch(
         [sys.executable, "-c", OFFLINE_HUB, str(tmp_path)],
         check=True,
         env={"HF_HUB_OFFLINE": "1", "PATH": "", "HOME": str(tmp_path)},
-        cwd=Path(__file__).parents[2],
+        cwd=REPOSITORY,
     )
 
 

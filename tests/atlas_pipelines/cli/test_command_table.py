@@ -1,7 +1,6 @@
 """The table of commands says of each what the command says of itself."""
 
 import re
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -9,8 +8,7 @@ from typer.testing import CliRunner
 from atlas.terminal.deferred import Deferred, Group
 from atlas_pipelines.cli.commands import COMMANDS
 from atlas_pipelines.cli.main import app
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import REPOSITORY
 
 
 def leaves(entries, path=()):
@@ -28,7 +26,7 @@ def test_the_table_repeats_the_first_paragraph_of_the_docstring(name, entry):
     assert command.help.split("\n\n")[0].replace("\n", " ") == entry.short
 
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from atlas.content.format.cid import cid_of_bytes
 from node_agent.home.residuals import INDEX, Residuals
-
-REPOSITORY = Path(__file__).parents[2]
+from tests.support.paths import REPOSITORY
 
 
 def keep(folder: Path, place: str, round_: int, content: bytes, now: float = 1.0) -> None:

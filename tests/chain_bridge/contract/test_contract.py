@@ -2,11 +2,12 @@
 
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
-CONTRACT = Path(__file__).parents[2] / "chain_bridge" / "contract"
+from tests.support.paths import REPOSITORY
+
+CONTRACT = REPOSITORY / "chain_bridge" / "contract"
 
 
 @pytest.mark.slow

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from atlas.documents.manifests import SavedCheckpoint
 from atlas.errors import SpecError
 from resources.jobs.registry import Attempt, JobRegistry, JobRow, RoundRef
+from tests.support.paths import REPOSITORY
 
-ROOT = Path(__file__).parents[2]
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 ROW = JobRow("tiny", "spec", "model", "dataset", "genesis", "atlas1contract", 3)
 ROUND = RoundRef("atlas1contract", 3, 1)
@@ -102,7 +102,7 @@ for number in range(first, first + int(sys.argv[3])):
 def start_writer(path: Path, first: int, count: int) -> subprocess.Popen:
     command = [sys.executable, "-c", WRITER, str(path), str(first), str(count)]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}
     )
 
 
