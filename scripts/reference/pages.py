@@ -13,6 +13,7 @@ from node_agent.home.config import NodeConfig
 from resources.settings import Addresses
 from scripts.reference.commands import commands_page
 from scripts.reference.contract import contract_page
+from scripts.reference.python import python_page
 from scripts.reference.schemas import fields_table, model_fields
 from scripts.reference.subjects import subjects_page
 
@@ -67,4 +68,5 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/networks.md": _networks,
     "reference/contract.md": contract_page,
     "reference/subjects.md": subjects_page,
+    "reference/python.md": python_page,
 }

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import atlas
 from atlas.spec.job import JobSpec
 from atlas.terminal.deferred import Group
 from atlas_pipelines.cli.commands import COMMANDS
@@ -99,3 +100,13 @@ def test_types_and_bounds_in_words():
     assert type_of(nullable, {}) == "integer or null"
     assert bounds_of(nullable, {}) == ["> 0", "≤ 9"]
     assert type_of({"type": "array", "items": {"enum": ["a", "b"]}}, {}) == "list of one of `a`, `b`"
+
+
+def test_every_public_name_of_the_library_has_a_section(pages):
+    for name in atlas.__all__:
+        assert section(pages["python.md"], f"`{name}`").strip(), name
+
+
+def test_a_function_has_its_signature_and_a_data_class_its_fields(pages):
+    assert "def parse_cid(text: " in section(pages["python.md"], "`parse_cid`")
+    assert "\nfrozen: Factor | None = None\n" in section(pages["python.md"], "`TrainRequest`")
