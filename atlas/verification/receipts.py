@@ -3,7 +3,7 @@
 import math
 
 from atlas.aggregation.compression.registry import CODECS
-from atlas.documents.manifests import Receipt, SignedReceipt
+from atlas.documents.manifests import AcceptedUpdate, Receipt, RoundManifest, SignedReceipt
 from atlas.errors import VerificationError
 from atlas.signing import Signer, verify_signature
 from atlas.spec.job import TaskSpec
@@ -47,6 +47,36 @@ def verify_receipt(signed: SignedReceipt, task: TaskSpec, address: str, codec: s
     _verify_result(receipt, task)
     _verify_compression(receipt, task, codec)
     return receipt
+
+
+def verify_update_receipt(
+    signed: SignedReceipt, task: TaskSpec, update: AcceptedUpdate, manifest: RoundManifest, address: str, codec: str
+) -> None:
+    """Raise `VerificationError` unless `address` signed this receipt for the update in a round manifest.
+
+    `task` is the task that the receipt names: that of the manifest's job, round and base, on the update's shard.
+    """
+    expected = {
+        "job": manifest.job,
+        "round": manifest.round,
+        "base": manifest.base,
+        "shard": update.shard,
+        "data": update.data,
+    }
+    for field, value in expected.items():
+        if (found := getattr(task, field)) != value:
+            raise VerificationError(
+                f"The receipt is of a task whose {field} is {found}, expected {value}.",
+                expected=str(value),
+                found=str(found),
+            )
+    receipt = verify_receipt(signed, task, address, codec)
+    if receipt.adapter != update.adapter:
+        raise VerificationError(
+            f"The receipt names the update {receipt.adapter}, but the round manifest lists {update.adapter}.",
+            expected=update.adapter,
+            found=receipt.adapter,
+        )
 
 
 def _verify_result(receipt: Receipt, task: TaskSpec) -> None:

@@ -28,7 +28,8 @@ def verify(
 ) -> None:
     """Recompute a checkpoint, round by round, down to the untrained adapter. Fails at the first difference.
 
-    The updates are compared with the job's dataset, and the rounds with the chain, where these are on record here.
+    The updates are compared with the job's dataset and their signed receipts, and the rounds with the chain, where
+    these are on record here.
     """
     console = results_console()
     shown: list[VerifiedCheckpoint] = []

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from atlas.counts import counted
 from atlas.errors import VerificationError
 from atlas.home import AtlasHome
-from chain_bridge.client.messages import Job
+from chain_bridge.client.messages import Job, Round
 from chain_bridge.client.network import Network
 from chain_bridge.errors import ChainError
 from chain_bridge.ledger import Ledger
@@ -19,8 +19,10 @@ class OnChain:
 
     dataset: str
     """CID of its DatasetManifest."""
-    rounds: dict[int, str] = field(default_factory=dict)
-    """CID of the Checkpoint that each submitted round ended with."""
+    rounds: dict[int, Round] = field(default_factory=dict)
+    """The submitted rounds, by number."""
+    owners: dict[int, str] = field(default_factory=dict)
+    """The address of each node, by its id."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,15 @@ def _find(spec: str, checkpoint: str, row: JobRow | None, ledger: Ledger) -> OnC
             return Unasked(f"the job is on contract {row.contract}, but this network's contract is {contract}")
         return _record_of(ledger.job(row.job_id), ledger)
     named = [_record_of(job, ledger) for job in ledger.jobs() if job.spec == spec]
-    meant = [one for one in named if checkpoint in one.rounds.values()]
+    meant = [one for one in named if checkpoint in [ended.checkpoint for ended in one.rounds.values()]]
     if len(meant) == 1:
         return meant[0]
     return Unasked(f"this checkpoint belongs to {len(meant)} of {counted(len(named), 'job')} on chain with this spec")
 
 
 def _record_of(job: Job, ledger: Ledger) -> OnChain:
-    return OnChain(job.dataset, {one.round: one.checkpoint for one in ledger.rounds(job.id)})
+    rounds = {one.round: one for one in ledger.rounds(job.id)}
+    return OnChain(job.dataset, rounds, {node.id: node.owner for node in ledger.nodes()})
 
 
 def agreed_dataset(records: Sequence[tuple[str, str]]) -> str | None:

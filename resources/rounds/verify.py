@@ -17,8 +17,9 @@ from atlas.verification.job_data import JobRecord
 from chain_bridge.client.network import Network
 from resources.jobs.job_record import OnChain, Unasked, agreed_dataset, job_row, look_on_chain
 from resources.jobs.local_tasks import rebuilt_untrained_adapter
-from resources.jobs.registry import JobRow
+from resources.jobs.registry import JobRegistry, JobRow
 from resources.keys.sealed_rows import count_sealed_rows
+from resources.rounds.receipts import KnownReceipts, ReceiptCount, verify_receipts
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Check:
     """The result of one check, or the reason why it was not made."""
 
     check: str
-    """`files`, `rounds`, `data set`, `rows`, `start` or `chain`."""
+    """`files`, `rounds`, `data set`, `rows`, `start`, `chain` or `receipts`."""
     result: Literal["passed", "not checked", "failed"]
     text: str
     expected: str | None = None
@@ -72,7 +73,12 @@ def verify_with_records(
 
     rebuild = partial(rebuilt_untrained_adapter, cache=home.root / "cache") if rebuild_start else None
     found = verify_checkpoint(cid, store, on_checkpoint, rebuild, count_sealed, record)
-    return Verification(found, list(_checks(found, record, chain, rebuild_start)))
+    checks = list(_checks(found, record, chain, rebuild_start))
+    if rounds := [one.cid for one in found if one.round]:
+        registry = JobRegistry(home.jobs_database) if row is not None else None
+        known = KnownReceipts(store, row, registry, record.dataset if record else None, chain)
+        checks.append(_receipts_check(verify_receipts(rounds, known)))
+    return Verification(found, checks)
 
 
 def failed_check(error: AtlasError) -> Check:
@@ -153,7 +159,9 @@ def _chain_check(rounds: Sequence[VerifiedCheckpoint], chain: OnChain | Unasked)
     if isinstance(chain, Unasked):
         return Check("chain", "not checked", f"Not compared with the chain: {chain.reason}.".replace("..", "."))
     for one in rounds:
-        expected = chain.rounds.get(one.round, one.cid)
+        if one.round not in chain.rounds:
+            continue
+        expected = chain.rounds[one.round].checkpoint
         if expected != one.cid:
             raise VerificationError(
                 f"Round {one.round}: the chain has checkpoint {expected}, found {one.cid}.",
@@ -166,3 +174,17 @@ def _chain_check(rounds: Sequence[VerifiedCheckpoint], chain: OnChain | Unasked)
         text = f"Not on chain yet: round {', '.join(map(str, missing))}. The other rounds are as on chain."
         return Check("chain", "not checked", text)
     return Check("chain", "passed", "Every round ended on chain with the checkpoint found here.")
+
+
+def _receipts_check(count: ReceiptCount) -> Check:
+    verified = f"{count.verified} of {counted(count.updates, 'receipt')} verified"
+    if count.verified < count.updates:
+        absent = count.updates - count.verified
+        text = (
+            f"{verified}; {absent} not in this home. Their CIDs are in this coordinator's record of the job and in the "
+            "evidence on chain."
+        )
+        return Check("receipts", "not checked", text)
+    return Check(
+        "receipts", "passed", f"{verified}: each names the task, shard, base and update, and its node signed it."
+    )
