@@ -7,7 +7,7 @@ from atlas.aggregation.strategies.strategy import Strategy
 
 FEDAVG = Strategy(
     name="fedavg",
-    summary="mean of A and of B, each by itself (FedIT): simple, not quite the mean of the products",
+    summary="mean of A and of B separately (FedIT): simple, but not exactly the mean of the products",
     combine=partial(combine_flat, frozen=(None,)),
     flat=True,
 )
