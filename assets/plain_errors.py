@@ -20,7 +20,7 @@ from resources.errors import JobEnded, OtherContract
 REFUSALS = (SpecError, OtherContract, JobEnded)
 """Errors that refuse an order before any work is done for it."""
 INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
-INTERRUPTED = "The run was interrupted. Launch the round again to go on where it stopped."
+INTERRUPTED = "The run was interrupted. Launch the round again to continue where it stopped."
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

@@ -18,7 +18,7 @@ def fail_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     runs = instance.get_runs(dg.RunsFilter(statuses=AT_WORK))
     dead = [run for run in runs if has_died(run.run_id, run.tags.get(PROCESS_TAG, ""))]
     for run in dead:
-        instance.report_run_failed(run, "The process of this run was killed. Launch the round again to go on with it.")
+        instance.report_run_failed(run, "The process of this run was killed. Launch the round again to continue it.")
     return [run.run_id for run in dead]
 
 
@@ -26,5 +26,6 @@ def refuse_second_run(instance: dg.DagsterInstance, job: str) -> None:
     """Raise `JobAtWork` while another run of a job is in progress, because each round builds on the previous one."""
     for run in instance.get_runs(dg.RunsFilter(statuses=AT_WORK, tags={JOB_TAG: job})):
         raise JobAtWork(
-            f"Job {job!r} is in work by run {run.run_id}. Wait for its end, or terminate it in the Dagster UI."
+            f"Job {job!r} is in progress in run {run.run_id}. Wait until that run ends, or terminate it in the "
+            "Dagster UI."
         )

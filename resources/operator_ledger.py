@@ -32,6 +32,6 @@ def need_ownership(ledger: Ledger, does: str) -> None:
     owner = ledger.ownership().owner
     if owner != ledger.address:
         raise CoordinatorError(
-            f"Only the owner of the contract {ledger.contract} {does}. That is {owner or 'nobody any more'}, and this "
+            f"Only the owner of the contract {ledger.contract} {does}. Its owner is {owner or 'no account'}, and this "
             f"command signs as {ledger.address}. Give the owner's key with --key FILE."
         )

@@ -23,7 +23,7 @@ FAILED, STOPPED = 1, 130
 VERBOSE, JSON = "--verbose", "--json"
 
 Verbose = Annotated[
-    bool, typer.Option(VERBOSE, help="Show the traceback of an error. May stand anywhere in the command line.")
+    bool, typer.Option(VERBOSE, help="Show the traceback of an error. Can be given anywhere in the command line.")
 ]
 """The option as the callback of a `CommandGroup` declares it for the help page; the group itself reads it."""
 

@@ -35,7 +35,9 @@ _CHAIN: Entries = {
         f"{_CLI}.chain.owner:pause",
         "Stop the contract: it then accepts only heartbeats, the ending of leases, stake claims and withdrawals.",
     ),
-    "unpause": Command(f"{_CLI}.chain.owner:unpause", "Let a paused contract accept all messages again, by its owner."),
+    "unpause": Command(
+        f"{_CLI}.chain.owner:unpause", "Make a paused contract accept all messages again; only its owner can."
+    ),
     "owner": Command(
         f"{_CLI}.chain.owner:owner",
         "Show who owns the contract, or move it to another account: --transfer by its owner, then --accept by the "
@@ -131,12 +133,12 @@ _MODEL: Entries = {
     ),
     "promote": Command(
         f"{_CLI}.model.registry:promote",
-        "Make a version the current one of its name, by the job's owner; the one before is then only registered.",
+        "Make a version the current one of its name, as the job's owner; the previous one is then only registered.",
         job_names,
     ),
     "deprecate": Command(
         f"{_CLI}.model.registry:deprecate",
-        "Advise against a version, by the job's owner; it is no longer current, and cannot be promoted again.",
+        "Deprecate a version, as the job's owner; it is no longer current, and cannot be promoted again.",
         job_names,
     ),
     "export": Command(

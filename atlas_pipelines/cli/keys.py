@@ -24,7 +24,7 @@ def ls(json: Json = False) -> None:
         print_json(found)
         return
     if not found:
-        results_console().print("There is no key ring here. A job whose spec has dataset.keyring makes one.")
+        results_console().print("There is no key ring here. A job whose spec has dataset.keyring creates one.")
         return
     cells = [
         [ring["ring"], key["id"], key["created"], "yes" if key["seals"] else "", "\n".join(ring["revoked"])]

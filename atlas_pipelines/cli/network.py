@@ -98,8 +98,8 @@ def using_network(
     given = read_node_file(find_spec(str(nodes))) if nodes else None
     if given is not None and agents not in (None, len(given.settings)):
         raise CoordinatorError(
-            f"{given.path} has settings of {counted(len(given.settings), 'agent')}, and --agents asks for {agents}. "
-            "Leave --agents out."
+            f"{given.path} has settings of {counted(len(given.settings), 'agent')}, and --agents is {agents}. Leave "
+            "--agents out."
         )
     count = len(given.settings) if given else agents or AGENTS
     say = WordConsole(stderr=True).print

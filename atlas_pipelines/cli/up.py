@@ -91,4 +91,4 @@ def _watch(children: list[Child], watch: NetworkWatch) -> None:
             raise watch.failure
         time.sleep(WATCH_SECONDS)
     names = ", ".join(f"{child.name} (see {child.log})" for child in children if not child.running)
-    raise LocalNetworkError(f"Stopped by itself: {names}.")
+    raise LocalNetworkError(f"Ended unexpectedly: {names}.")

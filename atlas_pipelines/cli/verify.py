@@ -62,5 +62,5 @@ def verify(
 def _proof(found: VerifiedCheckpoint, rebuilt: bool) -> str:
     if found.round:
         text = f"follows from {counted(found.updates, 'update')}"
-        return text if found.weights_checked else text + "; their weights are not checked, since the rows are sealed"
+        return text if found.weights_checked else text + "; their weights are not checked, because the rows are sealed"
     return "follows from the seed" if rebuilt else "is the untrained adapter"

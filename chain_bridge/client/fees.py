@@ -26,12 +26,12 @@ def check_limits(network: Network, gas: int) -> None:
     """Raise `FeeTooHigh` when a transaction would use or cost more than the network's settings allow."""
     if gas > network.max_gas:
         raise FeeTooHigh(
-            f"The transaction would ask for {gas} gas, the cap of {network.chain_id} is {network.max_gas}. "
-            "Raise the network's max_gas, or send less at once."
+            f"The transaction needs {gas} gas, the cap of {network.chain_id} is {network.max_gas}. Raise the "
+            "network's max_gas, or send less at once."
         )
     fee = fee_of(network, gas)
     if network.max_fee is not None and fee > network.max_fee:
         raise FeeTooHigh(
-            f"The fee would be {fee}{network.denom} ({gas} gas), the cap of {network.chain_id} is "
+            f"The fee is {fee}{network.denom} ({gas} gas), the cap of {network.chain_id} is "
             f"{network.max_fee}{network.denom}. Raise the network's max_fee, or send less at once."
         )

@@ -14,7 +14,7 @@ class Network(BaseModel):
     prefix: str = Field(default="atlas", min_length=1, description="prefix of the chain's addresses")
     gas_price: float = Field(default=0.0, ge=0, description="in denom per unit of gas")
     max_fee: int | None = Field(default=None, ge=0, description="the most that one transaction may cost, in denom")
-    max_gas: int = Field(default=10_000_000, ge=1, description="the most gas that one transaction may ask for")
+    max_gas: int = Field(default=10_000_000, ge=1, description="the most gas that one transaction may request")
     timeout_blocks: int = Field(
         default=30, ge=1, description="a transaction is invalid this many blocks after it was made"
     )

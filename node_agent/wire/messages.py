@@ -151,6 +151,6 @@ class Heartbeat(Body):
     node_id: Positive
     address: str
     slots: Positive
-    running: list[str] = Field(description="task ids in work")
+    running: list[str] = Field(description="ids of the tasks in progress")
     version: str
     hardware: HardwareSummary

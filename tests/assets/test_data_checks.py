@@ -57,4 +57,4 @@ def test_held_out_rows_that_are_trained_on_are_counted(manifest, store):
     older = manifest.model_copy(update={"shards": [*manifest.shards, manifest.holdout]})
     found = evaluate(held_out_apart, older, store)
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert found.description == "tiny: 30 rows of holdout with a text that is trained on, too."
+    assert found.description == "tiny: 30 rows of holdout with a text that is also in a shard."

@@ -200,7 +200,7 @@ async def test_a_task_that_cannot_be_noted_is_refused_so_that_another_node_gets_
 
     monkeypatch.setattr(node.journal, "accept", full)
     agent = Agent(node.shop, None, None, 1, [None])  # type: ignore[arg-type]
-    with pytest.raises(TaskRefused, match="cannot be noted: the disk is full") as refused:
+    with pytest.raises(TaskRefused, match="cannot be written to the journal: the disk is full") as refused:
         agent._accept(HINT, PLAN)
     assert refused.value.lease_is_ours
 

@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from nats_server import NatsServer
-from small_network import SmallNetwork, wait_until
-
 from atlas.content.audit import audit_answer
 from atlas.content.format.cid import cid_of_bytes
 from atlas.content.local.store import LocalStore
 from atlas.documents.manifests import Checkpoint
 from atlas.documents.stored import put_document
 from chain_bridge.client.messages import Holding
+from tests.support.nodes.nats_server import NatsServer
+from tests.support.nodes.small_network import SmallNetwork, wait_until
 
 pytestmark = pytest.mark.slow
 ANY = cid_of_bytes(b"any")

@@ -86,7 +86,7 @@ def _find(name: str) -> tuple[LayerKind, Factor] | None:
             return kind, "B"
     if ".lora_" in name:
         raise AggregationError(
-            f"The adapter's tensor {name} belongs to LoRA, but is no factor A or B of a linear layer or an embedding; "
-            "no rule knows how to aggregate it. Choose other lora.target_modules."
+            f"The adapter's tensor {name} belongs to LoRA, but is not a factor A or B of a linear layer or an "
+            "embedding, so it cannot be aggregated. Choose other lora.target_modules."
         )
     return None

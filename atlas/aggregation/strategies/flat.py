@@ -35,7 +35,7 @@ def combine_flat(combination: Combination, folder: Path, frozen: Sequence[Factor
 
 FEDAVG = Strategy(
     name="fedavg",
-    summary="mean of A and of B, each by itself (FedIT): simple, not quite the mean of the products",
+    summary="mean of A and of B separately (FedIT): simple, but not exactly the mean of the products",
     combine=partial(combine_flat, frozen=(None,)),
     flat=True,
 )

@@ -117,7 +117,7 @@ class Walk:
             else:
                 child = self._node(link.cid)
                 if child.kind != "file" or sum(child.sizes) != size:
-                    raise self._refused(f"{link.cid} is not a file of {size} bytes, as its node gives")
+                    raise self._refused(f"{link.cid} is not a file of {size} bytes, as its parent node gives")
                 yield from self._leaves_of_file(child, path, offset, depth + 1)
             offset += size
 

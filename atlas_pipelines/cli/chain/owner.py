@@ -27,7 +27,7 @@ def pause(
 def unpause(
     network: given.Name = None, url: given.Url = None, key: given.KeyFile = None, json: given.Json = False
 ) -> None:
-    """Let a paused contract accept all messages again, by its owner."""
+    """Make a paused contract accept all messages again; only its owner can."""
     _set_paused(False, network, url, key, json)
 
 
@@ -65,7 +65,7 @@ def owner(
         return
     print_fields(results_console(), [(name.replace("_", " "), value or "-") for name, value in facts.items()])
     if transfer is not None:
-        results_console().print("It changes hands once that account runs: atlas chain owner --accept --key FILE")
+        results_console().print("The owner changes when that account runs: atlas chain owner --accept --key FILE")
 
 
 def _set_paused(paused: bool, network: str | None, url: str | None, key: Any, json: bool) -> None:
@@ -79,7 +79,7 @@ def _set_paused(paused: bool, network: str | None, url: str | None, key: Any, js
     elif transaction is None:
         results_console().print(f"The contract {contract} is {state} already.")
     else:
-        results_console().print(f"The contract {contract} is {state} from now on.")
+        results_console().print(f"The contract {contract} is now {state}.")
 
 
 def _offer(here: ChainTarget, address: str) -> str:
@@ -93,7 +93,7 @@ def _accept(here: ChainTarget) -> str:
         offered = ledger.ownership().pending_owner
         if offered != ledger.address:
             raise CoordinatorError(
-                f"The contract {ledger.contract} is offered to {offered or 'nobody'}, and this command signs as "
+                f"The contract {ledger.contract} is offered to {offered or 'no account'}, and this command signs as "
                 f"{ledger.address}. Its owner offers it with: atlas chain owner --transfer {ledger.address}"
             )
         return ledger.update_ownership("accept_ownership").hash

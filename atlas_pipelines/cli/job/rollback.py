@@ -31,8 +31,8 @@ def rollback(
         print_json({**facts, "evidence": found.evidence, "transaction": done.hash})
         return
     results_console().print(
-        f"Round {found.round} of job {name} is not submitted any more. Its checkpoint was {found.checkpoint}; run the "
-        "job again to submit it anew."
+        f"Round {found.round} of job {name} is no longer submitted. Its checkpoint was {found.checkpoint}; run the "
+        "job again to resubmit it."
     )
 
 

@@ -82,7 +82,7 @@ def push(
     repository: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The repository on the Hugging Face hub.")],
     merged: Merged = False,
     public: Annotated[
-        bool, typer.Option("--public", help="Let everybody read a repository that is created now; else it is private.")
+        bool, typer.Option("--public", help="Make a repository that is created now public; otherwise it is private.")
     ] = False,
     json: Json = False,
 ) -> None:

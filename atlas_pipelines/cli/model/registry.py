@@ -49,7 +49,7 @@ def promote(
     key: given.KeyFile = None,
     json: given.Json = False,
 ) -> None:
-    """Make a version the current one of its name, by the job's owner; the one before is then only registered.
+    """Make a version the current one of its name, as the job's owner; the previous one is then only registered.
 
     `atlas content gc` keeps the files of promoted models, also after their job has ended.
     """
@@ -64,7 +64,7 @@ def deprecate(
     key: given.KeyFile = None,
     json: given.Json = False,
 ) -> None:
-    """Advise against a version, by the job's owner; it is no longer current, and cannot be promoted again."""
+    """Deprecate a version, as the job's owner; it is no longer current, and cannot be promoted again."""
     _change("deprecated", name, version, (network, url, key), json)
 
 

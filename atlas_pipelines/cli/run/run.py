@@ -65,7 +65,7 @@ def run(
     try:
         summary, denomination = train(order, config, home, network, console)
     except KeyboardInterrupt:
-        raise Stopped("Stopped. Run the same command again to go on where it stopped.") from None
+        raise Stopped("Stopped. Run the same command again to continue where it stopped.") from None
     if json:
         print_json(summary.model_dump(mode="json"))
     else:

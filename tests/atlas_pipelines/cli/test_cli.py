@@ -99,7 +99,7 @@ def test_agents_are_as_many_as_have_settings(atlas, tmp_path):
     nodes.write_text("- {slots: 1}\n- {}\n- {}\n")
     result = atlas("run", "examples/sentiment.yaml", "--nodes", str(nodes), "--agents", "2")
     assert result.exit_code == 1
-    assert "settings of 3 agents, and --agents asks for 2" in result.stderr
+    assert "settings of 3 agents, and --agents is 2" in result.stderr
 
 
 def test_a_described_network_is_not_mixed_with_a_local_one(atlas, tmp_path, monkeypatch):

@@ -23,11 +23,11 @@ def test_a_fee_is_what_the_chain_asks_for_rounded_up(gas, micros):
 def test_the_fee_cap_names_the_fee_and_the_cap():
     capped = network(gas_price=0.025, max_fee=100)
     fees.check_limits(capped, 4000)
-    with pytest.raises(FeeTooHigh, match=r"fee would be 101uatl .* the cap of atlas-test is 100uatl"):
+    with pytest.raises(FeeTooHigh, match=r"fee is 101uatl .* the cap of atlas-test is 100uatl"):
         fees.check_limits(capped, 4001)
 
 
 def test_the_gas_cap_names_the_gas_and_the_cap():
     fees.check_limits(network(max_gas=1000), 1000)
-    with pytest.raises(FeeTooHigh, match="would ask for 1001 gas, the cap of atlas-test is 1000"):
+    with pytest.raises(FeeTooHigh, match="needs 1001 gas, the cap of atlas-test is 1000"):
         fees.check_limits(network(max_gas=1000), 1001)

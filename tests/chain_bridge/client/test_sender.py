@@ -243,6 +243,6 @@ def test_damaged_bytecode_is_not_deployed(tmp_path, empty_network, operator_key,
     with pytest.raises(ContractFileError, match="Cannot read"):
         read_contract(wasm)
     (tmp_path / "atlas.wasm.sha256").write_bytes(CONTRACT_WASM.with_name("atlas.wasm.sha256").read_bytes())
-    with pytest.raises(ContractFileError, match=r"has SHA-256 .* says"):
+    with pytest.raises(ContractFileError, match=r"has SHA-256 .* expected .* as in"):
         deploy_contract(empty_network, operator_key, wasm, 60, 10)
     assert chain.latest_block().height == 0

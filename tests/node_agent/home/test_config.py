@@ -121,7 +121,7 @@ def test_a_content_folder_that_is_not_there_is_an_error(home: NodeHome, tmp_path
     write(home, {**LEAST, "content": str(tmp_path / "not-mounted")})
     result = CliRunner().invoke(app, ["start", "--home", str(home.root)])
     assert result.exit_code == 1
-    assert "not-mounted, which is no folder here" in result.output
+    assert "not-mounted, which is not a folder here" in result.output
     assert not (tmp_path / "not-mounted").exists()
 
 

@@ -456,7 +456,7 @@ async def test_a_trainer_that_was_started_again_and_a_refused_update_are_told(pl
     (outcome,) = await collect(running)
     assert outcome.task.attempt == 2
     texts = [update.text for update in updates if update.event == "restarted"]
-    told = f"s000, round 1: its trainer was killed by signal 9 on node {node.node_id}; it goes on from"
+    told = f"s000, round 1: its trainer was killed by signal 9 on node {node.node_id}; it resumes from"
     assert texts[0] == f"{told} step 10"
     assert set(texts[1:4]) == {f"{told} the checkpoint that it was given"}
     (refused,) = [update for update in updates if update.event == "refused"]

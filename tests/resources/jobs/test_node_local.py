@@ -147,7 +147,7 @@ def test_offers_are_chosen_by_name_columns_and_address():
     unlabelled = spec.model_copy(update={"label_column": None})
     assert [one.data.address for one in choose_offers(unlabelled, offers)] == ["atlas1a", "atlas1b", "atlas1c"]
     three = spec.model_copy(update={"shard_by": spec.shard_by.model_copy(update={"nodes": 3})})
-    with pytest.raises(DataError, match="It has no labels on atlas1b"):
+    with pytest.raises(DataError, match="The data of atlas1b has no labels"):
         choose_offers(three, offers)
 
 

@@ -122,7 +122,7 @@ def test_an_opening_that_was_cut_short_does_not_make_the_adapter_again(place, pa
 def test_nothing_is_on_chain_when_the_adapter_cannot_be_made(place, paper_spec, monkeypatch):
     monkeypatch.setattr("resources.jobs.local_tasks.NEEDED", ("torch", "no_such_package"))
     with pytest.raises(
-        CoordinatorError, match=r"no_such_package, which this machine lacks\. Install atlas-pipelines\[node"
+        CoordinatorError, match=r"not installed on this machine: no_such_package\. Install atlas-pipelines\[node"
     ):
         open_job(paper_spec(), place.home, place.store, place.registry, place.ledger)
     assert place.ledger.jobs() == []

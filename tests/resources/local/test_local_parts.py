@@ -65,8 +65,8 @@ def test_each_agent_has_settings_of_its_own(tmp_path):
         ("- 2", "node 1: expected a mapping"),
         ("- {}\n- {slots: 0}", "node 2 is not valid:\nslots"),
         ("- {slotz: 1}", "slotz"),
-        ("- {bus: 'nats://elsewhere:1'}", "node 1: bus is what the local network gives"),
-        ("- {network: {}}", "node 1: network is what the local network gives"),
+        ("- {bus: 'nats://elsewhere:1'}", "node 1: bus is set by the local network"),
+        ("- {network: {}}", "node 1: network is set by the local network"),
         ("- {", "not valid YAML"),
     ],
 )

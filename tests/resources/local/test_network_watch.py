@@ -82,7 +82,7 @@ def test_a_network_that_does_not_start_again_is_given_up_with_the_reason(supervi
     with watch.over(network, revive, look_seconds=0.01):
         eventually(lambda: watch.failure is not None)
     assert len(tried) == network_watch.TRIES
-    assert told[-1] == "The local network does not start again: chain.db is damaged."
+    assert told[-1] == "The local network could not be restarted: chain.db is damaged."
 
 
 def test_the_end_of_its_user_ends_a_watch_that_waits(supervisors):

@@ -72,7 +72,7 @@ async def test_an_ipfs_node_that_is_not_there_costs_a_line_in_the_log(store, cap
         async with connected_content(addresses(places), Chain(), store), asyncio.timeout(60):
             while "could not connect" not in caplog.text:
                 await asyncio.sleep(0.01)
-    assert "cannot reach first" in caplog.text
+    assert "/p2p/first: " in caplog.text
     assert "Traceback" not in caplog.text
 
 

@@ -89,7 +89,9 @@ async def test_forged_rounds_are_refused_with_a_record_of_the_job(place, ended, 
 async def test_a_data_set_that_the_record_does_not_name_is_refused(place, ended):
     job, checkpoint = ended
     other = put_document(place.store, job.dataset.model_copy(update={"shards": job.dataset.shards[:1]}))
-    with pytest.raises(VerificationError, match=f"{job.dataset_cid} by this coordinator's record, but {other} by --da"):
+    with pytest.raises(
+        VerificationError, match=f"{job.dataset_cid} according to this coordinator's record, but {other} acc"
+    ):
         verify_with_records(checkpoint, place.store, place.home, None, dataset=other)
 
 

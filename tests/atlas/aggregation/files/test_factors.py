@@ -32,5 +32,5 @@ def test_modules_are_listed_once_by_name_with_the_names_of_their_factors():
 @pytest.mark.parametrize("name", ["q.lora_magnitude_vector.weight", "q.lora_A.bias", "e.lora_embedding_A.default"])
 @pytest.mark.parametrize("ask", [factor_of, role_of, lambda name: lora_modules([name])])
 def test_a_part_of_an_adapter_that_no_rule_knows_is_refused_by_name(ask, name):
-    with pytest.raises(AggregationError, match=f"{name} belongs to LoRA, but is no factor"):
+    with pytest.raises(AggregationError, match=f"{name} belongs to LoRA, but is not a factor"):
         ask(name)

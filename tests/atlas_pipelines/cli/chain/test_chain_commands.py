@@ -181,7 +181,7 @@ def test_the_owner_pauses_the_contract_and_resumes_it(node, network, ask, atlas,
     with Ledger(network, operator) as ledger, pytest.raises(ContractRefused, match="atlas chain unpause"):
         ledger.create_job("job", CID, CID, 1, 1, 100, lease_seconds=600, escrow=200)
     assert ask("status")["paused"]
-    assert "is not paused from now on" in atlas("unpause", "--network", "mine").stdout
+    assert "is now not paused" in atlas("unpause", "--network", "mine").stdout
     assert not ask("status")["paused"]
 
 
@@ -191,9 +191,9 @@ def test_the_contract_moves_to_another_account(node, network, ask, atlas, operat
     send_coins(network, operator, {other: 10**9})
     refused = atlas("pause", "--network", "mine", "--key", str(path))
     assert refused.exit_code == 1
-    assert f"That is {operator.address}, and this command signs as {other}." in refused.stderr
+    assert f"Its owner is {operator.address}, and this command signs as {other}." in refused.stderr
     early = atlas("owner", "--accept", "--network", "mine", "--key", str(path))
-    assert "is offered to nobody" in early.stderr
+    assert "is offered to no account" in early.stderr
     assert f"atlas chain owner --transfer {other}" in early.stderr
 
     shown = {"contract": network.contract, "owner": operator.address, "pending_owner": None}

@@ -206,7 +206,7 @@ def test_a_node_that_does_not_answer_is_told_apart_from_the_result(atlas):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["add", "nowhere"], "nothing at nowhere"),
+        (["add", "nowhere"], "No file or folder exists at nowhere"),
         (["get", "nonsense"], "'nonsense'"),
         (["get", ABSENT], ABSENT),
         (["pin", ABSENT], ABSENT),

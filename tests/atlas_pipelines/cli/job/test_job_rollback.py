@@ -57,7 +57,7 @@ def test_the_newest_submission_is_taken_back_and_may_be_made_again(atlas, submit
     assert operator_ledger.job(job).reserved == 200
     assert "nothing to take back" in refusal(atlas("rollback", "early"))
     operator_ledger.submit_round(job, 1, bytes(32), 2, CID, CID, [Share(1, 2, 10_000)])
-    assert "Round 1 of job early is not submitted any more" in atlas("rollback", "early", "1").stdout
+    assert "Round 1 of job early is no longer submitted" in atlas("rollback", "early", "1").stdout
 
 
 def test_what_cannot_be_taken_back_is_told(atlas, submit, refusal, operator_ledger):
