@@ -7,7 +7,7 @@ from atlas.documents.manifests import AcceptedUpdate, DatasetManifest, RoundMani
 from atlas.errors import VerificationError
 from atlas.spec.job import JobSpec
 
-CHECK = "data set"
+CHECK = "dataset"
 """The name of this check in `atlas verify`."""
 
 

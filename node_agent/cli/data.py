@@ -20,7 +20,7 @@ from node_agent.home.config import load_config
 
 
 def list_data(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """List the data sets in this node's settings."""
+    """List the datasets in this node's settings."""
     config = load_config(node_home(home))
     datasets = dict(sorted(config.datasets.items()))
     if as_json:

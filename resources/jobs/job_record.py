@@ -81,7 +81,7 @@ def agreed_dataset(records: Sequence[tuple[str, str]]) -> str | None:
         if cid != records[0][1]:
             raise VerificationError(
                 f"The job's dataset is {records[0][1]} according to {records[0][0]}, but {cid} according to {who}.",
-                "data set",
+                "dataset",
                 expected=records[0][1],
                 found=cid,
             )

@@ -27,7 +27,7 @@ class Check:
     """The result of one check, or the reason why it was not made."""
 
     check: str
-    """`files`, `rounds`, `data set`, `rows`, `start`, `chain` or `receipts`."""
+    """`files`, `rounds`, `dataset`, `rows`, `start`, `chain` or `receipts`."""
     result: Literal["passed", "not checked", "failed"]
     text: str
     expected: str | None = None
@@ -127,13 +127,13 @@ def _checks(
 def _dataset_check(record: JobRecord | None) -> Check:
     if record is None:
         return Check(
-            "data set",
+            "dataset",
             "not checked",
             "The job's dataset is not on record here, so the updates may come from any rows and be fewer than the "
             "quorum. Give its CID with --dataset, or verify where the job was opened or its chain answers.",
         )
     return Check(
-        "data set",
+        "dataset",
         "passed",
         f"Each update is of a shard of {record.dataset.cid} and has its weight; no shard counts twice; every round "
         "reaches the quorum.",

@@ -44,7 +44,7 @@ def forge(place, checkpoint: str, keep: int = 4, **changes) -> str:
 async def test_everything_is_compared_where_the_job_was_opened_and_its_chain_answers(place, ended, tmp_path):
     _, checkpoint = ended
     found = verify_with_records(checkpoint, place.store, place.home, place.addresses.network)
-    checks = ["files", "rounds", "data set", "rows", "start", "chain", "receipts"]
+    checks = ["files", "rounds", "dataset", "rows", "start", "chain", "receipts"]
     assert results(found) == dict.fromkeys(checks, "passed")
     assert "4 of 4 receipts verified" in found.checks[-1].text
     assert found.unchecked == []
@@ -61,7 +61,7 @@ async def test_what_could_not_be_compared_is_said(place, ended, tmp_path):
     assert found.unchecked == ["chain"]
     stranger = AtlasHome(tmp_path / "stranger")
     found = verify_with_records(checkpoint, place.store, stranger, None)
-    assert found.unchecked == ["data set", "start", "chain", "receipts"]
+    assert found.unchecked == ["dataset", "start", "chain", "receipts"]
     found = verify_with_records(checkpoint, place.store, stranger, None, dataset=job.dataset_cid)
     assert found.unchecked == ["start", "chain", "receipts"]
 
@@ -80,9 +80,9 @@ async def test_forged_rounds_are_refused_with_a_record_of_the_job(place, ended, 
         with pytest.raises(VerificationError, match=told) as refused:
             verify_with_records(forged, place.store, place.home, place.addresses.network)
         failed = failed_check(refused.value)
-        assert failed.check == ("chain" if told.startswith("the chain") else "data set")
+        assert failed.check == ("chain" if told.startswith("the chain") else "dataset")
         assert None not in (failed.expected, failed.found)
-        unchecked = ["data set", "start", "chain", "receipts"]
+        unchecked = ["dataset", "start", "chain", "receipts"]
         assert verify_with_records(forged, place.store, stranger, None).unchecked == unchecked
 
 
