@@ -4,7 +4,6 @@
 SIGTERM.
 """
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from rich.text import Text
 from atlas.errors import AtlasError
 from atlas.terminal.console import WordConsole, wrap_words
 from atlas.terminal.deferred import DeferredGroup
+from atlas.terminal.json_output import print_json
 from atlas.unexpected import UnexpectedError, printable, record_unexpected, traceback_text
 
 FAILED, STOPPED = 1, 130
@@ -74,5 +74,5 @@ def report(error: BaseException, log: Path, *, verbose: bool, as_json: bool) -> 
     shown = wrap_words(Text(label + sentence), WordConsole(stderr=True).width).plain.removeprefix(label)
     if as_json:
         found = told.log if isinstance(told, UnexpectedError) else None
-        typer.echo(json.dumps({**told.facts, "error": sentence, "log": None if found is None else str(found)}))
+        print_json({**told.facts, "error": sentence, "log": None if found is None else str(found)}, one_line=True)
     typer.echo((typer.style(label, fg=typer.colors.RED, bold=True) if label else "") + shown, err=True)

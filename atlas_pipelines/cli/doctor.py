@@ -10,7 +10,8 @@ import typer
 from rich.text import Text
 
 from atlas.home import AtlasHome
-from atlas_pipelines.cli.output import print_json, results_console
+from atlas.terminal.json_output import print_json
+from atlas_pipelines.cli.output import results_console
 from atlas_pipelines.doctor.coherence import check_chain_file
 from atlas_pipelines.doctor.finding import Finding
 from atlas_pipelines.doctor.machine import check_folders, check_models, check_packages, hindrance

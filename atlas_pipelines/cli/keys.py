@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from atlas.home import AtlasHome
+from atlas.terminal.json_output import print_json
 from atlas.terminal.tables import print_table, texts
-from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.output import results_console
 from resources.keys.key_journal import KeyJournal
 from resources.keys.keyring import KeyRing, KeyRings
 

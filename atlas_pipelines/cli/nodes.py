@@ -8,9 +8,10 @@ from rich.console import Console
 
 from atlas.content.places.open import open_kept_store
 from atlas.home import AtlasHome
+from atlas.terminal.json_output import print_json
 from atlas.terminal.tables import Column, print_table
 from atlas_pipelines.cli.network import Chain, need_a_network, using_network
-from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.output import results_console
 from chain_bridge.ledger import Ledger
 from resources.nodes.discovery import directory_of, discover, peers_of
 from resources.nodes.found_nodes import FoundNode

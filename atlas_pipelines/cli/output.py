@@ -1,13 +1,9 @@
 """Output of the commands: results to stdout, everything else to stderr."""
 
-import json
 import os
 import sys
 from io import UnsupportedOperation
 from pathlib import Path
-from typing import Any
-
-import typer
 
 from atlas.home import AtlasHome
 from atlas.terminal.commands import CommandGroup
@@ -26,11 +22,6 @@ def notes_console() -> WordConsole:
 def results_console() -> WordConsole:
     """A console on stdout."""
     return WordConsole()
-
-
-def print_json(value: Any) -> None:
-    """Print exactly one JSON value on stdout."""
-    typer.echo(json.dumps(value, indent=2))
 
 
 class AtlasCommands(CommandGroup):

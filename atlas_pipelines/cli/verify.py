@@ -9,9 +9,10 @@ from atlas.content.format.cid import parse_cid
 from atlas.counts import counted
 from atlas.errors import AggregationError, ContentError, SpecError, VerificationError
 from atlas.home import AtlasHome
+from atlas.terminal.json_output import print_json
 from atlas.verification.checkpoint import VerifiedCheckpoint
 from atlas_pipelines.cli.content.open import known_network, open_content
-from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.output import results_console
 from resources.rounds.verify import failed_check, verify_with_records
 
 

@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from atlas.terminal.console import WordConsole
+from atlas.terminal.json_output import print_json
 from node_agent.cli.shared import (
     DEFAULT_HOME,
     HomeOption,
     JsonOption,
     console,
     node_home,
-    print_json,
     remember_home,
 )
 from node_agent.home.config import load_config

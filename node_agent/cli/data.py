@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from atlas.counts import counted
+from atlas.terminal.json_output import print_json
 from atlas.terminal.tables import print_table, texts
 from node_agent.chain.chain import node_key
 from node_agent.cli.shared import (
@@ -13,7 +14,6 @@ from node_agent.cli.shared import (
     JsonOption,
     console,
     node_home,
-    print_json,
 )
 from node_agent.data.local_data import commit_to
 from node_agent.home.config import load_config

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from atlas.counts import counted
+from atlas.terminal.json_output import print_json
 from chain_bridge.client.messages import Node, Tx
 from chain_bridge.ledger import Ledger
 from node_agent.chain.earnings import RoundEarning, earnings
@@ -16,7 +17,6 @@ from node_agent.cli.shared import (
     JsonOption,
     console,
     node_home,
-    print_json,
     registered_node,
 )
 from node_agent.errors import NodeError

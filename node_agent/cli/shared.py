@@ -1,10 +1,9 @@
 """What the commands of `atlas-node` share."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -38,18 +37,13 @@ HomeOption = Annotated[
         callback=remember_home,
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_HOME = Path("~/.atlas-node")
 
 
 def node_home(path: Path) -> NodeHome:
     """The node's folder at `path`, made absolute."""
     return NodeHome(path.expanduser().absolute())
-
-
-def print_json(value: dict[str, Any]) -> None:
-    """Print a mapping as one line of JSON."""
-    typer.echo(json.dumps(value))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import sys
 
 from stamina.instrumentation import set_on_retry_hooks
 
+from atlas.terminal.json_output import print_json
 from chain_bridge.client.messages import Node
 from node_agent.chain.chain import node_key, open_ledger
 from node_agent.chain.heartbeat import log_retry
@@ -16,7 +17,6 @@ from node_agent.cli.shared import (
     JsonOption,
     console,
     node_home,
-    print_json,
 )
 from node_agent.data.local_data import commit_to_data
 from node_agent.home.config import load_config
@@ -36,7 +36,7 @@ def start(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
 
     def on_ready(node: Node) -> None:
         if as_json:
-            print_json({"node_id": node.id, "address": node.owner})
+            print_json({"node_id": node.id, "address": node.owner}, one_line=True)
         else:
             what = "keeps content" if node.kind == "storage" else "is ready for tasks"
             console.print(f"Node {node.id} ({node.owner}) {what}. Stop it with Ctrl-C.")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from atlas.terminal.json_output import print_json
 from atlas.terminal.tables import Column, numbers, print_table, texts
 from node_agent.chain.standing import describe_stake, describe_standing, jail_advice
 from node_agent.cli.node_status import NodeStatus, node_status
@@ -14,7 +15,6 @@ from node_agent.cli.shared import (
     JsonOption,
     console,
     node_home,
-    print_json,
 )
 from node_agent.home.config import NodeHome, load_config
 

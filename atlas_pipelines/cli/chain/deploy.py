@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
+from atlas.terminal.json_output import print_json
 from atlas_pipelines.cli.chain import network as given
 from atlas_pipelines.cli.chain.network import ChainTarget, place
-from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.output import results_console
 from chain_bridge.errors import WrongContract
 from chain_bridge.networks.contract_version import contract_version
 from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract

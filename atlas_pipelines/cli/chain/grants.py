@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from atlas.terminal.json_output import print_json
 from atlas_pipelines.cli.chain import network as given
 from atlas_pipelines.cli.chain.network import place
-from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.output import results_console
 from chain_bridge.networks.feegrants import FeeGrants
 from resources.local.agent_funds import GRANTED_DAYS, grant_limit
 

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
+from atlas.terminal.json_output import print_json
 from atlas.terminal.tables import numbers, print_table, texts
 from atlas_pipelines.cli.chain import network as given
 from atlas_pipelines.cli.chain.network import ChainTarget, place
-from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.output import results_console
 from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.follower.follower import Follower
 from chain_bridge.follower.read_model import ReadModel

@@ -5,10 +5,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from atlas.terminal.json_output import print_json
 from atlas.terminal.tables import print_fields
 from atlas_pipelines.cli.chain import network as given
 from atlas_pipelines.cli.chain.network import ChainTarget, look_at_place
-from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.output import results_console
 from chain_bridge.errors import ChainError
 from chain_bridge.follower.follower import Follower
 from chain_bridge.follower.read_model import ReadModel

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from atlas.counts import counted
+from atlas.terminal.json_output import print_json
 from atlas.terminal.tables import numbers, print_table, texts
 from atlas_pipelines.cli.chain import network as given
 from atlas_pipelines.cli.chain.network import place
 from atlas_pipelines.cli.content.open import Ipfs, Json, open_content
-from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.output import results_console
 from chain_bridge.client.messages import Holding
 from node_agent.chain.standing import moment
 from resources.operator_ledger import need_ownership, open_ledger

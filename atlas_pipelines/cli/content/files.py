@@ -11,8 +11,9 @@ import typer
 from atlas.content.format.cid import parse_cid
 from atlas.errors import ContentError
 from atlas.home import AtlasHome
+from atlas.terminal.json_output import print_json
 from atlas_pipelines.cli.content.open import Ipfs, Json, Replicas, open_content
-from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.output import results_console
 from atlas_pipelines.cli.progress_bar import Advance, progress_bar
 
 CHUNK_BYTES = 1 << 20

@@ -16,10 +16,11 @@ from atlas.content.places.collect import Collected, collect, local_folder, peek
 from atlas.content.places.open import IpfsPlaces
 from atlas.counts import counted
 from atlas.home import AtlasHome
+from atlas.terminal.json_output import print_json
 from atlas.terminal.tables import numbers, print_table, texts
 from atlas_pipelines.cli.content.open import Ipfs, open_content
 from atlas_pipelines.cli.network import has_network, using_network
-from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.output import results_console
 from resources.errors import CoordinatorError
 from resources.jobs.registry import JobRegistry
 from resources.retention.content_survey import ask_network, survey

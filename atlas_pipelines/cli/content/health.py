@@ -16,9 +16,10 @@ from atlas.counts import counted
 from atlas.errors import ContentError
 from atlas.home import AtlasHome
 from atlas.terminal.console import WordConsole
+from atlas.terminal.json_output import print_json
 from atlas.terminal.tables import Column, numbers, print_table, texts
 from atlas_pipelines.cli.content.open import Ipfs, Json, Replicas, known_network, open_content, open_own_copies
-from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.output import results_console
 from atlas_pipelines.cli.progress_bar import progress_bar
 from chain_bridge.errors import ChainError
 from resources.jobs.registry import JobRegistry

@@ -15,9 +15,10 @@ from atlas.content.store import PINNED, KeptStore
 from atlas.errors import ContentError
 from atlas.home import AtlasHome
 from atlas.terminal.console import WordConsole
+from atlas.terminal.json_output import print_json
 from atlas.terminal.tables import numbers, print_table, texts
 from atlas_pipelines.cli.content.open import Ipfs, Json, open_content
-from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.output import results_console
 from resources.jobs.registry import JobRegistry
 from resources.retention.content_survey import survey
 

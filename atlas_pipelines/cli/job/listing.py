@@ -9,9 +9,10 @@ from atlas.documents.manifests import DatasetManifest
 from atlas.documents.stored import get_document
 from atlas.home import AtlasHome
 from atlas.spec.job import JobSpec, TaskSpec
+from atlas.terminal.json_output import print_json
 from atlas.terminal.tables import print_table, texts
 from atlas_pipelines.cli.content.open import open_content
-from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.output import results_console
 from resources.jobs.registry import JobRegistry, JobRow, RoundRef
 
 COLUMNS = ("name", "model", "source", "shards", "rounds", "done", "checkpoint")

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from atlas.terminal.json_output import print_json
 from atlas_pipelines.cli.job.on_chain import job_on_chain
-from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.output import results_console
 from chain_bridge.client.messages import Tx
 from chain_bridge.errors import OutcomeUnknown
 from chain_bridge.ledger import Ledger

@@ -6,9 +6,10 @@ import typer
 from rich.console import Console
 
 from atlas.home import AtlasHome
+from atlas.terminal.json_output import print_json
 from atlas.terminal.tables import numbers, print_table, texts
 from atlas_pipelines.cli.content.open import open_content
-from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.output import results_console
 from atlas_pipelines.round_account import RoundAccount, account_for_round
 from resources.jobs.registry import JobRegistry
 

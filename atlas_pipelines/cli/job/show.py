@@ -6,9 +6,10 @@ import typer
 
 from atlas.content.places.open import open_kept_store
 from atlas.home import AtlasHome
+from atlas.terminal.json_output import print_json
 from atlas_pipelines.cli.job.dataset_facts import dataset_facts, dataset_lines
 from atlas_pipelines.cli.network import using_network
-from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.output import results_console
 from atlas_pipelines.cli.run.tables import print_summary
 from atlas_pipelines.summary import summarize
 from chain_bridge.ledger import Ledger

@@ -10,8 +10,9 @@ from typer.core import TyperCommand
 from atlas.content.format.cid import parse_cid
 from atlas.errors import ContentError
 from atlas.home import AtlasHome
+from atlas.terminal.json_output import print_json
 from atlas_pipelines.cli.content.open import open_content
-from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.output import results_console
 from resources.models.export import export_model
 
 export_app = typer.Typer(add_completion=False)

@@ -5,10 +5,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from atlas.terminal.json_output import print_json
 from atlas.terminal.tables import numbers, print_table, texts
 from atlas_pipelines.cli.chain import network as given
 from atlas_pipelines.cli.chain.network import place
-from atlas_pipelines.cli.output import print_json, results_console
+from atlas_pipelines.cli.output import results_console
 from chain_bridge.client.messages import RegisteredModel
 from chain_bridge.ledger import Ledger
 from resources.errors import CoordinatorError

@@ -17,10 +17,11 @@ from atlas.home import AtlasHome
 from atlas.spec.job import JobSpec
 from atlas.spec.recorded_forms import recorded_forms
 from atlas.terminal.commands import Stopped
+from atlas.terminal.json_output import print_json
 from atlas_pipelines.cli.content.open import open_content
 from atlas_pipelines.cli.logs import log_to_file
 from atlas_pipelines.cli.network import Agents, Chain, Ipfs, Nodes, Replicas, using_network
-from atlas_pipelines.cli.output import notes_console, print_json, results_console
+from atlas_pipelines.cli.output import notes_console, results_console
 from atlas_pipelines.cli.run.steps import Steps
 from atlas_pipelines.cli.run.tables import print_summary
 from atlas_pipelines.cli.run.watching import Watching
