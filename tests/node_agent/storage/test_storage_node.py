@@ -1,13 +1,11 @@
 """A real storage node: it keeps the files of registered models, announces them, and answers audits."""
 
 import hashlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
 from atlas.content.audit import audit_answer
 from atlas.content.format.cid import cid_of_bytes
 from atlas.content.local.store import LocalStore
