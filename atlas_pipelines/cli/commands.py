@@ -71,7 +71,8 @@ _CONTENT: Entries = {
     ),
     "verify": Command(
         f"{_CLI}.content.health:verify",
-        "Recompute the CIDs of the copies on this machine, all of them or those given; fails if any is corrupt.",
+        "Recompute the CIDs of the copies on this machine, all of them or those given; fails if any is corrupt or "
+        "missing.",
     ),
     "replicas": Command(
         f"{_CLI}.content.health:replicas",
