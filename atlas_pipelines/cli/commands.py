@@ -38,6 +38,10 @@ _CHAIN: Entries = {
     "unpause": Command(
         f"{_CLI}.chain.owner:unpause", "Make a paused contract accept all messages again; only its owner can."
     ),
+    "config": Command(
+        f"{_CLI}.chain.config:config",
+        "Show the contract's settings, or change some of them with --set, by the contract's owner.",
+    ),
     "owner": Command(
         f"{_CLI}.chain.owner:owner",
         "Show who owns the contract, or move it to another account: --transfer by its owner, then --accept by the "
@@ -67,7 +71,8 @@ _CONTENT: Entries = {
     ),
     "verify": Command(
         f"{_CLI}.content.health:verify",
-        "Recompute the CIDs of the copies on this machine, all of them or those given; fails if any is corrupt.",
+        "Recompute the CIDs of the copies on this machine, all of them or those given; fails if any is corrupt or "
+        "missing.",
     ),
     "replicas": Command(
         f"{_CLI}.content.health:replicas",

@@ -35,15 +35,6 @@ class Share:
     bps: int
 
 
-@dataclass(frozen=True)
-class SignedBeat:
-    """A heartbeat that its node signed and another account submits; `at` is unix seconds by the node's clock."""
-
-    node: int
-    at: int
-    signature: bytes
-
-
 class Answer(BaseModel):
     """An answer of the contract; unknown fields, which a later version may add, are ignored."""
 

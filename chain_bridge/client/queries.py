@@ -150,17 +150,9 @@ class Queries:
         """All money in the contract."""
         return Totals.model_validate(self._query("totals"))
 
-    def holders(self, cid: str, start_after: int | None = None, limit: int | None = None) -> list[Holding]:
-        """The nodes that hold a CID, by node id."""
-        return self._list(Holding, "holders", lambda found: found.node, start_after, limit, cid=cid)
-
     def holdings(self, node: int, start_after: str | None = None, limit: int | None = None) -> list[Holding]:
         """The CIDs that a storage node holds, in order."""
         return self._list(Holding, "holdings", lambda found: found.cid, start_after, limit, node=node)
-
-    def model(self, name: str, version: int) -> RegisteredModel:
-        """A registered model; raises `ContractRefused` when there is none."""
-        return RegisteredModel.model_validate(self._query("model", name=name, version=version))
 
     def models(
         self, name: str | None = None, start_after: tuple[str, int] | None = None, limit: int | None = None
@@ -169,10 +161,6 @@ class Queries:
         return self._list(
             RegisteredModel, "models", lambda model: (model.name, model.version), start_after, limit, name=name
         )
-
-    def current_model(self, name: str) -> RegisteredModel | None:
-        """The promoted version of a name."""
-        return _optional(RegisteredModel, self._query("current_model", name=name))
 
     def ownership(self) -> Ownership:
         """The owner of the contract, who administers it."""

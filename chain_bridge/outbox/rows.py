@@ -20,7 +20,6 @@ _ONCE = frozenset(
         "cancel_job",
         "close_job",
         "assign_batch",
-        "reassign_batch",
         "complete_batch",
         "release_batch",
         "settle",

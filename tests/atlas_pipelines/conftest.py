@@ -10,6 +10,8 @@ from atlas.content.format.cid import cid_of_bytes
 from atlas.home import AtlasHome
 from atlas_pipelines.cli.main import app
 from chain_bridge.client.keys import load_or_create_key
+from chain_bridge.ledger import Ledger
+from chain_bridge.networks.faucet import send_coins
 from resources.jobs.registry import JobRegistry, JobRow
 from resources.local.parts import LocalParts
 from resources.operator_ledger import open_ledger
@@ -53,15 +55,28 @@ def operator_ledger(chain_home, chain_addresses):
 def open_job(chain_home, operator_ledger):
     """Open a job of two tasks at 100 each, under a name."""
 
-    def open_it(name: str) -> JobRow:
+    def open_it(name: str, lease_seconds: int = 60) -> JobRow:
         number = operator_ledger.create_job(
-            key=name, spec=CID, dataset=CID, shards=1, rounds=1, reward=100, lease_seconds=60, escrow=200
+            key=name, spec=CID, dataset=CID, shards=1, rounds=1, reward=100, lease_seconds=lease_seconds, escrow=200
         )
         row = JobRow(name, CID, CID, CID, CID, operator_ledger.contract, number)
         JobRegistry(chain_home.jobs_database).save_job(row)
         return row
 
     return open_it
+
+
+@pytest.fixture
+def node_on_chain(chain_home, chain_addresses):
+    """The id of a registered node, with a fresh heartbeat."""
+    key = load_or_create_key(chain_home.root / "worker.key", "atlas")
+    send_coins(chain_addresses.network, load_or_create_key(chain_home.operator_key, "atlas"), {key.address: 1})
+    with Ledger(chain_addresses.network, key) as ledger:
+        known = ledger.node_of(key.address)
+        if known is None:
+            return ledger.register_node("compute", 8, CID)
+        ledger.heartbeat()
+        return known.id
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from chain_bridge.client.messages import Tx
 from chain_bridge.errors import OutcomeUnknown
 from chain_bridge.ledger import Ledger
 from resources.errors import CoordinatorError
+from resources.jobs.dead_leases import end_dead_leases
 from resources.jobs.registry import JobRow
 
 Name = Annotated[str, typer.Argument(help="The job's name.")]
@@ -48,8 +49,12 @@ def top_up(
 
 
 def close(name: Name, json: Json = False) -> None:
-    """Close a job with no payment outstanding; the free rest of its escrow is refunded."""
+    """Close a job with no payment outstanding; the free rest of its escrow is refunded.
+
+    Leases of nodes that are gone are ended first.
+    """
     with job_on_chain(name) as (row, ledger):
+        end_dead_leases(ledger, row.job_id)
         _show(row, ledger, ledger.close_job(row.job_id), json)
 
 

@@ -52,7 +52,7 @@ def submitted_round(name: str, rounds: Sequence[Round], number: int | None) -> R
     if newest.settled_at is not None:
         raise CoordinatorError(
             f"Round {newest.round} of job {name!r} is settled: its nodes are credited, so it can no longer be taken "
-            "back. Only a longer challenge window leaves time for that (atlas chain deploy --challenge-seconds)."
+            "back. A longer challenge window leaves time for that: atlas chain config --set challenge_seconds=600"
         )
     if newest.open_challenges:
         raise CoordinatorError(

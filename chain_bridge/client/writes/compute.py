@@ -1,7 +1,6 @@
 """Nodes: their registration, stake and heartbeats."""
 
-from chain_bridge.client.messages import SignedBeat
-from chain_bridge.client.writes.base import OUTCOME, Writes, binary, optional_binary
+from chain_bridge.client.writes.base import OUTCOME, Writes, optional_binary
 
 
 class ComputeWrites(Writes[OUTCOME]):
@@ -37,8 +36,3 @@ class ComputeWrites(Writes[OUTCOME]):
     def heartbeat(self) -> OUTCOME:
         """Send the heartbeat of the key's node."""
         return self._write("heartbeat", {})
-
-    def heartbeat_batch(self, beats: list[SignedBeat]) -> OUTCOME:
-        """Submit heartbeats that nodes have signed, all or none."""
-        items = [{"node": beat.node, "at": beat.at, "signature": binary(beat.signature)} for beat in beats]
-        return self._write("heartbeat_batch", {"beats": items})

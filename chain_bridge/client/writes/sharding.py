@@ -24,10 +24,6 @@ class ShardingWrites(Writes[OUTCOME]):
         """Lease slots of a round to nodes, all or none; `plan` is the CID of the list of tasks."""
         return self._write("assign_batch", {"job": job, "round": round, "plan": plan, "items": mappings(items)})
 
-    def reassign_batch(self, job: int, round: int, plan: str, items: list[Assignment]) -> OUTCOME:
-        """End the slots' active leases (live ones without a penalty) and lease the slots again, all or none."""
-        return self._write("reassign_batch", {"job": job, "round": round, "plan": plan, "items": mappings(items)})
-
     def complete_batch(self, job: int, round: int, items: list[SlotAttempt]) -> OUTCOME:
         """Accept the results of leases."""
         return self._write("complete_batch", {"job": job, "round": round, "items": mappings(items)})

@@ -185,6 +185,31 @@ def test_the_owner_pauses_the_contract_and_resumes_it(node, network, ask, atlas,
     assert not ask("status")["paused"]
 
 
+def test_settings_are_shown_and_changed(node, network, ask, atlas):
+    before = ask("config")
+    assert before.pop("transaction") is None
+    assert (before["slash_bps"], before["challenge_seconds"]) == (77, 0)
+    after = ask("config", "--set", "challenge_seconds=600", "--set", "max_batch=9")
+    assert after.pop("transaction")
+    assert after == {**before, "challenge_seconds": 600, "max_batch": 9}
+    assert "challenge_seconds" in atlas("config", "--network", "mine").stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("challenge_second=1", "challenge_seconds"),
+        ("denom=5", "no setting that can be changed"),
+        ("max_batch=-1", "a whole number"),
+        ("max_batch", "a whole number"),
+    ],
+)
+def test_a_change_that_is_no_setting_is_refused(atlas, change, told):
+    result = atlas("config", "--set", change)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in " ".join(result.stderr.split())
+
+
 def test_the_contract_moves_to_another_account(node, network, ask, atlas, operator, tmp_path):
     path = tmp_path / "other" / "key"
     other = load_or_create_key(path, PREFIX).address

@@ -1,8 +1,14 @@
 """`atlas job top-up | cancel | close` on a real chain."""
 
+import time
+
 import pytest
 
+from atlas.content.format.cid import cid_of_bytes
+from chain_bridge.client.messages import Assignment
+
 pytestmark = [pytest.mark.slow, pytest.mark.system]
+CID = cid_of_bytes(b"any")
 
 
 @pytest.fixture
@@ -29,6 +35,19 @@ def test_a_cancelled_job_gives_its_free_escrow_back_and_is_closed(atlas, open_jo
     assert cancelled["credit"] == before + 201
     assert refusal(atlas("top-up", "unwanted", "1"))
     assert "is closed" in atlas("close", "unwanted").stdout
+
+
+def test_a_job_whose_node_is_gone_is_closed(atlas, open_job, facts, refusal, operator_ledger, node_on_chain):
+    live, dead = open_job("live"), open_job("dead", lease_seconds=1)
+    for row in (live, dead):
+        operator_ledger.assign_batch(row.job_id, 1, CID, [Assignment(0, node_on_chain, 1)])
+        assert facts(atlas("cancel", row.name, "--json"))["reserved"] == 100
+    while operator_ledger.lease(dead.job_id, 1, 0).live:
+        time.sleep(0.1)
+    closed = facts(atlas("close", "dead", "--json"))
+    assert (closed["state"], closed["reserved"], closed["refunded"]) == ("closed", 0, 200)
+    assert operator_ledger.lease(dead.job_id, 1, 0).state == "expired"
+    assert "100" in refusal(atlas("close", "live"))
 
 
 def test_an_unknown_job_is_named(atlas, refusal):

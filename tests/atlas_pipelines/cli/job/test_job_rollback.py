@@ -4,10 +4,7 @@ import pytest
 
 from atlas.content.format.cid import cid_of_bytes
 from atlas_pipelines.cli.job.rollback import submitted_round
-from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.client.messages import Assignment, Round, Share, SlotAttempt
-from chain_bridge.ledger import Ledger
-from chain_bridge.networks.faucet import send_coins
 from resources.errors import CoordinatorError
 
 pytestmark = [pytest.mark.slow, pytest.mark.system]
@@ -21,28 +18,15 @@ def atlas(atlas_on_chain):
 
 
 @pytest.fixture
-def node(chain_home, chain_addresses):
-    """The id of a registered node."""
-    key = load_or_create_key(chain_home.root / "worker.key", "atlas")
-    send_coins(chain_addresses.network, load_or_create_key(chain_home.operator_key, "atlas"), {key.address: 1})
-    with Ledger(chain_addresses.network, key) as ledger:
-        known = ledger.node_of(key.address)
-        if known is None:
-            return ledger.register_node("compute", 8, CID)
-        ledger.heartbeat()
-        return known.id
-
-
-@pytest.fixture
-def submit(open_job, operator_ledger, node):
+def submit(open_job, operator_ledger, node_on_chain):
     """Open a job under a name and submit its only round; `window` is its challenge window in seconds."""
 
     def submit(name, window=3600):
         operator_ledger.update_config(challenge_seconds=window)
         job = open_job(name).job_id
-        operator_ledger.assign_batch(job, 1, CID, [Assignment(0, node, 1), Assignment(1, node, 1)])
+        operator_ledger.assign_batch(job, 1, CID, [Assignment(slot, node_on_chain, 1) for slot in (0, 1)])
         operator_ledger.complete_batch(job, 1, [SlotAttempt(0, 1), SlotAttempt(1, 1)])
-        operator_ledger.submit_round(job, 1, bytes(32), 2, CID, CID, [Share(node, 2, 10_000)])
+        operator_ledger.submit_round(job, 1, bytes(32), 2, CID, CID, [Share(node_on_chain, 2, 10_000)])
         return job
 
     return submit
