@@ -21,7 +21,8 @@ class VerifiedStore:
 
     A verified file is kept with its device, inode, size and times of change. If one of them differs, which is also the
     case after another process has marked the file as used, the file is verified again. Folders are verified each time.
-    A write within the clock tick of the verification (4 ms before Linux 6.13) and of the same size is not noticed.
+    Not noticed is a write in place during the verification itself, and one of the same size within its clock tick (4 ms
+    before Linux 6.13). Files of a store are read-only and replaced as a whole, which is always noticed.
     What is held grows with the content that is read, so a store is for one round, not for the life of a process.
     Thread-safe.
     """
