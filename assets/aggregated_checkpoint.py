@@ -4,21 +4,20 @@ import dagster as dg
 
 from assets import partitions
 from assets.base_checkpoint import base_checkpoint
+from assets.launch.find_job import recorded_round
 from assets.plain_errors import plain_errors
 from assets.recorded import recorded_cid
 from assets.round_manifest import round_manifest
 from assets.shown import tables
 from assets.shown.diagnostics import diagnostics_metadata
-from atlas.content.store import ContentStore
-from atlas.documents.manifests import Checkpoint, DatasetManifest, RoundManifest
+from atlas.documents.manifests import RoundManifest
 from atlas.documents.round_diagnostics import RoundDiagnostics
-from atlas.documents.stored import get_document, put_document
+from atlas.documents.stored import get_document
 from resources.content import ContentResource
-from resources.errors import JobNotFound
 from resources.fleet import FleetResource
-from resources.jobs.registry import JobRegistry
-from resources.rounds import steps as rounds
+from resources.ledger import LedgerResource
 from resources.rounds.evidence import receipt_of
+from resources.rounds.round import Round
 
 
 @dg.asset(
@@ -29,16 +28,14 @@ from resources.rounds.evidence import receipt_of
 )
 @plain_errors
 def aggregated_checkpoint(
-    context: dg.AssetExecutionContext, fleet: FleetResource, content: ContentResource
+    context: dg.AssetExecutionContext, fleet: FleetResource, content: ContentResource, ledger: LedgerResource
 ) -> dg.MaterializeResult:
     """The checkpoint that a round ends with; anyone can recompute its bytes from the round's manifest."""
-    from atlas.rounds.diagnose import diagnose_round  # here, so that the code location loads without numpy
-
-    manifest = get_document(content.store, recorded_cid(context, "round_manifest"), RoundManifest)
-    cid = rounds.aggregate(manifest, content.store)
-    checkpoint = get_document(content.store, cid, Checkpoint)
-    diagnostics = diagnose_round(manifest, content.store)
-    put_document(content.store, diagnostics)
+    round_ = recorded_round(context.partition_key, fleet, content, ledger)
+    manifest = get_document(round_.store, recorded_cid(context, "round_manifest"), RoundManifest)
+    checkpoint = round_.aggregate(manifest)
+    diagnostics = round_.diagnose(manifest)
+    cid = checkpoint.cid
     return dg.MaterializeResult(
         metadata={
             "cid": cid,
@@ -50,19 +47,15 @@ def aggregated_checkpoint(
             "strategy": manifest.strategy,
             "merged": len(checkpoint.merged),
             "optimizer": checkpoint.optimizer or "none",
-            "updates": _updates(context.partition_key, diagnostics, fleet.registry, content.store),
+            "updates": _updates(round_, diagnostics),
             **diagnostics_metadata(diagnostics),
         },
         data_version=dg.DataVersion(cid),
     )
 
 
-def _updates(key: str, diagnostics: RoundDiagnostics, registry: JobRegistry, store: ContentStore) -> dg.MetadataValue:
+def _updates(round_: Round, diagnostics: RoundDiagnostics) -> dg.MetadataValue:
     """A table of every attempt of the round, from the registry alone; the chain is not queried."""
-    name, number = partitions.parse_round_key(key)
-    row = registry.job(name)
-    if row is None:
-        raise JobNotFound(f"No job {name!r} was opened here. List the jobs with: atlas job ls")
-    attempts = registry.attempts(row.round(number))
-    receipts = {one.receipt_cid: receipt_of(one.receipt_cid, store) for one in attempts if one.receipt_cid}
-    return tables.updates_table(attempts, receipts, get_document(store, row.dataset_cid, DatasetManifest), diagnostics)
+    attempts = round_.attempts
+    receipts = {one.receipt_cid: receipt_of(one.receipt_cid, round_.store) for one in attempts if one.receipt_cid}
+    return tables.updates_table(attempts, receipts, round_.job.dataset, diagnostics)

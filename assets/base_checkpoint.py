@@ -9,16 +9,16 @@ from assets import partitions
 from assets.dataset import dataset_event, shard_events
 from assets.fleet_run.progress import Progress
 from assets.fleet_run.run_process import PROCESS_TAG, process_tag
-from assets.launch.find_job import check_round_exists, find_order, register_partitions
+from assets.launch.find_job import check_round_exists, find_order, hold_round, register_partitions
 from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
 from assets.recorded import newest_record, unless_recorded
 from assets.source_version import source_facts, source_version
+from atlas.content.verified import VerifiedStore
 from resources.content import ContentResource
 from resources.fleet import FleetResource
 from resources.jobs.open_job import OpenJob, open_job, refuse_ended_job
 from resources.ledger import LedgerResource
-from resources.rounds import steps as rounds
 
 
 @dg.asset(partitions_def=partitions.rounds, group_name="federated", kinds={"safetensors"})
@@ -34,17 +34,16 @@ def base_checkpoint(
     """The checkpoint that a round starts from: the untrained adapter, or the checkpoint of the previous round."""
     context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process_tag(context.run_id)})
     name, number = partitions.parse_round_key(context.partition_key)
-    spec = find_order(name, config, fleet, content)
+    store = VerifiedStore(content.store)
+    spec = find_order(name, config, fleet.registry, store)
     check_round_exists(spec, number)
     version = None  # of the source; determined before its rows are read
     if fleet.registry.job(name) is None:
         version = source_version(spec.dataset, fleet.home.root / "cache", context.log)
-    job = open_job(
-        spec, fleet.home, content.store, fleet.registry, ledger.client, progress.note, on_reading=progress.passing
-    )
+    job = open_job(spec, fleet.home, store, fleet.registry, ledger.client, progress.note, on_reading=progress.passing)
     refuse_ended_job(job, number, ledger.client)
     register_partitions(context.instance, job)
-    base = rounds.base_checkpoint(job, number, ledger.client)
+    base = hold_round(job, number, store, fleet, ledger).base
     read = dataset_event(name, job.dataset, content.link, source_facts(spec.dataset, version))
     for event in (read, *shard_events(name, job.dataset, content.link)):
         yield from unless_recorded(context.instance, event)

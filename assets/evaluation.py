@@ -16,10 +16,7 @@ from resources.content import ContentResource
 from resources.dispatch.outcomes import CompletedTask
 from resources.fleet import FleetResource
 from resources.ledger import LedgerResource
-from resources.rounds import steps as rounds
-from resources.rounds.causes import task_lost
-from resources.rounds.evaluating import plain_mean_of, plan_evaluation
-from resources.rounds.scoring import checkpoints_without
+from resources.rounds.evaluating import evaluation_result, plain_mean_of
 
 NO_WORSE = dg.AssetCheckSpec(
     "no_worse_than_base",
@@ -48,36 +45,30 @@ def evaluation(
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult:
     """Loss and accuracy of a round's checkpoint and of its base on the held-out rows, measured by one node."""
-    job, number = find_round(context.partition_key, fleet, content, ledger)
-    base = rounds.base_checkpoint(job, number, ledger.client)
-    checkpoint = recorded_cid(context, "aggregated_checkpoint")
-    without = checkpoints_without(job, checkpoint, content.store)
-    task = plan_evaluation(job, number, base, checkpoint, without, content.store, fleet.registry)
+    round_ = find_round(context.partition_key, fleet, content, ledger)
+    job, checkpoint = round_.job, recorded_cid(context, "aggregated_checkpoint")
     (outcome,) = run_tasks(
         context,
-        job,
-        [task],
+        round_,
+        [round_.plan_evaluation(checkpoint)],
         fleet=fleet,
-        ledger=ledger.client,
-        store=content.store,
         progress=progress,
         address=("evaluation", lambda task: context.partition_key),
     )
     if not isinstance(outcome, CompletedTask):
-        what = f"The checkpoint of round {number} was not evaluated"
-        raise task_lost(job, number, what, outcome, fleet.registry, fleet.home.nodes)
-    result = rounds.evaluation_result(job, outcome)
+        raise round_.task_lost(f"The checkpoint of round {round_.number} was not evaluated", outcome)
+    result = evaluation_result(job, outcome)
     return dg.MaterializeResult(
         metadata={
             "receipt": outcome.receipt_cid,
             "content": content.link(outcome.receipt_cid),
             "checkpoint": checkpoint,
-            "base": base,
+            "base": round_.base,
             "node": outcome.node_id,
             "rows": job.dataset.holdout.rows,
             "metrics": tables.metrics_table(result.base, result.checkpoint),
-            **_left_out(without, outcome),
-            **_plain_mean(plain_mean_of(outcome.task, content.store), outcome),
+            **_left_out(round_.checkpoints_without(checkpoint), outcome),
+            **_plain_mean(plain_mean_of(outcome.task, round_.store), outcome),
             **{
                 name: dg.MetadataValue.float(value)
                 for name, value in sorted(result.checkpoint.items())

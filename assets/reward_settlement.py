@@ -12,7 +12,7 @@ from assets.shown import tables
 from resources.content import ContentResource
 from resources.fleet import FleetResource
 from resources.ledger import LedgerResource
-from resources.rounds.settle import Settlement, publish_model, settle_round
+from resources.rounds.settle import Settlement
 
 
 @dg.asset(
@@ -26,10 +26,10 @@ def reward_settlement(
     context: dg.AssetExecutionContext, fleet: FleetResource, content: ContentResource, ledger: LedgerResource
 ) -> dg.MaterializeResult:
     """The credits of a round's nodes on chain, and the evidence for them; pending while the chain does not answer."""
-    job, number = find_round(context.partition_key, fleet, content, ledger)
+    round_ = find_round(context.partition_key, fleet, content, ledger)
     checkpoint = recorded_cid(context, "aggregated_checkpoint")
-    settlement = settle_round(job, number, checkpoint, content.store, fleet.registry, ledger.client)
-    publish_model(job, number, checkpoint, ledger.client)
+    settlement = round_.settle(checkpoint)
+    round_.publish(checkpoint)
     return dg.MaterializeResult(
         metadata={
             "evidence": settlement.evidence,
@@ -45,8 +45,8 @@ def reward_settlement(
             "backlog": settlement.backlog,
             "submit_tx": settlement.submit_tx or _absent(settlement),
             "settle_tx": settlement.settle_tx or _absent(settlement),
-            "contract": job.contract,
-            "model_version": f"{job.name} {number}",
+            "contract": round_.job.contract,
+            "model_version": f"{round_.job.name} {round_.number}",
         },
         data_version=dg.DataVersion(settlement.evidence),
     )

@@ -21,11 +21,10 @@ from resources.dispatch.outcomes import CompletedTask, TaskOutcome
 from resources.errors import QuorumError
 from resources.fleet import FleetResource
 from resources.jobs.open_job import OpenJob
-from resources.jobs.registry import JobRegistry
 from resources.ledger import LedgerResource
-from resources.rounds import steps as rounds
-from resources.rounds.causes import Cause, causes_of, describe_causes
+from resources.rounds.causes import Cause, describe_causes
 from resources.rounds.reference_update import reference_update
+from resources.rounds.round import Round
 
 QUORUM = dg.AssetCheckSpec(
     "quorum",
@@ -51,55 +50,47 @@ def round_manifest(
     progress: dg.ResourceParam[Progress],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckResult | dg.MaterializeResult]:
     """The accepted updates of a round. Trains the missing shards, and takes over results of earlier runs."""
-    from resources.rounds.round_gate import RoundGate  # here, so that the code location loads without numpy
-
-    job, number = find_round(context.partition_key, fleet, content, ledger)
-    base = rounds.base_checkpoint(job, number, ledger.client)
-    reference = reference_update(job, number, base, fleet.home, content.store, fleet.registry, progress.note)
+    round_ = find_round(context.partition_key, fleet, content, ledger)
+    name = round_.job.name
+    reference = reference_update(round_, progress.note)
     outcomes: list[TaskOutcome] = []
     for outcome in run_tasks(
         context,
-        job,
-        rounds.training_tasks(job, number, base),
+        round_,
+        round_.training_tasks(),
         fleet=fleet,
-        ledger=ledger.client,
-        store=content.store,
         progress=progress,
-        address=("shard_adapter", adapter_partition(job.name)),
-        check=RoundGate(job, number, base, content.store, fleet.registry),
+        address=("shard_adapter", adapter_partition(name)),
+        check=round_.gate(),
     ):
         outcomes.append(outcome)
         if isinstance(outcome, CompletedTask):
-            yield from unless_recorded(context.instance, adapter_event(job.name, outcome, content.link))
-    nodes = fleet.home.nodes
+            yield from unless_recorded(context.instance, adapter_event(name, outcome, content.link))
     try:
-        manifest = rounds.build_round_manifest(
-            job, number, base, outcomes, content.store, fleet.registry, reference, nodes
-        )
+        manifest = round_.build_manifest(outcomes, reference)
     except QuorumError as error:
-        yield _quorum(job, 0, causes_of(job, number, outcomes, fleet.registry, nodes), str(error))
+        yield _quorum(round_.job, 0, round_.causes(outcomes), error)
         raise
     for text in events.left_out(manifest, outcomes):
         context.log.warning("%s", text)
         progress.note(f"  {text}")
-    causes = causes_of(job, number, outcomes, fleet.registry, nodes)
-    reached, updates = rounds.quorum_reached(job, manifest), len(manifest.updates)
-    too_few = None if reached else rounds.quorum_error(job, number, updates, causes)
+    causes = round_.causes(outcomes)
+    too_few = round_.too_few(manifest, causes)
     yield dg.MaterializeResult(
-        metadata={"content": content.link(manifest.cid), **_metadata(job, manifest, outcomes, fleet.registry)},
+        metadata={"content": content.link(manifest.cid), **_metadata(round_, manifest, outcomes)},
         data_version=dg.DataVersion(manifest.cid),
-        check_results=[_quorum(job, updates, causes, None if too_few is None else str(too_few))],
+        check_results=[_quorum(round_.job, len(manifest.updates), causes, too_few)],
     )
     if too_few is not None:
         raise too_few
 
 
-def _quorum(job: OpenJob, updates: int, causes: Sequence[Cause], error: str | None) -> dg.AssetCheckResult:
+def _quorum(job: OpenJob, updates: int, causes: Sequence[Cause], error: QuorumError | None) -> dg.AssetCheckResult:
     shards = len(job.dataset.shards)
     return dg.AssetCheckResult(
         check_name="quorum",
         passed=error is None,
-        description=error or (describe_causes(causes, shards) if causes else None),
+        description=str(error) if error else describe_causes(causes, shards) if causes else None,
         metadata={
             "updates": updates,
             "shards": shards,
@@ -109,11 +100,8 @@ def _quorum(job: OpenJob, updates: int, causes: Sequence[Cause], error: str | No
     )
 
 
-def _metadata(
-    job: OpenJob, manifest: RoundManifest, outcomes: Sequence[TaskOutcome], registry: JobRegistry
-) -> dict[str, dg.MetadataValue]:
+def _metadata(round_: Round, manifest: RoundManifest, outcomes: Sequence[TaskOutcome]) -> dict[str, dg.MetadataValue]:
     completed = [outcome for outcome in outcomes if isinstance(outcome, CompletedTask)]
-    attempts = registry.attempts(job.round(manifest.round))
     receipts = {outcome.receipt_cid: outcome.receipt for outcome in completed}
     curves = {
         outcome.task.shard or "": [(point.step, point.loss) for point in outcome.receipt.losses]
@@ -123,7 +111,7 @@ def _metadata(
     return {
         "cid": dg.MetadataValue.text(manifest.cid),
         "base": dg.MetadataValue.text(manifest.base),
-        "updates": tables.updates_table(attempts, receipts, job.dataset),
+        "updates": tables.updates_table(round_.attempts, receipts, round_.job.dataset),
         "accepted": dg.MetadataValue.int(len(manifest.updates)),
         "refused": tables.refused_table(manifest.refused),
         "loss_curves": dg.MetadataValue.md(plots.as_markdown(picture, "loss by step, one line per shard")),

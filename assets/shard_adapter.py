@@ -19,8 +19,6 @@ from resources.content import ContentResource
 from resources.dispatch.outcomes import CompletedTask
 from resources.fleet import FleetResource
 from resources.ledger import LedgerResource
-from resources.rounds import steps as rounds
-from resources.rounds.causes import task_lost
 
 
 @dg.asset(
@@ -39,26 +37,20 @@ def shard_adapter(
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult:
     """A LoRA adapter that one node trained on one shard; round_manifest trains all shards of a round at once."""
-    from resources.rounds.round_gate import RoundGate  # here, so that the code location loads without numpy
-
     key = context.partition_key.keys_by_dimension
-    job, number = find_round(key["round"], fleet, content, ledger)
+    round_ = find_round(key["round"], fleet, content, ledger)
     shard = shard_of_round(key["round"], key["shard"])
-    base = rounds.base_checkpoint(job, number, ledger.client)
     (outcome,) = run_tasks(
         context,
-        job,
-        rounds.training_tasks(job, number, base, shards=[shard]),
+        round_,
+        round_.training_tasks(shards=[shard]),
         fleet=fleet,
-        ledger=ledger.client,
-        store=content.store,
         progress=progress,
-        address=("shard_adapter", adapter_partition(job.name)),
-        check=RoundGate(job, number, base, content.store, fleet.registry),
+        address=("shard_adapter", adapter_partition(round_.job.name)),
+        check=round_.gate(),
     )
     if not isinstance(outcome, CompletedTask):
-        what = f"Shard {shard} was not trained in round {number}"
-        raise task_lost(job, number, what, outcome, fleet.registry, fleet.home.nodes)
+        raise round_.task_lost(f"Shard {shard} was not trained in round {round_.number}", outcome)
     return dg.MaterializeResult(
         metadata=adapter_metadata(outcome, content.link), data_version=dg.DataVersion(outcome.result)
     )

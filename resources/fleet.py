@@ -16,6 +16,7 @@ from resources.dispatch.dispatcher import Dispatcher, DispatchSettings
 from resources.jobs.registry import JobRegistry
 from resources.local.network import ensure_local_network
 from resources.nodes.content_peers import connected_content
+from resources.rounds.held_rounds import HeldRounds
 from resources.settings import Addresses, explicit_network, read_addresses
 
 
@@ -36,6 +37,7 @@ class FleetResource(dg.ConfigurableResource["FleetResource"]):
 
     _running: ExitStack = PrivateAttr(default_factory=ExitStack)
     _addresses: Addresses | None = PrivateAttr(default=None)
+    _rounds: HeldRounds = PrivateAttr(default_factory=HeldRounds)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["FleetResource"]:
@@ -43,6 +45,7 @@ class FleetResource(dg.ConfigurableResource["FleetResource"]):
         with self._running:
             yield self
         self._addresses = None
+        self._rounds.clear()
 
     @property
     def home(self) -> AtlasHome:
@@ -62,6 +65,11 @@ class FleetResource(dg.ConfigurableResource["FleetResource"]):
     def registry(self) -> JobRegistry:
         """The coordinator's record of its jobs."""
         return JobRegistry(self.home.jobs_database)
+
+    @property
+    def rounds(self) -> HeldRounds:
+        """The rounds that this run works on."""
+        return self._rounds
 
     @property
     def key(self) -> Key:

@@ -8,23 +8,19 @@ import dagster as dg
 from assets.fleet_run.background import iterate_in_background
 from assets.fleet_run.pipes import PipesSessions
 from assets.fleet_run.progress import Progress
-from atlas.content.store import ContentStore
 from atlas.spec.job import TaskSpec
-from chain_bridge.ledger import Ledger
 from resources.dispatch.dispatcher import CheckUpdate
 from resources.dispatch.outcomes import TaskOutcome, TaskUpdate
 from resources.fleet import FleetResource
-from resources.jobs.open_job import OpenJob
+from resources.rounds.round import Round
 
 
 def run_tasks(
     context: dg.AssetExecutionContext,
-    job: OpenJob,
+    round_: Round,
     tasks: Sequence[TaskSpec],
     *,
     fleet: FleetResource,
-    ledger: Ledger,
-    store: ContentStore,
     progress: Progress,
     address: tuple[str, Callable[[TaskSpec], str]],
     check: CheckUpdate | None = None,
@@ -36,9 +32,9 @@ def run_tasks(
     with PipesSessions(context, *address) as sessions:
 
         async def work(tell: Callable[[TaskOutcome | TaskUpdate], None]) -> AsyncIterator[TaskOutcome | TaskUpdate]:
-            async with fleet.dispatcher(ledger, store) as dispatcher:
+            async with fleet.dispatcher(round_.ledger, round_.store) as dispatcher:
                 running = dispatcher.run(
-                    job, tasks[0].round, tasks, on_update=tell, pipes_env=sessions.environment, check=check
+                    round_.job, round_.number, tasks, on_update=tell, pipes_env=sessions.environment, check=check
                 )
                 async with aclosing(running) as outcomes:
                     async for outcome in outcomes:

@@ -4,6 +4,8 @@ import dagster as dg
 
 from assets import partitions
 from assets.launch.launch_config import LaunchConfig
+from atlas.content.store import ContentStore
+from atlas.content.verified import VerifiedStore
 from atlas.counts import counted
 from atlas.documents.stored import get_document
 from atlas.errors import SpecError
@@ -11,25 +13,46 @@ from atlas.spec.job import JobSpec
 from resources.content import ContentResource
 from resources.errors import JobNotFound
 from resources.fleet import FleetResource
-from resources.jobs.open_job import OpenJob, load_job
+from resources.jobs.open_job import OpenJob, recorded_job, refuse_other_contract
+from resources.jobs.registry import JobRegistry
 from resources.ledger import LedgerResource
+from resources.rounds.round import Round
 
 
-def find_order(name: str, config: LaunchConfig, fleet: FleetResource, content: ContentResource) -> JobSpec:
+def find_order(name: str, config: LaunchConfig, registry: JobRegistry, store: ContentStore) -> JobSpec:
     """The order under this name: the launchpad's, or that of the opened job if the launchpad was left untouched."""
     if config.repeat is not None:
-        repeated = _recorded_spec(config.repeat, fleet, content)
+        repeated = _recorded_spec(config.repeat, registry, store)
         aggregation = repeated.robust_aggregation.model_dump(mode="json")
         return JobSpec.from_mapping({**repeated.model_dump(mode="json"), "name": name, "aggregation": aggregation})
-    if config.is_default() and fleet.registry.job(name) is not None:
-        return _recorded_spec(name, fleet, content)
+    if config.is_default() and registry.job(name) is not None:
+        return _recorded_spec(name, registry, store)
     return config.order(name)
 
 
-def find_round(key: str, fleet: FleetResource, content: ContentResource, ledger: LedgerResource) -> tuple[OpenJob, int]:
-    """The job and the number of a round; its `base_checkpoint` must have opened the job."""
+def find_round(key: str, fleet: FleetResource, content: ContentResource, ledger: LedgerResource) -> Round:
+    """The round of a partition; its `base_checkpoint` must have opened the job. Held for the other steps of the run.
+
+    Raises `JobNotFound`, and `OtherContract` when the job is on another contract.
+    """
+    found = recorded_round(key, fleet, content, ledger)
+    refuse_other_contract(found.job, ledger.client.contract)
+    return found
+
+
+def recorded_round(key: str, fleet: FleetResource, content: ContentResource, ledger: LedgerResource) -> Round:
+    """The round of a partition, as `find_round` returns it, for a step that works while the chain does not answer."""
     name, number = partitions.parse_round_key(key)
-    return load_job(name, content.store, fleet.registry, ledger.client.contract), number
+    held = fleet.rounds.get(name, number)
+    if held is not None:
+        return held
+    store = VerifiedStore(content.store)
+    return hold_round(recorded_job(name, store, fleet.registry), number, store, fleet, ledger)
+
+
+def hold_round(job: OpenJob, number: int, store: VerifiedStore, fleet: FleetResource, ledger: LedgerResource) -> Round:
+    """Make the round of an open job, and hold it for the other steps of the run."""
+    return fleet.rounds.hold(Round(job, number, fleet.home, store, fleet.registry, lambda: ledger.client))
 
 
 def check_round_exists(spec: JobSpec, number: int) -> None:
@@ -47,10 +70,10 @@ def register_partitions(instance: dg.DagsterInstance, job: OpenJob) -> None:
     instance.add_dynamic_partitions(partitions.SHARDS, shards)
 
 
-def _recorded_spec(name: str, fleet: FleetResource, content: ContentResource) -> JobSpec:
-    row = fleet.registry.job(name)
+def _recorded_spec(name: str, registry: JobRegistry, store: ContentStore) -> JobSpec:
+    row = registry.job(name)
     if row is None:
         raise JobNotFound(
             f"No job {name!r} was opened here, so it cannot be repeated. List the jobs with: atlas job ls"
         )
-    return get_document(content.store, row.spec_cid, JobSpec)
+    return get_document(store, row.spec_cid, JobSpec)

@@ -8,6 +8,7 @@ from atlas.aggregation.columns import reduce_columns
 from atlas.aggregation.inputs import RoundInputs
 from atlas.aggregation.outer.apply import apply_outer
 from atlas.aggregation.robust.registry import RULES
+from atlas.aggregation.robust.rule import Geometry
 from atlas.aggregation.strategies.strategy import Combination, Combined
 
 
@@ -20,12 +21,13 @@ class Aggregated:
     optimizer: Path | None
 
 
-def aggregate_files(inputs: RoundInputs, folder: Path) -> Aggregated:
+def aggregate_files(inputs: RoundInputs, folder: Path, geometry: Geometry | None = None) -> Aggregated:
     """Write the files of a round's checkpoint into `folder`; equal inputs give equal bytes on any number of threads.
 
+    `geometry` is that of the inputs; it is computed if it is needed and not given.
     Raises `AggregationError` when the files do not fit together.
     """
-    combined = _combine(inputs, folder)
+    combined = _combine(inputs, folder, geometry)
     if inputs.settings.outer.optimizer == "none":
         return Aggregated(combined.adapter, combined.merged, None)
     frozen = inputs.settings.method.frozen_factor(inputs.round)
@@ -34,14 +36,13 @@ def aggregate_files(inputs: RoundInputs, folder: Path) -> Aggregated:
     return Aggregated(adapter, combined.merged, state)
 
 
-def _combine(inputs: RoundInputs, folder: Path) -> Combined:
-    rule = RULES.get(inputs.settings.robust.rule)
-    if rule is not None and rule.columns is not None:
-        return Combined(reduce_columns(inputs, rule, folder))
+def _combine(inputs: RoundInputs, folder: Path, geometry: Geometry | None) -> Combined:
+    if inputs.settings.by_columns:
+        return Combined(reduce_columns(inputs, RULES[inputs.settings.robust.rule], folder))
     combination = Combination(
         base=inputs.base,
         updates=tuple(update.path for update in inputs.updates),
-        coefficients=tuple(coefficients_of(inputs)),
+        coefficients=tuple(coefficients_of(inputs, geometry)),
         scaling=inputs.scaling,
         seed=inputs.seed,
     )

@@ -47,6 +47,18 @@ def geometry_of(inputs: RoundInputs) -> Geometry:
     return Geometry(weights, gram[:count, :count], gram[:count, count], float(gram[count, count]))
 
 
+def geometry_without(geometry: Geometry, inputs: RoundInputs, left_out: int) -> Geometry:
+    """The geometry of a round without the update at this place, from the round's own, without reading a file.
+
+    Each inner product depends on its two updates alone, so the result has the same bits as `geometry_of` the others.
+    Raises `AggregationError` when no update is left.
+    """
+    weights = weights_of([*inputs.updates[:left_out], *inputs.updates[left_out + 1 :]])
+    gram = np.delete(np.delete(geometry.gram, left_out, axis=0), left_out, axis=1)
+    reference = None if geometry.reference is None else np.delete(geometry.reference, left_out)
+    return Geometry(weights, gram, reference, geometry.reference_square)
+
+
 def weights_of(updates: Sequence[Update]) -> NDArray[np.float64]:
     """The updates' shares of the rows. Raises `AggregationError` when there is no update, or one without rows."""
     weights = [update.weight for update in updates]

@@ -18,6 +18,7 @@ from atlas.aggregation.files.adapter_files import AdapterFile, write_adapter
 from atlas.aggregation.inputs import RoundInputs
 from atlas.aggregation.robust.linear_algebra import cosine_matrix
 from atlas.aggregation.robust.registry import RULES
+from atlas.aggregation.robust.rule import Geometry
 from atlas.documents.round_diagnostics import CosineSpread, Influence, RoundDiagnostics
 
 LARGEST_MATRIX = 32
@@ -39,13 +40,16 @@ class Alignment:
     """None for rules that work on single columns."""
 
 
-def diagnose(inputs: RoundInputs, manifest: str) -> RoundDiagnostics:
+def diagnose(inputs: RoundInputs, manifest: str, geometry: Geometry | None = None) -> RoundDiagnostics:
     """The diagnostics of a round whose manifest has this CID.
+
+    `geometry` is that of the inputs; it is computed if it is needed and not given. Rules that work on single columns
+    have no use for it: their aggregate is measured together with the updates.
 
     Numbers are rounded to six digits, which hides rounding differences between machines. Products are compared through
     their factors: no update's B·A is formed. Raises `AggregationError` when the files do not fit together.
     """
-    alignment = _alignment(inputs)
+    alignment = _alignment(inputs, geometry)
     paths = [update.path for update in inputs.updates]
     spectra = module_spectra(inputs.base, paths, alignment.coefficients or _shares(inputs))
     ranks = {module: six_digits(effective_rank(one.exact)) for module, one in spectra.items()}
@@ -69,17 +73,16 @@ def six_digits(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _alignment(inputs: RoundInputs) -> Alignment:
-    rule = RULES.get(inputs.settings.robust.rule)
-    if rule is not None and rule.columns is not None:
+def _alignment(inputs: RoundInputs, geometry: Geometry | None) -> Alignment:
+    if inputs.settings.by_columns:
         with tempfile.TemporaryDirectory() as folder:
-            reduced = AdapterFile(reduce_columns(inputs, rule, Path(folder)))
+            reduced = AdapterFile(reduce_columns(inputs, RULES[inputs.settings.robust.rule], Path(folder)))
             trained = Path(folder) / "trained.safetensors"
             names = AdapterFile(inputs.updates[0].path).tensors
             write_adapter(trained, {name: reduced.read(name) for name in names})
             whole = flat_gram(inputs.base, [update.path for update in inputs.updates], trained)
         return Alignment(whole[:-1, :-1], whole[:-1, -1], float(whole[-1, -1]), None)
-    geometry = geometry_of(inputs)
+    geometry = geometry or geometry_of(inputs)
     gram, coefficients = geometry.gram, coefficients_of(inputs, geometry)
     towards = np.array([math.fsum(row * coefficients) for row in gram])
     return Alignment(gram, towards, math.fsum(towards * coefficients), coefficients)

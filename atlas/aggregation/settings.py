@@ -41,6 +41,17 @@ class AggregationSpec(Value):
         """The strategy itself."""
         return STRATEGIES[self.strategy]
 
+    @property
+    def by_columns(self) -> bool:
+        """Whether the robust rule computes one value for each column of the updates, and no coefficients."""
+        rule = RULES.get(self.robust.rule)
+        return rule is not None and rule.columns is not None
+
+    @property
+    def uses_geometry(self) -> bool:
+        """Whether the robust rule computes coefficients from the geometry of the updates."""
+        return self.robust.rule in RULES and not self.by_columns
+
     @field_validator("strategy")
     @classmethod
     def _known_strategy(cls, strategy: str) -> str:
@@ -74,8 +85,7 @@ class AggregationSpec(Value):
 
     def _refuse_what_needs_a_flat_strategy(self) -> None:
         flat = ", ".join(name for name, strategy in STRATEGIES.items() if strategy.flat)
-        rule = RULES.get(self.robust.rule)
-        if rule is not None and rule.columns is not None:
+        if self.by_columns:
             raise ValueError(
                 f"robust.rule {self.robust.rule} works number by number, which needs the strategy {flat}, found "
                 f"{self.strategy}; choose another rule, such as centered-clipping"

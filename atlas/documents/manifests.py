@@ -1,6 +1,6 @@
 """Manifests of models, datasets and rounds, checkpoints, receipts and evidence."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -116,6 +116,10 @@ class RoundManifest(Document):
     updates: list[AcceptedUpdate] = Field(min_length=1)
     reference: Cid | None = Field(default=None, description="the update of the coordinator's own rows, for fltrust")
     refused: list[RefusedUpdate] = Field(default_factory=list, description="by shard and attempt")
+
+    def without(self, shard: str) -> Self:
+        """The manifest without the update of one shard, by which that update is scored."""
+        return self.model_copy(update={"updates": [one for one in self.updates if one.shard != shard]})
 
 
 class Environment(Value):

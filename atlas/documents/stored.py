@@ -3,6 +3,7 @@
 from typing import TypeVar
 
 from atlas.content.store import ContentStore
+from atlas.content.verified import VerifiedStore
 from atlas.documents.document import Document
 from atlas.errors import ContentError, SpecError
 
@@ -15,11 +16,20 @@ def put_document(store: ContentStore, document: Document) -> str:
 
 
 def get_document(store: ContentStore, cid: str, kind: type[DocumentType]) -> DocumentType:
-    """Read and validate a document.
+    """Read and validate a document; a `VerifiedStore` holds the result, which is read and validated once.
 
     Raises as `ContentStore.read` does, `SpecError` when it is not such a document, and `ContentError` when its bytes
     are not canonical, because it would then have two CIDs.
     """
+    if not isinstance(store, VerifiedStore):
+        return _read_document(store, cid, kind)
+    held: DocumentType | None = store.documents.get((cid, kind))
+    if held is None:
+        held = store.documents[cid, kind] = _read_document(store, cid, kind)
+    return held
+
+
+def _read_document(store: ContentStore, cid: str, kind: type[DocumentType]) -> DocumentType:
     data = store.read(cid)
     try:
         document = kind.from_bytes(data)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from atlas.aggregation.aggregate import aggregate_files
 from atlas.aggregation.inputs import RoundInputs, Update
+from atlas.aggregation.robust.rule import Geometry
 from atlas.content.store import ContentStore
 from atlas.documents.manifests import Checkpoint, RoundManifest
 from atlas.documents.stored import get_document, put_document
@@ -52,9 +53,14 @@ def round_inputs(manifest: RoundManifest, store: ContentStore) -> RoundInputs:
     )
 
 
-def recompute(manifest: RoundManifest, store: ContentStore, keep: Callable[[Path], str]) -> Checkpoint:
-    """Compute the checkpoint of a manifest; `keep` is called with each of its files and returns the CID."""
-    return _checkpoint(manifest, round_inputs(manifest, store), store, keep)
+def recompute(
+    manifest: RoundManifest, store: ContentStore, keep: Callable[[Path], str], geometry: Geometry | None = None
+) -> Checkpoint:
+    """Compute the checkpoint of a manifest; `keep` is called with each of its files and returns the CID.
+
+    `geometry` is that of the manifest's updates; it is computed if it is needed and not given.
+    """
+    return _checkpoint(manifest, round_inputs(manifest, store), store, keep, geometry)
 
 
 def plain_mean(manifest: RoundManifest, store: ContentStore) -> tuple[str, Checkpoint] | None:
@@ -74,11 +80,15 @@ def plain_mean(manifest: RoundManifest, store: ContentStore) -> tuple[str, Check
 
 
 def _checkpoint(
-    manifest: RoundManifest, inputs: RoundInputs, store: ContentStore, keep: Callable[[Path], str]
-) -> Checkpoint:  # fmt: skip
+    manifest: RoundManifest,
+    inputs: RoundInputs,
+    store: ContentStore,
+    keep: Callable[[Path], str],
+    geometry: Geometry | None = None,
+) -> Checkpoint:
     base = get_document(store, manifest.base, Checkpoint)
     with tempfile.TemporaryDirectory() as folder:
-        found = aggregate_files(inputs, Path(folder))
+        found = aggregate_files(inputs, Path(folder), geometry)
         return Checkpoint(
             job=manifest.job,
             round=manifest.round,
@@ -90,8 +100,13 @@ def _checkpoint(
         )
 
 
-def aggregate_round(manifest: RoundManifest, store: ContentStore) -> tuple[str, Checkpoint]:
-    """Aggregate, put files, manifest and checkpoint into the store, and return the checkpoint and its CID."""
-    checkpoint = recompute(manifest, store, store.put)
+def aggregate_round(
+    manifest: RoundManifest, store: ContentStore, geometry: Geometry | None = None
+) -> tuple[str, Checkpoint]:
+    """Aggregate, put files, manifest and checkpoint into the store, and return the checkpoint and its CID.
+
+    `geometry` is that of the manifest's updates; it is computed if it is needed and not given.
+    """
+    checkpoint = recompute(manifest, store, store.put, geometry)
     put_document(store, manifest)
     return put_document(store, checkpoint), checkpoint

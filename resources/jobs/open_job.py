@@ -151,10 +151,24 @@ def read_dataset(
 
 def load_job(name: str, store: ContentStore, registry: JobRegistry, contract: str) -> OpenJob:
     """A job that was opened before; raises `JobNotFound`, or `OtherContract` when it is on another contract."""
+    row = _recorded(name, registry)
+    refuse_other_contract(row, contract)
+    return _job_of(row, store)
+
+
+def recorded_job(name: str, store: ContentStore, registry: JobRegistry) -> OpenJob:
+    """A job that was opened before, on whatever contract; raises `JobNotFound`."""
+    return _job_of(_recorded(name, registry), store)
+
+
+def _recorded(name: str, registry: JobRegistry) -> JobRow:
     row = registry.job(name)
     if row is None:
         raise JobNotFound(f"No job {name!r} was opened here. Start it with `atlas run SPEC`.")
-    refuse_other_contract(row, contract)
+    return row
+
+
+def _job_of(row: JobRow, store: ContentStore) -> OpenJob:
     return OpenJob(
         job_id=row.job_id,
         contract=row.contract,
@@ -167,11 +181,11 @@ def load_job(name: str, store: ContentStore, registry: JobRegistry, contract: st
     )
 
 
-def refuse_other_contract(row: JobRow, contract: str) -> None:
+def refuse_other_contract(job: JobRow | OpenJob, contract: str) -> None:
     """Raise `OtherContract` unless a recorded job is on this contract."""
-    if row.contract != contract:
+    if job.contract != contract:
         raise OtherContract(
-            f"Job {row.name!r} was opened on contract {row.contract}, but this network's contract is {contract}: the "
+            f"Job {job.name!r} was opened on contract {job.contract}, but this network's contract is {contract}: the "
             "chain was reset, or the settings name another network. Go back to that network, or choose another name "
             "for the job."
         )

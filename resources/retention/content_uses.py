@@ -14,7 +14,7 @@ from chain_bridge.client.messages import Round
 from resources.jobs.open_job import OpenJob
 from resources.jobs.registry import Attempt, JobRegistry, JobRow
 from resources.retention.retention import Part, Use
-from resources.rounds.steps import reference_task
+from resources.rounds.tasks import reference_task
 
 Kind = TypeVar("Kind", bound=Document)
 

@@ -9,8 +9,7 @@ from atlas.counts import counted
 from atlas.unexpected import one_line
 from resources.dispatch.outcomes import CompletedTask, Final, TaskOutcome
 from resources.errors import TaskLost
-from resources.jobs.open_job import OpenJob
-from resources.jobs.registry import Attempt, JobRegistry
+from resources.jobs.registry import Attempt
 
 LISTED = 3
 """Kinds of causes that are quoted; the others are counted."""
@@ -33,27 +32,24 @@ class Cause:
         return where if self.log is None else f"{where}; log {self.log}"
 
 
-def causes_of(
-    job: OpenJob, number: int, outcomes: Iterable[TaskOutcome], registry: JobRegistry, nodes: Path | None
-) -> list[Cause]:
+def causes_of(outcomes: Iterable[TaskOutcome], attempts: Iterable[Attempt], nodes: Path) -> list[Cause]:
     """One cause for each training task of a round that was lost or whose update was refused, by shard.
 
-    `nodes` is the folder of the local nodes, whose logs are named by their full path.
+    `attempts` are those of the round, by slot and attempt; `nodes` is the folder of the local nodes, whose logs are
+    named by their full path.
     """
-    newest = {one.slot: one for one in registry.attempts(job.round(number))}
+    newest = {one.slot: one for one in attempts}
     found = [_cause(outcome, newest.get(outcome.task.slot), nodes) for outcome in outcomes]
     return sorted(filter(None, found), key=lambda cause: cause.shard)
 
 
-def task_lost(
-    job: OpenJob, number: int, what: str, outcome: TaskOutcome, registry: JobRegistry, nodes: Path
-) -> TaskLost:
-    """The error of a step that cannot continue without a lost task; `what` is the beginning of its sentence."""
-    (cause,) = causes_of(job, number, [outcome], registry, nodes)
+def task_lost(job: str, what: str, outcome: TaskOutcome, attempts: Iterable[Attempt], nodes: Path) -> TaskLost:
+    """The error of a step of a job that cannot continue without a lost task; `what` begins its sentence."""
+    (cause,) = causes_of([outcome], attempts, nodes)
     text = f"{what}: {cause.reason.rstrip('.')} ({cause.place})."
     # A round can do without a shard, but not without its evaluation.
     stuck = cause.final is not None and outcome.task.kind == "evaluate"
-    return TaskLost(f"{text} {advice(job.name, [cause], stuck)}")
+    return TaskLost(f"{text} {advice(job, [cause], stuck)}")
 
 
 def is_stuck(causes: Sequence[Cause], shards: int, updates: int, needed: int) -> bool:
@@ -77,7 +73,7 @@ def advice(job: str, causes: Sequence[Cause], stuck: bool) -> str:
     )
 
 
-def _cause(outcome: TaskOutcome, newest: Attempt | None, nodes: Path | None) -> Cause | None:
+def _cause(outcome: TaskOutcome, newest: Attempt | None, nodes: Path) -> Cause | None:
     shard = outcome.task.shard or "evaluation"
     if isinstance(outcome, CompletedTask):
         if newest is None or newest.gate is None:
@@ -91,10 +87,10 @@ def _cause(outcome: TaskOutcome, newest: Attempt | None, nodes: Path | None) -> 
     return Cause(shard, one_line(gate + newest.reason), newest.node_id, log, outcome.final)
 
 
-def trainer_log(attempt: Attempt, nodes: Path | None) -> str:
+def trainer_log(attempt: Attempt, nodes: Path) -> str:
     """The log of an attempt's trainer: the full path on a local node, otherwise the name in the node's folder."""
     name = f"{attempt.task_id}-{attempt.attempt}.log"
-    local = sorted(nodes.glob(f"*/logs/{name}")) if nodes else []
+    local = sorted(nodes.glob(f"*/logs/{name}"))
     return str(local[0]) if local else f"logs/{name} in the folder of node {attempt.node_id}"
 
 

@@ -1,41 +1,36 @@
-"""The evaluation of a round: its checkpoints, or the evaluation that was already assigned."""
+"""The evaluation of a round: the one that was already assigned, what it compares, and its result."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from atlas.content.store import ContentStore
 from atlas.documents.manifests import Checkpoint
 from atlas.documents.stored import get_document
 from atlas.errors import ContentNotFound
 from atlas.spec.job import TaskSpec
+from resources.dispatch.outcomes import CompletedTask
 from resources.jobs.open_job import OpenJob
-from resources.jobs.registry import JobRegistry
-from resources.rounds.scoring import manifest_of
-from resources.rounds.steps import evaluation_task
+from resources.jobs.registry import Attempt
+from resources.rounds.verdict import Verdict, compare
 
 
-def plan_evaluation(
-    job: OpenJob,
-    number: int,
-    base: str,
-    checkpoint: str,
-    without: Mapping[str, str],
-    store: ContentStore,
-    registry: JobRegistry,
-) -> TaskSpec:
-    """The first attempt at evaluating a round's checkpoint, with the alternatives that are cheap to evaluate.
+def assigned_evaluation(
+    checkpoints: Sequence[str], slot: int, attempts: Sequence[Attempt], store: ContentStore
+) -> TaskSpec | None:
+    """The newest evaluation whose first checkpoints are these, base and result, as a first attempt; None if none was
+    assigned.
 
-    These are the checkpoints `without` one update each, by shard, if the scores need them, and the result of plain
-    averaging if the robust rule changed anything. A round whose evaluation was already assigned, perhaps by an earlier
-    version with other alternatives, keeps it: another task would be refused on chain.
+    A round keeps it, even if an earlier version gave it other alternatives: another task would be refused on chain.
     """
-    from atlas.rounds.checkpoint import plain_mean  # numpy, which most importers of this module do not need
-
-    given = _given(job, number, base, checkpoint, store, registry)
-    if given is not None:
-        return given
-    mean = plain_mean(manifest_of(checkpoint, store), store)
-    rival = None if mean is None or mean[0] == checkpoint else mean[0]
-    return evaluation_task(job, number, base, checkpoint, without, rival)
+    for attempt in reversed(attempts):
+        if attempt.slot == slot:
+            try:
+                task = get_document(store, attempt.task_cid, TaskSpec)
+            except ContentNotFound:
+                continue
+            if task.checkpoints[:2] == list(checkpoints):
+                return task.model_copy(update={"attempt": 1, "resume": None})
+    return None
 
 
 def plain_mean_of(task: TaskSpec, store: ContentStore) -> str | None:
@@ -54,16 +49,21 @@ def plain_mean_of(task: TaskSpec, store: ContentStore) -> str | None:
         return None
 
 
-def _given(
-    job: OpenJob, number: int, base: str, checkpoint: str, store: ContentStore, registry: JobRegistry
-) -> TaskSpec | None:  # fmt: skip
-    """The newest evaluation of these two checkpoints that was assigned, as a first attempt."""
-    for attempt in reversed(registry.attempts(job.round(number))):
-        if attempt.slot == job.evaluation_slot:
-            try:
-                task = get_document(store, attempt.task_cid, TaskSpec)
-            except ContentNotFound:
-                continue
-            if task.checkpoints[:2] == [base, checkpoint]:
-                return task.model_copy(update={"attempt": 1, "resume": None})
-    return None
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics of a round's base and of its checkpoint, on the same rows, measured by the same node."""
+
+    base: dict[str, float]
+    checkpoint: dict[str, float]
+    verdict: Verdict
+
+    @property
+    def passed(self) -> bool:
+        """Whether the checkpoint is no worse than its base."""
+        return not self.verdict.worse
+
+
+def evaluation_result(job: OpenJob, outcome: CompletedTask) -> Evaluation:
+    """The metrics and the verdict of an evaluation."""
+    before, after = (outcome.receipt.metrics[cid] for cid in outcome.task.checkpoints[:2])
+    return Evaluation(before, after, compare(before, after, job.spec.evaluation.tolerance))

@@ -8,6 +8,8 @@ from atlas.documents.manifests import (
     Receipt,
     RefusalRecord,
     RoundEvidence,
+    RoundManifest,
+    ScoringMethod,
     ShardManifest,
     SignedReceipt,
     TaskRecord,
@@ -20,41 +22,36 @@ from chain_bridge.settlement import PaidTask, divide_round
 from resources.dispatch.leased_tasks import leased_tasks
 from resources.errors import SettlementError
 from resources.jobs.open_job import OpenJob
-from resources.jobs.registry import Attempt, JobRegistry
-from resources.rounds.scoring import manifest_of, score_updates
+from resources.jobs.registry import Attempt
 
 
 def build_evidence(
-    job: OpenJob, number: int, checkpoint: str, store: ContentStore, registry: JobRegistry, ledger: Ledger
+    job: OpenJob,
+    checkpoint: str,
+    manifest: RoundManifest,
+    attempts: Collection[Attempt],
+    scoring: ScoringMethod,
+    scores: Mapping[str, int],
 ) -> RoundEvidence:
-    """The evidence of a round, computed from the coordinator's record and content alone.
-
-    Raises `SettlementError` unless the chain completed exactly these tasks. If the chain does not answer, this check is
-    left to the contract, which checks the numbers when the round is submitted.
-    """
-    attempts = registry.attempts(job.round(number))
-    completed = [attempt for attempt in attempts if attempt.state == "completed"]
-    try:
-        _check_completed(job, number, completed, store, ledger)
-    except ChainUnreachable:
-        if not completed:
-            raise
-    evaluation = next((one for one in completed if one.slot == job.evaluation_slot), None)
-    receipt = receipt_of(evaluation.receipt_cid or "", store) if evaluation else None
-    scoring, scores = score_updates(job, checkpoint, receipt, store)
-    aggregated = {update.shard: update.adapter for update in manifest_of(checkpoint, store).updates}
-    records = [_record(job, one, aggregated, scores) for one in completed]
+    """The evidence of a round that ended with `checkpoint`, from its manifest, its attempts and its scores by shard."""
+    aggregated = {update.shard: update.adapter for update in manifest.updates}
+    records = [_record(job, one, aggregated, scores) for one in completed(attempts)]
     parts = divide_round(PaidTask(record.node_id, record.contribution) for record in records)
     return RoundEvidence(
         contract=job.contract,
         job_id=job.job_id,
-        round=number,
+        round=manifest.round,
         checkpoint=checkpoint,
         scoring=scoring,
         records=records,
         per_node=[NodeShare(node_id=part.node, count=part.count, bps=part.bps) for part in parts],
         rejected=[_refusal_record(job, one) for one in attempts if one.gate],
     )
+
+
+def completed(attempts: Collection[Attempt]) -> list[Attempt]:
+    """The attempts with a verified result."""
+    return [attempt for attempt in attempts if attempt.state == "completed"]
 
 
 def receipt_of(cid: str, store: ContentStore) -> Receipt:
@@ -71,13 +68,29 @@ def trained_tokens(training: TrainingSpec, shard: ShardManifest) -> int:
     return rows * shard.size // shard.rows
 
 
-def _check_completed(
-    job: OpenJob, number: int, completed: Collection[Attempt], store: ContentStore, ledger: Ledger
+def check_completed(
+    job: OpenJob, number: int, attempts: Collection[Attempt], store: ContentStore, ledger: Ledger
+) -> None:
+    """Raise `SettlementError` unless the chain completed exactly the tasks of which there are results here.
+
+    If the chain does not answer, this check is left to the contract, which checks the numbers when the round is
+    submitted; without any result, `ChainUnreachable` is raised.
+    """
+    done = completed(attempts)
+    try:
+        _compare_completed(job, number, done, store, ledger)
+    except ChainUnreachable:
+        if not done:
+            raise
+
+
+def _compare_completed(
+    job: OpenJob, number: int, done: Collection[Attempt], store: ContentStore, ledger: Ledger
 ) -> None:
     leases = [lease for lease in ledger.leases(job.job_id, number) if lease.state == "completed"]
     tasks = leased_tasks(job.round(number), leases, store)
     on_chain = {(lease.slot, lease.attempt, lease.node, tasks[lease.slot] or "unreadable") for lease in leases}
-    known = {(one.slot, one.attempt, one.node_id, one.task_cid) for one in completed}
+    known = {(one.slot, one.attempt, one.node_id, one.task_cid) for one in done}
     if known != on_chain or not known:
         raise SettlementError(
             f"Round {number} of job {job.name!r}: the chain has completed {_slots(on_chain)}, this coordinator has "

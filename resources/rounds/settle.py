@@ -4,7 +4,6 @@ Transactions are recorded in the outbox before they are sent, so an unreachable 
 """
 
 import logging
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -21,13 +20,11 @@ from chain_bridge.ledger import Ledger
 from resources.errors import SettlementError
 from resources.jobs.open_job import OpenJob
 from resources.jobs.registry import JobRegistry
-from resources.rounds.evidence import build_evidence
 from resources.rounds.payouts import Payout, payouts_of
 from resources.rounds.submissions import newest_submission, record_settle, record_submission
 
 log = logging.getLogger(__name__)
 
-CHAIN_PATIENCE_SECONDS = 60.0
 State = Literal["settled", "due", "disputed", "pending"]
 
 
@@ -66,24 +63,21 @@ class Settlement:
         return {one.address: one.amount for one in self.per_node}
 
 
-def settle_round(
+def settle_evidence(
     job: OpenJob,
-    number: int,
-    checkpoint: str,
+    evidence: RoundEvidence,
     store: ContentStore,
-    registry: JobRegistry,
     ledger: Ledger,
-    patience_seconds: float = CHAIN_PATIENCE_SECONDS,
-    clock: Callable[[], float] = time.time,
+    patience_seconds: float,
+    clock: Callable[[], float],
 ) -> Settlement:
     """Submit a round's evidence and credit its nodes; steps that are already done are skipped.
 
     If the chain does not answer for `patience_seconds`, the settlement is `pending`: the outbox sends it with the next
-    transaction, or at the next start. Call again to see the outcome. Raises `SettlementError` when the chain has other
-    results of the round than this coordinator, or refuses these.
+    transaction, or at the next start. Call again to see the outcome. Raises `SettlementError` when the chain has
+    another outcome of the round, or refuses this one.
     """
-    evidence = build_evidence(job, number, checkpoint, store, registry, ledger)
-    cid = put_document(store, evidence)
+    number, cid = evidence.round, put_document(store, evidence)
     on_chain, settle_tx = None, None
     try:
         for attempt in _patiently(patience_seconds):

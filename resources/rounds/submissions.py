@@ -1,4 +1,4 @@
-"""A round's submission and settlement in the outbox, recorded before they are sent.
+"""A round's submission and settlement, on chain and in the outbox, where they are recorded before they are sent.
 
 A submission may be rolled back on chain and made again, so its key in the outbox has a number.
 """
@@ -6,10 +6,38 @@ A submission may be rolled back on chain and made again, so its key in the outbo
 from collections.abc import Callable
 from itertools import count
 
+from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Later, Ledger
 from chain_bridge.outbox.rows import Entry
+from resources.errors import RoundOrderError
+from resources.jobs.open_job import OpenJob
 
 Record = Callable[[Later], Entry]
+
+
+def base_checkpoint(job: OpenJob, number: int, ledger: Ledger) -> str:
+    """CID of the Checkpoint that a round starts from: that of round 0, or the previous round's on chain.
+
+    While the submission of the previous round is pending, the outbox's record is used. Raises `RoundOrderError` when
+    the previous round has not ended.
+    """
+    if number == 1:
+        return job.untrained
+    chain_answers = True
+    try:
+        previous = ledger.round(job.job_id, number - 1)
+    except ChainUnreachable:
+        previous, chain_answers = None, False
+    if previous is not None:
+        return previous.checkpoint
+    recorded = _recorded_checkpoint(ledger, job.job_id, number - 1, chain_answers)
+    if recorded is None:
+        raise RoundOrderError(
+            f"Round {number} of job {job.name!r} starts from round {number - 1}, which is not submitted on chain"
+            + ("." if chain_answers else ", by the last known state; the chain does not answer now.")
+            + f" Run round {number - 1} first."
+        )
+    return recorded
 
 
 def newest_submission(ledger: Ledger, job: int, round_: int) -> Entry | None:
@@ -27,7 +55,7 @@ def record_settle(ledger: Ledger, job: int, round_: int) -> Entry:
     return _record(ledger, f"settle:{job}:{round_}", lambda later: later.settle(job, round_))
 
 
-def recorded_checkpoint(ledger: Ledger, job: int, round_: int, chain_answers: bool) -> str | None:
+def _recorded_checkpoint(ledger: Ledger, job: int, round_: int, chain_answers: bool) -> str | None:
     """The checkpoint of a round whose submission is pending; None if there is none.
 
     A submission that has landed counts only while the chain does not answer: it may have been rolled back.

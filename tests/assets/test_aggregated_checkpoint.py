@@ -15,6 +15,7 @@ from atlas.rounds.diagnose import diagnose_round
 from chain_bridge.client.network import Network
 from resources.content import ContentResource
 from resources.fleet import FleetResource
+from resources.ledger import LedgerResource
 from resources.settings import Addresses
 from tests.support.jobs.small_round import small_round
 
@@ -45,7 +46,11 @@ def test_the_checkpoint_comes_with_its_diagnostics(home, fleet):
             [aggregated_checkpoint],
             instance=instance,
             partition_key=PARTITION,
-            resources={"fleet": fleet, "content": ContentResource(fleet=fleet)},
+            resources={
+                "fleet": fleet,
+                "content": ContentResource(fleet=fleet),
+                "ledger": LedgerResource(fleet=fleet),
+            },
         )
     (event,) = result.asset_materializations_for_node("aggregated_checkpoint")
     facts = {name: value.value for name, value in event.metadata.items()}

@@ -21,6 +21,7 @@ from chain_bridge.client.network import Network
 from resources.content import ContentResource
 from resources.fleet import FleetResource
 from resources.jobs.registry import JobRegistry
+from resources.ledger import LedgerResource
 from resources.settings import Addresses
 from tests.support.jobs.small_round import SHARDS, small_round
 
@@ -44,7 +45,7 @@ def fleet_over(content, home: AtlasHome, tmp_path) -> FleetResource:
 @pytest.fixture
 def resources(home, tmp_path):
     fleet = fleet_over(home.content, home, tmp_path)
-    return {"fleet": fleet, "content": ContentResource(fleet=fleet)}
+    return {"fleet": fleet, "content": ContentResource(fleet=fleet), "ledger": LedgerResource(fleet=fleet)}
 
 
 @pytest.fixture

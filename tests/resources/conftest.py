@@ -11,6 +11,7 @@ import pytest
 from safetensors.numpy import save
 
 from atlas.content.local.store import LocalStore
+from atlas.content.verified import VerifiedStore
 from atlas.home import AtlasHome
 from atlas.spec.job import JobSpec
 from chain_bridge.client.keys import Key, load_or_create_key
@@ -22,6 +23,7 @@ from resources.dispatch.dispatcher import Dispatcher, DispatchSettings
 from resources.jobs.open_job import OpenJob, open_job
 from resources.jobs.registry import JobRegistry
 from resources.local.parts import LocalParts
+from resources.rounds.round import Round
 from resources.settings import Addresses
 from tests.support.jobs.scripted_nodes import HEARTBEAT_SECONDS, RANK, Behaviour, PaperAdapters, ScriptedNode, completes
 
@@ -65,6 +67,11 @@ class Place:
     def open(self, spec: Path | JobSpec) -> OpenJob:
         spec = spec if isinstance(spec, JobSpec) else JobSpec.load(spec)
         return open_job(spec, self.home, self.store, self.registry, self.ledger, make_adapter=self.made.make)
+
+    def round(self, job: OpenJob, number: int = 1, ledger: Ledger | None = None) -> Round:
+        """The round as a new run of the coordinator has it, which has read nothing yet."""
+        store = VerifiedStore(self.store)
+        return Round(job, number, self.home, store, self.registry, lambda: ledger or self.ledger)
 
     async def dispatcher(self, bus: Bus, **settings: float) -> Dispatcher:
         chosen = DispatchSettings(**{"poll_seconds": 0.1, "answer_seconds": 1.0, **settings})

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atlas.aggregation.coefficients import coefficients_of, geometry_of
+from atlas.aggregation.coefficients import coefficients_of, geometry_of, geometry_without
 from atlas.aggregation.files.adapter_files import write_adapter
 from atlas.aggregation.inputs import RoundInputs, Update
 from atlas.aggregation.robust import multi_krum
@@ -117,3 +117,33 @@ def test_impossible_coefficients_never_reach_the_sum(round_of, monkeypatch, foun
     monkeypatch.setattr(multi_krum, "RULE", rule)
     with pytest.raises(AggregationError, match="from zero with a sum of one at most"):
         coefficients_of(round_of([1, 1], "multi-krum"))
+
+
+@pytest.mark.parametrize("strategy", ["fedavg", "qr-svd"])
+@pytest.mark.parametrize("left_out", range(4))
+def test_the_geometry_without_an_update_is_that_of_the_others_to_the_bit(round_of, strategy, left_out):
+    weights, seeds = [5, 1, 3, 2], [1, 2, 3, 4]
+    inputs = round_of(weights, strategy=strategy, seeds=seeds, reference=20)
+    kept = [place for place in range(4) if place != left_out]
+    others = round_of(
+        [weights[place] for place in kept], strategy=strategy, seeds=[seeds[place] for place in kept], reference=20
+    )
+    found, expected = geometry_without(geometry_of(inputs), inputs, left_out), geometry_of(others)
+    assert found.gram.tobytes() == expected.gram.tobytes()
+    assert found.reference.tobytes() == expected.reference.tobytes()
+    assert found.weights.tolist() == expected.weights.tolist()
+    assert found.reference_square == expected.reference_square
+
+
+@pytest.mark.parametrize("rule", BY_COEFFICIENTS)
+def test_coefficients_from_a_shared_geometry_read_no_file(round_of, rule):
+    inputs = round_of([5, 1, 3, 2], rule, reference=20)
+    geometry, expected = geometry_of(inputs), coefficients_of(inputs)
+    inputs.updates[0].path.write_bytes(b"")
+    assert coefficients_of(inputs, geometry) == expected
+
+
+def test_nothing_is_left_of_a_round_of_one_update(round_of):
+    inputs = round_of([5])
+    with pytest.raises(AggregationError, match="needs updates"):
+        geometry_without(geometry_of(inputs), inputs, 0)

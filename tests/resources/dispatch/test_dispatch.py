@@ -18,12 +18,7 @@ from resources.dispatch.leased_tasks import leased_tasks
 from resources.dispatch.outcomes import CompletedTask, LostTask
 from resources.errors import JobEnded
 from resources.jobs.open_job import refuse_ended_job
-from resources.rounds.round_gate import RoundGate
-from resources.rounds.settle import settle_round
-from resources.rounds.steps import (
-    aggregate,
-    base_checkpoint,
-    build_round_manifest,
+from resources.rounds.tasks import (
     evaluation_task,
     training_tasks,
 )
@@ -75,9 +70,7 @@ async def test_the_coordinator_announces_itself_and_the_checkpoint_of_a_round(pl
     async with asyncio.timeout(30):
         while not heard:
             await asyncio.sleep(0.01)
-    checkpoint = aggregate(
-        build_round_manifest(job, 1, job.untrained, trained, place.store, place.registry), place.store
-    )
+    checkpoint = place.round(job).aggregate(place.round(job).build_manifest(trained)).cid
     await collect(dispatcher.run(job, 1, [evaluation_task(job, 1, job.untrained, checkpoint)]))
     async with asyncio.timeout(30):
         while all(message.subject != subjects.model(job.job_id) for message in heard):
@@ -198,7 +191,7 @@ async def test_a_result_that_the_gate_refuses_is_not_paid_and_trained_elsewhere(
         return node.completed(task, adapter_bytes(task.slot, broken=True))
 
     bad, good = await add_node(breaks), await add_node()
-    gate = RoundGate(job, 1, job.untrained, place.store, place.registry)
+    gate = place.round(job, 1).gate()
     tasks = training_tasks(job, 1, job.untrained)
     outcomes = await collect((await place.dispatcher(bus)).run(job, 1, tasks, check=gate))
     assert {one.node_id for one in outcomes} == {good.node_id}
@@ -322,8 +315,8 @@ async def test_nothing_is_assigned_once_the_round_is_submitted(place, job, add_n
     dispatcher = await place.dispatcher(bus)
     tasks = training_tasks(job, 1, job.untrained)
     outcomes = await collect(dispatcher.run(job, 1, tasks[:3]))
-    manifest = build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry)
-    settle_round(job, 1, aggregate(manifest, place.store), place.store, place.registry, place.ledger)
+    manifest = place.round(job, 1).build_manifest(outcomes)
+    place.round(job, 1).settle(place.round(job, 1).aggregate(manifest).cid)
     outcomes = await collect(dispatcher.run(job, 1, tasks))
     (lost,) = [one for one in outcomes if isinstance(one, LostTask)]
     assert (lost.task.slot, "submitted" in lost.reason) == (3, True)
@@ -331,7 +324,7 @@ async def test_nothing_is_assigned_once_the_round_is_submitted(place, job, add_n
 
 async def test_an_evaluation_is_a_task_like_any_other(place, job, add_node, bus):
     await add_node()
-    task = evaluation_task(job, 1, base_checkpoint(job, 1, place.ledger), job.spec_cid)
+    task = evaluation_task(job, 1, place.round(job, 1).base, job.spec_cid)
     (outcome,) = await collect((await place.dispatcher(bus)).run(job, 1, [task]))
     assert outcome.task.slot == job.evaluation_slot
     assert outcome.result == outcome.receipt_cid
@@ -450,7 +443,7 @@ async def test_a_trainer_that_was_started_again_and_a_refused_update_are_told(pl
 
     node = await add_node(stumbles)
     updates = []
-    gate = RoundGate(job, 1, job.untrained, place.store, place.registry)
+    gate = place.round(job, 1).gate()
     tasks = training_tasks(job, 1, job.untrained, shards=["s000"])
     running = (await place.dispatcher(bus)).run(job, 1, tasks, on_update=updates.append, check=gate)
     (outcome,) = await collect(running)

@@ -25,9 +25,7 @@ from resources.jobs.registry import JobRegistry
 from resources.local.parts import LocalParts
 from resources.local.restarts import Keeper
 from resources.operator_ledger import open_ledger
-from resources.rounds.round_gate import RoundGate
-from resources.rounds.settle import settle_round
-from resources.rounds.steps import aggregate, build_round_manifest, training_tasks
+from resources.rounds.tasks import training_tasks
 from tests.support.jobs.scripted_nodes import (
     HEARTBEAT_SECONDS,
     PaperAdapters,
@@ -83,7 +81,7 @@ async def test_nodes_of_every_kind_of_whim_leave_the_books_straight(place, paper
     nodes = [await add_node(whims(10 * seed + number)) for number in range(3)]
     tasks = training_tasks(job, 1, job.untrained)
     dispatcher = await place.dispatcher(bus, answer_seconds=0.3)
-    gate = RoundGate(job, 1, job.untrained, place.store, place.registry)
+    gate = place.round(job, 1).gate()
     outcomes = await collect(dispatcher.run(job, 1, tasks, check=gate))
 
     assert sorted(one.task.slot for one in outcomes) == [0, 1, 2, 3]
@@ -100,8 +98,8 @@ async def test_nodes_of_every_kind_of_whim_leave_the_books_straight(place, paper
         slot: one.receipt_cid for slot, one in completed.items()
     }
     if completed:
-        manifest = build_round_manifest(job, 1, job.untrained, completed.values(), place.store, place.registry)
-        settled = settle_round(job, 1, aggregate(manifest, place.store), place.store, place.registry, place.ledger)
+        manifest = place.round(job, 1).build_manifest(completed.values())
+        settled = place.round(job, 1).settle(place.round(job, 1).aggregate(manifest).cid)
         assert settled.leaf_count == len(completed)
         credited = sum(place.ledger.credit(node.key.address) for node in nodes)
         assert credited == len(completed) * job.spec.payment.reward_per_task

@@ -19,7 +19,7 @@ from resources.dispatch.round_on_chain import RoundOnChain
 from resources.dispatch.work import Held
 from resources.keys.key_journal import KeyJournal, KeyRecipient
 from resources.keys.keyring import KeyRings
-from resources.rounds.steps import evaluation_task, training_tasks
+from resources.rounds.tasks import evaluation_task, training_tasks
 from tests.support.jobs.sealed_jobs import request_for, sealed, unwrap
 
 

@@ -8,7 +8,7 @@ import pytest
 from atlas.documents.stored import put_document
 from node_agent.presence.machine import NodeManifest
 from resources.dispatch.outcomes import CompletedTask, LostTask
-from resources.rounds.steps import training_tasks
+from resources.rounds.tasks import training_tasks
 
 REWARD = 100_000
 

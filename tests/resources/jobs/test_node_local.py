@@ -21,7 +21,7 @@ from resources.jobs.open_job import open_job, read_dataset
 from resources.jobs.registry import JobRegistry
 from resources.rounds.evidence import trained_tokens
 from resources.rounds.scoring import manifest_of
-from resources.rounds.steps import training_tasks
+from resources.rounds.tasks import training_tasks
 from tests.support.jobs.scripted_nodes import completes, fails
 from tests.support.jobs.whole_rounds import run, train_round
 

@@ -13,7 +13,7 @@ from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract
 from resources.dispatch.outcomes import CompletedTask
 from resources.local.network import ensure_local_network, running_network
 from resources.local.network_watch import NetworkWatch
-from resources.rounds.steps import training_tasks
+from resources.rounds.tasks import training_tasks
 from resources.settings import Addresses
 from tests.support.jobs.scripted_nodes import completes, works_on
 

@@ -9,8 +9,8 @@ from atlas.unexpected import LONGEST
 from resources.dispatch.outcomes import LostTask
 from resources.errors import QuorumError
 from resources.jobs.registry import Attempt
-from resources.rounds.causes import Cause, advice, causes_of, describe_causes, is_stuck, task_lost
-from resources.rounds.steps import build_round_manifest, evaluation_task, training_tasks
+from resources.rounds.causes import Cause, advice, describe_causes, is_stuck
+from resources.rounds.tasks import evaluation_task, training_tasks
 
 OVERFLOW = "TrainingError: Step 1 cannot be taken at learning rate {}."
 
@@ -49,18 +49,18 @@ def attempt(task, number, reason, node=1, **fields):
     return Attempt(task.slot, number, task.task_id, task.cid, node, "lost", reason=reason, **fields)
 
 
-def test_a_round_without_updates_ends_with_its_causes_the_node_and_the_log(place, job, tmp_path):
+def test_a_round_without_updates_ends_with_its_causes_the_node_and_the_log(place, job):
     tasks, lost = training_tasks(job, 1, job.untrained), []
     for task in tasks:
         reason = OVERFLOW.format("1e+38") if task.slot else "its node was not heard of in time\n" * 100
         place.registry.record_assigned(job.round(1), attempt(task, 1, "earlier", node=2))
         place.registry.record_assigned(job.round(1), attempt(task, 2, reason, node=1))
         lost.append(LostTask(task, f"given up after 2 attempts: {reason}"))
-    log = tmp_path / "nodes" / "node-1" / "logs" / f"{tasks[1].task_id}-2.log"
+    log = place.home.nodes / "node-1" / "logs" / f"{tasks[1].task_id}-2.log"
     log.parent.mkdir(parents=True)
     log.touch()
     with pytest.raises(QuorumError) as raised:
-        build_round_manifest(job, 1, job.untrained, lost, place.store, place.registry, nodes=tmp_path / "nodes")
+        place.round(job).build_manifest(lost)
     told = str(raised.value)
     assert told.startswith(f"Round 1 of job {job.name!r} has 0 of the 2 updates that its quorum requires. 4 of 4 ")
     assert f'3 times "{OVERFLOW.format("1e+38")}" (first: s001 on node 1; log {log})' in told
@@ -75,21 +75,21 @@ def test_a_round_without_updates_ends_with_its_causes_the_node_and_the_log(place
 
 def test_a_task_that_no_node_took_has_no_node_and_no_log(place, job):
     (task, *_) = training_tasks(job, 1, job.untrained)
-    (cause,) = causes_of(job, 1, [LostTask(task, "waited 60 s, because no node is available")], place.registry, None)
+    (cause,) = place.round(job).causes([LostTask(task, "waited 60 s, because no node is available")])
     assert (cause.node, cause.log) == (None, None)
     assert cause.reason == "waited 60 s, because no node is available"
 
 
-def test_an_evaluation_that_is_lost_names_its_node(place, job, tmp_path):
+def test_an_evaluation_that_is_lost_names_its_node(place, job):
     task = evaluation_task(job, 1, job.untrained, job.untrained)
     place.registry.record_assigned(job.round(1), attempt(task, 1, "KeyError: 'x'", node=7))
     outcome = LostTask(task, "given up after 1 attempt: KeyError: 'x'")
-    error = task_lost(job, 1, "The checkpoint was not evaluated", outcome, place.registry, tmp_path)
+    error = place.round(job).task_lost("The checkpoint was not evaluated", outcome)
     assert isinstance(error, AtlasError)
     assert str(error).startswith("The checkpoint was not evaluated: KeyError: 'x' (evaluation on node 7; log logs/")
     assert "Remove the cause and run the job again" in str(error)
     repeated = replace(outcome, final="repeats")
-    error = task_lost(job, 1, "The checkpoint was not evaluated", repeated, place.registry, tmp_path)
+    error = place.round(job).task_lost("The checkpoint was not evaluated", repeated)
     assert f"Another run would end in the same way: `atlas job cancel {job.name}` ends the job" in str(error)
 
 

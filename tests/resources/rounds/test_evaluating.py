@@ -7,10 +7,9 @@ from atlas.documents.manifests import Checkpoint
 from atlas.documents.stored import get_document, put_document
 from atlas_pipelines.summary import summarize
 from resources.jobs.registry import Attempt
-from resources.rounds.evaluating import plain_mean_of, plan_evaluation
-from resources.rounds.scoring import checkpoints_without, manifest_of
-from resources.rounds.settle import settle_round
-from resources.rounds.steps import aggregate, build_round_manifest, evaluation_task, training_tasks
+from resources.rounds.evaluating import plain_mean_of
+from resources.rounds.scoring import manifest_of
+from resources.rounds.tasks import evaluation_task, training_tasks
 from tests.support.jobs.whole_rounds import run, train_round
 
 NO_RULE = RobustSpec(rule="none")
@@ -22,9 +21,9 @@ async def trained(place, bus, add_node, spec) -> tuple:
     await add_node()
     await add_node()
     outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained))
-    manifest = build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry)
-    checkpoint = aggregate(manifest, place.store)
-    return job, checkpoint, checkpoints_without(job, checkpoint, place.store)
+    manifest = place.round(job, 1).build_manifest(outcomes)
+    checkpoint = place.round(job).aggregate(manifest).cid
+    return job, checkpoint, place.round(job).checkpoints_without(checkpoint)
 
 
 @pytest.mark.parametrize("scoring", ["leave-one-out", "none"])
@@ -34,7 +33,7 @@ async def test_what_plain_averaging_gives_is_the_last_rival(place, paper_spec, a
     job, checkpoint, without = await trained(
         place, bus, add_node, paper_spec(aggregation={"robust": robust}, payment=payment)
     )
-    task = plan_evaluation(job, 1, job.untrained, checkpoint, without, place.store, place.registry)
+    task = place.round(job).plan_evaluation(checkpoint)
     assert task.checkpoints[:-1] == [job.untrained, checkpoint, *without.values()]
     mean = get_document(place.store, task.checkpoints[-1], Checkpoint)
     assert plain_mean_of(task, place.store) == task.checkpoints[-1]
@@ -45,14 +44,14 @@ async def test_what_plain_averaging_gives_is_the_last_rival(place, paper_spec, a
     manifest = manifest_of(checkpoint, place.store)
     start = get_document(place.store, job.untrained, Checkpoint).model_copy(update={"job": spec})
     twin = manifest.model_copy(update={"job": spec, "base": put_document(place.store, start)})
-    expected = get_document(place.store, aggregate(twin, place.store), Checkpoint)
+    expected = place.round(job).aggregate(twin)
     assert mean.adapter == expected.adapter
     assert mean.adapter != get_document(place.store, checkpoint, Checkpoint).adapter
 
 
 async def test_a_job_without_a_rule_has_no_such_rival(place, paper_spec, add_node, bus):
     job, checkpoint, without = await trained(place, bus, add_node, paper_spec(aggregation={"robust": "none"}))
-    task = plan_evaluation(job, 1, job.untrained, checkpoint, without, place.store, place.registry)
+    task = place.round(job).plan_evaluation(checkpoint)
     assert task == evaluation_task(job, 1, job.untrained, checkpoint, without)
     assert plain_mean_of(task, place.store) is None
 
@@ -63,10 +62,10 @@ async def test_an_evaluation_that_was_given_out_keeps_its_rivals(place, paper_sp
     earlier = evaluation_task(job, 1, job.untrained, checkpoint, without)
     second = put_document(place.store, earlier.model_copy(update={"attempt": 2}))
     place.registry.record_assigned(job.round(1), Attempt(4, 2, earlier.task_id, second, node_id=1))
-    task = plan_evaluation(job, 1, job.untrained, checkpoint, without, place.store, place.registry)
+    task = place.round(job).plan_evaluation(checkpoint)
     assert task == earlier
     another = without["s000"]
-    assert plan_evaluation(job, 1, job.untrained, another, {}, place.store, place.registry).checkpoints[1] == another
+    assert place.round(job).plan_evaluation(another).checkpoints[1] == another
 
 
 async def test_the_summary_tells_what_plain_averaging_gave(place, paper_spec, add_node, bus):
@@ -74,7 +73,7 @@ async def test_the_summary_tells_what_plain_averaging_gave(place, paper_spec, ad
     job = place.open(paper_spec(rounds=1, aggregation={"robust": robust}))
     await add_node()
     checkpoint = await train_round(place, bus, job, 1)
-    settle_round(job, 1, checkpoint, place.store, place.registry, place.ledger)
+    place.round(job, 1).settle(checkpoint)
     [round_] = summarize(job, place.registry, place.store, place.ledger).rounds
     assert (round_.worse, round_.plain_mean["reference_loss"]) == ("", 0.5)
     assert round_.plain_mean["loss"] == pytest.approx(0.9)

@@ -11,8 +11,7 @@ from atlas.documents.stored import get_document
 from atlas.spec.job import TaskSpec
 from resources.dispatch.outcomes import CompletedTask
 from resources.rounds.round_gate import RoundGate
-from resources.rounds.settle import settle_round
-from resources.rounds.steps import aggregate, base_checkpoint, build_round_manifest, training_tasks
+from resources.rounds.tasks import training_tasks
 from tests.support.jobs.scripted_nodes import adapter_bytes, completes, works_on
 from tests.support.jobs.whole_rounds import run, train_round
 
@@ -24,8 +23,8 @@ def job(place, paper_spec):
     return place.open(paper_spec())
 
 
-def gate_of(place, job, number=1, base=None) -> RoundGate:
-    return RoundGate(job, number, base or job.untrained, place.store, place.registry)
+def gate_of(place, job, number=1) -> RoundGate:
+    return place.round(job, number).gate()
 
 
 def attempts(place, job, state, number=1) -> list:
@@ -59,7 +58,7 @@ async def test_a_copy_of_another_node_s_update_is_refused_and_its_shard_trained_
     refused = attempts(place, job, "refused")
     assert refused
     assert {(one.node_id, one.gate) for one in refused} == {(thief.node_id, "copy")}
-    manifest = build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry)
+    manifest = place.round(job, 1).build_manifest(outcomes)
     assert [update.shard for update in manifest.updates] == ["s000", "s001", "s002", "s003"]
     assert {one.gate for one in manifest.refused} == {"copy"}
     assert {one.adapter for one in manifest.refused} == {cid_of_bytes(disguise(adapter_bytes(0)))}
@@ -100,7 +99,7 @@ async def test_a_scaled_update_that_came_first_is_excluded_at_the_end_of_the_rou
     await add_node(scales_slot_0)
     outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained), check=gate_of(place, job))
     assert attempts(place, job, "refused") == []
-    manifest = build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry)
+    manifest = place.round(job, 1).build_manifest(outcomes)
     assert [update.shard for update in manifest.updates] == ["s001", "s002", "s003"]
     (refused,) = manifest.refused
     assert (refused.shard, refused.attempt, refused.gate) == ("s000", 1, "norm")
@@ -121,10 +120,9 @@ async def test_a_scaled_update_is_refused_at_once_when_the_round_before_tells_th
 
     await add_node(evaluates)
     checkpoint = await train_round(place, bus, job, 1)
-    settle_round(job, 1, checkpoint, place.store, place.registry, place.ledger)
-    base = base_checkpoint(job, 2, place.ledger)
-    tasks = training_tasks(job, 2, base, shards=["s000"])
-    (lost,) = await run(place, bus, job, 2, tasks, check=gate_of(place, job, 2, base))
+    place.round(job, 1).settle(checkpoint)
+    tasks = place.round(job, 2).training_tasks(shards=["s000"])
+    (lost,) = await run(place, bus, job, 2, tasks, check=gate_of(place, job, 2))
     assert not isinstance(lost, CompletedTask)
     assert "gate norm" in lost.reason
     assert {one.gate for one in attempts(place, job, "refused", 2)} == {"norm"}
@@ -142,7 +140,7 @@ async def test_lengths_of_different_factors_are_not_compared(place, paper_spec, 
 
     await add_node(longer_in_round_2)
     checkpoint = await train_round(place, bus, job, 1)
-    settle_round(job, 1, checkpoint, place.store, place.registry, place.ledger)
+    place.round(job, 1).settle(checkpoint)
     second = get_document(place.store, await train_round(place, bus, job, 2), Checkpoint)
     assert get_document(place.store, second.manifest, RoundManifest).refused == []
 
@@ -154,9 +152,9 @@ async def test_what_was_excluded_while_little_was_known_counts_again(place, job,
     await add_node(grows)
     outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained))
     three = [one for one in outcomes if one.task.slot < 3]
-    early = build_round_manifest(job, 1, job.untrained, three, place.store, place.registry)
+    early = place.round(job, 1).build_manifest(three)
     assert [(one.shard, one.gate) for one in early.refused] == [("s002", "norm")]
-    late = build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry)
+    late = place.round(job, 1).build_manifest(outcomes)
     assert (len(late.updates), late.refused) == (4, [])
 
 
@@ -198,9 +196,9 @@ async def test_a_compressed_update_is_decoded_into_the_store(place, paper_spec, 
     node = await add_node()
     outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained), check=gate_of(place, job))
     assert {one.result for one in outcomes} == node.encoded_only
-    manifest = build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry)
+    manifest = place.round(job, 1).build_manifest(outcomes)
     assert (len(manifest.updates), manifest.refused) == (4, [])
-    assert aggregate(manifest, place.store)
+    assert place.round(job).aggregate(manifest).cid
 
 
 async def test_an_encoded_update_that_decodes_to_another_is_refused(place, paper_spec, add_node, bus):
@@ -288,22 +286,20 @@ def sends(lengths: dict[tuple[int, int], float]):
 
 
 async def play_and_start(place, bus, job):
-    """Play round 1; the base of round 2, and what becomes of its tasks."""
+    """Play round 1; what becomes of the tasks of round 2."""
     checkpoint = await train_round(place, bus, job, 1)
-    settle_round(job, 1, checkpoint, place.store, place.registry, place.ledger)
-    base = base_checkpoint(job, 2, place.ledger)
-    tasks = training_tasks(job, 2, base)
-    return base, await run(place, bus, job, 2, tasks, check=gate_of(place, job, 2, base))
+    place.round(job, 1).settle(checkpoint)
+    return await run(place, bus, job, 2, place.round(job, 2).training_tasks(), check=gate_of(place, job, 2))
 
 
 @pytest.mark.parametrize("shards", [1, 2])
 async def test_one_or_two_updates_are_compared_with_the_round_before(place, bus, add_node, long_job, shards):
     job = long_job(shards)
     await add_node(sends({(2, 0): LIE}))
-    base, outcomes = await play_and_start(place, bus, job)
+    outcomes = await play_and_start(place, bus, job)
     refused = attempts(place, job, "refused", 2)
     assert {(one.slot, one.gate) for one in refused} == {(0, "norm")}
-    before = gate_of(place, job, 2, base)._before
+    before = gate_of(place, job, 2)._before
     assert all(f"the shortest change of the round before was {min(before):.6g}" in one.reason for one in refused)
     assert len(before) == shards
     assert {one.task.slot for one in outcomes if isinstance(one, CompletedTask)} == set(range(1, shards))
@@ -312,20 +308,20 @@ async def test_one_or_two_updates_are_compared_with_the_round_before(place, bus,
 async def test_the_end_of_a_round_compares_what_was_not_judged_at_arrival(place, bus, add_node, long_job):
     job = long_job(2)
     await add_node(sends({(2, 0): LIE}))
-    base, _ = await play_and_start(place, bus, job)
-    outcomes = await run(place, bus, job, 2, training_tasks(job, 2, base))
-    manifest = build_round_manifest(job, 2, base, outcomes, place.store, place.registry)
+    await play_and_start(place, bus, job)
+    outcomes = await run(place, bus, job, 2, place.round(job, 2).training_tasks())
+    manifest = place.round(job, 2).build_manifest(outcomes)
     assert [update.shard for update in manifest.updates] == ["s001"]
     assert {(one.shard, one.gate) for one in manifest.refused} == {("s000", "norm")}
-    again = gate_of(place, job, 2, base).check_all(one for one in outcomes if isinstance(one, CompletedTask))
+    again = gate_of(place, job, 2).check_all(one for one in outcomes if isinstance(one, CompletedTask))
     assert {one.reason for one in again.values()} <= {one.reason for one in manifest.refused}
 
 
 async def test_a_short_lie_in_the_round_before_shuts_no_honest_update_out(place, bus, add_node, long_job):
     job = long_job(2)
     await add_node(sends({(1, 0): 1e-6, (2, 0): 0.9, (2, 1): 0.9}))
-    base, outcomes = await play_and_start(place, bus, job)
-    assert min(gate_of(place, job, 2, base)._before) < 1e-4
+    outcomes = await play_and_start(place, bus, job)
+    assert min(gate_of(place, job, 2)._before) < 1e-4
     assert attempts(place, job, "refused", 2) == []
     assert all(isinstance(one, CompletedTask) for one in outcomes)
 
@@ -333,12 +329,13 @@ async def test_a_short_lie_in_the_round_before_shuts_no_honest_update_out(place,
 async def test_a_long_lie_in_the_round_before_is_no_measure_for_the_next(place, bus, add_node, long_job):
     job = long_job(2)
     await add_node(sends({(1, 0): 4.0, (2, 0): 1.0 + LIE}))
-    base, _ = await play_and_start(place, bus, job)
-    assert max(gate_of(place, job, 2, base)._before) > 20
+    await play_and_start(place, bus, job)
+    assert max(gate_of(place, job, 2)._before) > 20
     assert {(one.slot, one.gate) for one in attempts(place, job, "refused", 2)} == {(0, "norm")}
 
 
 def test_what_a_codec_rounds_and_what_earlier_rounds_left_over_is_within_reach(place, paper_spec):
     for codec, number, factor in (("none", 3, 1), ("int8", 2, 2), ("top-k", 1, 2), ("top-k", 3, 6)):
         job = place.open(paper_spec(name=f"{codec}-{number}", aggregation={"compression": codec}))
-        assert gate_of(place, job, number)._codec_factor == factor
+        gate = RoundGate(job, number, job.untrained, place.store, place.registry)
+        assert gate._codec_factor == factor

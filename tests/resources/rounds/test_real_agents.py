@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from atlas.content.local.store import LocalStore
+from atlas.content.verified import VerifiedStore
 from atlas.home import AtlasHome
 from atlas.spec.job import JobSpec
 from chain_bridge.client.keys import load_or_create_key
@@ -17,16 +18,10 @@ from resources.jobs.open_job import open_job
 from resources.jobs.registry import JobRegistry
 from resources.local.network import ensure_local_network
 from resources.operator_ledger import open_ledger
-from resources.rounds.round_gate import RoundGate
-from resources.rounds.scoring import checkpoints_without
-from resources.rounds.settle import settle_round
-from resources.rounds.steps import (
-    aggregate,
-    base_checkpoint,
-    build_round_manifest,
-    evaluation_result,
+from resources.rounds.evaluating import evaluation_result
+from resources.rounds.round import Round
+from resources.rounds.tasks import (
     evaluation_task,
-    training_tasks,
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.system]
@@ -52,6 +47,8 @@ class Coordinator:
         self.ledger = self.stack.enter_context(open_ledger(self.home, self.network.network, key))
         self.store, self.registry = LocalStore(self.network.content), JobRegistry(self.home.jobs_database)
         self.job = open_job(self.spec, self.home, self.store, self.registry, self.ledger)
+        store = VerifiedStore(self.store)
+        self.round = Round(self.job, 1, self.home, store, self.registry, lambda: self.ledger)
         bus = await Bus.connect(self.network.bus, key)
         self.stack.push_async_callback(bus.close)
         self.dispatcher = Dispatcher(self.ledger, bus, self.store, self.registry)
@@ -61,21 +58,17 @@ class Coordinator:
         await self.stack.aclose()
 
     def training(self, on_update=lambda update: None):
-        base = base_checkpoint(self.job, 1, self.ledger)
-        tasks = training_tasks(self.job, 1, base)
-        gate = RoundGate(self.job, 1, base, self.store, self.registry)
+        tasks, gate = self.round.training_tasks(), self.round.gate()
         return aclosing(self.dispatcher.run(self.job, 1, tasks, on_update=on_update, check=gate))
 
     async def finish(self, outcomes):
         """Aggregate, evaluate and settle the first round."""
-        base = self.job.untrained
-        manifest = build_round_manifest(self.job, 1, base, outcomes, self.store, self.registry)
-        checkpoint = aggregate(manifest, self.store)
-        without = checkpoints_without(self.job, checkpoint, self.store)
-        tasks = [evaluation_task(self.job, 1, base, checkpoint, without)]
+        checkpoint = self.round.aggregate(self.round.build_manifest(outcomes)).cid
+        without = self.round.checkpoints_without(checkpoint)
+        tasks = [evaluation_task(self.job, 1, self.job.untrained, checkpoint, without)]
         async with aclosing(self.dispatcher.run(self.job, 1, tasks)) as running:
             (evaluated,) = [outcome async for outcome in running]
-        settled = settle_round(self.job, 1, checkpoint, self.store, self.registry, self.ledger)
+        settled = self.round.settle(checkpoint)
         return evaluation_result(self.job, evaluated), settled
 
 

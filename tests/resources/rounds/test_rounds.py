@@ -5,21 +5,15 @@ import pytest
 from safetensors.numpy import load, save
 
 from atlas.content.format.cid import cid_of_bytes
-from atlas.documents.manifests import Checkpoint, RoundEvidence, RoundManifest
+from atlas.documents.manifests import RoundEvidence, RoundManifest
 from atlas.documents.stored import get_document
 from atlas.verification.checkpoint import verify_checkpoint
 from atlas.verification.evidence import evidence_root
 from resources.dispatch.outcomes import LostTask
 from resources.errors import QuorumError, RoundOrderError, SettlementError
-from resources.rounds.round_gate import RoundGate
-from resources.rounds.scoring import checkpoints_without
-from resources.rounds.settle import publish_model, settle_round
-from resources.rounds.steps import (
-    aggregate,
-    base_checkpoint,
-    build_round_manifest,
+from resources.rounds.manifest import quorum_reached
+from resources.rounds.tasks import (
     evaluation_task,
-    quorum_reached,
     training_tasks,
 )
 from tests.support.jobs.scripted_nodes import adapter_bytes, completes
@@ -52,14 +46,14 @@ async def test_two_rounds_end_to_end_are_paid_once_and_can_be_recomputed(place, 
     nodes = [await add_node(), await add_node()]
     first = await train_round(place, bus, job, 1)
     with pytest.raises(RoundOrderError, match="round 1"):
-        base_checkpoint(job, 2, place.ledger)
-    settled = settle_round(job, 1, first, place.store, place.registry, place.ledger)
+        place.round(job, 2).training_tasks()
+    settled = place.round(job, 1).settle(first)
     assert (settled.leaf_count, settled.settled) == (5, True)
     assert sum(settled.payouts.values()) == 500_000
     assert set(settled.payouts) == {node.key.address for node in nodes}
     assert {node.key.address: place.ledger.credit(node.key.address) for node in nodes} == settled.payouts
 
-    again = settle_round(job, 1, first, place.store, place.registry, place.ledger)
+    again = place.round(job, 1).settle(first)
     assert (again.submit_tx, again.settle_tx, again.settled) == (settled.submit_tx, None, True)
     assert (again.evidence, again.root, again.per_node) == (settled.evidence, settled.root, settled.per_node)
     assert place.ledger.job(job.job_id).paid == 500_000
@@ -68,26 +62,26 @@ async def test_two_rounds_end_to_end_are_paid_once_and_can_be_recomputed(place, 
     assert [record.slot for record in evidence.records] == [0, 1, 2, 3, 4]
     assert evidence_root(evidence).hex() == settled.root == place.ledger.round(job.job_id, 1).root.hex()
 
-    assert base_checkpoint(job, 2, place.ledger) == first
+    assert place.round(job, 2).base == first
     second = await train_round(place, bus, job, 2)
-    settle_round(job, 2, second, place.store, place.registry, place.ledger)
-    publish_model(job, 2, second, place.ledger)
-    publish_model(job, 2, second, place.ledger)
+    place.round(job, 2).settle(second)
+    place.round(job, 2).publish(second)
+    place.round(job, 2).publish(second)
     assert place.ledger.models("paper")[-1].cid == second
     assert [one.round for one in verify_checkpoint(second, place.store)] == [2, 1, 0]
     with pytest.raises(SettlementError, match="cannot be registered under that name"):
-        publish_model(job, 2, first, place.ledger)
+        place.round(job, 2).publish(first)
 
 
 async def test_the_checkpoint_is_the_mean_weighted_by_rows_of_the_manifest(place, paper_spec, add_node, bus):
     job = place.open(paper_spec(fleet={"trusted": True}))
     await add_node()
     outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained))
-    manifest = build_round_manifest(job, 1, job.untrained, reversed(outcomes), place.store, place.registry)
+    manifest = place.round(job, 1).build_manifest(reversed(outcomes))
     assert [update.shard for update in manifest.updates] == ["s000", "s001", "s002", "s003"]
     assert (manifest.refused, manifest.reference) == ([], None)
     assert get_document(place.store, manifest.cid, RoundManifest) == manifest
-    checkpoint = get_document(place.store, aggregate(manifest, place.store), Checkpoint)
+    checkpoint = place.round(job).aggregate(manifest)
     rows = [shard.rows for shard in job.dataset.shards]
     trained = [load(adapter_bytes(slot)) for slot in range(4)]
     mean = load(place.store.read(checkpoint.adapter))
@@ -105,9 +99,9 @@ async def slot_1_is_odd(node, task, hint, count):
 
 async def test_an_adapter_of_another_shape_is_refused_and_trained_elsewhere(place, job, add_node, bus):
     await add_node(slot_1_is_odd)
-    gate = RoundGate(job, 1, job.untrained, place.store, place.registry)
+    gate = place.round(job, 1).gate()
     outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained), check=gate)
-    manifest = build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry)
+    manifest = place.round(job, 1).build_manifest(outcomes)
     assert [update.shard for update in manifest.updates] == ["s000", "s002", "s003"]
     assert [(one.shard, one.attempt, one.gate) for one in manifest.refused] == [
         ("s001", attempt, "schema") for attempt in (1, 2, 3)
@@ -118,10 +112,10 @@ async def test_an_adapter_of_another_shape_is_refused_and_trained_elsewhere(plac
 async def test_an_adapter_that_only_the_whole_round_shows_to_be_odd_contributes_nothing(place, job, add_node, bus):
     await add_node(slot_1_is_odd)
     outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained))
-    manifest = build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry)
+    manifest = place.round(job, 1).build_manifest(outcomes)
     assert [update.shard for update in manifest.updates] == ["s000", "s002", "s003"]
-    assert build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry) == manifest
-    settled = settle_round(job, 1, aggregate(manifest, place.store), place.store, place.registry, place.ledger)
+    assert place.round(job, 1).build_manifest(outcomes) == manifest
+    settled = place.round(job, 1).settle(place.round(job, 1).aggregate(manifest).cid)
     evidence = get_document(place.store, settled.evidence, RoundEvidence)
     (rejected,) = evidence.rejected
     assert (rejected.shard, rejected.gate) == ("s001", "schema")
@@ -140,13 +134,13 @@ async def test_a_round_whose_updates_are_all_refused_says_by_which_gate(place, j
         ".* Another run would end in the same way: `atlas job cancel"
     )
     with pytest.raises(QuorumError, match=message):
-        build_round_manifest(job, 1, job.untrained, outcomes, place.store, place.registry)
+        place.round(job, 1).build_manifest(outcomes)
 
 
 def test_nothing_trained_is_no_round(place, job):
     (task, *_) = training_tasks(job, 1, job.untrained)
     with pytest.raises(QuorumError, match=r"0 of the 2 updates .* 1 of 4 shards failed: once .gone."):
-        build_round_manifest(job, 1, job.untrained, [LostTask(task, "gone")], place.store, place.registry)
+        place.round(job, 1).build_manifest([LostTask(task, "gone")])
 
 
 async def test_the_quorum_counts_updates_against_shards(place, job, add_node, bus):
@@ -154,7 +148,7 @@ async def test_the_quorum_counts_updates_against_shards(place, job, add_node, bu
     outcomes = await run(place, bus, job, 1, training_tasks(job, 1, job.untrained))
     reached = []
     for count in (1, 2, 4):
-        manifest = build_round_manifest(job, 1, job.untrained, outcomes[:count], place.store, place.registry)
+        manifest = place.round(job, 1).build_manifest(outcomes[:count])
         reached.append(quorum_reached(job, manifest))
     assert reached == [False, True, True]
 
@@ -164,16 +158,16 @@ async def test_results_that_this_coordinator_does_not_know_of_stop_the_settlemen
     await run(place, bus, job, 1, training_tasks(job, 1, job.untrained))
     place.registry.record_lost(job.round(1), 2, 1, "forgotten")
     with pytest.raises(SettlementError, match="slot 2 attempt 1"):
-        settle_round(job, 1, job.untrained, place.store, place.registry, place.ledger)
+        place.round(job, 1).settle(job.untrained)
     assert place.ledger.round(job.job_id, 1) is None
 
 
 async def test_a_round_that_is_on_chain_with_another_checkpoint_is_refused(place, job, add_node, bus):
     await add_node()
     checkpoint = await train_round(place, bus, job, 1)
-    settle_round(job, 1, checkpoint, place.store, place.registry, place.ledger)
-    other = checkpoints_without(job, checkpoint, place.store)["s000"]
+    place.round(job, 1).settle(checkpoint)
+    other = place.round(job).checkpoints_without(checkpoint)["s000"]
     with pytest.raises(SettlementError, match=other):
-        settle_round(job, 1, other, place.store, place.registry, place.ledger)
+        place.round(job, 1).settle(other)
     with pytest.raises(SettlementError, match="untrained"):
-        settle_round(job, 1, job.untrained, place.store, place.registry, place.ledger)
+        place.round(job, 1).settle(job.untrained)

@@ -17,7 +17,7 @@ from resources.dispatch.outcomes import CompletedTask
 from resources.keys.keyring import KeyRings
 from resources.keys.sealed_rows import count_sealed_rows, open_rows
 from resources.rounds.reference_update import reference_update
-from resources.rounds.steps import training_tasks
+from resources.rounds.tasks import training_tasks
 from tests.support.jobs.scripted_nodes import completes, works_on
 from tests.support.jobs.sealed_jobs import request_for, sealed, unwrap
 
@@ -136,7 +136,7 @@ def test_the_coordinators_own_training_reads_the_opened_reference_rows(place, pa
         (folder / "adapter.safetensors").write_bytes(b"an update")
         return folder / "adapter.safetensors"
 
-    update = reference_update(job, 1, job.untrained, place.home, place.store, place.registry, train=train)
+    update = reference_update(place.round(job), train=train)
     assert place.store.read(update) == b"an update"
     ((path, rows),) = seen
     assert len(rows) == 20

@@ -17,8 +17,7 @@ from chain_bridge.ledger import Ledger
 from chain_bridge.outbox.outbox import Outbox
 from chain_bridge.settlement import PaidTask, divide_round
 from resources.errors import RoundOrderError
-from resources.rounds.settle import publish_model, settle_due, settle_round
-from resources.rounds.steps import base_checkpoint
+from resources.rounds.settle import settle_due
 from tests.support.jobs.scripted_nodes import adapter_bytes, untrained_bytes
 from tests.support.jobs.whole_rounds import train_round
 
@@ -41,16 +40,7 @@ def deaf(place):
 
 
 def settle(place, job, checkpoint, **options):
-    return settle_round(
-        job,
-        1,
-        checkpoint,
-        place.store,
-        place.registry,
-        options.pop("ledger", place.ledger),
-        patience_seconds=0.0,
-        **options,
-    )
+    return place.round(job, ledger=options.pop("ledger", None)).settle(checkpoint, patience_seconds=0.0, **options)
 
 
 def credits_of(place, settlement):
@@ -131,16 +121,16 @@ async def test_a_chain_that_is_away_delays_the_pay_and_nothing_else(place, job, 
     await add_node()
     checkpoint = await train_round(place, bus, job, 1)
     with pytest.raises(RoundOrderError, match="does not answer"):
-        base_checkpoint(job, 2, deaf)
+        place.round(job, 2, deaf).training_tasks()
 
     for _ in range(2):  # a second run finds what the first has recorded
         pending = settle(place, job, checkpoint, ledger=deaf)
-        publish_model(job, 1, checkpoint, deaf)
+        place.round(job, 1, deaf).publish(checkpoint)
         assert (pending.state, pending.settled, pending.due_at) == ("pending", False, None)
         assert (pending.submit_tx, pending.settle_tx) == (None, None)
         assert deaf.backlog().undecided == 3
     assert place.ledger.round(job.job_id, 1) is None
-    assert base_checkpoint(job, 2, deaf) == base_checkpoint(job, 2, place.ledger) == checkpoint
+    assert place.round(job, 2, deaf).base == place.round(job, 2).base == checkpoint
 
     assert place.ledger.flush().undecided == 0
     settled = settle(place, job, checkpoint)
@@ -149,7 +139,7 @@ async def test_a_chain_that_is_away_delays_the_pay_and_nothing_else(place, job, 
     assert credits_of(place, settled) == settled.payouts
     assert place.ledger.models("paper")[-1].cid == checkpoint
     assert place.ledger.job(job.job_id).paid == 5 * REWARD
-    assert base_checkpoint(job, 2, deaf) == checkpoint
+    assert place.round(job, 2, deaf).base == checkpoint
 
 
 @pytest.mark.slow
@@ -186,7 +176,7 @@ async def test_a_round_that_was_rolled_back_is_submitted_again(place, job, deaf,
     settle(place, job, checkpoint)
     place.ledger.rollback_round(job.job_id, 1)
     with pytest.raises(RoundOrderError, match="not submitted"):
-        base_checkpoint(job, 2, place.ledger)
+        place.round(job, 2).training_tasks()
     assert settle(place, job, checkpoint).state == "due"
     assert place.ledger.round(job.job_id, 1).checkpoint == checkpoint
 

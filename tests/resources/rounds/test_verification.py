@@ -13,7 +13,6 @@ from atlas.signing import KeySigner
 from atlas.verification.receipts import sign_receipt
 from resources.jobs.job_record import look_on_chain
 from resources.rounds.receipts import KnownReceipts, verify_receipts
-from resources.rounds.settle import settle_round
 from resources.rounds.verify import failed_check, verify_with_records
 from tests.support.jobs.whole_rounds import train_round
 
@@ -25,7 +24,7 @@ async def ended(place, paper_spec, add_node, bus):
     await add_node()
     await add_node()
     checkpoint = await train_round(place, bus, job, 1)
-    settle_round(job, 1, checkpoint, place.store, place.registry, place.ledger)
+    place.round(job).settle(checkpoint)
     return job, checkpoint
 
 

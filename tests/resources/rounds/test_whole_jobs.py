@@ -9,9 +9,6 @@ from atlas.spec.job import JobSpec
 from atlas.verification.checkpoint import verify_checkpoint
 from resources.jobs.open_job import open_job
 from resources.rounds.reference_update import reference_update
-from resources.rounds.round_gate import RoundGate
-from resources.rounds.settle import settle_round
-from resources.rounds.steps import aggregate, base_checkpoint, build_round_manifest, training_tasks
 from tests.support.jobs.scripted_nodes import adapter_bytes, completes
 from tests.support.jobs.whole_rounds import run, train_round
 
@@ -35,7 +32,7 @@ async def test_three_rounds_are_trained_paid_and_recomputed(place, paper_spec, a
     await add_node()
     for number in (1, 2, 3):
         checkpoint = await train_round(place, bus, job, number)
-        settled = settle_round(job, number, checkpoint, place.store, place.registry, place.ledger)
+        settled = place.round(job, number).settle(checkpoint)
         assert (settled.settled, settled.scoring) == (True, scoring)
         evidence = get_document(place.store, settled.evidence, RoundEvidence)
         assert evidence.rejected == []
@@ -60,8 +57,8 @@ class Trainer:
         return path
 
 
-def reference_of(place, job, number, base, trainer):
-    return reference_update(job, number, base, place.home, place.store, place.registry, train=trainer.train)
+def reference_of(place, job, number, trainer):
+    return reference_update(place.round(job, number), train=trainer.train)
 
 
 async def test_the_coordinator_trains_the_reference_of_a_round_once(place, paper_spec, add_node, bus):
@@ -71,28 +68,27 @@ async def test_the_coordinator_trains_the_reference_of_a_round_once(place, paper
     trainer = Trainer()
     updates = []
     for number in (1, 2):
-        base = base_checkpoint(job, number, place.ledger)
-        updates += [reference_of(place, job, number, base, trainer) for _ in range(2)]
-        gate = RoundGate(job, number, base, place.store, place.registry)
-        outcomes = await run(place, bus, job, number, training_tasks(job, number, base), check=gate)
-        manifest = build_round_manifest(job, number, base, outcomes, place.store, place.registry, updates[-1])
+        round_ = place.round(job, number)
+        updates += [reference_of(place, job, number, trainer) for _ in range(2)]
+        outcomes = await run(place, bus, job, number, round_.training_tasks(), check=round_.gate())
+        manifest = round_.build_manifest(outcomes, updates[-1])
         assert manifest.reference == updates[-1]
-        checkpoint = aggregate(manifest, place.store)
-        settle_round(job, number, checkpoint, place.store, place.registry, place.ledger)
+        checkpoint = round_.aggregate(manifest).cid
+        round_.settle(checkpoint)
     assert [task.round for task in trainer.tasks] == [1, 2]
     assert {(task.data, task.rows, task.shard) for task in trainer.tasks} == {
         (job.dataset.reference.cid, 20, "reference")
     }
     assert [one.round for one in verify_checkpoint(checkpoint, place.store)] == [2, 1, 0]
     place.store.fetch(updates[0]).unlink()
-    assert reference_of(place, job, 1, job.untrained, trainer) == updates[0]
+    assert reference_of(place, job, 1, trainer) == updates[0]
     assert len(trainer.tasks) == 3
 
 
 async def test_other_jobs_train_no_reference(place, paper_spec):
     job = place.open(paper_spec())
     trainer = Trainer()
-    assert reference_of(place, job, 1, job.untrained, trainer) is None
+    assert reference_of(place, job, 1, trainer) is None
     assert trainer.tasks == []
 
 
@@ -102,7 +98,7 @@ def test_a_real_reference_is_trained_in_a_child_process(place, tiny_spec):
     spec = JobSpec.load(tiny_spec(aggregation=settings, training={"steps": 2}))
     job = open_job(spec, place.home, place.store, place.registry, place.ledger)
     told = []
-    update = reference_update(job, 1, job.untrained, place.home, place.store, place.registry, told.append)
+    update = reference_update(place.round(job), told.append)
     assert told == ["Training the reference update of round 1 on 20 rows."]
     names = schema_of(place.store.fetch(update))
     assert any(".lora_B." in name for name in names)

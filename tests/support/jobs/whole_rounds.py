@@ -2,16 +2,7 @@
 
 from contextlib import aclosing
 
-from resources.rounds.evaluating import plan_evaluation
-from resources.rounds.round_gate import RoundGate
-from resources.rounds.scoring import checkpoints_without
-from resources.rounds.steps import (
-    aggregate,
-    base_checkpoint,
-    build_round_manifest,
-    evaluation_result,
-    training_tasks,
-)
+from resources.rounds.evaluating import evaluation_result
 
 
 async def run(place, bus, job, number, tasks, **options) -> list:
@@ -21,14 +12,9 @@ async def run(place, bus, job, number, tasks, **options) -> list:
 
 async def train_round(place, bus, job, number) -> str:
     """Train, aggregate and evaluate a round; its checkpoint."""
-    base = base_checkpoint(job, number, place.ledger)
-    tasks = training_tasks(job, number, base)
-    gate = RoundGate(job, number, base, place.store, place.registry)
-    outcomes = await run(place, bus, job, number, tasks, check=gate)
-    manifest = build_round_manifest(job, number, base, outcomes, place.store, place.registry)
-    checkpoint = aggregate(manifest, place.store)
-    without = checkpoints_without(job, checkpoint, place.store)
-    task = plan_evaluation(job, number, base, checkpoint, without, place.store, place.registry)
-    (evaluated,) = await run(place, bus, job, number, [task])
+    round_ = place.round(job, number)
+    outcomes = await run(place, bus, job, number, round_.training_tasks(), check=round_.gate())
+    checkpoint = round_.aggregate(round_.build_manifest(outcomes)).cid
+    (evaluated,) = await run(place, bus, job, number, [round_.plan_evaluation(checkpoint)])
     assert evaluation_result(job, evaluated).passed
     return checkpoint
