@@ -30,13 +30,15 @@ READING = [
     "keys ls",
     "keys released NAME",
     f"model export {ANY} FOLDER",
+    "model ls",
     "nodes",
     f"verify {ANY}",
 ]
 WRITING = [
-    *("chain deploy", "chain faucet", "chain grant", "chain revoke", "chain withdraw"),
-    *("content add", "content pin", "content unpin", "job cancel", "job close", "job top-up"),
-    *("keys restore", "keys revoke", "keys rotate", "model push", "run", "up"),
+    *("chain deploy", "chain faucet", "chain grant", "chain owner", "chain pause", "chain revoke", "chain unpause"),
+    *("chain withdraw", "content add", "content audit", "content pin", "content unpin"),
+    *("job cancel", "job close", "job rollback", "job top-up"),
+    *("keys restore", "keys revoke", "keys rotate", "model deprecate", "model promote", "model push", "run", "up"),
 ]
 NODE_READING = ["config", "data ls", "rewards", "status"]
 NODE_WRITING = [

@@ -146,7 +146,7 @@ def test_nothing_outlives_a_killed_supervisor_and_its_users_start_another_at_the
             assert ledger.height() >= before, "the same connection goes on"
             assert [node.id for node in ledger.nodes()] == [1]
         eventually(lambda: len(told) == 2)
-        assert f"process {network.pid}) died" in told[0]
+        assert f"process {network.pid}) ended unexpectedly" in told[0]
         assert "runs again at the same addresses" in told[1]
     assert processes(home.root) == []
 

@@ -76,7 +76,7 @@ async def test_the_round_goes_on_over_the_same_connections(
     again = running_network(network_home)
     assert again.pid != network.pid
     assert (again.network, again.bus) == (network.network, network.bus)
-    assert f"process {network.pid}) died" in told[0]
+    assert f"process {network.pid}) ended unexpectedly" in told[0]
     assert "at the same addresses" in told[1]
     assert all(isinstance(one, CompletedTask) for one in outcomes)
     assert [(one.task.slot, one.task.attempt) for one in sorted(outcomes, key=lambda one: one.task.slot)] == [

@@ -61,9 +61,9 @@ def test_a_dead_supervisor_is_told_and_replaced(supervisors, port, word):
         eventually(lambda: len(told) == 2)
         psutil.Process(started[0].pid).kill()
         eventually(lambda: len(told) == 4)
-    assert f"process {network.pid}) died" in told[0]
+    assert f"process {network.pid}) ended unexpectedly" in told[0]
     assert word in told[1]
-    assert f"process {started[0].pid}) died" in told[2]
+    assert f"process {started[0].pid}) ended unexpectedly" in told[2]
     assert len(started) == 2
 
 
