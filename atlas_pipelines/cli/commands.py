@@ -40,7 +40,7 @@ _CHAIN: Entries = {
     ),
     "config": Command(
         f"{_CLI}.chain.config:config",
-        "Show the contract's settings, or change some of them with --set, by the contract's owner.",
+        "Show the contract's settings, or change some of them with --set, as the contract's owner.",
     ),
     "owner": Command(
         f"{_CLI}.chain.owner:owner",

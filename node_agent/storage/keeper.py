@@ -137,4 +137,4 @@ class Keeper:
 
     def _try_later(self, cid: str, error: Exception) -> None:
         self._retry_at[cid] = self._clock() + RETRY_SECONDS
-        log.warning("%s is not kept at this moment: %s", cid, error)
+        log.warning("cannot keep %s now: %s", cid, error)

@@ -80,7 +80,7 @@ def _open(ledger: Ledger, store: KeptStore, holding: Holding, nonce: bytes) -> b
         answer = audit_answer(nonce, store.fetch(holding.cid))
         ledger.open_audit(holding.cid, holding.node, nonce, hashlib.sha256(answer).digest())
     except ContentError as error:
-        log.warning("%s cannot be audited, since our own copy cannot be read: %s", holding.cid, error)
+        log.warning("cannot audit %s, because the copy on this machine cannot be read: %s", holding.cid, error)
         return False
     except ContractRefused as refusal:  # the node has dropped it meanwhile
         log.warning("no audit of %s at node %d: %s", holding.cid, holding.node, refusal.reason)

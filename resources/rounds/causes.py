@@ -63,7 +63,7 @@ def is_stuck(causes: Sequence[Cause], shards: int, updates: int, needed: int) ->
 def advice(job: str, causes: Sequence[Cause], stuck: bool) -> str:
     """What to do about a round that cannot continue; `stuck` if another run of the job would end in the same way."""
     if any(cause.final == "ended" for cause in causes):
-        return "Order what is missing as a job of another name."
+        return "Order the missing rounds as a job with another name."
     cancel = f"`atlas job cancel {job}` ends the job and returns the rest of its escrow"
     if stuck:
         return f"Another run would end in the same way: {cancel}; then order it with other settings under another name."

@@ -31,7 +31,7 @@ def config(
     key: given.KeyFile = None,
     json: given.Json = False,
 ) -> None:
-    """Show the contract's settings, or change some of them with --set, by the contract's owner.
+    """Show the contract's settings, or change some of them with --set, as the contract's owner.
 
     Amounts are in micro-units. `atlas chain deploy --help` describes each setting.
     """
@@ -57,7 +57,7 @@ def read_changes(changes: Sequence[str]) -> dict[str, int]:
         name, _, value = change.partition("=")
         if name not in known:
             hint = suggest(name, known) or f" The settings are {', '.join(known)}."
-            raise typer.BadParameter(f"{name!r} is no setting that can be changed.{hint}", param_hint="--set")
+            raise typer.BadParameter(f"{name!r} is not a setting that can be changed.{hint}", param_hint="--set")
         if not (value.isascii() and value.isdecimal()):
             raise typer.BadParameter(f"{name} is {value!r}, expected a whole number of 0 or more.", param_hint="--set")
         found[name] = int(value)

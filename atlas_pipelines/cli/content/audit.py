@@ -22,8 +22,8 @@ NONCE_BYTES = 32
 
 
 def audit(
-    hours: Annotated[float, typer.Option(min=0, help="Ask for what its node has not proven for so long.")] = 24.0,
-    limit: Annotated[int, typer.Option(min=0, help="The most audits to open; 0 only shows and ends.")] = 20,
+    hours: Annotated[float, typer.Option(min=0, help="Audit content whose last proof is older than this.")] = 24.0,
+    limit: Annotated[int, typer.Option(min=0, help="The largest number of audits to open; 0 opens none.")] = 20,
     network: given.Name = None,
     url: given.Url = None,
     key: given.KeyFile = None,
@@ -80,5 +80,5 @@ def _sentence(done: Audited) -> str:
         return "No storage node has announced any content."
     parts = [f"{counted(len(done.opened), 'audit')} opened", f"{len(done.failed)} failed"]
     if done.not_here:
-        parts.append(f"{done.not_here} due, but not on this machine to compare with")
+        parts.append(f"{done.not_here} due, but without a copy on this machine to compare with")
     return f"{', '.join(parts)}."

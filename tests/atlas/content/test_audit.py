@@ -17,5 +17,5 @@ def test_the_answer_covers_nonce_and_bytes(tmp_path, size):
 
 
 def test_a_folder_has_no_answer(tmp_path):
-    with pytest.raises(ContentError, match="no file"):
+    with pytest.raises(ContentError, match="not a file"):
         audit_answer(b"nonce", tmp_path)

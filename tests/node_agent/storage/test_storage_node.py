@@ -52,7 +52,7 @@ def test_it_keeps_announces_proves_and_lets_go(network: SmallNetwork) -> None:
     wait_until(lambda: holdings(network, node).keys() == everything, "every file to be announced")
     own = LocalStore(agent.home / "content")
     assert all(own.has(cid) for cid in everything)
-    wait_until(lambda: "is not kept at this moment" in agent.output, "the lost model to be logged")
+    wait_until(lambda: "cannot keep" in agent.output, "the lost model to be logged")
 
     wanted = second["adapter"]
     nonce = bytes(range(32))

@@ -115,5 +115,5 @@ def test_a_job_is_stuck_if_no_run_can_bring_the_quorum(finals, updates, stuck):
 
 def test_a_job_that_has_ended_is_not_to_be_cancelled():
     assert advice("tiny", [Cause("s000", "job 1 is closed", final="ended")], stuck=True) == (
-        "Order what is missing as a job of another name."
+        "Order the missing rounds as a job with another name."
     )

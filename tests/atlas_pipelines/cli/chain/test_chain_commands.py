@@ -199,7 +199,7 @@ def test_settings_are_shown_and_changed(node, network, ask, atlas):
     ("change", "told"),
     [
         ("challenge_second=1", "challenge_seconds"),
-        ("denom=5", "no setting that can be changed"),
+        ("denom=5", "not a setting that can be changed"),
         ("max_batch=-1", "a whole number"),
         ("max_batch", "a whole number"),
     ],

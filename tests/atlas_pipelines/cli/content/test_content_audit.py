@@ -62,7 +62,7 @@ def test_a_node_proves_what_it_holds(atlas, store, keeper, operator_ledger, fact
     assert facts(atlas("--hours", "0", "--json"))["opened"] == [{"cid": here, "node": node}]
     keeper.answer_audit(here, audit_answer(nonce_of(keeper, here), store.fetch(here)))
     assert f"{here}" in (shown := atlas("--limit", "0").stdout)
-    assert "0 audits opened, 0 failed, 1 due, but not on this machine" in shown
+    assert "0 audits opened, 0 failed, 1 due, but without a copy on this machine" in shown
 
 
 def test_a_node_that_does_not_answer_loses_the_announcement(atlas, store, keeper, operator_ledger, facts):
