@@ -7,7 +7,7 @@ import yaml
 
 from assets import partitions
 from assets.dataset import dataset_event, shard_events
-from assets.fleet_run.progress import Progress
+from assets.fleet_run.progress import RoundProgress
 from assets.fleet_run.run_process import PROCESS_TAG, process_tag
 from assets.launch.find_job import check_round_exists, find_order, hold_round, register_partitions
 from assets.launch.launch_config import LaunchConfig
@@ -29,7 +29,7 @@ def base_checkpoint(
     fleet: FleetResource,
     content: ContentResource,
     ledger: LedgerResource,
-    progress: dg.ResourceParam[Progress],
+    progress: dg.ResourceParam[RoundProgress],
 ) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
     """The checkpoint that a round starts from: the untrained adapter, or the checkpoint of the previous round."""
     context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process_tag(context.run_id)})

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 import dagster as dg
 
 from assets import partitions
-from assets.fleet_run.progress import Progress
+from assets.fleet_run.progress import RoundProgress
 from assets.launch.find_job import find_order
 from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
@@ -40,7 +40,7 @@ def dataset(
     fleet: FleetResource,
     content: ContentResource,
     ledger: LedgerResource,
-    progress: dg.ResourceParam[Progress],
+    progress: dg.ResourceParam[RoundProgress],
 ) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
     """The manifest of a job's data: its shards, and the rows that are held out for evaluation."""
     name = context.partition_key

@@ -6,7 +6,7 @@ import dagster as dg
 
 from assets import partitions
 from assets.aggregated_checkpoint import aggregated_checkpoint
-from assets.fleet_run.progress import Progress
+from assets.fleet_run.progress import RoundProgress
 from assets.fleet_run.running import run_tasks
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
@@ -42,7 +42,7 @@ def evaluation(
     fleet: FleetResource,
     content: ContentResource,
     ledger: LedgerResource,
-    progress: dg.ResourceParam[Progress],
+    progress: dg.ResourceParam[RoundProgress],
 ) -> dg.MaterializeResult:
     """Loss and accuracy of a round's checkpoint and of its base on the held-out rows, measured by one node."""
     round_ = find_round(context.partition_key, fleet, content, ledger)

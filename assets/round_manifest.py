@@ -7,7 +7,7 @@ import dagster as dg
 
 from assets import partitions
 from assets.base_checkpoint import base_checkpoint
-from assets.fleet_run.progress import Progress
+from assets.fleet_run.progress import RoundProgress
 from assets.fleet_run.running import run_tasks
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
@@ -47,7 +47,7 @@ def round_manifest(
     fleet: FleetResource,
     content: ContentResource,
     ledger: LedgerResource,
-    progress: dg.ResourceParam[Progress],
+    progress: dg.ResourceParam[RoundProgress],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckResult | dg.MaterializeResult]:
     """The accepted updates of a round. Trains the missing shards, and takes over results of earlier runs."""
     round_ = find_round(context.partition_key, fleet, content, ledger)

@@ -7,7 +7,7 @@ import dagster as dg
 from assets import partitions
 from assets.base_checkpoint import base_checkpoint
 from assets.dataset import Link, dataset_shard
-from assets.fleet_run.progress import Progress
+from assets.fleet_run.progress import RoundProgress
 from assets.fleet_run.running import run_tasks
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
@@ -34,7 +34,7 @@ def shard_adapter(
     fleet: FleetResource,
     content: ContentResource,
     ledger: LedgerResource,
-    progress: dg.ResourceParam[Progress],
+    progress: dg.ResourceParam[RoundProgress],
 ) -> dg.MaterializeResult:
     """A LoRA adapter that one node trained on one shard; round_manifest trains all shards of a round at once."""
     key = context.partition_key.keys_by_dimension

@@ -8,7 +8,7 @@ from assets.content_checks import checkpoint_replicas, dataset_fresh, dataset_re
 from assets.data_checks import dataset_teaches, held_out_apart
 from assets.dataset import dataset, dataset_shard
 from assets.evaluation import evaluation
-from assets.fleet_run.progress import Progress
+from assets.fleet_run.progress import RoundProgress
 from assets.reward_settlement import reward_settlement
 from assets.round_manifest import round_manifest
 from assets.shard_adapter import shard_adapter
@@ -41,7 +41,7 @@ defs = dg.Definitions(
         "fleet": fleet,
         "content": ContentResource(fleet=fleet),
         "ledger": LedgerResource(fleet=fleet),
-        "progress": Progress(),
+        "progress": RoundProgress(),
     },
     loggers={"file": file_logger},
 )

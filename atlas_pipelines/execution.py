@@ -8,7 +8,7 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
 from assets import partitions
-from assets.fleet_run.progress import Progress
+from assets.fleet_run.progress import RoundProgress
 from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import INTERRUPTED, INTERRUPTS, Interrupted
 from atlas.errors import AtlasError
@@ -35,7 +35,7 @@ def open_instance(home: Path) -> dg.DagsterInstance:
 
 
 def execute_round(
-    instance: dg.DagsterInstance, key: str, config: LaunchConfig, progress: Progress, log: Path
+    instance: dg.DagsterInstance, key: str, config: LaunchConfig, progress: RoundProgress, log: Path
 ) -> dg.ExecuteInProcessResult:
     """Run `federated_round` for one round; write its Dagster log to a file.
 

@@ -12,7 +12,7 @@ from chain_bridge.client.writes import AllWrites
 from chain_bridge.client.writes.base import optional_binary
 from chain_bridge.errors import ChainError
 from chain_bridge.outbox.outbox import Outbox
-from chain_bridge.outbox.rows import Backlog, Entry, content_key, one_time_key
+from chain_bridge.outbox.rows import Backlog, OutboxEntry, content_key, one_time_key
 
 if TYPE_CHECKING:
     from chain_bridge.client.sender import Sender
@@ -117,7 +117,7 @@ class Ledger(Queries, AllWrites[Tx]):
         """
         return Later(self._need_delivery(), self.network, key)
 
-    def recorded(self, key: str) -> Entry | None:
+    def recorded(self, key: str) -> OutboxEntry | None:
         """The entry that `later(key)` recorded, or None. Does not call the chain."""
         delivery = self._need_delivery()
         return delivery.outbox.entry(self._contract_name(), key)
@@ -169,7 +169,7 @@ class Ledger(Queries, AllWrites[Tx]):
         return self._delivery
 
 
-class Later(AllWrites[Entry]):
+class Later(AllWrites[OutboxEntry]):
     """Records one message under a key; see `Ledger.later`."""
 
     def __init__(self, delivery: "Delivery", network: Network, key: str) -> None:
@@ -177,7 +177,7 @@ class Later(AllWrites[Entry]):
         self._network = network
         self._key = key
 
-    def _write(self, name: str, body: Any, funds: int = 0) -> Entry:
+    def _write(self, name: str, body: Any, funds: int = 0) -> OutboxEntry:
         contract = self._network.contract
         if contract is None:
             raise ChainError("The network's settings name no contract. Deploy one, or set its address.")

@@ -16,7 +16,7 @@ from chain_bridge.ledger import Ledger
 from node_agent.chain.assignment import check_assignment, unannounced_hint
 from node_agent.chain.heartbeat import persist, repeat
 from node_agent.errors import BusUnreachable, NodeError, TaskRefused
-from node_agent.home.journal import Entry
+from node_agent.home.journal import JournalEntry
 from node_agent.node_context import NodeContext
 from node_agent.presence.beats import beat_on_bus, beat_on_chain
 from node_agent.tasks.leases import UnannouncedLeases, held, place_of, release
@@ -75,7 +75,7 @@ class Agent:
             entry = self._accept(hint, lease.plan)
         except TaskRefused as error:
             log.warning("task %s is refused: %s", hint.task_id, error)
-            refused = Entry(hint=hint, state="failed", error=str(error))
+            refused = JournalEntry(hint=hint, state="failed", error=str(error))
             if error.lease_is_ours:
                 await self._give_back([hint.place])
             return refused.report().to_body()
@@ -144,7 +144,7 @@ class Agent:
                 log.warning("a lease is released: %s", error)
                 await self._give_back([place_of(lease)])
 
-    def _accept(self, hint: AssignHint, plan: str) -> Entry:
+    def _accept(self, hint: AssignHint, plan: str) -> JournalEntry:
         """Accept a task; raises `TaskRefused` if it cannot be written to the journal, so that another node gets it."""
         try:
             return self._bench.accept(hint, plan)
@@ -159,7 +159,7 @@ class Agent:
     async def _beat_on_bus(self) -> None:
         await beat_on_bus(self._shop.bus, self._heartbeat.model_copy(update={"running": self._bench.running}))
 
-    async def _give_back_one(self, entry: Entry) -> None:
+    async def _give_back_one(self, entry: JournalEntry) -> None:
         await self._give_back([entry.hint.place])
 
     async def _give_back(self, places: Iterable[LeaseRef]) -> None:

@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 CONTEXT, MESSAGES = dagster_pipes.DAGSTER_PIPES_CONTEXT_ENV_VAR, dagster_pipes.DAGSTER_PIPES_MESSAGES_ENV_VAR
 
 
-class Stopped(BaseException):
+class TrainerStopped(BaseException):
     """SIGTERM came before there was anything to save. A `BaseException`, so that no `except Exception` catches it."""
 
 
 class StopSwitch:
-    """Turns SIGTERM into a flag that training checks after each step, or into `Stopped` where nothing checks it."""
+    """Turns SIGTERM into a flag that training checks after each step, or into `TrainerStopped` where none checks it."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -53,7 +53,7 @@ class StopSwitch:
         self.requested = True
         if not self.saves_its_work:
             self.raised = True
-            raise Stopped
+            raise TrainerStopped
 
 
 class Reporter:
@@ -105,8 +105,12 @@ def main() -> None:
             result = run(order, folder, pipes, switch)
         if result is not None:
             result.write(folder / RESULT)
-    except (Stopped, Exception, SystemExit) as error:  # SystemExit: a library that ends the process has no result
-        if switch.raised:  # also if a library has turned `Stopped` into its own error
+    except (
+        TrainerStopped,
+        Exception,
+        SystemExit,
+    ) as error:  # SystemExit: a library that ends the process has no result
+        if switch.raised:  # also if a library has turned `TrainerStopped` into its own error
             sys.exit(EXIT_STOPPED)
         TrainerFailure.of(error).write(folder / FAILURE)
         sys.exit(f"{type(error).__name__}: {error}" if isinstance(error, AtlasError) else traceback_text(error))

@@ -3,7 +3,7 @@
 from resources.dispatch.outcomes import TaskOutcome, TaskUpdate
 
 
-class Progress:
+class RoundProgress:
     """Receives the progress of a running round. This default ignores it, because Dagster's events are enough."""
 
     def note(self, text: str) -> None:

@@ -7,7 +7,7 @@ import dagster as dg
 
 from assets.fleet_run.background import iterate_in_background
 from assets.fleet_run.pipes import PipesSessions
-from assets.fleet_run.progress import Progress
+from assets.fleet_run.progress import RoundProgress
 from atlas.spec.job import TaskSpec
 from resources.dispatch.dispatcher import CheckUpdate
 from resources.dispatch.outcomes import TaskOutcome, TaskUpdate
@@ -21,7 +21,7 @@ def run_tasks(
     tasks: Sequence[TaskSpec],
     *,
     fleet: FleetResource,
-    progress: Progress,
+    progress: RoundProgress,
     address: tuple[str, Callable[[TaskSpec], str]],
     check: CheckUpdate | None = None,
 ) -> Iterator[TaskOutcome]:

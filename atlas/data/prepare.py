@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 
 from atlas.content.store import ContentStore
-from atlas.data.cut.layout import FIRST_SHARD, HOLDOUT, REFERENCE, Layout, Piece, lay_out
+from atlas.data.cut.layout import FIRST_SHARD, HOLDOUT, REFERENCE, Piece, PieceLayout, lay_out
 from atlas.data.cut.shards import MOST_SHARDS, check_shard_count
 from atlas.data.cut.split import hold_out, hold_out_all, keep_back, keys_of
 from atlas.data.cut.spool import RowSpool
@@ -133,7 +133,7 @@ def shard_key(index: int) -> str:
     return f"s{index:03d}"
 
 
-def _cut(spec: DatasetSpec, spool: RowSpool, seed: int, reference_rows: int) -> Layout:
+def _cut(spec: DatasetSpec, spool: RowSpool, seed: int, reference_rows: int) -> PieceLayout:
     held_out = hold_out(spec, spool)
     reference = keep_back(spec, spool, held_out, seed, reference_rows)
     return lay_out(spool, held_out, reference, spec.shard_by)
@@ -176,7 +176,9 @@ def _read(
 class _Putter:
     """Puts the pieces of a layout into the store."""
 
-    def __init__(self, layout: Layout, spool: RowSpool, store: ContentStore, cache: Path, seal: Seal | None) -> None:
+    def __init__(
+        self, layout: PieceLayout, spool: RowSpool, store: ContentStore, cache: Path, seal: Seal | None
+    ) -> None:
         self._layout, self._spool, self._store, self._cache, self._seal = layout, spool, store, cache, seal
 
     def __call__(self, key: str, piece: int, value: str | None = None) -> ShardManifest:

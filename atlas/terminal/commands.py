@@ -28,7 +28,7 @@ Verbose = Annotated[
 """The option as the callback of a `CommandGroup` declares it for the help page; the group itself reads it."""
 
 
-class Stopped(AtlasError):
+class CommandStopped(AtlasError):
     """A command was stopped by Ctrl-C or SIGTERM; its text names the next step."""
 
 
@@ -50,14 +50,14 @@ class CommandGroup(DeferredGroup):
             except BrokenPipeError:  # the reader closed the pipe, and Python would flush the streams again at exit
                 for stream in (sys.stdout, sys.stderr):
                     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-            sys.exit(STOPPED if isinstance(error, Stopped) else FAILED)
+            sys.exit(STOPPED if isinstance(error, CommandStopped) else FAILED)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the requested command; Ctrl-C raises `Stopped`."""
+        """Run the requested command; Ctrl-C raises `CommandStopped`."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise Stopped("Stopped.") from None
+            raise CommandStopped("Stopped.") from None
 
 
 def report(error: BaseException, log: Path, *, verbose: bool, as_json: bool) -> None:
@@ -70,7 +70,7 @@ def report(error: BaseException, log: Path, *, verbose: bool, as_json: bool) -> 
         typer.echo(printable(traceback_text(error)), err=True)
     told = error if isinstance(error, AtlasError) else record_unexpected(error, log)
     sentence = printable(str(told))
-    label = "" if isinstance(told, Stopped) else "Error: "
+    label = "" if isinstance(told, CommandStopped) else "Error: "
     shown = wrap_words(Text(label + sentence), WordConsole(stderr=True).width).plain.removeprefix(label)
     if as_json:
         found = told.log if isinstance(told, UnexpectedError) else None

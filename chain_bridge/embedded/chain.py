@@ -29,7 +29,7 @@ from chain_bridge.embedded.state.addresses import read_account
 from chain_bridge.embedded.state.bank import Bank, Coin
 from chain_bridge.embedded.state.database import Database
 from chain_bridge.embedded.state.feegrants import FeeGrants
-from chain_bridge.embedded.state.registry import Registry
+from chain_bridge.embedded.state.registry import ContractRegistry
 from chain_bridge.embedded.vm.vm import Vm
 from chain_bridge.errors import ChainError, WrongChain
 
@@ -211,7 +211,7 @@ class Chain:
 
 
 def _parts(home: Path, settings: Settings, database: Database) -> Parts:
-    registry = Registry(database, settings.prefix)
+    registry = ContractRegistry(database, settings.prefix)
     return Parts(
         settings=settings,
         database=database,

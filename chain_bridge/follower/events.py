@@ -26,7 +26,7 @@ _MANY_NODES = frozenset(
 
 
 @dataclass(frozen=True)
-class Event:
+class ContractEvent:
     """One event of a transaction that succeeded; `index` is its place among the transaction's events."""
 
     transaction: str
@@ -42,7 +42,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Payout:
+class PaidCredit:
     """Credit that a node's owner earned, or coins that an address withdrew."""
 
     transaction: str
@@ -68,14 +68,14 @@ class Touched:
 
 
 @dataclass(frozen=True)
-class Contract:
+class WatchedContract:
     """The contract's address, and the denomination that it pays in."""
 
     address: str
     denom: str
 
 
-def touched_by(events: Iterable[Event]) -> Touched:
+def touched_by(events: Iterable[ContractEvent]) -> Touched:
     """The entities that the contract's events name."""
     nodes: set[int] = set()
     jobs: set[int] = set()
@@ -98,13 +98,13 @@ def touched_by(events: Iterable[Event]) -> Touched:
     return Touched(frozenset(nodes), all_nodes, frozenset(jobs), frozenset(rounds), frozenset(models))
 
 
-def payouts_in(events: Iterable[Event], contract: Contract) -> list[Payout]:
+def payouts_in(events: Iterable[ContractEvent], contract: WatchedContract) -> list[PaidCredit]:
     """The payouts in complete transactions, whose events are in order.
 
     Credit comes from the contract's `credit` events. A withdrawal is a bank transfer that follows the contract's
     `withdraw` or `withdraw_for` event; one such event may be followed by transfers to several addresses.
     """
-    found: list[Payout] = []
+    found: list[PaidCredit] = []
     transaction = action = ""
     for event in events:
         if event.transaction != transaction:
@@ -118,15 +118,15 @@ def payouts_in(events: Iterable[Event], contract: Contract) -> list[Payout]:
     return found
 
 
-def is_of(event: Event, contract: Contract) -> bool:
+def is_of(event: ContractEvent, contract: WatchedContract) -> bool:
     """Whether an event is the contract's own, or a transfer out of it."""
     of = event.attributes.get("sender") if event.type == "transfer" else event.attributes.get("_contract_address")
     return of == contract.address
 
 
-def _credit(event: Event) -> Payout:
+def _credit(event: ContractEvent) -> PaidCredit:
     found = event.attributes
-    return Payout(
+    return PaidCredit(
         transaction=event.transaction,
         index=event.index,
         height=event.height,
@@ -139,7 +139,7 @@ def _credit(event: Event) -> Payout:
     )
 
 
-def _withdrawal(event: Event, denom: str) -> Payout:
+def _withdrawal(event: ContractEvent, denom: str) -> PaidCredit:
     coins = [_COIN.match(coin) for coin in event.attributes.get("amount", "").split(",")]
     amount = sum(int(coin[1]) for coin in coins if coin is not None and coin[2] == denom)
-    return Payout(event.transaction, event.index, event.height, "withdrawal", event.attributes["recipient"], amount)
+    return PaidCredit(event.transaction, event.index, event.height, "withdrawal", event.attributes["recipient"], amount)

@@ -11,7 +11,7 @@ from chain_bridge.client.connection import Connection
 from chain_bridge.client.network import Network
 from chain_bridge.client.queries import Queries
 from chain_bridge.errors import TransactionFailed
-from chain_bridge.follower.events import Contract, Event, Touched
+from chain_bridge.follower.events import ContractEvent, Touched, WatchedContract
 from chain_bridge.follower.read_model import OVERLAP_BLOCKS, Cursor, Entities, ReadModel
 
 _PAGE = 100
@@ -19,7 +19,7 @@ _MISSING_BLOCK = ("requested block height", "not available", "could not find", "
 
 
 @dataclass(frozen=True)
-class Progress:
+class Pass:
     """The result of one pass."""
 
     height: int
@@ -50,12 +50,12 @@ class Follower:
         """Close the connection; the read model stays open."""
         self._connection.close()
 
-    def catch_up(self) -> Progress:
+    def catch_up(self) -> Pass:
         """Read all transactions up to the newest block.
 
         Raises `ChainUnreachable`, `WrongChain` or `WrongContract`; pages that were read before the error are kept.
         """
-        contract = Contract(self._queries.contract, self._denom)
+        contract = WatchedContract(self._queries.contract, self._denom)
         newest = self._newest()
         rebuilt = self._start_anew_after_reset(newest)
         cursor = self._model.cursor()
@@ -64,7 +64,7 @@ class Follower:
         for events, height in self._pages(contract.address, after, newest.height):
             reached = newest if height is None else Cursor(height, self._block(height) or "")
             new += self._model.apply(events, contract, self._look_up, reached)
-        return Progress(newest.height, new, rebuilt)
+        return Pass(newest.height, new, rebuilt)
 
     def _start_anew_after_reset(self, newest: Cursor) -> bool:
         cursor = self._model.cursor()
@@ -76,7 +76,7 @@ class Follower:
         self._model.forget(cursor)
         return True
 
-    def _pages(self, contract: str, after: int, until: int) -> Iterator[tuple[list[Event], int | None]]:
+    def _pages(self, contract: str, after: int, until: int) -> Iterator[tuple[list[ContractEvent], int | None]]:
         """Each page's events and the height of its last transaction; None, which means `until`, on the last page."""
         query = f"wasm._contract_address='{contract}' AND tx.height>{after} AND tx.height<={until}"
         number = 0
@@ -129,12 +129,12 @@ def was_reset(cursor: Cursor, newest_height: int, block_at_cursor: str | None) -
     return bool(cursor.block) and block_at_cursor is not None and block_at_cursor != cursor.block
 
 
-def events_of(answer: Any) -> list[Event]:
+def events_of(answer: Any) -> list[ContractEvent]:
     """The events of a transaction; none of one that failed."""
     if answer.code:
         return []
     return [
-        Event(
+        ContractEvent(
             str(answer.txhash),
             index,
             int(answer.height),

@@ -12,7 +12,15 @@ from typing import Any, Self
 from atlas.disk.sqlite_file import SqliteFile, transaction
 from chain_bridge.client.messages import Job, Node, RegisteredModel, Round
 from chain_bridge.errors import ChainError
-from chain_bridge.follower.events import Contract, Event, Payout, Touched, is_of, payouts_in, touched_by
+from chain_bridge.follower.events import (
+    ContractEvent,
+    PaidCredit,
+    Touched,
+    WatchedContract,
+    is_of,
+    payouts_in,
+    touched_by,
+)
 
 OVERLAP_BLOCKS = 10
 """Blocks that each pass reads again, because a node may index transactions after it serves their block."""
@@ -75,7 +83,11 @@ class ReadModel:
         return Cursor(*rows[0]) if rows else None
 
     def apply(
-        self, events: Sequence[Event], contract: Contract, look_up: Callable[[Touched], Entities], cursor: Cursor
+        self,
+        events: Sequence[ContractEvent],
+        contract: WatchedContract,
+        look_up: Callable[[Touched], Entities],
+        cursor: Cursor,
     ) -> int:
         """Apply the events of complete transactions, in order, advance the cursor, and return how many were new.
 
@@ -119,13 +131,13 @@ class ReadModel:
         rows = self._bodies("SELECT body FROM models ORDER BY name, version")
         return [RegisteredModel.model_validate_json(body) for body in rows]
 
-    def payouts(self) -> list[Payout]:
+    def payouts(self) -> list[PaidCredit]:
         """The payouts, in the order in which they happened."""
         rows = self._rows(
             "SELECT tx, event, height, kind, address, amount, node, job, round FROM payouts ORDER BY height, tx, event"
         )
         return [
-            Payout(tx, event, height, kind, address, int(amount), node, job, number)
+            PaidCredit(tx, event, height, kind, address, int(amount), node, job, number)
             for tx, event, height, kind, address, amount, node, job, number in rows
         ]
 
@@ -138,7 +150,7 @@ class ReadModel:
         with self._file.problems():
             return self._database.execute(query).fetchall()
 
-    def _new(self, events: Iterator[Event]) -> list[Event]:
+    def _new(self, events: Iterator[ContractEvent]) -> list[ContractEvent]:
         """The events that were not applied before, each once."""
         listed = {event.key: event for event in events}
         known = "SELECT 1 FROM seen WHERE tx = ? AND event = ?"
@@ -153,7 +165,7 @@ class ReadModel:
         rows = [(model.name, model.version, _body(model)) for model in entities.models]
         write("INSERT OR REPLACE INTO models VALUES (?, ?, ?)", rows)
 
-    def _store_payouts(self, payouts: list[Payout]) -> None:
+    def _store_payouts(self, payouts: list[PaidCredit]) -> None:
         rows = [
             (p.transaction, p.index, p.height, p.kind, p.address, str(p.amount), p.node, p.job, p.round)
             for p in payouts

@@ -43,7 +43,7 @@ class Allowance:
     expires: datetime | None
 
 
-class FeeGrants:
+class GivenFeeGrants:
     """The grants that a key gives. It opens a connection, so call `close`."""
 
     def __init__(self, network: Network, key: Key) -> None:

@@ -27,7 +27,7 @@ from chain_bridge.errors import (
 )
 from chain_bridge.outbox.decision import Action, ChainView, Flight, decide
 from chain_bridge.outbox.outbox import Outbox
-from chain_bridge.outbox.rows import Backlog, Entry
+from chain_bridge.outbox.rows import Backlog, OutboxEntry
 
 log = logging.getLogger(__name__)
 _BATCH = 100
@@ -204,7 +204,7 @@ class Delivery:
                     self._send(entries, gas)
         return True
 
-    def _fit(self, waiting: list[Entry]) -> tuple[list[Entry], int]:
+    def _fit(self, waiting: list[OutboxEntry]) -> tuple[list[OutboxEntry], int]:
         """The first entries that fit into one transaction, and its gas limit; refused entries are marked as refused."""
         entries = waiting[:1] if waiting[0].alone else list(takewhile(lambda entry: not entry.alone, waiting))
         while entries:
@@ -228,7 +228,7 @@ class Delivery:
                 return entries, gas
         return [], 0
 
-    def _send(self, entries: list[Entry], gas: int) -> None:
+    def _send(self, entries: list[OutboxEntry], gas: int) -> None:
         signed = self._sender.sign(self._messages(entries), gas)
         self.outbox.sign(entries, signed)
         self.outbox.step("signed")
@@ -246,5 +246,5 @@ class Delivery:
         self._adopt(found)
         self.outbox.step("noted")
 
-    def _messages(self, entries: list[Entry]) -> list[Any]:
+    def _messages(self, entries: list[OutboxEntry]) -> list[Any]:
         return [contract_message(self._sender, one.contract, one.name, one.body, one.funds) for one in entries]

@@ -10,7 +10,7 @@ from atlas.disk.sqlite_file import SqliteFile
 from chain_bridge.client.messages import Tx
 from chain_bridge.client.signed import BlockRef, Signed
 from chain_bridge.errors import OutboxError
-from chain_bridge.outbox.rows import Backlog, Entry
+from chain_bridge.outbox.rows import Backlog, OutboxEntry
 
 _VERSION = 1
 _ONE_TIME_SECONDS = 86_400
@@ -70,17 +70,17 @@ def fact(database: sqlite3.Connection, name: str) -> str | None:
     return None if row is None else str(row["value"])
 
 
-def entry(row: sqlite3.Row) -> Entry:
+def entry(row: sqlite3.Row) -> OutboxEntry:
     """The entry in a row of the table `entries`."""
     values = dict(row)
     del values["epoch"]
     values["body"] = json.loads(values["body"])
     values["tx"] = None if values["tx"] is None else Tx(**json.loads(values["tx"]))
     values["alone"] = bool(values["alone"])
-    return Entry(**values)
+    return OutboxEntry(**values)
 
 
-def find(database: sqlite3.Connection, contract: str, key: str) -> Entry | None:
+def find(database: sqlite3.Connection, contract: str, key: str) -> OutboxEntry | None:
     """The entry of a key on the present chain."""
     row = database.execute(
         "SELECT * FROM entries WHERE epoch = ? AND contract = ? AND key = ?", (_epoch(database), contract, key)
@@ -97,7 +97,7 @@ def insert(database: sqlite3.Connection, contract: str, key: str, name: str, bod
     )
 
 
-def set_state(database: sqlite3.Connection, entries: list[Entry], state: str) -> None:
+def set_state(database: sqlite3.Connection, entries: list[OutboxEntry], state: str) -> None:
     """Move entries to a state."""
     database.executemany("UPDATE entries SET state = ? WHERE id = ?", [(state, one.id) for one in entries])
 

@@ -15,7 +15,7 @@ from chain_bridge.client.messages import Tx
 from chain_bridge.client.signed import BlockRef, Signed
 from chain_bridge.errors import ChainError, OutboxError, ReplayedKey
 from chain_bridge.outbox import file as file
-from chain_bridge.outbox.rows import Backlog, Entry, canonical, is_one_time, is_own_key
+from chain_bridge.outbox.rows import Backlog, OutboxEntry, canonical, is_one_time, is_own_key
 
 
 class Outbox:
@@ -51,7 +51,7 @@ class Outbox:
                 f"The outbox {self.path} belongs to {found}, not to {owner}. Give each account its own file."
             )
 
-    def record(self, contract: str, key: str, name: str, body: Any, funds: int = 0) -> Entry:
+    def record(self, contract: str, key: str, name: str, body: Any, funds: int = 0) -> OutboxEntry:
         """Record a message under a key, or return the existing entry if it has the same message.
 
         Raises `ReplayedKey` when the key belongs to another message.
@@ -60,7 +60,7 @@ class Outbox:
             raise ChainError(f"The key {key} has a form that is reserved for the outbox. Choose another one.")
         return self._record(contract, key, name, body, funds)
 
-    def record_now(self, contract: str, key: str, name: str, body: Any, funds: int) -> Entry:
+    def record_now(self, contract: str, key: str, name: str, body: Any, funds: int) -> OutboxEntry:
         """As `record`, with a key that the outbox generates; a refused or withdrawn entry waits again."""
         entry = self._record(contract, key, name, body, funds)
         if entry.state not in ("refused", "withdrawn"):
@@ -72,12 +72,12 @@ class Outbox:
             )
         return self.by_id(entry.id)
 
-    def entry(self, contract: str, key: str) -> Entry | None:
+    def entry(self, contract: str, key: str) -> OutboxEntry | None:
         """The entry recorded under a key, or None."""
         with self._transaction() as database:
             return file.find(database, contract, key)
 
-    def by_id(self, number: int) -> Entry:
+    def by_id(self, number: int) -> OutboxEntry:
         """One entry; raises `OutboxError` when it was deleted."""
         with self._transaction() as database:
             row = database.execute("SELECT * FROM entries WHERE id = ?", (number,)).fetchone()
@@ -85,7 +85,7 @@ class Outbox:
             raise OutboxError(f"The outbox {self.path} no longer has the message {number}.")
         return file.entry(row)
 
-    def entries(self, *states: str) -> list[Entry]:
+    def entries(self, *states: str) -> list[OutboxEntry]:
         """The entries in these states, in the order of recording; all entries if no state is given."""
         marks = ",".join("?" * len(states))
         where = f"WHERE state IN ({marks})" if states else ""
@@ -118,7 +118,7 @@ class Outbox:
         with self._transaction() as database:
             return file.flight(database)
 
-    def sign(self, entries: list[Entry], signed: Signed) -> None:
+    def sign(self, entries: list[OutboxEntry], signed: Signed) -> None:
         """Record the transaction that carries these entries, before it is broadcast."""
         row = (signed.data, signed.hash, signed.sequence, signed.timeout_height, *signed.place)
         with self._transaction() as database:
@@ -126,7 +126,7 @@ class Outbox:
             file.set_state(database, entries, "signed")
             file.set_anchor(database, signed.place)
 
-    def land(self, outcomes: list[tuple[Entry, Tx]]) -> None:
+    def land(self, outcomes: list[tuple[OutboxEntry, Tx]]) -> None:
         """Record the outcomes of the flight's entries."""
         with self._transaction() as database:
             for entry, tx in outcomes:
@@ -144,7 +144,7 @@ class Outbox:
             )
             database.execute("DELETE FROM flight")
 
-    def refuse(self, entry: Entry, log: str, codespace: str = "", code: int = 0) -> None:
+    def refuse(self, entry: OutboxEntry, log: str, codespace: str = "", code: int = 0) -> None:
         """Record that the chain refused an entry; the other entries of its flight wait again."""
         with self._transaction() as database:
             database.execute(
@@ -154,14 +154,14 @@ class Outbox:
             database.execute("UPDATE entries SET state = 'waiting' WHERE state = 'signed'")
             database.execute("DELETE FROM flight")
 
-    def withdraw(self, entry: Entry, reason: str) -> None:
+    def withdraw(self, entry: OutboxEntry, reason: str) -> None:
         """Withdraw an entry if it still waits; it will not be sent."""
         with self._transaction() as database:
             database.execute(
                 "UPDATE entries SET state = 'withdrawn', log = ? WHERE id = ? AND state = 'waiting'", (reason, entry.id)
             )
 
-    def forget(self, entry: Entry) -> None:
+    def forget(self, entry: OutboxEntry) -> None:
         """Delete a decided entry with a one-time key, whose outcome the caller already has."""
         if is_one_time(entry.key):
             with self._transaction() as database:
@@ -186,7 +186,7 @@ class Outbox:
                 (reason, contract),
             ).rowcount
 
-    def _record(self, contract: str, key: str, name: str, body: Any, funds: int) -> Entry:
+    def _record(self, contract: str, key: str, name: str, body: Any, funds: int) -> OutboxEntry:
         text = canonical(body)
         with self._transaction() as database:
             found = file.find(database, contract, key)

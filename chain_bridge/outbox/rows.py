@@ -32,7 +32,7 @@ _CONTENT = "content:"
 
 
 @dataclass(frozen=True)
-class Entry:
+class OutboxEntry:
     """A recorded message.
 
     `waiting`: not sent · `signed`: in a transaction that was or is about to be broadcast · `landed`: it is in a block,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from chain_bridge.client.messages import Job, Round
 from chain_bridge.ledger import Ledger
 from chain_bridge.settlement import amounts
-from node_agent.home.journal import Entry
+from node_agent.home.journal import JournalEntry
 
 ROUNDS = 20
 
@@ -35,7 +35,7 @@ class Earnings(BaseModel):
     rounds: list[RoundEarning]
 
 
-def earnings(ledger: Ledger, node_id: int, recent: Iterable[Entry]) -> Earnings:
+def earnings(ledger: Ledger, node_id: int, recent: Iterable[JournalEntry]) -> Earnings:
     """Query the chain for the newest rounds in which a node has finished tasks. Raises `ChainError`. Blocks."""
     done = Counter((one.hint.job_id, one.hint.round) for one in recent if one.state == "completed")
     jobs = {job: ledger.job(job) for job in {job for job, _ in list(done)[:ROUNDS]}}

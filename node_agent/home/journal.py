@@ -22,7 +22,7 @@ CREATE TABLE tasks (
 """
 
 
-class Entry(BaseModel):
+class JournalEntry(BaseModel):
     """One accepted task. `TaskReport` is the part that others see."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -78,9 +78,9 @@ class Journal:
         """The file is created at the first write; raises `NodeError` when it is damaged or of another version."""
         self._tables = SqliteTables(journal_file(path), SCHEMA, SCHEMA_VERSION)
 
-    def accept(self, hint: AssignHint, plan: str) -> Entry:
+    def accept(self, hint: AssignHint, plan: str) -> JournalEntry:
         """Accept a task, once: a second call returns the current entry. `plan` is the plan of its lease."""
-        entry = Entry(hint=hint, plan=plan)
+        entry = JournalEntry(hint=hint, plan=plan)
         with self._tables.writing() as database:
             database.execute(
                 "INSERT INTO tasks (task, entry) VALUES (?, ?) ON CONFLICT (task) DO NOTHING",
@@ -88,20 +88,20 @@ class Journal:
             )
         return self[hint.task]
 
-    def get(self, task: str) -> Entry | None:
+    def get(self, task: str) -> JournalEntry | None:
         """The entry of a task, if it was ever accepted."""
         with self._tables.reading() as database:
             row = database.execute("SELECT entry FROM tasks WHERE task = ?", (task,)).fetchone()
-        return None if row is None else Entry.model_validate_json(row[0])
+        return None if row is None else JournalEntry.model_validate_json(row[0])
 
-    def __getitem__(self, task: str) -> Entry:
+    def __getitem__(self, task: str) -> JournalEntry:
         """The entry of a task; raises `KeyError`."""
         entry = self.get(task)
         if entry is None:
             raise KeyError(task)
         return entry
 
-    def save(self, entry: Entry, now: float) -> None:
+    def save(self, entry: JournalEntry, now: float) -> None:
         """Replace a task's entry, durably; one that has ended is never changed again."""
         with self._tables.writing() as database:
             changed = database.execute(
@@ -111,11 +111,11 @@ class Journal:
         if not changed:
             raise NodeError(f"The task {entry.task} is unknown or has ended; it cannot become {entry.state}.")
 
-    def unfinished(self) -> list[Entry]:
+    def unfinished(self) -> list[JournalEntry]:
         """Tasks that have not ended, in the order in which they were accepted."""
         with self._tables.reading() as database:
             rows = database.execute("SELECT entry FROM tasks WHERE ended_at IS NULL ORDER BY number").fetchall()
-        return [Entry.model_validate_json(row[0]) for row in rows]
+        return [JournalEntry.model_validate_json(row[0]) for row in rows]
 
     def counts(self) -> Mapping[str, int]:
         """How many tasks are in each state."""
@@ -125,17 +125,17 @@ class Journal:
             ).fetchall()
         return dict(rows)
 
-    def recent(self, limit: int) -> list[Entry]:
+    def recent(self, limit: int) -> list[JournalEntry]:
         """The tasks that were accepted last, newest first."""
         with self._tables.reading() as database:
             rows = database.execute("SELECT entry FROM tasks ORDER BY number DESC LIMIT ?", (limit,)).fetchall()
-        return [Entry.model_validate_json(row[0]) for row in rows]
+        return [JournalEntry.model_validate_json(row[0]) for row in rows]
 
-    def forget_before(self, time: float) -> list[Entry]:
+    def forget_before(self, time: float) -> list[JournalEntry]:
         """Remove and return tasks that ended before `time`."""
         with self._tables.writing() as database:
             rows = database.execute("DELETE FROM tasks WHERE ended_at < ? RETURNING entry", (time,)).fetchall()
-        return [Entry.model_validate_json(row[0]) for row in rows]
+        return [JournalEntry.model_validate_json(row[0]) for row in rows]
 
 
 def journal_file(path: Path) -> SqliteFile:

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 INDEX = "index.json"
 
 
-class Kept(BaseModel):
+class StoredResidual(BaseModel):
     """One entry of the index: the residual of a round, and when it was stored, in unix seconds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,7 +31,7 @@ class Kept(BaseModel):
 
 
 class _Index(JsonFile):
-    kept: list[Kept]
+    kept: list[StoredResidual]
 
 
 def residual_place(task: TaskSpec) -> str:
@@ -74,7 +74,7 @@ class Residuals:
             kept = [one for one in self._read() if (one.place, one.round) != (place, round_)]
             previous = max((one.round for one in kept if one.place == place and one.round < round_), default=0)
             kept = [one for one in kept if one.place != place or one.round >= previous]
-            self._write([*kept, Kept(place=place, round=round_, cid=cid, at=now)])
+            self._write([*kept, StoredResidual(place=place, round=round_, cid=cid, at=now)])
 
     def forget_before(self, time: float) -> None:
         """Remove residuals that were stored before `time`, and files that a killed agent left behind."""
@@ -82,11 +82,11 @@ class Residuals:
             if self._folder.is_dir():
                 self._write([one for one in self._read() if one.at >= time])
 
-    def _read(self) -> list[Kept]:
+    def _read(self) -> list[StoredResidual]:
         path = self._folder / INDEX
         return _Index.read(path).kept if path.exists() else []
 
-    def _write(self, kept: list[Kept]) -> None:
+    def _write(self, kept: list[StoredResidual]) -> None:
         """Replace the index, and only then remove the files that it does not name."""
         _Index(kept=kept).write(self._folder / INDEX)
         named = {INDEX, *(one.cid for one in kept)}

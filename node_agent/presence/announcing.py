@@ -143,7 +143,7 @@ def record_of(
     )
 
 
-class ChainView:
+class NodeOnChain:
     """A node's state on chain, as of the last answer. Blocks."""
 
     def __init__(self, ledger: Ledger, registered: Node) -> None:
@@ -164,7 +164,7 @@ def open_announcer(
     """The announcer of a node through its own IPFS node, the first one; None if content is a shared folder."""
     if not isinstance(content, IpfsPlaces):
         return None
-    chain = ChainView(ledger, registered)
+    chain = NodeOnChain(ledger, registered)
 
     def describe(identity: Identity) -> NodeRecord:
         return record_of(manifest, *chain.look(), identity, ledger.network, time.time())

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from chain_bridge.client.messages import Holding, RegisteredModel
 
 
-class Changes(NamedTuple):
+class StorageChanges(NamedTuple):
     """CIDs to announce, most wanted first, and CIDs that are announced and to be dropped, sorted."""
 
     add: list[str]
@@ -33,7 +33,7 @@ def fitting(models: Iterable[Mapping[str, int]], most_contents: int, most_bytes:
     return list(chosen)
 
 
-def changes(wanted: Sequence[str], holdings: Sequence[Holding], lost: Collection[str], capacity: int) -> Changes:
+def changes(wanted: Sequence[str], holdings: Sequence[Holding], lost: Collection[str], capacity: int) -> StorageChanges:
     """Compare what is wanted with what is announced. A content that is `lost` here is dropped.
 
     The contract does not let a content go while its audit is open.
@@ -42,4 +42,4 @@ def changes(wanted: Sequence[str], holdings: Sequence[Holding], lost: Collection
     audited = {one.cid for one in holdings if one.audit is not None}
     drop = sorted((announced - set(wanted) | announced & set(lost)) - audited)
     room = capacity - len(announced) + len(drop)
-    return Changes([cid for cid in wanted if cid not in announced][: max(room, 0)], drop)
+    return StorageChanges([cid for cid in wanted if cid not in announced][: max(room, 0)], drop)

@@ -12,14 +12,14 @@ from atlas.documents.manifests import Receipt
 from atlas.errors import ContentError
 from atlas.spec.job import TaskSpec
 from atlas.verification.receipts import sign_receipt
-from node_agent.home.journal import Entry
+from node_agent.home.journal import JournalEntry
 from node_agent.home.residuals import residual_place
 from node_agent.node_context import NodeContext
 from node_agent.tasks.trainer_files import TrainerResult
 
 
 async def hand_over(
-    shop: NodeContext, entry: Entry, task: TaskSpec, result: TrainerResult, started_at: float
+    shop: NodeContext, entry: JournalEntry, task: TaskSpec, result: TrainerResult, started_at: float
 ) -> dict[str, str | None]:
     """Upload the result; return the CIDs of the adapter (None for an evaluation) and of the signed receipt.
 

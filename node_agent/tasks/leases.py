@@ -7,7 +7,7 @@ from itertools import groupby
 from chain_bridge.client.messages import Lease, SlotAttempt
 from chain_bridge.errors import ContractRefused
 from chain_bridge.ledger import Ledger
-from node_agent.home.journal import Entry
+from node_agent.home.journal import JournalEntry
 from node_agent.tasks.decision import in_time, still_held
 from node_agent.wire.messages import LeaseRef
 
@@ -19,7 +19,7 @@ def place_of(lease: Lease) -> LeaseRef:
     return LeaseRef(lease.job, lease.round, lease.slot, lease.attempt)
 
 
-def held(entries: Iterable[Entry], leases: Iterable[Lease], node_id: int, now: float) -> dict[str, bool]:
+def held(entries: Iterable[JournalEntry], leases: Iterable[Lease], node_id: int, now: float) -> dict[str, bool]:
     """For each task, whether this node still holds its lease; `leases` are the node's active leases."""
     by_place = {place_of(lease): lease for lease in leases}
     return {
@@ -34,7 +34,7 @@ class UnannouncedLeases:
     def __init__(self) -> None:
         self._before: set[LeaseRef] = set()
 
-    def look(self, entries: Iterable[Entry], leases: Iterable[Lease], now: float) -> list[Lease]:
+    def look(self, entries: Iterable[JournalEntry], leases: Iterable[Lease], now: float) -> list[Lease]:
         """This node's active leases that have no entry, neither now nor at the previous poll."""
         known = {entry.hint.place for entry in entries}
         unannounced = {

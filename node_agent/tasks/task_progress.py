@@ -10,7 +10,7 @@ from atlas import activity
 from atlas.documents.manifests import SavedCheckpoint
 from atlas.errors import ContentError
 from node_agent.errors import BusError
-from node_agent.home.journal import Entry
+from node_agent.home.journal import JournalEntry
 from node_agent.node_context import NodeContext
 from node_agent.tasks.progress_messages import StageReports, custom, is_sign, payload_of
 from node_agent.wire import subjects
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 class TaskProgress:
     """Tracks one task; `entry` may always be reported. Steps are in memory; all else is in the journal first."""
 
-    def __init__(self, context: NodeContext, entry: Entry) -> None:
+    def __init__(self, context: NodeContext, entry: JournalEntry) -> None:
         self._shop = context
         self.entry = entry
         self.confidential = False

@@ -18,7 +18,7 @@ from atlas.unexpected import describe_error
 from node_agent.data.task_data import open_data
 from node_agent.errors import NoProgress, TrainerFailed
 from node_agent.home.config import NodeHome
-from node_agent.home.journal import Entry
+from node_agent.home.journal import JournalEntry
 from node_agent.node_context import NodeContext
 from node_agent.tasks.handing_over import hand_over
 from node_agent.tasks.inputs import prepare_order
@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 class TaskRun:
     """A task that runs in a slot, with the GPU of that slot (None: no limit)."""
 
-    def __init__(self, context: NodeContext, entry: Entry, gpu: str | None) -> None:
+    def __init__(self, context: NodeContext, entry: JournalEntry, gpu: str | None) -> None:
         self._shop = context
         self._gpu = gpu
         self._progress = TaskProgress(context, entry)
@@ -49,11 +49,11 @@ class TaskRun:
         self._progress_seconds: float = FleetSpec().progress_seconds
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> JournalEntry:
         """The task's current entry."""
         return self._progress.entry
 
-    async def run(self) -> Entry:
+    async def run(self) -> JournalEntry:
         """Run the task to its end, which is written to the journal and published; raises nothing but cancellation."""
         try:
             with activity.listening(self._progress.on_activity):
@@ -214,11 +214,11 @@ def exit_reason(end: TrainerExit, task: TaskSpec, folder: Path, log: Path) -> st
     return failure_reason(folder, end.tail) if task.form == "rows" else f"The reason is in {log.name} on its node."
 
 
-def work_folder(home: NodeHome, entry: Entry) -> Path:
+def work_folder(home: NodeHome, entry: JournalEntry) -> Path:
     """The work folder of a task's trainer; removed when the task has ended."""
     return home.work / entry.task
 
 
-def log_file(home: NodeHome, entry: Entry) -> Path:
+def log_file(home: NodeHome, entry: JournalEntry) -> Path:
     """The log of a task's trainer; kept as long as the task is in the journal."""
     return home.logs / f"{entry.hint.task_id}-{entry.hint.attempt}.log"

@@ -9,7 +9,7 @@ from typing import Any
 from atlas.errors import AtlasError
 from atlas.unexpected import describe_error
 from node_agent.errors import BusError, NodeError
-from node_agent.home.journal import Entry
+from node_agent.home.journal import JournalEntry
 from node_agent.node_context import NodeContext
 from node_agent.tasks.decision import LOOKS, Drop, Observed, plan
 from node_agent.tasks.rests import Rests
@@ -27,7 +27,10 @@ class Workbench:
     """Keeps the slots busy with the journal's tasks. Not thread-safe: call it in the event loop."""
 
     def __init__(
-        self, context: NodeContext, slot_gpus: Sequence[str | None], give_back: Callable[[Entry], Awaitable[None]]
+        self,
+        context: NodeContext,
+        slot_gpus: Sequence[str | None],
+        give_back: Callable[[JournalEntry], Awaitable[None]],
     ) -> None:
         """`slot_gpus`: `CUDA_VISIBLE_DEVICES` in each slot, None for no limit. `give_back` releases a failed task."""
         self._shop = context
@@ -44,13 +47,13 @@ class Workbench:
         """Ids of the running tasks."""
         return sorted(run.entry.hint.task_id for _, run in self._runs.values())
 
-    def entry(self, task: str) -> Entry | None:
+    def entry(self, task: str) -> JournalEntry | None:
         """A task's current entry; None if it was never accepted."""
         if task in self._runs:
             return self._runs[task][1].entry
         return self._shop.journal.get(task)
 
-    def accept(self, hint: AssignHint, plan: str) -> Entry:
+    def accept(self, hint: AssignHint, plan: str) -> JournalEntry:
         """Accept a task whose lease, with this plan, was just found to be ours.
 
         Earlier attempts at it are then lost.
@@ -97,7 +100,7 @@ class Workbench:
             log_file(self._shop.home, entry).unlink(missing_ok=True)
         self._shop.residuals.forget_before(oldest)
 
-    async def close(self) -> list[Entry]:
+    async def close(self) -> list[JournalEntry]:
         """Pause all tasks, and return the paused ones; trainers get `stop_seconds` to save their work."""
         self._stopping = True
         waiting = [entry for entry in self._shop.journal.unfinished() if entry.task not in self._runs]
@@ -120,12 +123,12 @@ class Workbench:
         if self._work:
             await asyncio.wait(self._work, timeout=seconds)
 
-    def _start(self, entry: Entry, slot: int) -> None:
+    def _start(self, entry: JournalEntry, slot: int) -> None:
         run = TaskRun(self._shop, entry, self._slot_gpus[slot])
         self._runs[entry.task] = (slot, run)
         self._keep(self._work_on(entry.task, run))
 
-    def _drop(self, entry: Entry) -> None:
+    def _drop(self, entry: JournalEntry) -> None:
         if entry.task in self._runs:
             self._runs[entry.task][1].abandon(LOST)
             return
@@ -158,7 +161,7 @@ class Workbench:
         await self._clean(entry)
         self.step()
 
-    def _interrupted(self, entry: Entry, error: Exception) -> None:
+    def _interrupted(self, entry: JournalEntry, error: Exception) -> None:
         """Back off from a task whose end could not be written to the journal. It stays unfinished, and is retried."""
         seconds = self._rests.interrupted(entry.task, describe_error(error))
         if seconds is not None:
@@ -171,20 +174,20 @@ class Workbench:
                 exc_info=trace,
             )
 
-    def _end(self, entry: Entry, state: TaskState, error: str | None = None) -> Entry:
+    def _end(self, entry: JournalEntry, state: TaskState, error: str | None = None) -> JournalEntry:
         """Record the end of a task that has no trainer."""
         ended = entry.model_copy(update={"state": state, "error": error})
         self._shop.journal.save(ended, self._shop.clock())
         return ended
 
-    async def _report_end(self, entry: Entry) -> None:
+    async def _report_end(self, entry: JournalEntry) -> None:
         try:
             await self._shop.bus.publish(subjects.gradients(entry.hint.job_id), entry.report().to_body())
         except BusError as error:
             log.warning("the end of task %s was not announced: %s", entry.hint.task_id, error)
         await self._clean(entry)
 
-    async def _clean(self, entry: Entry) -> None:
+    async def _clean(self, entry: JournalEntry) -> None:
         """Free disk space: remove the task's folder and, if all slots are idle, the content over the limit."""
         await asyncio.to_thread(shutil.rmtree, work_folder(self._shop.home, entry), ignore_errors=True)
         if not self._runs:

@@ -8,7 +8,7 @@ from chain_bridge.client.keys import Key
 from chain_bridge.client.network import Network
 from chain_bridge.ledger import Ledger
 from chain_bridge.networks.faucet import send_coins
-from chain_bridge.networks.feegrants import Allowance, FeeGrants, GrantsUnsupported
+from chain_bridge.networks.feegrants import Allowance, GivenFeeGrants, GrantsUnsupported
 
 GRANTED_GAS = 100_000_000
 """The gas that a fee grant pays for, at the network's price: about four hundred heartbeats."""
@@ -48,7 +48,7 @@ def equip_agents(network: Network, operator: Key, addresses: Sequence[str]) -> N
 
 
 def _give_grants(network: Network, operator: Key, addresses: Sequence[str]) -> None:
-    grants = FeeGrants(network, operator)
+    grants = GivenFeeGrants(network, operator)
     try:
         limit, now = grant_limit(network), datetime.now(UTC)
         lacking = [address for address in addresses if not is_enough(grants.find(address), limit, now)]

@@ -28,7 +28,7 @@ from resources.local.contract import ensure_contract, heartbeat_seconds_of
 from resources.local.deployments import named_network
 from resources.local.ipfs import LocalIpfs
 from resources.local.network import child_environment
-from resources.local.restarts import Kept
+from resources.local.restarts import RestartableChild
 from resources.settings import Addresses
 
 log = logging.getLogger("atlas.local_network")
@@ -70,7 +70,7 @@ class LocalParts:
         # A node's journal and key belong to one chain.
         self._nodes = home.nodes if chain == EMBEDDED else home.root / "networks" / chain / "nodes"
         self._before = before
-        self.children: dict[str, Kept] = {}
+        self.children: dict[str, RestartableChild] = {}
         self.not_started: dict[str, str] = {}
         """Agents that did not start, and why."""
 
@@ -181,7 +181,7 @@ class LocalParts:
 
     def _launch(self, name: str, command: list[str]) -> Child:
         child = self._spawn(name, command)
-        self.children[name] = Kept(lambda: self._spawn(name, command), child, time.monotonic())
+        self.children[name] = RestartableChild(lambda: self._spawn(name, command), child, time.monotonic())
         return child
 
     def _spawn(self, name: str, command: list[str]) -> Child:

@@ -13,7 +13,7 @@ STEADY_SECONDS = 60.0
 
 
 @dataclass
-class Kept:
+class RestartableChild:
     """A child process, the function that starts it again, and the time of its next start."""
 
     start: Callable[[], Child]
@@ -23,10 +23,10 @@ class Kept:
     due: float | None = None
 
 
-class Keeper:
+class Restarter:
     """Restarts children that died, after a delay that doubles up to 30 s."""
 
-    def __init__(self, children: dict[str, Kept], restarts: Callable[[str], bool]) -> None:
+    def __init__(self, children: dict[str, RestartableChild], restarts: Callable[[str], bool]) -> None:
         self._children = children
         self._restarts = restarts
 

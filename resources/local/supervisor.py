@@ -24,7 +24,7 @@ from resources.local.network import change_lock, users_lock
 from resources.local.network_file import LocalNetwork, last_network
 from resources.local.node_file import read_node_file
 from resources.local.parts import LocalParts
-from resources.local.restarts import Keeper
+from resources.local.restarts import Restarter
 from resources.local.start_steps import announce
 
 log = logging.getLogger("atlas.local_network")
@@ -70,7 +70,7 @@ def _keep(home: AtlasHome, arguments: argparse.Namespace) -> None:
         )
         write_file(home.network_file, network.model_dump_json(indent=2).encode())
         log.info("ready: %s", addresses.network.url)
-        keeper = Keeper(parts.children, lambda name: arguments.restart_agents or not name.startswith("node-"))
+        keeper = Restarter(parts.children, lambda name: arguments.restart_agents or not name.startswith("node-"))
         _watch(keeper, _AbandonedSince(home), arguments.abandoned_seconds)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -79,7 +79,7 @@ def _keep(home: AtlasHome, arguments: argparse.Namespace) -> None:
         log.info("stopped")
 
 
-def _watch(keeper: Keeper, abandoned_for: Callable[[float], float], abandoned_seconds: float) -> None:
+def _watch(keeper: Restarter, abandoned_for: Callable[[float], float], abandoned_seconds: float) -> None:
     while True:
         now = time.monotonic()
         keeper.restart_ended(now)

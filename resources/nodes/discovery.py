@@ -41,7 +41,7 @@ class Directory(Protocol):
         """Connect to a peer."""
 
 
-class Registry(Protocol):
+class NodeList(Protocol):
     """The call of discovery to the chain; raises `ChainError`."""
 
     def nodes(self) -> list[Node]:
@@ -74,7 +74,7 @@ def discover(
     network: Network,
     directory: Directory | None,
     peers: Sequence[str],
-    registry: Registry,
+    registry: NodeList,
     store: ContentStore,
     clock: Callable[[], float],
     limits: Limits = Limits(),
@@ -168,7 +168,7 @@ class _Finding:
             return None
 
 
-def _registered(registry: Registry) -> list[Node] | None:
+def _registered(registry: NodeList) -> list[Node] | None:
     try:
         return registry.nodes()
     except ChainError as error:

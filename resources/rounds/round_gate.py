@@ -11,8 +11,8 @@ from atlas.aggregation.compression.registry import CODECS
 from atlas.aggregation.files.adapter_files import AdapterFile
 from atlas.aggregation.gates.gates import (
     FEWEST,
-    Delivery,
     Inspected,
+    InspectedUpdate,
     Refusal,
     check_round,
     copy_refusal,
@@ -46,7 +46,7 @@ class RoundGate:
         self._base_adapter = store.fetch(self._checkpoint.adapter)
         self._settings = job.spec.aggregation.gates
         self._lock = Lock()
-        self._known: dict[int, Delivery] = {}
+        self._known: dict[int, InspectedUpdate] = {}
         """The accepted updates of the round, by slot."""
 
     def __call__(self, task: TaskSpec, receipt: Receipt) -> Refusal | None:
@@ -81,12 +81,14 @@ class RoundGate:
         lengths = {shard: self._length(passed[slot]) for shard, slot in slots.items()}
         return {slots[shard]: verdict for shard, verdict in check_round(lengths, self._settings.largest_norm).items()}
 
-    def _delivery(self, slot: int, receipt: Receipt) -> Delivery | Refusal:
+    def _delivery(self, slot: int, receipt: Receipt) -> InspectedUpdate | Refusal:
         adapter = receipt.adapter or ""
         found = self._inspect(slot, adapter)
         if isinstance(found, Refusal):
             return found
-        return Delivery(self._shard(slot), receipt.node, receipt.data, adapter, self._store.fetch(adapter), found)
+        return InspectedUpdate(
+            self._shard(slot), receipt.node, receipt.data, adapter, self._store.fetch(adapter), found
+        )
 
     def _inspect(self, slot: int, adapter: str) -> Inspected | Refusal:
         spec = self._job.spec
@@ -114,7 +116,7 @@ class RoundGate:
         base = AdapterFile(self._base_adapter)
         return math.sqrt(sum(float(np.square(base.read(name), dtype=np.float64).sum()) for name in base.tensors))
 
-    def _norm_refusal(self, late: Delivery, slot: int) -> Refusal | None:
+    def _norm_refusal(self, late: InspectedUpdate, slot: int) -> Refusal | None:
         shards = len(self._job.dataset.shards)
         if shards < FEWEST:
             return self._growth_refusal(late.inspected)
@@ -129,7 +131,7 @@ class RoundGate:
             self._length(found), self._before, self._settings.largest_norm, self._comparable(usual, found.size)
         )
 
-    def _copy_refusal(self, late: Delivery, slot: int) -> Refusal | None:
+    def _copy_refusal(self, late: InspectedUpdate, slot: int) -> Refusal | None:
         earlier = [one for place, one in sorted(self._known.items()) if place != slot]
         return copy_refusal(late, earlier, self._base_adapter, self._settings.copy_cosine)
 

@@ -8,11 +8,11 @@ from itertools import count
 
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Later, Ledger
-from chain_bridge.outbox.rows import Entry
+from chain_bridge.outbox.rows import OutboxEntry
 from resources.errors import RoundOrderError
 from resources.jobs.open_job import OpenJob
 
-Record = Callable[[Later], Entry]
+Record = Callable[[Later], OutboxEntry]
 
 
 def base_checkpoint(job: OpenJob, number: int, ledger: Ledger) -> str:
@@ -40,17 +40,17 @@ def base_checkpoint(job: OpenJob, number: int, ledger: Ledger) -> str:
     return recorded
 
 
-def newest_submission(ledger: Ledger, job: int, round_: int) -> Entry | None:
+def newest_submission(ledger: Ledger, job: int, round_: int) -> OutboxEntry | None:
     """The newest submission of a round that this coordinator recorded; does not query the chain."""
     return _newest(ledger, f"submit-round:{job}:{round_}")[1]
 
 
-def record_submission(ledger: Ledger, job: int, round_: int, record: Record) -> Entry:
+def record_submission(ledger: Ledger, job: int, round_: int, record: Record) -> OutboxEntry:
     """Record a submission for the outbox to send, unless one is pending."""
     return _record(ledger, f"submit-round:{job}:{round_}", record)
 
 
-def record_settle(ledger: Ledger, job: int, round_: int) -> Entry:
+def record_settle(ledger: Ledger, job: int, round_: int) -> OutboxEntry:
     """Record a round's settlement for the outbox to send, unless it is pending."""
     return _record(ledger, f"settle:{job}:{round_}", lambda later: later.settle(job, round_))
 
@@ -65,14 +65,14 @@ def _recorded_checkpoint(ledger: Ledger, job: int, round_: int, chain_answers: b
     return str(entry.body["checkpoint"]) if entry is not None and entry.state in states else None
 
 
-def _record(ledger: Ledger, name: str, record: Record) -> Entry:
+def _record(ledger: Ledger, name: str, record: Record) -> OutboxEntry:
     number, newest = _newest(ledger, name)
     if newest is not None and not newest.decided:
         return newest
     return record(ledger.later(f"{name}:{number}"))
 
 
-def _newest(ledger: Ledger, name: str) -> tuple[int, Entry | None]:
+def _newest(ledger: Ledger, name: str) -> tuple[int, OutboxEntry | None]:
     """The first free number, and the entry before it."""
     newest = None
     for number in count(1):

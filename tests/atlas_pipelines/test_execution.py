@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from assets import partitions
-from assets.fleet_run.progress import Progress
+from assets.fleet_run.progress import RoundProgress
 from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
 from atlas.errors import DataError, SpecError
@@ -37,13 +37,13 @@ def fails(tmp_path, monkeypatch):
         definitions = dg.Definitions(
             assets=[base_checkpoint],
             jobs=[dg.define_asset_job("federated_round", selection=["base_checkpoint"])],
-            resources={"fleet": fleet, "progress": dg.ResourceDefinition.hardcoded_resource(Progress())},
+            resources={"fleet": fleet, "progress": dg.ResourceDefinition.hardcoded_resource(RoundProgress())},
             loggers={"file": file_logger},
         )
         monkeypatch.setattr("atlas_pipelines.execution.defs", definitions)
         with opened() as instance:
             with pytest.raises(BaseException) as raised:
-                execute_round(instance, KEY, LaunchConfig(), Progress(), tmp_path / "logs" / f"{KEY}.log")
+                execute_round(instance, KEY, LaunchConfig(), RoundProgress(), tmp_path / "logs" / f"{KEY}.log")
             (record,) = instance.get_runs()
             return raised.value, record.status.value
 

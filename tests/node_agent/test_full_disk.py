@@ -17,7 +17,7 @@ from atlas.signing import KeySigner
 from node_agent.agent import Agent
 from node_agent.errors import NodeError, TaskRefused
 from node_agent.home.config import NodeConfig, NodeHome
-from node_agent.home.journal import Entry, Journal
+from node_agent.home.journal import Journal, JournalEntry
 from node_agent.home.residuals import Residuals
 from node_agent.node_context import NodeContext
 from node_agent.tasks.rests import FIRST_SECONDS, LONGEST_SECONDS, Rests, rest_seconds
@@ -69,7 +69,7 @@ class FullJournal(Journal):
         super().__init__(path)
         self.full, self.refused = False, set[float]()
 
-    def save(self, entry: Entry, now: float) -> None:
+    def save(self, entry: JournalEntry, now: float) -> None:
         if self.full:
             self.refused.add(now)
             raise NodeError("journal.db cannot be written: the disk is full.")
@@ -80,7 +80,7 @@ class Node:
     """A workbench, and what it says on the bus and gives back."""
 
     def __init__(self, elsewhere: Path) -> None:
-        self.clock, self.said, self.given_back = Clock(), list[dict[str, Any]](), list[Entry]()
+        self.clock, self.said, self.given_back = Clock(), list[dict[str, Any]](), list[JournalEntry]()
         self.journal = FullJournal(elsewhere / "journal.db")
         config = NodeConfig.model_validate(
             {
@@ -100,7 +100,7 @@ class Node:
     async def publish(self, subject: str, body: dict[str, Any]) -> None:
         self.said.append(body)
 
-    async def _give_back(self, entry: Entry) -> None:
+    async def _give_back(self, entry: JournalEntry) -> None:
         self.given_back.append(entry)
 
     async def look(self, ours: bool = True) -> None:
@@ -195,7 +195,7 @@ async def test_a_task_that_cannot_be_noted_is_refused_so_that_another_node_gets_
 ) -> None:
     node = Node(tmp_path)
 
-    def full(hint: AssignHint, plan: str) -> Entry:
+    def full(hint: AssignHint, plan: str) -> JournalEntry:
         raise NodeError("the disk is full.")
 
     monkeypatch.setattr(node.journal, "accept", full)

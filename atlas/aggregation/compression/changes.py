@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas.aggregation.compression.codec import Change
-from atlas.aggregation.compression.layout import Layout, Shapes
+from atlas.aggregation.compression.layout import Shapes, UpdateLayout
 from atlas.aggregation.files.adapter_files import AdapterFile, new_adapter
 from atlas.errors import AggregationError
 
@@ -16,12 +16,12 @@ class Changes:
 
     def __init__(self, update: AdapterFile, base: AdapterFile, residual: Path | None) -> None:
         """Raises `AggregationError` when the three do not fit together."""
-        self.layout = Layout.of(shapes_of(update), shapes_of(base))
+        self.layout = UpdateLayout.of(shapes_of(update), shapes_of(base))
         self.names = list(update.tensors)
         self._update, self._base = update, base
         self._residual = AdapterFile(residual) if residual else None
         self._residual_shapes = shapes_of(self._residual) if self._residual else {}
-        expected = Layout(self.layout.rank).shapes(shapes_of(base))
+        expected = UpdateLayout(self.layout.rank).shapes(shapes_of(base))
         for name, shape in self._residual_shapes.items():
             if shape != expected.get(name):
                 raise AggregationError(

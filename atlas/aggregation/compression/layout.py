@@ -14,7 +14,7 @@ _RANK_AXIS: Mapping[Factor, int] = {"A": 0, "B": 1}
 
 
 @dataclass(frozen=True)
-class Layout:
+class UpdateLayout:
     """The part of its base that an update covers."""
 
     rank: int | None = None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from atlas.aggregation.compression.changes import Changes, part_of, shapes_of
 from atlas.aggregation.compression.codec import Codec, PartReader, Parts
-from atlas.aggregation.compression.layout import Layout, Shapes
+from atlas.aggregation.compression.layout import Shapes, UpdateLayout
 from atlas.aggregation.compression.parts_file import read_parts, write_parts
 from atlas.aggregation.compression.registry import CODECS
 from atlas.aggregation.compression.settings import CompressionSpec
@@ -65,7 +65,7 @@ def decode_update(encoded: Path, base: Path, spec: CompressionSpec, out: Path) -
     name, _, layout = heading.partition(" ")
     if name != f"codec={codec.name}":
         raise AggregationError(f"The encoded update {encoded.name} must say codec={codec.name}, found {name[:80]!r}.")
-    shapes = Layout.parse(layout).shapes(shapes_of(old))
+    shapes = UpdateLayout.parse(layout).shapes(shapes_of(old))
     reader = PartReader(parts)
     with new_adapter(out, shapes) as new:
         for tensor, shape in shapes.items():

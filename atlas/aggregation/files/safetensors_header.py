@@ -44,7 +44,7 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Row:
+class TensorRow:
     """The positions of the numbers of some float32 tensors, taken as one row in the order of the tensors."""
 
     sizes: tuple[int, ...]
@@ -58,7 +58,7 @@ class Row:
 
 
 @lru_cache(maxsize=16)  # as for the headers: the files of a round have one layout
-def row_of(header: Header, names: tuple[str, ...]) -> Row:
+def row_of(header: Header, names: tuple[str, ...]) -> TensorRow:
     """The row of these tensors; raises `AggregationError` for one that is missing or not float32."""
     sizes: list[int] = []
     segments: list[tuple[int, int, int]] = []
@@ -74,7 +74,7 @@ def row_of(header: Header, names: tuple[str, ...]) -> Row:
         column += tensor.size
         segments.append((first, column, byte))
         sizes.append(tensor.size)
-    return Row(tuple(sizes), tuple(segments))
+    return TensorRow(tuple(sizes), tuple(segments))
 
 
 @lru_cache(maxsize=4)  # the updates of a round have one header, so a thousand files cost one parse and one copy

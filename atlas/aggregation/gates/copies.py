@@ -19,7 +19,7 @@ CONFIRMED = 4
 
 
 @dataclass(frozen=True)
-class Delivery:
+class InspectedUpdate:
     """An update that passed inspection, with its shard, node and data."""
 
     shard: str
@@ -32,7 +32,9 @@ class Delivery:
     inspected: Inspected
 
 
-def copy_refusal(late: Delivery, earlier: Sequence[Delivery], base: Path, largest_cosine: float) -> Refusal | None:
+def copy_refusal(
+    late: InspectedUpdate, earlier: Sequence[InspectedUpdate], base: Path, largest_cosine: float
+) -> Refusal | None:
     """Refuse an update that equals, or nearly equals, an earlier update of another node that was trained on other rows.
 
     `earlier` are the accepted updates of the same round, which started from `base`. Two changes count as copies when
@@ -56,7 +58,7 @@ def copy_refusal(late: Delivery, earlier: Sequence[Delivery], base: Path, larges
     return None
 
 
-def _suspects(late: Delivery, others: Sequence[Delivery], largest_cosine: float) -> list[Delivery]:
+def _suspects(late: InspectedUpdate, others: Sequence[InspectedUpdate], largest_cosine: float) -> list[InspectedUpdate]:
     """The updates with the most similar sketches; the margin is wider than the limit to allow for sketch errors."""
     margin = 1 - 4 * (1 - largest_cosine)
     alike = [(likeness(late.inspected.sketch, one.inspected.sketch), one) for one in others if _same_kind(late, one)]
@@ -64,7 +66,7 @@ def _suspects(late: Delivery, others: Sequence[Delivery], largest_cosine: float)
     return [one for _, one in heapq.nlargest(CONFIRMED, near, key=lambda pair: pair[0])]
 
 
-def _same_kind(late: Delivery, one: Delivery) -> bool:
+def _same_kind(late: InspectedUpdate, one: InspectedUpdate) -> bool:
     return (late.inspected.rank, late.inspected.size) == (one.inspected.rank, one.inspected.size)
 
 

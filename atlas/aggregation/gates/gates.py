@@ -10,7 +10,7 @@ In order, by the names that manifests and tables show:
 - `copy`: another node sent the same or nearly the same update for other rows (`copies`).
 """
 
-from atlas.aggregation.gates.copies import Delivery, copy_refusal
+from atlas.aggregation.gates.copies import InspectedUpdate, copy_refusal
 from atlas.aggregation.gates.inspection import Inspected, inspect_update
 from atlas.aggregation.gates.norms import FEWEST, check_round, growth_refusal, norm_refusal, reach_refusal
 from atlas.aggregation.gates.refusal import Refusal
@@ -18,8 +18,8 @@ from atlas.aggregation.gates.schema import Schema, expected_schema, schema_of
 
 __all__ = [
     "FEWEST",
-    "Delivery",
     "Inspected",
+    "InspectedUpdate",
     "Refusal",
     "Schema",
     "check_round",

@@ -14,7 +14,7 @@ from atlas.aggregation.files.adapter_files import AdapterFile
 from atlas.aggregation.strategies.fit import Module
 from atlas.aggregation.strategies.merged import Product, write_merged
 from atlas.aggregation.strategies.strategy import Combination, Combined, Strategy
-from atlas.aggregation.strategies.terms import RoundFiles, Source
+from atlas.aggregation.strategies.terms import RoundFiles, SharedUpdate
 
 
 def combine(combination: Combination, folder: Path) -> Combined:
@@ -22,7 +22,7 @@ def combine(combination: Combination, folder: Path) -> Combined:
     files = RoundFiles(combination, mixed_ranks=False)
     adapter, merged = folder / "adapter.safetensors", folder / "merged.safetensors"
     combine_linear(combination.base, combination.updates, combination.coefficients, adapter)
-    mean = Source(AdapterFile(adapter), 1.0)
+    mean = SharedUpdate(AdapterFile(adapter), 1.0)
     ranks = [(module, module.rank * len(files.sources)) for module in files.modules]
 
     def products(module: Module) -> Iterator[Product]:

@@ -13,7 +13,7 @@ from atlas.aggregation.strategies.fit import Module
 from atlas.aggregation.strategies.fresh import fresh_factors
 from atlas.aggregation.strategies.merged import Product, write_merged
 from atlas.aggregation.strategies.strategy import Combination, Combined, Strategy
-from atlas.aggregation.strategies.terms import RoundFiles, Source, write_tensor
+from atlas.aggregation.strategies.terms import RoundFiles, SharedUpdate, write_tensor
 
 
 def combine(combination: Combination, folder: Path) -> Combined:
@@ -36,7 +36,7 @@ def combine(combination: Combination, folder: Path) -> Combined:
     return Combined(adapter, merged)
 
 
-def _that_count(files: RoundFiles, module: Module) -> list[Source]:
+def _that_count(files: RoundFiles, module: Module) -> list[SharedUpdate]:
     """The sources of a module, without the base if its B is zero, as after a round of this strategy."""
     updates = [source for source in files.sources if source.file is not files.base]
     base = [source for source in files.sources if source.file is files.base]

@@ -19,12 +19,12 @@ from atlas.errors import AggregationError
 
 
 @dataclass(frozen=True)
-class Source:
+class SharedUpdate:
     """An update, or the base, with its share of the result."""
 
     file: AdapterFile
     share: float
-    untrained: tuple[tuple["Source", float], ...] = ()
+    untrained: tuple[tuple["SharedUpdate", float], ...] = ()
     """For the base: the updates that may lack some of its directions, and their shares."""
 
     def rank(self, module: Module) -> int:
@@ -85,11 +85,11 @@ def write_tensor(result: AdapterFile, name: str, values: NDArray[np.floating]) -
     result.columns([name]).write(0, rounded.reshape(-1))
 
 
-def _sources(base: AdapterFile, updates: Sequence[AdapterFile], coefficients: Sequence[float]) -> list[Source]:
-    sources = [Source(file, share) for file, share in zip(updates, coefficients, strict=True) if share != 0]
+def _sources(base: AdapterFile, updates: Sequence[AdapterFile], coefficients: Sequence[float]) -> list[SharedUpdate]:
+    sources = [SharedUpdate(file, share) for file, share in zip(updates, coefficients, strict=True) if share != 0]
     rest = share_of_base(coefficients)
     lower = tuple((source, source.share) for source in sources if _has_lower_rank(source.file, base))
-    return [*sources, Source(base, rest, lower)] if rest or lower or not sources else sources
+    return [*sources, SharedUpdate(base, rest, lower)] if rest or lower or not sources else sources
 
 
 def _has_lower_rank(update: AdapterFile, base: AdapterFile) -> bool:

@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Iterable
 from pathlib import Path
 
-from atlas.content.format.dag_pb import DAG_PB_PREFIX, RAW_PREFIX, Chunk, Node
+from atlas.content.format.dag_pb import DAG_PB_PREFIX, RAW_PREFIX, Chunk, PbNode
 from atlas.content.format.unixfs import chunks_of_file, cut_bytes, nodes_of_chunks, nodes_of_path
 from atlas.errors import ContentError
 
@@ -83,7 +83,7 @@ def is_leaf(cid: str) -> bool:
     return cid_bytes(cid)[:4] == RAW_PREFIX
 
 
-def _root(nodes: Iterable[Node]) -> str:
+def _root(nodes: Iterable[PbNode]) -> str:
     cid = b""
     for node in nodes:
         cid = node.cid

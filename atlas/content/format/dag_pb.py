@@ -12,7 +12,7 @@ DAG_PB_PREFIX = b"\x01\x70\x12\x20"  # CIDv1, dag-pb, sha2-256, 32 bytes
 Chunk = bytes | memoryview
 
 
-class Node(NamedTuple):
+class PbNode(NamedTuple):
     """A block of a tree, with the values that its parent's link records."""
 
     cid: bytes
@@ -31,16 +31,16 @@ class TreeLink(NamedTuple):
     tree_bytes: int
 
 
-def leaf(chunk: Chunk) -> Node:
+def leaf(chunk: Chunk) -> PbNode:
     """A raw block, without a dag-pb envelope."""
-    return Node(RAW_PREFIX + hashlib.sha256(chunk).digest(), chunk, len(chunk), len(chunk))
+    return PbNode(RAW_PREFIX + hashlib.sha256(chunk).digest(), chunk, len(chunk), len(chunk))
 
 
-def inner_node(block: bytes, links: Sequence[TreeLink]) -> Node:
+def inner_node(block: bytes, links: Sequence[TreeLink]) -> PbNode:
     """A node from its encoded block; its sizes are summed from `links`."""
     file_bytes = sum(link.file_bytes for link in links)
     tree_bytes = len(block) + sum(link.tree_bytes for link in links)
-    return Node(DAG_PB_PREFIX + hashlib.sha256(block).digest(), block, file_bytes, tree_bytes)
+    return PbNode(DAG_PB_PREFIX + hashlib.sha256(block).digest(), block, file_bytes, tree_bytes)
 
 
 def encode_node(links: Sequence[TreeLink], data: bytes) -> bytes:

@@ -13,7 +13,7 @@ from itertools import groupby
 
 from mmh3 import hash64
 
-from atlas.content.format.dag_pb import Node, TreeLink, encode_node, inner_node
+from atlas.content.format.dag_pb import PbNode, TreeLink, encode_node, inner_node
 from atlas.content.format.protobuf import field
 from atlas.errors import ContentError
 
@@ -24,7 +24,7 @@ _LINK_NAME = re.compile("[0-9A-F]{2}")
 _MURMUR3_AND_FANOUT = b"\x28\x22\x30\x80\x02"  # fields 5 and 6: murmur3-x64-64, 256
 
 
-def nodes_of_entries(entries: Iterable[TreeLink]) -> Iterator[Node]:
+def nodes_of_entries(entries: Iterable[TreeLink]) -> Iterator[PbNode]:
     """The shards of a folder: children before parents, the root last. The order of `entries` does not matter.
 
     Raises `ContentError` for names that have the same hash, which a HAMT cannot hold.
@@ -55,7 +55,7 @@ def hash_of_name(name: str) -> bytes:
     return first.to_bytes(HASH_BYTES, "big")
 
 
-def _shards(entries: list[tuple[bytes, TreeLink]], level: int) -> Iterator[Node]:
+def _shards(entries: list[tuple[bytes, TreeLink]], level: int) -> Iterator[PbNode]:
     if level == HASH_BYTES:
         first, second = (entry.name for _, entry in entries[:2])
         raise ContentError(

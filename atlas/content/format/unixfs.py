@@ -16,7 +16,7 @@ from itertools import cycle
 from pathlib import Path
 
 from atlas import activity
-from atlas.content.format.dag_pb import Chunk, Node, TreeLink, encode_node, inner_node, leaf
+from atlas.content.format.dag_pb import Chunk, PbNode, TreeLink, encode_node, inner_node, leaf
 from atlas.content.format.hamt import nodes_of_entries
 from atlas.content.format.protobuf import varint
 from atlas.errors import ContentError
@@ -57,7 +57,7 @@ def chunks_of_file(path: Path) -> Iterator[memoryview]:
         yield from read_chunks(stream)
 
 
-def nodes_of_chunks(chunks: Iterable[Chunk]) -> Iterator[Node]:
+def nodes_of_chunks(chunks: Iterable[Chunk]) -> Iterator[PbNode]:
     """The blocks of a file given as its chunks: children before parents, the root last."""
     levels: list[list[TreeLink]] = [[]]
     for chunk in chunks:
@@ -74,7 +74,7 @@ def nodes_of_chunks(chunks: Iterable[Chunk]) -> Iterator[Node]:
 
 def nodes_of_path(
     path: Path, chunks_of: Callable[[Path], Iterable[Chunk]] = chunks_of_file, depth: int = 0
-) -> Iterator[tuple[Path, Node]]:
+) -> Iterator[tuple[Path, PbNode]]:
     """The blocks of a file or folder, each with the path it belongs to: children before parents, the root last.
 
     `chunks_of` reads a file. Raises as `cid_of_folder` does.
@@ -92,7 +92,7 @@ def nodes_of_path(
     yield from ((path, node) for node in nodes_of_folder(links))
 
 
-def nodes_of_folder(entries: list[TreeLink]) -> Iterator[Node]:
+def nodes_of_folder(entries: list[TreeLink]) -> Iterator[PbNode]:
     """The blocks of a folder given as its entries, sorted by name: one, or a HAMT whose root is last.
 
     Raises as `nodes_of_entries` does.
@@ -116,7 +116,7 @@ def encode_folder(links: list[TreeLink]) -> bytes:
     return encode_node(links, b"\x08\x01")
 
 
-def _append(levels: list[list[TreeLink]], height: int, node: Node) -> Iterator[Node]:
+def _append(levels: list[list[TreeLink]], height: int, node: PbNode) -> Iterator[PbNode]:
     """Add a node to its level; a full level is first collapsed into one node of the level above."""
     if height == len(levels):
         levels.append([])
@@ -127,7 +127,7 @@ def _append(levels: list[list[TreeLink]], height: int, node: Node) -> Iterator[N
     yield node
 
 
-def _file_node(links: list[TreeLink]) -> Node:
+def _file_node(links: list[TreeLink]) -> PbNode:
     return inner_node(encode_file(links), links)
 
 

@@ -27,7 +27,7 @@ class Piece(NamedTuple):
     labels: npt.NDArray[np.int64]
 
 
-class Layout:
+class PieceLayout:
     """The rows of all pieces, one piece after the other."""
 
     def __init__(self, spool: RowSpool, rows: Scratch, counts: npt.NDArray[np.int64]) -> None:
@@ -57,7 +57,7 @@ class Layout:
         return Piece(self.rows_of(piece), size, tokens, labels)
 
 
-def lay_out(spool: RowSpool, held_out: Keys, reference: Keys, rule: ShardRule) -> Layout:
+def lay_out(spool: RowSpool, held_out: Keys, reference: Keys, rule: ShardRule) -> PieceLayout:
     """Assign each row to its piece: to the held-out or reference rows by its text, else to a shard by the rule.
 
     Raises `DataError` as `cut_by` and `check_shard_count` do.
@@ -75,7 +75,7 @@ def lay_out(spool: RowSpool, held_out: Keys, reference: Keys, rule: ShardRule) -
         numbers.append(pieces)
         counts += np.bincount(np.minimum(pieces, len(counts) - 1), minlength=len(counts))
     check_shard_count(rule, shards)
-    return Layout(spool, _sorted(spool, numbers, counts), counts[: FIRST_SHARD + shards])
+    return PieceLayout(spool, _sorted(spool, numbers, counts), counts[: FIRST_SHARD + shards])
 
 
 def _sorted(spool: RowSpool, numbers: Scratch, counts: npt.NDArray[np.int64]) -> Scratch:

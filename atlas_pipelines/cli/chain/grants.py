@@ -9,7 +9,7 @@ from atlas.terminal.json_output import print_json
 from atlas_pipelines.cli.chain import network as given
 from atlas_pipelines.cli.chain.network import place
 from atlas_pipelines.cli.output import results_console
-from chain_bridge.networks.feegrants import FeeGrants
+from chain_bridge.networks.feegrants import GivenFeeGrants
 from resources.local.agent_funds import GRANTED_DAYS, grant_limit
 
 Addresses = Annotated[list[str], typer.Argument(help="The nodes' accounts, as `atlas-node status` shows them.")]
@@ -33,7 +33,7 @@ def grant(
     with place(network, url, key, deployed=False) as here:
         most = limit or grant_limit(here.network)
         expires = datetime.now(UTC) + timedelta(days=days)
-        grants = FeeGrants(here.network, here.key)
+        grants = GivenFeeGrants(here.network, here.key)
         try:
             done = grants.give(addresses, most, expires)
         finally:
@@ -57,7 +57,7 @@ def revoke(
 ) -> None:
     """Stop paying the fees of these accounts."""
     with place(network, url, key, deployed=False) as here:
-        grants = FeeGrants(here.network, here.key)
+        grants = GivenFeeGrants(here.network, here.key)
         try:
             done = grants.take_back(addresses)
         finally:

@@ -16,7 +16,7 @@ from atlas.content.places.open import open_kept_store
 from atlas.home import AtlasHome
 from atlas.spec.job import JobSpec
 from atlas.spec.recorded_forms import recorded_forms
-from atlas.terminal.commands import Stopped
+from atlas.terminal.commands import CommandStopped
 from atlas.terminal.json_output import print_json
 from atlas_pipelines.cli.content.open import open_content
 from atlas_pipelines.cli.logs import log_to_file
@@ -66,7 +66,7 @@ def run(
     try:
         summary, denomination = train(order, config, home, network, console)
     except KeyboardInterrupt:
-        raise Stopped("Stopped. Run the same command again to continue where it stopped.") from None
+        raise CommandStopped("Stopped. Run the same command again to continue where it stopped.") from None
     if json:
         print_json(summary.model_dump(mode="json"))
     else:

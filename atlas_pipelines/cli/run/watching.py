@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from assets.fleet_run.progress import Progress
+from assets.fleet_run.progress import RoundProgress
 from atlas.spec.job import TaskSpec
 from atlas.unexpected import one_line
 from atlas_pipelines.cli.run.board import Line, advance, conclude, describe, draw, label_of
@@ -23,7 +23,7 @@ PASSING_SECONDS = 30.0
 """Seconds between two lines about the same progress, if the output is not a terminal."""
 
 
-class Watching(Progress):
+class Watching(RoundProgress):
     """A board for the rounds of one job, with lines about events. Use it as a context manager."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:

@@ -10,7 +10,14 @@ sys.path.insert(0, str(REPOSITORY))
 
 from common import update_path, weight_of
 
-from atlas.aggregation.gates.gates import Delivery, Refusal, check_round, copy_refusal, inspect_update, norm_refusal
+from atlas.aggregation.gates.gates import (
+    InspectedUpdate,
+    Refusal,
+    check_round,
+    copy_refusal,
+    inspect_update,
+    norm_refusal,
+)
 from atlas.aggregation.inputs import RoundInputs, Update
 from atlas.aggregation.settings import AggregationSpec
 
@@ -26,14 +33,14 @@ def gated(inputs: RoundInputs, rank: int, order: Sequence[int] | None = None) ->
     """Run the gates on each update in order of arrival (by default, shard order), then on the whole round."""
     limits, frozen = inputs.settings.gates, inputs.settings.method.frozen_factor(inputs.round)
     refused: dict[str, Refusal] = {}
-    known: list[Delivery] = []
+    known: list[InspectedUpdate] = []
     for number in order or range(len(inputs.updates)):
         update = inputs.updates[number]
         found = inspect_update(update.path, inputs.base, frozen, rank, inputs.seed)
         if isinstance(found, Refusal):
             refused[update.shard] = found
             continue
-        late = Delivery(update.shard, f"node-{number}", f"rows-{number}", str(update.path), update.path, found)
+        late = InspectedUpdate(update.shard, f"node-{number}", f"rows-{number}", str(update.path), update.path, found)
         norms = [one.inspected.norm for one in known]
         refusal = norm_refusal(found.norm, norms, limits.largest_norm, expected=len(inputs.updates))
         refusal = refusal or copy_refusal(late, known, inputs.base, limits.copy_cosine)

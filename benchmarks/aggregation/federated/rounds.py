@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atlas.aggregation.aggregate import aggregate_files
-from atlas.aggregation.gates.gates import Delivery, Refusal, check_round, copy_refusal, inspect_update, norm_refusal
+from atlas.aggregation.gates.gates import (
+    InspectedUpdate,
+    Refusal,
+    check_round,
+    copy_refusal,
+    inspect_update,
+    norm_refusal,
+)
 from atlas.aggregation.inputs import RoundInputs, Update
 from atlas.content.format.cid import cid_of_file
 from benchmarks.aggregation.federated.sentiment import Shard, Task
@@ -42,13 +49,13 @@ def _gates(
 ) -> dict[str, Refusal]:
     limits, frozen = task.spec.aggregation.gates, task.spec.aggregation.method.frozen_factor(round_)
     refused: dict[str, Refusal] = {}
-    known: list[Delivery] = []
+    known: list[InspectedUpdate] = []
     for shard, path in updates:
         found = inspect_update(path, start.adapter, frozen, task.spec.lora.rank, base)
         if isinstance(found, Refusal):
             refused[shard.key] = found
             continue
-        late = Delivery(shard.key, shard.key, cid_of_file(shard.path), cid_of_file(path), path, found)
+        late = InspectedUpdate(shard.key, shard.key, cid_of_file(shard.path), cid_of_file(path), path, found)
         norms = [one.inspected.norm for one in known]
         refusal = norm_refusal(found.norm, norms, limits.largest_norm, expected=len(updates))
         refusal = refusal or copy_refusal(late, known, start.adapter, limits.copy_cosine)

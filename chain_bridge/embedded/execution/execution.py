@@ -21,7 +21,7 @@ from chain_bridge.embedded.execution.events import (
 )
 from chain_bridge.embedded.execution.parts import Parts
 from chain_bridge.embedded.execution.querier import answer_query
-from chain_bridge.embedded.execution.replies import Answer, redact, reply_message
+from chain_bridge.embedded.execution.replies import Reply, redact, reply_message
 from chain_bridge.embedded.execution.responses import ChainMessage, Response, SubMessage, parse_answer, parse_response
 from chain_bridge.embedded.gas import ANSWER_BYTE, CALL, CALL_AGAIN, GasMeter
 from chain_bridge.embedded.state.addresses import read_account, read_contract
@@ -168,7 +168,7 @@ class Execution:
         """Carry out one message. If the contract requested a reply on errors, a failure undoes only this message."""
         if message.gas_limit is not None:
             raise Refused("the embedded chain does not support gas limits of submessages")
-        mark, failure, answer = len(self.events), "", Answer()
+        mark, failure, answer = len(self.events), "", Reply()
         try:
             with self.parts.database.savepoint():
                 answer = self._dispatch(contract, message.message, depth)
@@ -187,29 +187,29 @@ class Execution:
         self.events.append(contract_event("reply", contract))
         return self._carry_out(contract, response, depth)
 
-    def _dispatch(self, contract: str, message: ChainMessage, depth: int) -> Answer:
+    def _dispatch(self, contract: str, message: ChainMessage, depth: int) -> Reply:
         """Carry out a contract's message."""
         bank, wasm = message.bank, message.wasm
         if bank and bank.send:
             if bank.send.amount:
                 self.gas.charge_has()
                 self.send(contract, bank.send.to_address, bank.send.coins)
-            return Answer("/cosmos.bank.v1beta1.MsgSendResponse")
+            return Reply("/cosmos.bank.v1beta1.MsgSendResponse")
         if bank and bank.burn:
             self.parts.bank.burn(contract, bank.burn.coins, self.gas)
-            return Answer("/cosmos.bank.v1beta1.MsgBurnResponse")
+            return Reply("/cosmos.bank.v1beta1.MsgBurnResponse")
         if wasm and wasm.execute:
             call = wasm.execute
             data = self.execute(contract, call.contract_addr, call.msg, call.coins, depth)
             value = MsgExecuteContractResponse(data=data).SerializeToString()
-            return Answer("/cosmwasm.wasm.v1.MsgExecuteContractResponse", value)
+            return Reply("/cosmwasm.wasm.v1.MsgExecuteContractResponse", value)
         if wasm and wasm.instantiate:
             order = wasm.instantiate
             address, data = self.instantiate(
                 contract, order.code_id, order.msg, order.coins, order.label, order.admin or "", depth
             )
             value = MsgInstantiateContractResponse(address=address, data=data).SerializeToString()
-            return Answer("/cosmwasm.wasm.v1.MsgInstantiateContractResponse", value)
+            return Reply("/cosmwasm.wasm.v1.MsgInstantiateContractResponse", value)
         raise Refused("the contract sent an empty message", "wasm", 20)
 
     def _environment(self, contract: str) -> bytes:

@@ -8,7 +8,7 @@ from chain_bridge.embedded.state.addresses import module_address
 from chain_bridge.embedded.state.bank import Bank
 from chain_bridge.embedded.state.database import Database
 from chain_bridge.embedded.state.feegrants import FeeGrants
-from chain_bridge.embedded.state.registry import Registry
+from chain_bridge.embedded.state.registry import ContractRegistry
 from chain_bridge.embedded.vm.vm import Vm
 
 
@@ -21,7 +21,7 @@ class Parts:
     accounts: Accounts
     bank: Bank
     grants: FeeGrants
-    registry: Registry
+    registry: ContractRegistry
     vm: Vm
 
     @property

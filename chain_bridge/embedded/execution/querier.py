@@ -9,7 +9,7 @@ from chain_bridge.embedded.execution.events import dump
 from chain_bridge.embedded.execution.parts import Parts
 
 
-class Queries(Protocol):
+class ContractQueries(Protocol):
     """The part of a running transaction or query that answers a contract's queries."""
 
     parts: Parts
@@ -18,7 +18,7 @@ class Queries(Protocol):
         """Query a contract."""
 
 
-def answer_query(execution: Queries, request: bytes, depth: int) -> bytes:
+def answer_query(execution: ContractQueries, request: bytes, depth: int) -> bytes:
     """Answer a contract's query, in the nested results of cosmwasm. Raises only `OutOfGas`."""
     try:
         answer = _answer(execution, json.loads(request), depth)
@@ -35,7 +35,7 @@ def answer_query(execution: Queries, request: bytes, depth: int) -> bytes:
     return dump({"ok": {"ok": base64.b64encode(answer).decode()}})
 
 
-def _answer(execution: Queries, request: dict[str, Any], depth: int) -> bytes | None:
+def _answer(execution: ContractQueries, request: dict[str, Any], depth: int) -> bytes | None:
     parts = execution.parts
     match request:
         case {"bank": {"balance": {"address": address, "denom": denom}}}:

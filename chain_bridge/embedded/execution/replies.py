@@ -10,7 +10,7 @@ from chain_bridge.embedded.execution.responses import SubMessage
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reply:
     """The chain's protobuf answer to a message."""
 
     type_url: str = ""
@@ -24,7 +24,7 @@ def redact(error: Refused) -> str:
     return f"codespace: {error.codespace}, code: {error.code}"
 
 
-def reply_message(message: SubMessage, failure: str, events: list[Event], answer: Answer) -> bytes:
+def reply_message(message: SubMessage, failure: str, events: list[Event], answer: Reply) -> bytes:
     """A submessage's outcome, as the JSON argument of a contract's `reply`."""
     outcome: dict[str, Any]
     if failure:

@@ -18,7 +18,7 @@ from chain_bridge.embedded.facade.refusals import refusals
 from chain_bridge.embedded.state.addresses import read_account
 
 
-class Bank(QueryServicer):  # type: ignore[misc]
+class BankService(QueryServicer):  # type: ignore[misc]
     """Serves balances."""
 
     def __init__(self, chain: Chain) -> None:

@@ -9,7 +9,7 @@ from chain_bridge.embedded.facade.refusals import refusals
 from chain_bridge.embedded.state.addresses import read_account
 
 
-class FeeGrants(QueryServicer):  # type: ignore[misc]
+class FeegrantService(QueryServicer):  # type: ignore[misc]
     """Serves grants that have not expired."""
 
     def __init__(self, chain: Chain) -> None:

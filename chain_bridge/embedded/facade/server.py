@@ -13,8 +13,8 @@ from cosmpy.protos.cosmwasm.wasm.v1.query_pb2_grpc import add_QueryServicer_to_s
 
 from chain_bridge.embedded.chain import Chain
 from chain_bridge.embedded.facade.auth import Auth
-from chain_bridge.embedded.facade.bank import Bank
-from chain_bridge.embedded.facade.feegrant import FeeGrants
+from chain_bridge.embedded.facade.bank import BankService
+from chain_bridge.embedded.facade.feegrant import FeegrantService
 from chain_bridge.embedded.facade.node import Consensus, Tendermint
 from chain_bridge.embedded.facade.tx import Transactions
 from chain_bridge.embedded.facade.wasm import Wasm
@@ -35,9 +35,9 @@ class Server:
         """Start; port 0 chooses a free port. Raises `ChainError` when the port is taken."""
         self._server = grpc.server(ThreadPoolExecutor(_THREADS, thread_name_prefix="chain"), options=_OPTIONS)
         add_auth(Auth(chain), self._server)
-        add_bank(Bank(chain), self._server)
+        add_bank(BankService(chain), self._server)
         add_consensus(Consensus(chain), self._server)
-        add_grants(FeeGrants(chain), self._server)
+        add_grants(FeegrantService(chain), self._server)
         add_tendermint(Tendermint(chain), self._server)
         add_transactions(Transactions(chain), self._server)
         add_wasm(Wasm(chain), self._server)

@@ -33,7 +33,7 @@ class Contract:
     height: int
 
 
-class Registry:
+class ContractRegistry:
     """Codes and contracts in the database."""
 
     def __init__(self, database: Database, prefix: str) -> None:

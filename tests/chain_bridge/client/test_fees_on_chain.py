@@ -9,7 +9,7 @@ from chain_bridge.client.network import Network
 from chain_bridge.embedded.chain import Settings
 from chain_bridge.errors import InsufficientFee, InsufficientFunds
 from chain_bridge.ledger import Ledger
-from chain_bridge.networks.feegrants import FeeGrants
+from chain_bridge.networks.feegrants import GivenFeeGrants
 from chain_bridge.outbox.outbox import Outbox
 
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
@@ -60,7 +60,7 @@ def test_what_waits_survives_a_refused_fee(operator, network, operator_key, tmp_
 def granted(network, operator_key, new_key):
     """The operator pays the fees of a node that has no coins; the node's network says so."""
     node = new_key("penniless").address
-    grants = FeeGrants(network, operator_key)
+    grants = GivenFeeGrants(network, operator_key)
     grants.give([node], 10**6, datetime.fromtimestamp(1_800_000_000, UTC) + timedelta(days=1))
     yield network.model_copy(update={"fee_granter": operator_key.address})
     grants.close()

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chain_bridge.client.messages import Job, Node, RegisteredModel, Round, Share
-from chain_bridge.follower.events import Contract, Event, is_of, payouts_in, touched_by
+from chain_bridge.follower.events import ContractEvent, WatchedContract, is_of, payouts_in, touched_by
 from chain_bridge.follower.follower import was_reset
 from chain_bridge.follower.read_model import OVERLAP_BLOCKS, Cursor, Entities, ReadModel
 
-CONTRACT = Contract("wasm1contract", "uatl")
+CONTRACT = WatchedContract("wasm1contract", "uatl")
 OTHER = "wasm1other"
 
 
@@ -25,9 +25,9 @@ def transfer(sender, recipient, amount):
 
 
 def numbered(transactions):
-    """(height, events) per transaction as lists of `Event`."""
+    """(height, events) per transaction as lists of `ContractEvent`."""
     return [
-        [Event(f"T{number}", index, height, *event) for index, event in enumerate(events)]
+        [ContractEvent(f"T{number}", index, height, *event) for index, event in enumerate(events)]
         for number, (height, events) in enumerate(transactions)
     ]
 

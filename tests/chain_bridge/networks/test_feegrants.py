@@ -11,7 +11,7 @@ from chain_bridge.errors import ChainError, InsufficientFee
 from chain_bridge.ledger import Ledger
 from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract
 from chain_bridge.networks.faucet import send_coins
-from chain_bridge.networks.feegrants import FeeGrants, GrantError, GrantsUnsupported
+from chain_bridge.networks.feegrants import GivenFeeGrants, GrantError, GrantsUnsupported
 from chain_bridge.networks.networks import LOCAL, find_preset
 
 # Each test starts servers of its own.
@@ -46,7 +46,7 @@ def priced(request, tmp_path):
 @pytest.fixture
 def grants(priced):
     network, operator, _ = priced
-    grants = FeeGrants(network, operator)
+    grants = GivenFeeGrants(network, operator)
     yield grants
     grants.close()
 
@@ -125,7 +125,7 @@ def test_a_chain_without_fee_grants_is_told(embedded, tmp_path, monkeypatch):
     monkeypatch.setattr("chain_bridge.embedded.facade.server.add_grants", lambda service, server: None)
     chain = Chain(tmp_path / "without", Settings(priced.chain_id, priced.prefix, priced.denom, gas_price=0.025))
     server = Server(chain)
-    grants = FeeGrants(priced.model_copy(update={"url": server.url}), operator)
+    grants = GivenFeeGrants(priced.model_copy(update={"url": server.url}), operator)
     with pytest.raises(GrantsUnsupported, match=r"does not support fee grants.*coins instead"):
         grants.give([load_or_create_key(tmp_path / "n" / "node.key", priced.prefix).address], LIMIT, in_days(1))
     grants.close()

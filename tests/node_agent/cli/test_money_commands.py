@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.client.messages import Assignment, Share, SlotAttempt
 from chain_bridge.networks.faucet import send_coins
-from chain_bridge.networks.feegrants import FeeGrants
+from chain_bridge.networks.feegrants import GivenFeeGrants
 from node_agent.cli.main import app
 from node_agent.home.config import NodeHome
 from node_agent.home.journal import Journal
@@ -71,7 +71,7 @@ def equip(network: SmallNetwork, home: NodeHome, coins: int = STAKE) -> str:
     address = load_or_create_key(home.key, "atlas").address
     if coins:
         send_coins(network.network, network.key, {address: coins})
-    grants = FeeGrants(network.network, network.key)
+    grants = GivenFeeGrants(network.network, network.key)
     grants.give([address], 10**9, datetime.now(UTC) + timedelta(days=1))
     grants.close()
     write_config(network, home, fee_granter=network.key.address)

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from atlas.content.format.cid import cid_of_bytes
 from atlas.documents.manifests import SavedCheckpoint
 from node_agent.errors import NodeError
-from node_agent.home.journal import Entry, Journal
+from node_agent.home.journal import Journal, JournalEntry
 from node_agent.wire.messages import AssignHint
 from tests.support.paths import REPOSITORY
 
@@ -114,11 +114,11 @@ class JournalMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "journal.db"
         self.journal = Journal(self.path)
-        self.model: dict[int, Entry] = {}
+        self.model: dict[int, JournalEntry] = {}
 
     @rule(number=numbers)
     def accept(self, number: int) -> None:
-        self.model.setdefault(number, Entry(hint=hint(number), plan=PLAN))
+        self.model.setdefault(number, JournalEntry(hint=hint(number), plan=PLAN))
         assert self.journal.accept(hint(number), PLAN) == self.model[number]
 
     @precondition(lambda self: self.model)

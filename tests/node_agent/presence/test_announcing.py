@@ -18,7 +18,7 @@ from atlas.signing import KeySigner
 from chain_bridge.client.messages import Node
 from chain_bridge.client.network import Network
 from chain_bridge.errors import ChainUnreachable
-from node_agent.presence.announcing import Announcer, ChainView, announcing, is_due, open_announcer, record_of
+from node_agent.presence.announcing import Announcer, NodeOnChain, announcing, is_due, open_announcer, record_of
 from node_agent.presence.machine import NodeManifest
 
 NOW = 1_800_000_000
@@ -161,7 +161,7 @@ def test_while_the_chain_is_away_the_record_repeats_what_it_said_last() -> None:
             return registered(reputation=80)
 
     chain: Any = Chain()
-    view = ChainView(chain, registered())
+    view = NodeOnChain(chain, registered())
     chain.up = False
     assert view.look() == (registered(), 0)
     chain.up = True

@@ -3,7 +3,7 @@
 import base64
 
 from chain_bridge.client.messages import Holding, RegisteredModel
-from node_agent.storage.plan import Changes, changes, checkpoints_to_keep, fitting
+from node_agent.storage.plan import StorageChanges, changes, checkpoints_to_keep, fitting
 
 
 def model(name: str, version: int, status: str = "registered") -> RegisteredModel:
@@ -36,10 +36,10 @@ def test_a_model_is_kept_whole_or_not_at_all() -> None:
 
 
 def test_what_is_wanted_is_compared_with_what_is_announced() -> None:
-    assert changes(["a", "b"], [holding("b"), holding("c")], lost=[], capacity=9) == Changes(["a"], ["c"])
-    assert changes(["a", "b"], [holding("b")], lost=["b"], capacity=9) == Changes(["a"], ["b"])
+    assert changes(["a", "b"], [holding("b"), holding("c")], lost=[], capacity=9) == StorageChanges(["a"], ["c"])
+    assert changes(["a", "b"], [holding("b")], lost=["b"], capacity=9) == StorageChanges(["a"], ["b"])
 
 
 def test_an_audited_content_stays_and_keeps_its_place() -> None:
     held = [holding("old", audited=True), holding("b")]
-    assert changes(["b", "c", "d"], held, lost=[], capacity=3) == Changes(["c"], [])
+    assert changes(["b", "c", "d"], held, lost=[], capacity=3) == StorageChanges(["c"], [])

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from atlas.content.format.cid import cid_of_bytes
 from chain_bridge.client.messages import Lease
-from node_agent.home.journal import Entry
+from node_agent.home.journal import JournalEntry
 from node_agent.tasks.leases import UnannouncedLeases, held, place_of
 from node_agent.wire.messages import AssignHint
 
@@ -18,10 +18,10 @@ def lease(slot: int, attempt: int = 1, **changes: object) -> Lease:
     return Lease.model_validate({**fields, "state": "active", "live": True, **changes})
 
 
-def entry(slot: int, attempt: int = 1, plan: str = PLAN) -> Entry:
+def entry(slot: int, attempt: int = 1, plan: str = PLAN) -> JournalEntry:
     cid = cid_of_bytes(f"{slot} {attempt}".encode())
     hint = AssignHint(task=cid, task_id="0" * 16, job_id=1, round=1, slot=slot, attempt=attempt)
-    return Entry(hint=hint, plan=plan)
+    return JournalEntry(hint=hint, plan=plan)
 
 
 places = st.dictionaries(st.integers(0, 9), st.integers(1, 3), max_size=8)

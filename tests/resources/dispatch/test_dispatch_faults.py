@@ -23,7 +23,7 @@ from resources.dispatch.outcomes import CompletedTask
 from resources.jobs.open_job import open_job
 from resources.jobs.registry import JobRegistry
 from resources.local.parts import LocalParts
-from resources.local.restarts import Keeper
+from resources.local.restarts import Restarter
 from resources.operator_ledger import open_ledger
 from resources.rounds.tasks import training_tasks
 from tests.support.jobs.scripted_nodes import (
@@ -159,7 +159,7 @@ async def test_a_chain_that_is_away_for_a_while_delays_payment_not_training(tmp_
         assert sum(node.asked.values()) > asked
         assert not running.done()
 
-        keeper = Keeper(parts.children, lambda name: True)
+        keeper = Restarter(parts.children, lambda name: True)
         while not running.done():
             keeper.restart_ended(time.monotonic())
             await asyncio.sleep(0.1)

@@ -5,7 +5,14 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.local.restarts import FIRST_SECONDS, MOST_SECONDS, STEADY_SECONDS, Keeper, Kept, next_delay
+from resources.local.restarts import (
+    FIRST_SECONDS,
+    MOST_SECONDS,
+    STEADY_SECONDS,
+    RestartableChild,
+    Restarter,
+    next_delay,
+)
 
 
 class Process:
@@ -24,8 +31,8 @@ def keeper(restarts=lambda name: True):
         started.append(Process())
         return started[-1]
 
-    children = {"chain": Kept(start, Process(), started_at=0.0)}
-    return Keeper(children, restarts), children["chain"], started
+    children = {"chain": RestartableChild(start, Process(), started_at=0.0)}
+    return Restarter(children, restarts), children["chain"], started
 
 
 def test_a_dead_child_starts_again_after_its_delay():

@@ -15,7 +15,7 @@ from assets import partitions
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.base_checkpoint import base_checkpoint
 from assets.evaluation import evaluation
-from assets.fleet_run.progress import Progress
+from assets.fleet_run.progress import RoundProgress
 from assets.recorded import recorded_version
 from assets.reward_settlement import reward_settlement
 from assets.round_manifest import round_manifest
@@ -108,7 +108,7 @@ def resources(place, servers, tmp_path):
         "fleet": fleet,
         "content": ContentResource(fleet=fleet),
         "ledger": LedgerResource(fleet=fleet),
-        "progress": Progress(),
+        "progress": RoundProgress(),
     }
 
 

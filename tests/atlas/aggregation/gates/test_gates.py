@@ -8,8 +8,8 @@ from safetensors.numpy import save_file
 
 from atlas.aggregation.files import changes
 from atlas.aggregation.gates.gates import (
-    Delivery,
     Inspected,
+    InspectedUpdate,
     Refusal,
     check_round,
     copy_refusal,
@@ -255,10 +255,10 @@ def test_a_round_of_two_has_no_median():
 def deliver(write, base):
     """A delivery of a shard: `deliver("s000", tensors)`, of node and rows of the shard's name unless told."""
 
-    def deliver(shard: str, tensors: dict, node: str = "", data: str = "", rank: int = RANK) -> Delivery:
+    def deliver(shard: str, tensors: dict, node: str = "", data: str = "", rank: int = RANK) -> InspectedUpdate:
         path = write(shard, tensors)
         rows = cid_of_bytes((data or shard).encode())
-        return Delivery(shard, node or shard, rows, cid_of_file(path), path, accept(path, base, rank=rank))
+        return InspectedUpdate(shard, node or shard, rows, cid_of_file(path), path, accept(path, base, rank=rank))
 
     return deliver
 
@@ -317,7 +317,7 @@ def test_a_sketch_raises_suspicion_and_the_files_decide(deliver, base):
     """A sketch that is equal by accident, or made so on purpose, shuts nobody out."""
     original, late = deliver("s001", moved(change(2))), deliver("s002", moved(change(3)))
     forged = Inspected(RANK, late.inspected.size, late.inspected.norm, original.inspected.sketch)
-    late = Delivery(late.shard, late.node, late.data, late.adapter, late.path, forged)
+    late = InspectedUpdate(late.shard, late.node, late.data, late.adapter, late.path, forged)
     assert copy_refusal(late, [original], base, 0.99) is None
 
 

@@ -15,7 +15,7 @@ from atlas.content.format import unixfs
 from atlas.content.format.car import car_chunks, read_car
 from atlas.content.format.cid import cid_of_bytes, cid_of_path, cid_text
 from atlas.content.format.dag import blocks_of, parse_node
-from atlas.content.format.dag_pb import DAG_PB_PREFIX, RAW_PREFIX, Node, TreeLink, encode_node
+from atlas.content.format.dag_pb import DAG_PB_PREFIX, RAW_PREFIX, PbNode, TreeLink, encode_node
 from atlas.content.format.hamt import encode_shard, hash_of_name, nodes_of_entries, split_name
 from atlas.content.format.protobuf import field
 from atlas.content.format.unixfs import encode_folder, nodes_of_folder
@@ -278,7 +278,7 @@ def test_a_shard_changed_anywhere_is_refused_or_reads_as_another(start, length, 
     assert data == good or node != parse_node(cid_text(node_cid(good)), good)
 
 
-def small_hamt(names: list[str], source: Blocks) -> list[Node]:
+def small_hamt(names: list[str], source: Blocks) -> list[PbNode]:
     nodes = list(nodes_of_entries(map(entry, names)))
     for node in nodes:
         source.hold(bytes(node.data))

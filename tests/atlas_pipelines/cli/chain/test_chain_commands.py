@@ -18,7 +18,7 @@ from chain_bridge.client.network import Network
 from chain_bridge.errors import ContractRefused
 from chain_bridge.ledger import Ledger
 from chain_bridge.networks.faucet import send_coins
-from chain_bridge.networks.feegrants import FeeGrants
+from chain_bridge.networks.feegrants import GivenFeeGrants
 from chain_bridge.outbox.outbox import Outbox
 from resources.errors import CoordinatorError
 from resources.local.deployments import NotDeployed, deployments, named_network
@@ -165,7 +165,7 @@ def test_rewards_and_withdrawal(node, network, ask, atlas, operator, tmp_path):
 
 def test_grants_are_given_and_taken_back(node, network, ask, atlas, operator, tmp_path):
     worker = load_or_create_key(tmp_path / "worker" / "node.key", PREFIX).address
-    grants = FeeGrants(network, operator)
+    grants = GivenFeeGrants(network, operator)
     assert ask("grant", worker, "--limit", "5000", "--days", "3")["limit"] == 5000
     assert grants.find(worker).left == 5000
     assert ask("revoke", worker)["revoked"] == [worker]
