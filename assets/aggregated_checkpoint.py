@@ -14,7 +14,7 @@ from atlas.documents.manifests import RoundManifest
 from atlas.documents.round_diagnostics import RoundDiagnostics
 from atlas.documents.stored import get_document
 from resources.content import ContentResource
-from resources.fleet import FleetResource
+from resources.coordinator import CoordinatorResource
 from resources.ledger import LedgerResource
 from resources.rounds.evidence import receipt_of
 from resources.rounds.round import Round
@@ -28,10 +28,13 @@ from resources.rounds.round import Round
 )
 @plain_errors
 def aggregated_checkpoint(
-    context: dg.AssetExecutionContext, fleet: FleetResource, content: ContentResource, ledger: LedgerResource
+    context: dg.AssetExecutionContext,
+    coordinator: CoordinatorResource,
+    content: ContentResource,
+    ledger: LedgerResource,
 ) -> dg.MaterializeResult:
     """The checkpoint that a round ends with; anyone can recompute its bytes from the round's manifest."""
-    round_ = recorded_round(context.partition_key, fleet, content, ledger)
+    round_ = recorded_round(context.partition_key, coordinator, content, ledger)
     manifest = get_document(round_.store, recorded_cid(context, "round_manifest"), RoundManifest)
     checkpoint = round_.aggregate(manifest)
     diagnostics = round_.diagnose(manifest)

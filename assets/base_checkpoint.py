@@ -16,7 +16,7 @@ from assets.recorded import newest_record, unless_recorded
 from assets.source_version import source_facts, source_version
 from atlas.content.verified import VerifiedStore
 from resources.content import ContentResource
-from resources.fleet import FleetResource
+from resources.coordinator import CoordinatorResource
 from resources.jobs.open_job import OpenJob, open_job, refuse_ended_job
 from resources.ledger import LedgerResource
 
@@ -26,7 +26,7 @@ from resources.ledger import LedgerResource
 def base_checkpoint(
     context: dg.AssetExecutionContext,
     config: LaunchConfig,
-    fleet: FleetResource,
+    coordinator: CoordinatorResource,
     content: ContentResource,
     ledger: LedgerResource,
     progress: dg.ResourceParam[RoundProgress],
@@ -35,15 +35,17 @@ def base_checkpoint(
     context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process_tag(context.run_id)})
     name, number = partitions.parse_round_key(context.partition_key)
     store = VerifiedStore(content.store)
-    spec = find_order(name, config, fleet.registry, store)
+    spec = find_order(name, config, coordinator.registry, store)
     check_round_exists(spec, number)
     version = None  # of the source; determined before its rows are read
-    if fleet.registry.job(name) is None:
-        version = source_version(spec.dataset, fleet.home.root / "cache", context.log)
-    job = open_job(spec, fleet.home, store, fleet.registry, ledger.client, progress.note, on_reading=progress.passing)
+    if coordinator.registry.job(name) is None:
+        version = source_version(spec.dataset, coordinator.home.root / "cache", context.log)
+    job = open_job(
+        spec, coordinator.home, store, coordinator.registry, ledger.client, progress.note, on_reading=progress.passing
+    )
     refuse_ended_job(job, number, ledger.client)
     register_partitions(context.instance, job)
-    base = hold_round(job, number, store, fleet, ledger).base
+    base = hold_round(job, number, store, coordinator, ledger).base
     read = dataset_event(name, job.dataset, content.link, source_facts(spec.dataset, version))
     for event in (read, *shard_events(name, job.dataset, content.link)):
         yield from unless_recorded(context.instance, event)

@@ -20,7 +20,7 @@ from atlas.documents.manifests import Checkpoint, DatasetManifest
 from atlas.documents.stored import get_document
 from atlas.errors import ContentError, DataError, SpecError
 from resources.content import ContentResource
-from resources.fleet import FleetResource
+from resources.coordinator import CoordinatorResource
 
 Kind = TypeVar("Kind", bound=Document)
 WARN = dg.AssetCheckSeverity.WARN
@@ -62,9 +62,9 @@ def checkpoint_replicas(context: dg.AssetCheckExecutionContext, content: Content
     description="The source still has the version that the manifest was read from.",
 )
 @plain_errors
-def dataset_fresh(context: dg.AssetCheckExecutionContext, fleet: FleetResource) -> dg.AssetCheckResult:
+def dataset_fresh(context: dg.AssetCheckExecutionContext, coordinator: CoordinatorResource) -> dg.AssetCheckResult:
     """Reads the current version of the source of the dataset, or of all datasets."""
-    cache = fleet.home.root / "cache"
+    cache = coordinator.home.root / "cache"
     found = {job: recorded_source(context.instance, job) for job in _partitions(context, partitions.JOBS)}
     rows = [{"job": job, **_freshness(source, cache)} for job, source in found.items() if source is not None]
     moved = [str(row["job"]) for row in rows if row["state"] not in ("fresh", "not known")]

@@ -15,7 +15,7 @@ from assets.source_version import source_facts, source_version
 from atlas.data.warnings import dataset_warnings
 from atlas.documents.manifests import DatasetManifest
 from resources.content import ContentResource
-from resources.fleet import FleetResource
+from resources.coordinator import CoordinatorResource
 from resources.jobs.open_job import read_dataset
 from resources.ledger import LedgerResource
 
@@ -37,16 +37,16 @@ dataset_shard = dg.AssetSpec(
 def dataset(
     context: dg.AssetExecutionContext,
     config: LaunchConfig,
-    fleet: FleetResource,
+    coordinator: CoordinatorResource,
     content: ContentResource,
     ledger: LedgerResource,
     progress: dg.ResourceParam[RoundProgress],
 ) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
     """The manifest of a job's data: its shards, and the rows that are held out for evaluation."""
     name = context.partition_key
-    spec = find_order(name, config, fleet.registry, content.store)
-    version = source_version(spec.dataset, fleet.home.root / "cache", context.log)
-    manifest = read_dataset(spec, fleet.home, content.store, ledger.client, progress.note, progress.passing)
+    spec = find_order(name, config, coordinator.registry, content.store)
+    version = source_version(spec.dataset, coordinator.home.root / "cache", context.log)
+    manifest = read_dataset(spec, coordinator.home, content.store, ledger.client, progress.note, progress.passing)
     shards = [partitions.shard_key(name, shard.key) for shard in manifest.shards]
     context.instance.add_dynamic_partitions(partitions.SHARDS, shards)
     yield from shard_events(name, manifest, content.link)

@@ -13,6 +13,7 @@ from assets.plain_errors import plain_errors
 from assets.recorded import recorded_cid
 from assets.shown import tables
 from resources.content import ContentResource
+from resources.coordinator import CoordinatorResource
 from resources.dispatch.outcomes import CompletedTask
 from resources.fleet import FleetResource
 from resources.ledger import LedgerResource
@@ -39,13 +40,14 @@ SEVERITY = {True: "WARN", False: "ERROR"}
 @plain_errors
 def evaluation(
     context: dg.AssetExecutionContext,
+    coordinator: CoordinatorResource,
     fleet: FleetResource,
     content: ContentResource,
     ledger: LedgerResource,
     progress: dg.ResourceParam[RoundProgress],
 ) -> dg.MaterializeResult:
     """Loss and accuracy of a round's checkpoint and of its base on the held-out rows, measured by one node."""
-    round_ = find_round(context.partition_key, fleet, content, ledger)
+    round_ = find_round(context.partition_key, coordinator, content, ledger)
     job, checkpoint = round_.job, recorded_cid(context, "aggregated_checkpoint")
     (outcome,) = run_tasks(
         context,

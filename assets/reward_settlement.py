@@ -10,7 +10,7 @@ from assets.plain_errors import plain_errors
 from assets.recorded import recorded_cid
 from assets.shown import tables
 from resources.content import ContentResource
-from resources.fleet import FleetResource
+from resources.coordinator import CoordinatorResource
 from resources.ledger import LedgerResource
 from resources.rounds.settle import Settlement
 
@@ -23,10 +23,13 @@ from resources.rounds.settle import Settlement
 )
 @plain_errors
 def reward_settlement(
-    context: dg.AssetExecutionContext, fleet: FleetResource, content: ContentResource, ledger: LedgerResource
+    context: dg.AssetExecutionContext,
+    coordinator: CoordinatorResource,
+    content: ContentResource,
+    ledger: LedgerResource,
 ) -> dg.MaterializeResult:
     """The credits of a round's nodes on chain, and the evidence for them; pending while the chain does not answer."""
-    round_ = find_round(context.partition_key, fleet, content, ledger)
+    round_ = find_round(context.partition_key, coordinator, content, ledger)
     checkpoint = recorded_cid(context, "aggregated_checkpoint")
     settlement = round_.settle(checkpoint)
     round_.publish(checkpoint)
@@ -38,7 +41,7 @@ def reward_settlement(
             "tasks": settlement.leaf_count,
             "scoring": settlement.scoring,
             "paid": sum(settlement.payouts.values()),
-            "denomination": fleet.addresses.network.denom,
+            "denomination": coordinator.addresses.network.denom,
             "payouts": tables.payouts_table(settlement.per_node),
             "settled": settlement.state,
             **_due_at(settlement),

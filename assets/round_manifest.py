@@ -16,6 +16,7 @@ from assets.shard_adapter import adapter_event, adapter_partition, shard_adapter
 from assets.shown import plots, tables
 from atlas.documents.manifests import RoundManifest
 from resources.content import ContentResource
+from resources.coordinator import CoordinatorResource
 from resources.dispatch import events
 from resources.dispatch.outcomes import CompletedTask, TaskOutcome
 from resources.errors import QuorumError
@@ -44,13 +45,14 @@ QUORUM = dg.AssetCheckSpec(
 @plain_errors
 def round_manifest(
     context: dg.AssetExecutionContext,
+    coordinator: CoordinatorResource,
     fleet: FleetResource,
     content: ContentResource,
     ledger: LedgerResource,
     progress: dg.ResourceParam[RoundProgress],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckResult | dg.MaterializeResult]:
     """The accepted updates of a round. Trains the missing shards, and takes over results of earlier runs."""
-    round_ = find_round(context.partition_key, fleet, content, ledger)
+    round_ = find_round(context.partition_key, coordinator, content, ledger)
     name = round_.job.name
     reference = reference_update(round_, progress.note)
     outcomes: list[TaskOutcome] = []

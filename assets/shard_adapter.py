@@ -16,6 +16,7 @@ from assets.shown import plots
 from atlas.errors import SpecError
 from atlas.spec.job import TaskSpec
 from resources.content import ContentResource
+from resources.coordinator import CoordinatorResource
 from resources.dispatch.outcomes import CompletedTask
 from resources.fleet import FleetResource
 from resources.ledger import LedgerResource
@@ -31,6 +32,7 @@ from resources.ledger import LedgerResource
 @plain_errors
 def shard_adapter(
     context: dg.AssetExecutionContext,
+    coordinator: CoordinatorResource,
     fleet: FleetResource,
     content: ContentResource,
     ledger: LedgerResource,
@@ -38,7 +40,7 @@ def shard_adapter(
 ) -> dg.MaterializeResult:
     """A LoRA adapter that one node trained on one shard; round_manifest trains all shards of a round at once."""
     key = context.partition_key.keys_by_dimension
-    round_ = find_round(key["round"], fleet, content, ledger)
+    round_ = find_round(key["round"], coordinator, content, ledger)
     shard = shard_of_round(key["round"], key["shard"])
     (outcome,) = run_tasks(
         context,

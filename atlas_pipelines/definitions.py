@@ -17,10 +17,11 @@ from atlas_pipelines.log_file import file_logger
 from atlas_pipelines.schedules import weekly_retraining
 from atlas_pipelines.sensors import dead_runs, new_data, next_round
 from resources.content import ContentResource
+from resources.coordinator import CoordinatorResource
 from resources.fleet import FleetResource
 from resources.ledger import LedgerResource
 
-fleet = FleetResource()
+coordinator = CoordinatorResource()
 
 defs = dg.Definitions(
     assets=[
@@ -38,9 +39,10 @@ defs = dg.Definitions(
     sensors=[next_round, new_data, dead_runs],
     schedules=[weekly_retraining],
     resources={
-        "fleet": fleet,
-        "content": ContentResource(fleet=fleet),
-        "ledger": LedgerResource(fleet=fleet),
+        "coordinator": coordinator,
+        "fleet": FleetResource(coordinator=coordinator),
+        "content": ContentResource(coordinator=coordinator),
+        "ledger": LedgerResource(coordinator=coordinator),
         "progress": RoundProgress(),
     },
     loggers={"file": file_logger},

@@ -13,7 +13,7 @@ from atlas.errors import DataError
 from atlas_pipelines.campaign import SourceVersion, finished_jobs, next_rounds, retraining_name, with_new_data
 from atlas_pipelines.dead_runs import fail_dead_runs
 from atlas_pipelines.jobs import JOB_TAG, federated_round, round_tags
-from resources.fleet import FleetResource
+from resources.coordinator import CoordinatorResource
 
 WORKING = [
     dg.DagsterRunStatus.QUEUED,
@@ -73,7 +73,7 @@ def next_round(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.Skip
     ),
 )
 @plain_errors
-def new_data(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.SensorResult | dg.SkipReason:
+def new_data(context: dg.SensorEvaluationContext, coordinator: CoordinatorResource) -> dg.SensorResult | dg.SkipReason:
     """One run request per round of each new order; what was seen of each source is kept in the cursor."""
     instance = context.instance
     finished = finished_jobs(
@@ -81,7 +81,7 @@ def new_data(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.Se
         jobs=instance.get_dynamic_partitions(partitions.JOBS),
         settled=instance.get_materialized_partitions(dg.AssetKey("reward_settlement")),
     )
-    versions, failures = _versions(context, list(finished), fleet)
+    versions, failures = _versions(context, list(finished), coordinator)
     moved, seen = with_new_data(versions, json.loads(context.cursor or "{}"))
     orders = {job: retraining_name(job, f"v{short_version(versions[job].now)}") for job in moved}
     keys = {job: [partitions.round_key(name, at + 1) for at in range(finished[job])] for job, name in orders.items()}
@@ -102,7 +102,7 @@ def _repeat(job: str, key: str) -> dg.RunRequest:
 
 
 def _versions(
-    context: dg.SensorEvaluationContext, jobs: list[str], fleet: FleetResource
+    context: dg.SensorEvaluationContext, jobs: list[str], coordinator: CoordinatorResource
 ) -> tuple[dict[str, SourceVersion], list[str]]:
     """The opened and current source versions of each job, and the reasons why some are unavailable."""
     versions: dict[str, SourceVersion] = {}
@@ -113,7 +113,7 @@ def _versions(
             failures.append(f"{job}: no version of its source is recorded")
             continue
         try:
-            now = source_fingerprint(opened.spec, fleet.home.root / "cache")
+            now = source_fingerprint(opened.spec, coordinator.home.root / "cache")
         except DataError as error:
             failures.append(f"{job}: {error}")
             context.log.warning("cannot read the version of the source of job %s: %s", job, error)

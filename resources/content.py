@@ -5,13 +5,13 @@ from pydantic import PrivateAttr
 
 from atlas.content.places.open import IpfsPlaces, open_kept_store
 from atlas.content.store import KeptStore
-from resources.fleet import FleetResource
+from resources.coordinator import CoordinatorResource
 
 
 class ContentResource(dg.ConfigurableResource["ContentResource"]):
     """Bytes by their CID, in the folder that the coordinator and its nodes share, or over IPFS."""
 
-    fleet: dg.ResourceDependency[FleetResource]
+    coordinator: dg.ResourceDependency[CoordinatorResource]
 
     _store: KeptStore | None = PrivateAttr(default=None)
 
@@ -19,13 +19,13 @@ class ContentResource(dg.ConfigurableResource["ContentResource"]):
     def store(self) -> KeptStore:
         """The store; every read is verified."""
         if self._store is None:
-            self._store = open_kept_store(self.fleet.addresses.content, self.fleet.home.content)
+            self._store = open_kept_store(self.coordinator.addresses.content, self.coordinator.home.content)
         return self._store
 
     def link(self, cid: str) -> dg.MetadataValue:
         """Where people can view the content of a CID: a URL at the first gateway, or a path on this machine."""
-        content = self.fleet.addresses.content
+        content = self.coordinator.addresses.content
         if isinstance(content, IpfsPlaces) and content.gateways:
             return dg.MetadataValue.url(f"{content.gateways[0].rstrip('/')}/ipfs/{cid}")
-        folder = self.fleet.home.content if isinstance(content, IpfsPlaces) else content
+        folder = self.coordinator.home.content if isinstance(content, IpfsPlaces) else content
         return dg.MetadataValue.path(str(folder / cid[-2:] / cid))

@@ -1,80 +1,26 @@
-"""The network, the nodes and the dispatcher as a Dagster resource."""
+"""The fleet as a Dagster resource: the nodes, and the dispatcher that assigns tasks to them."""
 
-import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import dagster as dg
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from atlas.content.store import ContentStore
-from atlas.home import AtlasHome
-from chain_bridge.client.keys import Key, load_or_create_key
 from chain_bridge.ledger import Ledger
+from resources.coordinator import CoordinatorResource
 from resources.dispatch.dispatcher import Dispatcher, DispatchSettings
-from resources.jobs.registry import JobRegistry
-from resources.local.network import ensure_local_network
 from resources.nodes.content_peers import connected_content
-from resources.rounds.held_rounds import HeldRounds
-from resources.settings import Addresses, explicit_network, read_addresses
 
 
 class FleetResource(dg.ConfigurableResource["FleetResource"]):
-    """The nodes, and the network over which they are reached; nothing is started before it is needed."""
+    """The nodes, which are reached over the coordinator's network."""
 
-    atlas_home: str = Field(default="", description="The coordinator's folder; empty for $ATLAS_HOME or ~/.atlas.")
-    network_file: str = Field(
-        default="",
-        description="YAML of a network to use; empty for $ATLAS_NETWORK, and without that for a local network.",
-    )
-    agents: int = Field(default=2, gt=0, description="Agents of the local network, when this run starts it.")
-    threads: int = Field(default=1, gt=0, description="CPU threads per task of a local agent.")
+    coordinator: dg.ResourceDependency[CoordinatorResource]
     poll_seconds: float = Field(default=2.0, gt=0, description="Seconds between two polls of a node, and of the chain.")
     patience_seconds: float = Field(
         default=120.0, ge=0, description="Seconds that a task waits for an available node before it is given up."
     )
-
-    _running: ExitStack = PrivateAttr(default_factory=ExitStack)
-    _addresses: Addresses | None = PrivateAttr(default=None)
-    _rounds: HeldRounds = PrivateAttr(default_factory=HeldRounds)
-
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["FleetResource"]:
-        """Keep the local network running, once it is in use, until the run ends."""
-        with self._running:
-            yield self
-        self._addresses = None
-        self._rounds.clear()
-
-    @property
-    def home(self) -> AtlasHome:
-        """The coordinator's folder."""
-        return AtlasHome(Path(self.atlas_home).expanduser().absolute()) if self.atlas_home else _home()
-
-    @property
-    def addresses(self) -> Addresses:
-        """The addresses of the network; starts the local network if no other is configured and it does not run."""
-        if self._addresses is None:
-            self._addresses = self._explicit() or self._running.enter_context(
-                ensure_local_network(self.home, self.agents, self.threads)
-            )
-        return self._addresses
-
-    @property
-    def registry(self) -> JobRegistry:
-        """The coordinator's record of its jobs."""
-        return JobRegistry(self.home.jobs_database)
-
-    @property
-    def rounds(self) -> HeldRounds:
-        """The rounds that this run works on."""
-        return self._rounds
-
-    @property
-    def key(self) -> Key:
-        """The operator's key, which owns the jobs and signs for the coordinator."""
-        return load_or_create_key(self.home.operator_key, self.addresses.network.prefix)
 
     @asynccontextmanager
     async def dispatcher(self, ledger: Ledger, store: ContentStore) -> AsyncIterator[Dispatcher]:
@@ -82,19 +28,11 @@ class FleetResource(dg.ConfigurableResource["FleetResource"]):
         # Imported here: the NATS client loads slowly, and a run that dispatches nothing does not need it.
         from node_agent.wire.bus import Bus
 
+        coordinator = self.coordinator
         settings = DispatchSettings(poll_seconds=self.poll_seconds, patience_seconds=self.patience_seconds)
-        bus = await Bus.connect(self.addresses.bus, self.key)
+        bus = await Bus.connect(coordinator.addresses.bus, coordinator.key)
         try:
-            async with connected_content(self.addresses, ledger, store):
-                yield Dispatcher(ledger, bus, store, self.registry, settings=settings, home=self.home)
+            async with connected_content(coordinator.addresses, ledger, store):
+                yield Dispatcher(ledger, bus, store, coordinator.registry, settings=settings, home=coordinator.home)
         finally:
             await bus.close()
-
-    def _explicit(self) -> Addresses | None:
-        if self.network_file:
-            return read_addresses(Path(self.network_file).expanduser())
-        return explicit_network(os.environ)
-
-
-def _home() -> AtlasHome:
-    return AtlasHome.from_environment()

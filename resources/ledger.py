@@ -10,7 +10,7 @@ from pydantic import Field, PrivateAttr
 
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Ledger
-from resources.fleet import FleetResource
+from resources.coordinator import CoordinatorResource
 from resources.operator_ledger import open_ledger
 from resources.rounds.settle import settle_due_of
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 class LedgerResource(dg.ConfigurableResource["LedgerResource"]):
     """The contract, by the operator's key; connected on first use."""
 
-    fleet: dg.ResourceDependency[FleetResource]
+    coordinator: dg.ResourceDependency[CoordinatorResource]
     timeout_seconds: float = Field(default=15.0, gt=0, description="Seconds that one call may take.")
 
     _client: Ledger | None = PrivateAttr(default=None)
@@ -42,14 +42,14 @@ class LedgerResource(dg.ConfigurableResource["LedgerResource"]):
         Opening it sends the transactions that wait in the outbox, and settles the rounds that are due.
         """
         if self._client is None:
-            network, key = self.fleet.addresses.network, self.fleet.key
-            self._client = open_ledger(self.fleet.home, network, key, self.timeout_seconds)
+            network, key = self.coordinator.addresses.network, self.coordinator.key
+            self._client = open_ledger(self.coordinator.home, network, key, self.timeout_seconds)
             self._settle_what_is_due(self._client)
         return self._client
 
     def _settle_what_is_due(self, ledger: Ledger) -> None:
         """Credit the nodes of earlier rounds whose challenge window has passed."""
         try:
-            settle_due_of(self.fleet.registry, ledger, time.time())
+            settle_due_of(self.coordinator.registry, ledger, time.time())
         except ChainUnreachable as error:
             log.warning("could not settle the rounds that are due, they are settled later: %s", error)

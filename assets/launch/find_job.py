@@ -11,8 +11,8 @@ from atlas.documents.stored import get_document
 from atlas.errors import SpecError
 from atlas.spec.job import JobSpec
 from resources.content import ContentResource
+from resources.coordinator import CoordinatorResource
 from resources.errors import JobNotFound
-from resources.fleet import FleetResource
 from resources.jobs.open_job import OpenJob, recorded_job, refuse_other_contract
 from resources.jobs.registry import JobRegistry
 from resources.ledger import LedgerResource
@@ -30,29 +30,35 @@ def find_order(name: str, config: LaunchConfig, registry: JobRegistry, store: Co
     return config.order(name)
 
 
-def find_round(key: str, fleet: FleetResource, content: ContentResource, ledger: LedgerResource) -> Round:
+def find_round(key: str, coordinator: CoordinatorResource, content: ContentResource, ledger: LedgerResource) -> Round:
     """The round of a partition; its `base_checkpoint` must have opened the job. Held for the other steps of the run.
 
     Raises `JobNotFound`, and `OtherContract` when the job is on another contract.
     """
-    found = recorded_round(key, fleet, content, ledger)
+    found = recorded_round(key, coordinator, content, ledger)
     refuse_other_contract(found.job, ledger.client.contract)
     return found
 
 
-def recorded_round(key: str, fleet: FleetResource, content: ContentResource, ledger: LedgerResource) -> Round:
+def recorded_round(
+    key: str, coordinator: CoordinatorResource, content: ContentResource, ledger: LedgerResource
+) -> Round:
     """The round of a partition, as `find_round` returns it, for a step that works while the chain does not answer."""
     name, number = partitions.parse_round_key(key)
-    held = fleet.rounds.get(name, number)
+    held = coordinator.rounds.get(name, number)
     if held is not None:
         return held
     store = VerifiedStore(content.store)
-    return hold_round(recorded_job(name, store, fleet.registry), number, store, fleet, ledger)
+    return hold_round(recorded_job(name, store, coordinator.registry), number, store, coordinator, ledger)
 
 
-def hold_round(job: OpenJob, number: int, store: VerifiedStore, fleet: FleetResource, ledger: LedgerResource) -> Round:
+def hold_round(
+    job: OpenJob, number: int, store: VerifiedStore, coordinator: CoordinatorResource, ledger: LedgerResource
+) -> Round:
     """Make the round of an open job, and hold it for the other steps of the run."""
-    return fleet.rounds.hold(Round(job, number, fleet.home, store, fleet.registry, lambda: ledger.client))
+    return coordinator.rounds.hold(
+        Round(job, number, coordinator.home, store, coordinator.registry, lambda: ledger.client)
+    )
 
 
 def check_round_exists(spec: JobSpec, number: int) -> None:

@@ -27,20 +27,21 @@ from resources.jobs.registry import Attempt
 
 def build_evidence(
     job: OpenJob,
+    number: int,
     checkpoint: str,
     manifest: RoundManifest,
     attempts: Collection[Attempt],
     scoring: ScoringMethod,
     scores: Mapping[str, int],
 ) -> RoundEvidence:
-    """The evidence of a round that ended with `checkpoint`, from its manifest, its attempts and its scores by shard."""
+    """The evidence of a round that ended with `checkpoint`: its manifest, attempts, and scores by shard."""
     aggregated = {update.shard: update.adapter for update in manifest.updates}
     records = [_record(job, one, aggregated, scores) for one in completed(attempts)]
     parts = divide_round(PaidTask(record.node_id, record.contribution) for record in records)
     return RoundEvidence(
         contract=job.contract,
         job_id=job.job_id,
-        round=manifest.round,
+        round=number,
         checkpoint=checkpoint,
         scoring=scoring,
         records=records,

@@ -183,7 +183,8 @@ class Round:
         attempts = self.attempts
         check_completed(self.job, self.number, attempts, self.store, self.ledger)
         scoring, scores = self._score(checkpoint, attempts)
-        return build_evidence(self.job, checkpoint, manifest_of(checkpoint, self.store), attempts, scoring, scores)
+        manifest = manifest_of(checkpoint, self.store)
+        return build_evidence(self.job, self.number, checkpoint, manifest, attempts, scoring, scores)
 
     def settle(
         self,

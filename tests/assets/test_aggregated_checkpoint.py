@@ -14,7 +14,7 @@ from atlas.home import AtlasHome
 from atlas.rounds.diagnose import diagnose_round
 from chain_bridge.client.network import Network
 from resources.content import ContentResource
-from resources.fleet import FleetResource
+from resources.coordinator import CoordinatorResource
 from resources.ledger import LedgerResource
 from resources.settings import Addresses
 from tests.support.jobs.small_round import small_round
@@ -28,15 +28,15 @@ def home(tmp_path):
 
 
 @pytest.fixture
-def fleet(home, tmp_path):
+def coordinator(home, tmp_path):
     network = Network(chain_id="nowhere", url="grpc+http://127.0.0.1:1", contract="contract")
     addresses = Addresses(network=network, bus="nats://127.0.0.1:1", content=home.content)
     path = tmp_path / "network.yaml"
     path.write_text(yaml.safe_dump(addresses.model_dump(mode="json")))
-    return FleetResource(atlas_home=str(home.root), network_file=str(path))
+    return CoordinatorResource(atlas_home=str(home.root), network_file=str(path))
 
 
-def test_the_checkpoint_comes_with_its_diagnostics(home, fleet):
+def test_the_checkpoint_comes_with_its_diagnostics(home, coordinator):
     manifest, store = small_round(home), LocalStore(home.content)
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("round", [PARTITION])
@@ -47,9 +47,9 @@ def test_the_checkpoint_comes_with_its_diagnostics(home, fleet):
             instance=instance,
             partition_key=PARTITION,
             resources={
-                "fleet": fleet,
-                "content": ContentResource(fleet=fleet),
-                "ledger": LedgerResource(fleet=fleet),
+                "coordinator": coordinator,
+                "content": ContentResource(coordinator=coordinator),
+                "ledger": LedgerResource(coordinator=coordinator),
             },
         )
     (event,) = result.asset_materializations_for_node("aggregated_checkpoint")

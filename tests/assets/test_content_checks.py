@@ -19,7 +19,7 @@ from atlas.home import AtlasHome
 from atlas.spec.dataset import DatasetSpec
 from chain_bridge.client.network import Network
 from resources.content import ContentResource
-from resources.fleet import FleetResource
+from resources.coordinator import CoordinatorResource
 from resources.jobs.registry import JobRegistry
 from resources.ledger import LedgerResource
 from resources.settings import Addresses
@@ -34,18 +34,22 @@ def home(tmp_path):
     return AtlasHome(tmp_path / "atlas")
 
 
-def fleet_over(content, home: AtlasHome, tmp_path) -> FleetResource:
+def coordinator_over(content, home: AtlasHome, tmp_path) -> CoordinatorResource:
     network = Network(chain_id="nowhere", url="grpc+http://127.0.0.1:1", contract="contract")
     addresses = Addresses(network=network, bus="nats://127.0.0.1:1", content=content)
     path = tmp_path / "network.yaml"
     path.write_text(yaml.safe_dump(addresses.model_dump(mode="json")))
-    return FleetResource(atlas_home=str(home.root), network_file=str(path))
+    return CoordinatorResource(atlas_home=str(home.root), network_file=str(path))
 
 
 @pytest.fixture
 def resources(home, tmp_path):
-    fleet = fleet_over(home.content, home, tmp_path)
-    return {"fleet": fleet, "content": ContentResource(fleet=fleet), "ledger": LedgerResource(fleet=fleet)}
+    coordinator = coordinator_over(home.content, home, tmp_path)
+    return {
+        "coordinator": coordinator,
+        "content": ContentResource(coordinator=coordinator),
+        "ledger": LedgerResource(coordinator=coordinator),
+    }
 
 
 @pytest.fixture
@@ -154,16 +158,20 @@ def test_a_source_that_moved_on_is_warned_about(home, instance, resources, tmp_p
 
 def test_links_lead_to_the_folder_or_to_the_gateway(home, tmp_path):
     cid = cid_of_bytes(b"0")
-    fleet = fleet_over(home.content, home, tmp_path)
-    assert ContentResource(fleet=fleet).link(cid) == dg.MetadataValue.path(str(home.content / cid[-2:] / cid))
+    coordinator = coordinator_over(home.content, home, tmp_path)
+    assert ContentResource(coordinator=coordinator).link(cid) == dg.MetadataValue.path(
+        str(home.content / cid[-2:] / cid)
+    )
     path = LocalStore(home.content).fetch(LocalStore(home.content).put(b"0"))
-    assert str(path) == ContentResource(fleet=fleet).link(cid).value
+    assert str(path) == ContentResource(coordinator=coordinator).link(cid).value
 
     node, gateway = "http://127.0.0.1:5001", "http://127.0.0.1:8080/"
-    fleet = fleet_over(IpfsPlaces(nodes=[node], gateways=[gateway]), home, tmp_path)
-    assert ContentResource(fleet=fleet).link(cid) == dg.MetadataValue.url(f"http://127.0.0.1:8080/ipfs/{cid}")
-    fleet = fleet_over(IpfsPlaces(nodes=[node]), home, tmp_path)
-    assert ContentResource(fleet=fleet).link(cid).value == str(home.content / cid[-2:] / cid)
+    coordinator = coordinator_over(IpfsPlaces(nodes=[node], gateways=[gateway]), home, tmp_path)
+    assert ContentResource(coordinator=coordinator).link(cid) == dg.MetadataValue.url(
+        f"http://127.0.0.1:8080/ipfs/{cid}"
+    )
+    coordinator = coordinator_over(IpfsPlaces(nodes=[node]), home, tmp_path)
+    assert ContentResource(coordinator=coordinator).link(cid).value == str(home.content / cid[-2:] / cid)
 
 
 def test_a_manifest_that_is_gone_is_a_warning_and_no_failure(home, instance, resources):

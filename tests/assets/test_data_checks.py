@@ -39,7 +39,7 @@ def evaluate(which, manifest, store):
             [which, dataset],
             selection=dg.AssetSelection.checks(which),
             instance=instance,
-            resources={"content": Content(store), "fleet": None, "ledger": None, "progress": None},
+            resources={"content": Content(store), "coordinator": None, "ledger": None, "progress": None},
         )
         (evaluation,) = result.get_asset_check_evaluations()
         return evaluation

@@ -12,7 +12,7 @@ from atlas_pipelines.definitions import defs
 from atlas_pipelines.jobs import JOB_TAG, federated_round
 from atlas_pipelines.schedules import weekly_retraining
 from atlas_pipelines.sensors import new_data, next_round
-from resources.fleet import FleetResource
+from resources.coordinator import CoordinatorResource
 
 MONDAY = dt.datetime(2026, 1, 5, 3, tzinfo=dt.UTC)
 
@@ -94,9 +94,9 @@ def look(instance, tmp_path):
 
     def tick() -> list[dg.RunRequest]:
         nonlocal cursor
-        fleet = FleetResource(atlas_home=str(tmp_path / "atlas"))
+        coordinator = CoordinatorResource(atlas_home=str(tmp_path / "atlas"))
         with dg.build_sensor_context(
-            instance=instance, definitions=defs, cursor=cursor, resources={"fleet": fleet}
+            instance=instance, definitions=defs, cursor=cursor, resources={"coordinator": coordinator}
         ) as context:
             found = new_data(context)
             cursor = context.cursor if isinstance(found, dg.SkipReason) else found.cursor

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.paths import REPOSITORY
 
-FACES = {"fleet", "ledger", "content"}
+FACES = {"coordinator", "fleet", "ledger", "content"}
 MODULES = sorted(path.stem for path in (REPOSITORY / "resources").glob("*.py") if path.stem != "__init__")
 
 

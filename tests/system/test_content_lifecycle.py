@@ -12,7 +12,7 @@ from atlas.content.local.store import LocalStore
 from atlas_pipelines.definitions import defs
 from atlas_pipelines.sensors import new_data
 from resources.content import ContentResource
-from resources.fleet import FleetResource
+from resources.coordinator import CoordinatorResource
 
 pytestmark = pytest.mark.system
 
@@ -66,8 +66,13 @@ def _checks_and_sensor(place, tiny_csv, tmp_path, monkeypatch) -> None:
     path = tmp_path / "network.yaml"
     content = str(place.home / "content")
     path.write_text(yaml.safe_dump({"network": network, "bus": "nats://127.0.0.1:1", "content": content}))
-    fleet = FleetResource(atlas_home=str(place.home), network_file=str(path))
-    resources = {"fleet": fleet, "content": ContentResource(fleet=fleet), "ledger": None, "progress": None}
+    coordinator = CoordinatorResource(atlas_home=str(place.home), network_file=str(path))
+    resources = {
+        "coordinator": coordinator,
+        "content": ContentResource(coordinator=coordinator),
+        "ledger": None,
+        "progress": None,
+    }
     with dg.DagsterInstance.get() as instance:
         result = dg.materialize(
             [*defs.assets, *defs.asset_checks],
@@ -85,14 +90,16 @@ def _checks_and_sensor(place, tiny_csv, tmp_path, monkeypatch) -> None:
         event = newest_record(instance, "aggregated_checkpoint", "tiny-r0002").asset_materialization
         assert event.metadata["cid"].value in event.metadata["content"].value
 
-        with dg.build_sensor_context(instance=instance, definitions=defs, resources={"fleet": fleet}) as context:
+        with dg.build_sensor_context(
+            instance=instance, definitions=defs, resources={"coordinator": coordinator}
+        ) as context:
             assert isinstance(new_data(context), dg.SkipReason)
         assert opened_source(instance, "second").version
         kept = tiny_csv.read_text()
         try:
             tiny_csv.write_text(kept + "one more fine row,positive,books\n")
             with dg.build_sensor_context(
-                instance=instance, definitions=defs, resources={"fleet": fleet}, cursor=context.cursor
+                instance=instance, definitions=defs, resources={"coordinator": coordinator}, cursor=context.cursor
             ) as context:
                 found = new_data(context)
         finally:

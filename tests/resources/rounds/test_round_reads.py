@@ -28,6 +28,7 @@ from atlas.errors import CorruptContent
 from atlas.rounds import checkpoint
 from chain_bridge.ledger import Ledger
 from resources.content import ContentResource
+from resources.coordinator import CoordinatorResource
 from resources.fleet import FleetResource
 from resources.ledger import LedgerResource
 from resources.rounds.held_rounds import HeldRounds
@@ -103,11 +104,12 @@ def resources(place, servers, tmp_path):
     key = place.home.operator_key
     key.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(servers.content.parent / "keys" / "operator.key", key)
-    fleet = FleetResource(atlas_home=str(place.home.root), network_file=str(path), poll_seconds=0.1)
+    coordinator = CoordinatorResource(atlas_home=str(place.home.root), network_file=str(path))
     return {
-        "fleet": fleet,
-        "content": ContentResource(fleet=fleet),
-        "ledger": LedgerResource(fleet=fleet),
+        "coordinator": coordinator,
+        "fleet": FleetResource(coordinator=coordinator, poll_seconds=0.1),
+        "content": ContentResource(coordinator=coordinator),
+        "ledger": LedgerResource(coordinator=coordinator),
         "progress": RoundProgress(),
     }
 
