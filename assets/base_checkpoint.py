@@ -32,7 +32,7 @@ def base_checkpoint(
     progress: dg.ResourceParam[RoundProgress],
 ) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
     """The checkpoint that a round starts from: the untrained adapter, or the checkpoint of the previous round."""
-    context.instance.add_run_tags(context.run_id, {PROCESS_TAG: process_tag(context.run_id)})
+    context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: process_tag(context.run.run_id)})
     name, number = partitions.parse_round_key(context.partition_key)
     store = VerifiedStore(content.store)
     spec = find_order(name, config, coordinator.registry, store)

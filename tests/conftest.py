@@ -15,6 +15,8 @@ from tests.support.content.kubo_nodes import KuboNodes, kubo_binary, kubo_nodes
 from tests.support.models.tiny import FILLERS, WORDS
 from tests.support.paths import REPOSITORY
 
+pytest_plugins = ["tests.support.jobs.coordinator"]
+
 # A loaded machine is slow, which says nothing about the code.
 settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-speed")

@@ -13,7 +13,7 @@ def test_a_run_is_dead_once_its_process_was_killed():
     tag = process.stdout.readline().strip()
     assert not has_died("run1", tag)
     process.kill()
-    process.wait()
+    process.communicate()
     assert has_died("run1", tag)
 
 

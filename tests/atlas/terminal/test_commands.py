@@ -181,19 +181,17 @@ def process(tmp_path):
 
 
 def test_a_reader_of_stdout_that_goes_away_ends_the_command_quietly(process):
-    writer = process("many")
-    assert writer.stdout.readline() == b"0\n"
-    writer.stdout.close()
-    assert writer.stderr.read() == b""
-    assert writer.wait() == 1
+    with process("many") as writer:
+        assert writer.stdout.readline() == b"0\n"
+        writer.stdout.close()
+        assert writer.stderr.read() == b""
+    assert writer.returncode == 1
 
 
 def test_an_error_that_nobody_reads_is_in_the_log_and_the_exit_code(process, tmp_path):
-    failing = process("fails")
-    failing.stderr.close()
-    failing.stdin.write(b"go on\n")
-    failing.stdin.close()
-    failing.wait()
+    with process("fails") as failing:
+        failing.stderr.close()
+        failing.stdin.write(b"go on\n")
     assert failing.returncode == 1
     assert "KeyError" in (tmp_path / "log").read_text()
 

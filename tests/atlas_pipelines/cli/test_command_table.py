@@ -19,7 +19,7 @@ def leaves(entries, path=()):
             yield pytest.param(name, entry, id=" ".join((*path, name)))
 
 
-@pytest.mark.parametrize(("name", "entry"), leaves(COMMANDS))
+@pytest.mark.parametrize(("name", "entry"), list(leaves(COMMANDS)))
 def test_the_table_repeats_the_first_paragraph_of_the_docstring(name, entry):
     command = Deferred(name, entry).load()
     assert command.name == name

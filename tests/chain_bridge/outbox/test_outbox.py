@@ -90,7 +90,7 @@ def test_batches_stay_under_the_gas_cap(open_node, node, chain, record, stake):
 def test_a_message_over_the_caps_waits_and_says_so(open_node, node, caps, record, stake):
     capped = open_node(**caps)
     record(capped, 1)
-    with pytest.raises(FeeTooHigh, match="would"):
+    with pytest.raises(FeeTooHigh, match="the cap of atlas-test is"):
         capped.flush()
     with pytest.raises(FeeTooHigh):
         capped.heartbeat()

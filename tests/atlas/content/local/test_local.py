@@ -120,7 +120,7 @@ def test_a_writer_killed_in_mid_put_leaves_nothing_visible(store, tmp_path):
     writer, descriptor = put_in_the_middle(store, tmp_path)
     assert len(temporaries(store)) == 1, "the writer must be in the middle"
     writer.send_signal(signal.SIGKILL)
-    writer.wait()
+    writer.communicate()
     os.close(descriptor)
     assert contents(store) == []
     assert len(temporaries(store)) == 1

@@ -1,5 +1,5 @@
-"""A real chain and a real message server for all tests of this folder, a fresh contract for each, and nodes whose
-behaviour a test writes down."""
+"""Fixtures of a coordinator: a real chain and a real message server, one for all tests of a process; for each test a
+contract of its own, and nodes whose behaviour it writes down."""
 
 import itertools
 import json

@@ -1,0 +1,212 @@
+"""The assets of a round, each made by itself as its button in the UI does, with nodes whose behaviour is written."""
+
+import dagster as dg
+import pytest
+
+from assets.aggregated_checkpoint import aggregated_checkpoint
+from assets.base_checkpoint import base_checkpoint
+from assets.evaluation import evaluation
+from assets.partitions import round_shard_key
+from assets.recorded import recorded_version
+from assets.reward_settlement import reward_settlement
+from assets.round_manifest import round_manifest
+from assets.shard_adapter import shard_adapter
+from atlas.documents.manifests import Checkpoint, RoundEvidence, RoundManifest
+from atlas.documents.stored import get_document
+from resources.dispatch.outcomes import CompletedTask
+from tests.assets.conftest import failure
+from tests.support.jobs.scripted_nodes import completes, fails
+
+FIRST, SECOND = "paper-r0001", "paper-r0002"
+SHARDS = ["s000", "s001", "s002", "s003"]
+
+
+@pytest.fixture(autouse=True)
+def partition(workshop):
+    """Whoever launches the first round of a job types its name."""
+    workshop.instance.add_dynamic_partitions("round", [FIRST])
+
+
+@pytest.fixture
+def job(place, paper_spec):
+    return place.open(paper_spec())
+
+
+def worse_by(share: float):
+    """Completes its tasks; by its evaluation, the checkpoint's loss is higher than its base's by this share."""
+
+    async def behave(node, task, hint, count):
+        if task.kind == "evaluate":
+            before, after = ({"loss": loss, "rows": 3.0} for loss in (0.5, 0.5 * (1 + share)))
+            node.metrics = lambda task: (
+                dict(zip(task.checkpoints, (before, after), strict=False))
+                | {one: {"loss": 0.5, "reference_loss": 0.5} for one in task.checkpoints[2:]}
+            )
+        return await completes(node, task, hint, count)
+
+    return behave
+
+
+def until_aggregated(workshop, partition: str = FIRST) -> dict:
+    for asset in (base_checkpoint, round_manifest):
+        workshop.make(asset, partition)
+    return workshop.make(aggregated_checkpoint, partition)
+
+
+def check_of(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
+    (found,) = result.get_asset_check_evaluations()
+    return found
+
+
+def test_a_round_goes_from_its_base_to_its_payment(workshop, nodes, job):
+    first, second = nodes(completes, completes)
+    store = workshop.place.store
+
+    base = workshop.make(base_checkpoint, FIRST)
+    assert base["cid"] == base["version"] == job.untrained
+    assert (base["job_on_chain"], base["contract"], base["dataset"]) == (job.job_id, job.contract, job.dataset_cid)
+    assert "name: paper" in base["order"]
+    assert "parent" not in base
+    assert workshop.recorded("dataset") == ["paper"]
+    assert workshop.recorded("dataset_shard") == [f"paper-{shard}" for shard in SHARDS]
+    assert set(workshop.instance.get_dynamic_partitions("round")) == {FIRST, SECOND}
+
+    made = workshop.make(round_manifest, FIRST)
+    manifest = get_document(store, made["cid"], RoundManifest)
+    assert (manifest.base, made["base"], made["accepted"]) == (job.untrained, job.untrained, 4)
+    assert [row.data["shard"] for row in made["updates"].records] == SHARDS
+    assert made["refused"].records == []
+    assert len(workshop.observed.outcomes) == 4
+    updates = {update.shard: update.adapter for update in manifest.updates}
+    for shard in SHARDS:
+        key = round_shard_key("paper", 1, shard)
+        assert recorded_version(workshop.instance, "shard_adapter", key) == updates[shard]
+
+    checkpoint = workshop.make(aggregated_checkpoint, FIRST)
+    assert get_document(store, checkpoint["cid"], Checkpoint).manifest == manifest.cid
+
+    evaluated = workshop.make(evaluation, FIRST)
+    assert (evaluated["checkpoint"], evaluated["base"]) == (checkpoint["cid"], job.untrained)
+    assert (evaluated["loss"], evaluated["node"] in {first.node_id, second.node_id}) == (0.5, True)
+    assert [row.data["left_out"] for row in evaluated["leave_one_out"].records] == SHARDS
+
+    paid = workshop.make(reward_settlement, FIRST)
+    assert get_document(store, paid["evidence"], RoundEvidence).checkpoint == checkpoint["cid"]
+    assert (paid["tasks"], paid["paid"], paid["settled"], paid["backlog"]) == (5, 500_000, "settled", 0)
+    assert paid["model_version"] == "paper 1"
+    assert workshop.place.ledger.job(job.job_id).paid == 500_000
+
+    after = workshop.make(base_checkpoint, SECOND)
+    assert (after["cid"], after["parent_round"]) == (checkpoint["cid"], FIRST)
+    assert after["parent_run"] is not None
+    assert workshop.recorded("dataset") == ["paper"], "the same dataset is recorded once"
+
+
+def test_a_second_run_takes_over_what_the_first_one_got(workshop, nodes, job):
+    nodes(completes)
+    workshop.make(base_checkpoint, FIRST)
+    one = workshop.make(round_manifest, FIRST)
+    recorded = workshop.recorded("shard_adapter")
+    again = workshop.make(round_manifest, FIRST)
+    assert (again["cid"], workshop.recorded("shard_adapter")) == (one["cid"], recorded)
+    assert [outcome.adopted for outcome in workshop.observed.outcomes] == [False] * 4 + [True] * 4
+
+
+def test_a_round_without_quorum_fails_its_check_and_says_why(workshop, nodes, place, paper_spec):
+    place.open(paper_spec(fleet={"max_attempts": 1}))
+    nodes(fails)
+    workshop.make(base_checkpoint, FIRST)
+    result = workshop.run(round_manifest, FIRST)
+    assert not result.success
+    assert "out of memory" in failure(result)
+    found = check_of(result)
+    assert (found.check_name, found.passed, found.blocking) == ("quorum", False, True)
+    assert found.description == failure(result)
+    assert (found.metadata["updates"].value, found.metadata["shards"].value) == (0, 4)
+    causes = [record.data for record in found.metadata["causes"].records]
+    assert [cause["shard"] for cause in causes] == SHARDS
+    assert workshop.recorded("round_manifest") == []
+
+
+def test_one_shard_is_trained_by_itself(workshop, nodes, job):
+    (node,) = nodes(completes)
+    workshop.make(base_checkpoint, FIRST)
+    made = workshop.make(shard_adapter, round_shard_key("paper", 1, "s002"))
+    (outcome,) = workshop.observed.outcomes
+    assert isinstance(outcome, CompletedTask)
+    assert (made["cid"], made["receipt"]) == (outcome.result, outcome.receipt_cid)
+    assert (made["node"], made["address"], made["attempt"]) == (node.node_id, node.key.address, 1)
+    assert (made["base"], made["loss"]) == (job.untrained, 0.7)
+
+
+def test_a_shard_that_no_node_trains_fails_with_the_node_s_reason(workshop, nodes, place, paper_spec):
+    place.open(paper_spec(fleet={"max_attempts": 1}))
+    nodes(fails)
+    workshop.make(base_checkpoint, FIRST)
+    said = failure(workshop.run(shard_adapter, round_shard_key("paper", 1, "s001")))
+    assert said.startswith("Shard s001 was not trained in round 1: ")
+    assert "out of memory" in said
+
+
+def test_a_shard_of_another_job_is_refused(workshop, job):
+    workshop.make(base_checkpoint, FIRST)
+    workshop.instance.add_dynamic_partitions("shard", ["other-s000"])
+    key = dg.MultiPartitionKey({"round": FIRST, "shard": "other-s000"})
+    result = workshop.run(shard_adapter, key)
+    assert failure(result) == "The round paper-r0001 is of job 'paper', but the shard other-s000 is of job 'other'."
+
+
+@pytest.mark.parametrize(("share", "severity"), [(0.01, "WARN"), (0.9, "ERROR")])
+def test_a_checkpoint_that_is_worse_is_told_and_still_paid(workshop, nodes, job, share, severity):
+    nodes(worse_by(share))
+    until_aggregated(workshop)
+    result = workshop.run(evaluation, FIRST)
+    assert result.success
+    found = check_of(result)
+    assert (found.check_name, found.passed, found.severity.value) == ("no_worse_than_base", False, severity)
+    assert found.description == f"Worse than its base: loss 0.5000 -> {0.5 * (1 + share):.4f}."
+    assert workshop.make(reward_settlement, FIRST)["paid"] == 500_000
+
+
+def test_an_evaluation_that_no_node_makes_fails_with_its_reason(workshop, nodes, place, paper_spec):
+    async def trains_only(node, task, hint, count):
+        return await (completes if task.kind == "train" else fails)(node, task, hint, count)
+
+    place.open(paper_spec(fleet={"max_attempts": 1}))
+    nodes(trains_only)
+    until_aggregated(workshop)
+    said = failure(workshop.run(evaluation, FIRST))
+    assert said.startswith("The checkpoint of round 1 was not evaluated: ")
+    assert "out of memory" in said
+
+
+@pytest.mark.parametrize(
+    ("asset", "missing"),
+    [(aggregated_checkpoint, "round_manifest"), (evaluation, "aggregated_checkpoint")],
+    ids=["aggregated_checkpoint", "evaluation"],
+)
+def test_what_a_step_lacks_is_named_with_the_job_that_makes_it(workshop, job, asset, missing):
+    workshop.make(base_checkpoint, FIRST)
+    said = failure(workshop.run(asset, FIRST))
+    assert said == f"{missing} has no partition {FIRST} yet. Launch federated_round for it."
+    assert workshop.recorded(asset.key.to_user_string()) == []
+
+
+def test_a_round_that_the_job_does_not_have_is_refused_and_cancels_the_run(workshop, job):
+    workshop.instance.add_dynamic_partitions("round", ["paper-r0003"])
+    result = workshop.run(base_checkpoint, "paper-r0003")
+    assert failure(result) == "Job 'paper' has 2 rounds, so there is no round 3."
+    assert workshop.instance.get_run_by_id(result.run_id).status is dg.DagsterRunStatus.CANCELED
+
+
+def test_a_round_before_its_time_is_refused(workshop, job):
+    workshop.instance.add_dynamic_partitions("round", [SECOND])
+    said = failure(workshop.run(base_checkpoint, SECOND))
+    assert said.endswith("Run round 1 first.")
+    assert workshop.recorded("base_checkpoint") == []
+
+
+def test_a_job_that_nobody_opened_is_named(workshop):
+    workshop.instance.add_dynamic_partitions("round", ["nobody-r0001"])
+    said = failure(workshop.run(round_manifest, "nobody-r0001"))
+    assert said == "No job 'nobody' was opened here. Start it with `atlas run SPEC`."
