@@ -16,7 +16,7 @@ from chain_bridge.ledger import Ledger
 from resources.nodes.discovery import directory_of, discover, peers_of
 from resources.nodes.found_nodes import FoundNode
 
-COLUMNS = ("node", "address", "hardware", "price", "reputation", "status", "last seen", "found")
+COLUMNS = ("node", "address", "role", "hardware", "price", "reputation", "status", "last seen", "found")
 
 
 def nodes(
@@ -45,6 +45,7 @@ def facts(node: FoundNode) -> dict[str, Any]:
     return {
         "node": node.node_id,
         "address": node.address,
+        "role": node.role,
         "hardware": node.hardware or None,
         "price": node.price,
         "reputation": node.reputation,
@@ -67,7 +68,10 @@ def print_nodes(found: list[FoundNode], now: float, denomination: str, console: 
         price, reputation = (f"{value:,}" if value is not None else "-" for value in (node.price, node.reputation))
         seen = ago(now - node.last_seen) if node.last_seen else "never"
         hardware = node.hardware or "-"
-        cells.append([str(node.node_id), node.address, hardware, price, reputation, node.status, seen, node.source])
+        role = node.role or "-"
+        cells.append(
+            [str(node.node_id), node.address, role, hardware, price, reputation, node.status, seen, node.source]
+        )
     print_table(console, columns, cells)
 
 

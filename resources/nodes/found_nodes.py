@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from atlas.documents.node_record import NodeRecord
-from chain_bridge.client.messages import Node
+from chain_bridge.client.messages import Node, NodeKind
 from node_agent.presence.machine import NodeManifest
 
 Source = Literal["dht", "chain", "direct"]
@@ -36,6 +36,11 @@ class FoundNode:
         """The reputation on chain, or that of the record if the chain does not answer."""
         known = self.registered or self.record
         return known.reputation if known else None
+
+    @property
+    def role(self) -> NodeKind | None:
+        """What the node is registered for; None while the chain does not answer."""
+        return self.registered.kind if self.registered else None
 
     @property
     def status(self) -> str:

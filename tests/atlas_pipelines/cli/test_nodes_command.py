@@ -66,7 +66,7 @@ def test_nodes_of_the_chain_are_listed_with_what_their_manifests_say(servers, at
     cid = put_document(LocalStore(servers.content), manifest)
     for key, named in ((described, cid), (silent, "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy")):
         with Ledger(servers.network, key) as ledger:
-            ledger.register_node("compute", 1, named)
+            ledger.register_node("compute" if key is described else "storage", 1, named)
 
     before = time.time() - 60
     first, second = json.loads(atlas("--json"))
@@ -74,6 +74,7 @@ def test_nodes_of_the_chain_are_listed_with_what_their_manifests_say(servers, at
     assert first == {
         "node": 1,
         "address": described.address,
+        "role": "compute",
         "hardware": "G1; 4 cores, 16 GiB",
         "price": 1500,
         "reputation": 100,
@@ -83,11 +84,12 @@ def test_nodes_of_the_chain_are_listed_with_what_their_manifests_say(servers, at
         "addresses": [],
     }
     assert (second["address"], second["hardware"], second["price"]) == (silent.address, None, None)
+    assert second["role"] == "storage"
     head, *lines = atlas().splitlines()
-    assert " ".join(head.split()) == "node address hardware price uatl reputation status last seen found"
+    assert " ".join(head.split()) == "node address role hardware price uatl reputation status last seen found"
     assert lines[0].split()[:2] == ["1", described.address]
     assert "1,500" in lines[0]
-    assert lines[1].split()[2:4] == ["-", "-"]
+    assert lines[1].split()[2:5] == ["storage", "-", "-"]
 
 
 def test_what_only_a_direct_address_told_of_is_shown_without_the_chain():

@@ -1,5 +1,6 @@
 """The messages and answers beside the JSON schema that is generated from the contract."""
 
+import ast
 import dataclasses
 import inspect
 import json
@@ -86,6 +87,8 @@ CALLS = {
 # Messages and questions that other programs may send; nothing here has a use for them.
 UNUSED_MESSAGES = {"heartbeat_batch", "reassign_batch"}
 UNUSED_QUESTIONS = {"holders", "model", "current_model"}
+# Methods that no program calls yet: challenges of training, and the money that decided ones bring to the treasury.
+UNREACHED = {"challenge", "resolve_challenge", "dismiss_challenge", "challenge_at", "challenges", "withdraw_treasury"}
 FUNDED = {"register_node", "add_stake", "unjail", "create_job", "top_up", "challenge"}
 ANSWERS = {
     "config": messages.ContractConfig,
@@ -195,6 +198,28 @@ def test_an_answer_is_what_the_contract_writes(name):
 
 def test_the_owner_is_read_as_written():
     assert set(SCHEMA["responses"]["ownership"]["properties"]) == set(messages.Ownership.model_fields)
+
+
+def test_a_program_calls_every_method():
+    """A message or question without a command, agent or asset that sends it is removed from the client."""
+    root = Path(chain_bridge.__file__).parents[1]
+    packages = (
+        "atlas_pipelines",
+        "assets",
+        "resources",
+        "node_agent",
+        "chain_bridge/follower",
+        "chain_bridge/networks",
+    )
+    sources = [path for package in packages for path in (root / package).rglob("*.py")]
+    named = {
+        node.attr
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+    }
+    methods = {"challenge_at" if name == "challenge" else name for name in ANSWERS} | set(CALLS)
+    assert methods - named == UNREACHED
 
 
 def resolve(schema, definitions):

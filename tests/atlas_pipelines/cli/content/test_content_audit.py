@@ -1,17 +1,13 @@
 """`atlas content audit` on a real chain, with storage nodes that answer or do not."""
 
-import base64
-
 import pytest
 
 from atlas.content.audit import audit_answer
 from atlas.content.format.cid import cid_of_bytes
 from atlas.content.local.store import LocalStore
 from chain_bridge.client.keys import load_or_create_key
-from chain_bridge.client.messages import Holding
 from chain_bridge.ledger import Ledger
 from chain_bridge.networks.faucet import send_coins
-from resources.retention.audits import due, is_overdue
 
 pytestmark = [pytest.mark.slow, pytest.mark.system]
 
@@ -81,17 +77,3 @@ def test_only_the_owner_of_the_contract_audits(atlas, refusal, keeper, chain_hom
     told = refusal(atlas("--key", str(chain_home.root / f"{request.node.name}.key")))
     assert "Only the owner of the contract" in told
     assert "audits stored content" in told
-
-
-def holding(cid, proven_at=None, until=None):
-    text = base64.b64encode(bytes(32)).decode()
-    audit = None if until is None else {"nonce": text, "answer_hash": text, "until": until}
-    return Holding.model_validate({"cid": cid, "node": 1, "since": 1, "proven_at": proven_at, "audit": audit})
-
-
-def test_what_was_never_proven_or_longest_ago_is_due_first():
-    never, old, new, asked = holding("b"), holding("a", 100), holding("c", 190), holding("d", 1, until=300)
-    assert [one.cid for one in due([new, old, asked, never], now=200, proven_seconds=50)] == ["b", "a"]
-    assert is_overdue(asked, 300)
-    assert not is_overdue(asked, 299)
-    assert not is_overdue(never, 300)
