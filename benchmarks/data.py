@@ -99,7 +99,7 @@ def load(path: Path, folder: Path) -> Callable[[], object]:
 
 
 def measure(what: str, path: Path, scratch: Path) -> dict[str, float]:
-    """Seconds and peak memory in MiB of one process that prepares or loads the file."""
+    """Seconds, seconds of CPU time, and peak memory in MiB of one process that prepares or loads the file."""
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         command = [sys.executable, __file__, "--only", what, "--file", str(path), "--scratch", folder]
         answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -108,11 +108,11 @@ def measure(what: str, path: Path, scratch: Path) -> dict[str, float]:
 
 def only(what: str, path: Path, folder: Path) -> None:
     run = {"prepare": prepare, "load": load}[what](path, folder)
-    started = time.perf_counter()
+    started, cpu_started = time.perf_counter(), time.process_time()
     run()
-    seconds = time.perf_counter() - started
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "peak": peak}))
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "peak": peak}))
 
 
 def main() -> None:
@@ -126,7 +126,7 @@ def main() -> None:
     if options.only:
         only(options.only, options.file, options.scratch)
         return
-    print("| file | rows | MB | | seconds | MB/s | peak MiB |\n|---|--:|--:|---|--:|--:|--:|")
+    print("| file | rows | MB | | seconds | CPU s | MB/s | peak MiB |\n|---|--:|--:|---|--:|--:|--:|--:|")
     for kind in options.kinds:
         with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
             path = Path(folder) / f"rows.{kind}"
@@ -134,7 +134,9 @@ def main() -> None:
             size = path.stat().st_size / 10**6
             for what, name in (("prepare", "prepare_dataset"), ("load", "load_dataset")):
                 found = measure(what, path, options.scratch)
-                cells = f"{found['seconds']:.0f} | {size / found['seconds']:.1f} | {found['peak']:.0f}"
+                cells = (
+                    f"{found['seconds']:.0f} | {found['cpu']:.0f} | {size / found['seconds']:.1f} | {found['peak']:.0f}"
+                )
                 print(f"| {kind} | {count:,} | {size:,.0f} | {name} | {cells} |", flush=True)
 
 
