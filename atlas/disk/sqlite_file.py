@@ -153,6 +153,14 @@ def has_log(path: Path) -> bool:
         return False
 
 
+def lacks_log(path: Path) -> bool:
+    """Whether a log seems to have been removed: a process that is killed leaves `-wal` and `-shm`, a clean end neither.
+
+    To be called before the database is opened, because opening creates both.
+    """
+    return path.is_file() and path.with_name(f"{path.name}-shm").exists() and not log_of(path).exists()
+
+
 def what_is_lost(path: Path) -> str | None:
     """Describe missing bytes of a database that SQLite would ignore; None when none seem to be missing.
 

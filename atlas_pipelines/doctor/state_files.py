@@ -5,7 +5,7 @@ from pathlib import Path
 from atlas.content.places.health import places_file
 from atlas.counts import counted
 from atlas.disk.sqlite_check import find_damage
-from atlas.disk.sqlite_file import SqliteFile, has_log
+from atlas.disk.sqlite_file import SqliteFile, has_log, lacks_log
 from atlas.home import AtlasHome
 from atlas_pipelines.dagster_home import dagster_file
 from atlas_pipelines.doctor.finding import Finding, failing
@@ -45,15 +45,25 @@ def node_folders(home: AtlasHome) -> list[Path]:
 
 
 def check_databases(files: list[SqliteFile]) -> list[Finding]:
-    """A finding for each damaged database, and one for all undamaged ones."""
+    """A finding for each damaged database, one for each that seems to lack its log, and one for all undamaged ones."""
+    without_log = [file for file in files if lacks_log(file.path)]
     damages = [damage for file in files if (damage := find_damage(file))]
     findings = [Finding("database", "failed", damage) for damage in damages]
+    findings += [Finding("database", "warning", _about_missing_log(file)) for file in without_log]
     sound = len(files) - len(damages)
     if sound or not files:
         findings.append(
             Finding("database", "ok", f"No damage in {counted(sound, 'SQLite file')}." if files else "None is there.")
         )
     return findings
+
+
+def _about_missing_log(file: SqliteFile) -> str:
+    name = file.path.name
+    return (
+        f"{file.path} ({file.holds}) has {name}-shm beside it, but no {name}-wal: if that log was removed or not "
+        f"copied, the newest transactions are lost. Restore {name}-wal, or {name} and its log from one backup."
+    )
 
 
 def check_settings(home: AtlasHome) -> list[Finding]:

@@ -22,7 +22,7 @@ from atlas_pipelines.cli.doctor import examine
 from atlas_pipelines.doctor import machine
 from atlas_pipelines.doctor.coherence import Sighting, check_jobs, compare
 from atlas_pipelines.doctor.services import check_bus, check_clock, check_supervisor
-from atlas_pipelines.doctor.state_files import databases
+from atlas_pipelines.doctor.state_files import check_databases, databases
 from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.client.sender import Signed
 from chain_bridge.client.signed import BlockRef
@@ -188,6 +188,19 @@ def test_a_log_that_a_killed_process_left_is_read_and_left_as_it_is_also_while_o
     assert failures(home) == [], "after the kill"
     assert snapshot(home.root) == before
     assert JobRegistry(home.jobs_database).own_work("c") == "d"
+
+
+def test_a_log_that_a_killed_process_left_and_that_was_removed_is_missed(home):
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-c", WRITER, str(home.jobs_database)]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout.readline() == b"written\n"
+        writer.send_signal(signal.SIGKILL)
+    files = databases(home, home.dagster)
+    assert {one.state for one in check_databases(files)} == {"ok"}
+    (home.root / "coordinator.db-wal").unlink()
+    (warning,) = (one for one in check_databases(files) if one.state == "warning")
+    assert "coordinator.db-shm beside it, but no coordinator.db-wal" in warning.text
 
 
 def test_a_chain_without_its_newest_blocks_is_told_by_the_outbox_that_knows_them(home):
