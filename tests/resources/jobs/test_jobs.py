@@ -109,7 +109,9 @@ def start_writer(path: Path, first: int, count: int) -> subprocess.Popen:
 def test_two_processes_write_at_the_same_time(tmp_path):
     path = tmp_path / "coordinator.db"
     writers = [start_writer(path, 0, 40), start_writer(path, 1000, 40)]
-    assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
+    for writer in writers:
+        writer.communicate(timeout=300)
+    assert [writer.returncode for writer in writers] == [0, 0]
     attempts = JobRegistry(path).attempts(RoundRef("c", 1, 1))
     assert len(attempts) == 80
     assert {attempt.state for attempt in attempts} == {"completed"}
@@ -122,7 +124,7 @@ def test_what_was_written_before_kill_9_is_there(tmp_path):
     time.sleep(0.05)
     writer.send_signal(signal.SIGKILL)
     told += [int(line) for line in writer.stdout if line.endswith("\n")]
-    writer.wait()
+    writer.communicate()
     attempts = {attempt.slot: attempt for attempt in JobRegistry(path).attempts(RoundRef("c", 1, 1))}
     assert all(attempts[number].receipt_cid == f"receipt{number}" for number in told)
     assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)

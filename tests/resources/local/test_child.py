@@ -24,6 +24,7 @@ def test_a_command_that_fails_with_json_is_told_in_its_words(tmp_path):
     child = Child("node-1", [sys.executable, "-c", code], tmp_path / "node-1.log", os.environ)
     with pytest.raises(LocalNetworkError) as raised:
         child.wait_for_json(60)
+    child.join(60)
     assert str(raised.value) == f"node-1 did not start: There are no settings. Its log is {tmp_path / 'node-1.log'}."
 
 

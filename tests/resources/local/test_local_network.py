@@ -113,7 +113,7 @@ def test_users_in_other_processes_share_it_and_one_that_is_killed_does_not_keep_
     assert len(pids) == 1
     for user in users:
         user.kill()
-        user.wait()
+        user.communicate()
     with ensure_local_network(home, agents=1) as network:
         assert {network.pid} == pids
     eventually(lambda: not psutil.pid_exists(network.pid))

@@ -30,12 +30,11 @@ class NatsServer:
 
     def start(self) -> None:
         """Start on a free port (or the one of before) and wait for the file in which the server names its port."""
-        self.process = subprocess.Popen(
-            [nats_server_executable(), "-a", "127.0.0.1", "-p", str(self.port), "--ports_file_dir", str(self.folder)],
-            stderr=(self.folder / "nats.log").open("ab"),
-        )
+        command = [nats_server_executable(), "-a", "127.0.0.1", "-p", str(self.port)]
+        with (self.folder / "nats.log").open("ab") as log:
+            self.process = subprocess.Popen([*command, "--ports_file_dir", str(self.folder)], stderr=log)
         ports = self.folder / f"nats-server_{self.process.pid}.ports"
-        for _ in range(500):
+        for _ in range(3000):  # a minute, for a busy machine
             if ports.exists() and '"nats"' in ports.read_text():
                 break
             assert self.process.poll() is None, (self.folder / "nats.log").read_text()

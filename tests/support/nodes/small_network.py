@@ -145,7 +145,7 @@ class SmallNetwork:
 
     def stop_chain(self) -> None:
         self._chain.kill()
-        self._chain.wait()
+        self._chain.communicate()
 
     def kill_agents(self) -> None:
         for agent in self.agents:
