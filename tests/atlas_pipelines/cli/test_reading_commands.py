@@ -16,6 +16,7 @@ from node_agent.cli.main import app as atlas_node
 ANY = cid_of_bytes(b"any")
 READING = [
     "chain balance",
+    "chain config",
     "chain rewards",
     "chain status",
     f"content get {ANY}",
