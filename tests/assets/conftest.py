@@ -15,7 +15,7 @@ from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.base_checkpoint import base_checkpoint
 from assets.dataset import dataset, dataset_shard
 from assets.evaluation import evaluation
-from assets.fleet_run.progress import Progress
+from assets.fleet_run.progress import RoundProgress
 from assets.reward_settlement import reward_settlement
 from assets.round_manifest import round_manifest
 from assets.shard_adapter import shard_adapter
@@ -23,6 +23,7 @@ from atlas.disk.private_file import create_private_file
 from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
 from resources.content import ContentResource
+from resources.coordinator import CoordinatorResource
 from resources.dispatch.outcomes import TaskOutcome
 from resources.fleet import FleetResource
 from tests.support.jobs.coordinator import Place
@@ -40,7 +41,7 @@ ASSETS = [
 ]
 
 
-class Observed(Progress):
+class Observed(RoundProgress):
     """What an observer of a round heard."""
 
     def __init__(self) -> None:
@@ -109,13 +110,18 @@ def failure(result: dg.ExecuteInProcessResult) -> str:
 
 @pytest.fixture
 def workshop(place, servers) -> Iterator[Workshop]:
-    """A workshop whose fleet is the place's network, and whose coordinator is its operator."""
+    """A workshop whose network and operator are the place's."""
     words = (servers.content.parent / "keys" / "operator.key").read_bytes()
     create_private_file(place.home.operator_key, words)
     path = place.home.root / "network.yaml"
     path.write_text(yaml.safe_dump(place.addresses.model_dump(mode="json")))
-    fleet = FleetResource(atlas_home=str(place.home.root), network_file=str(path), poll_seconds=0.1)
-    resources = {"fleet": fleet, "content": ContentResource(fleet=fleet), "ledger": OpenedLedger(place.ledger)}
+    coordinator = CoordinatorResource(atlas_home=str(place.home.root), network_file=str(path))
+    resources = {
+        "coordinator": coordinator,
+        "fleet": FleetResource(coordinator=coordinator, poll_seconds=0.1),
+        "content": ContentResource(coordinator=coordinator),
+        "ledger": OpenedLedger(place.ledger),
+    }
     with dg.DagsterInstance.ephemeral() as instance:
         yield Workshop(place, instance, resources)
 
