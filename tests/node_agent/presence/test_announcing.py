@@ -82,9 +82,9 @@ class Published:
         del self.pinned[cid]
 
     def provide(self, cid: str) -> None:
-        if self.waits is not None:
-            self.waits.wait(10)
         self.provided.append(cid)
+        if self.waits is not None:
+            self.waits.wait(60)
 
     def publish_name(self, cid: str, lifetime_seconds: int) -> str:
         self.published.append((cid, lifetime_seconds))
@@ -194,7 +194,7 @@ async def test_an_agent_that_ends_publishes_nothing_more() -> None:
     assert node.waits is not None
     looking = announcer(node, [NOW])
     async with announcing(looking), asyncio.timeout(30):
-        while not node.pinned:
+        while not node.provided:
             await asyncio.sleep(0.01)
     node.waits.set()
     await asyncio.get_running_loop().shutdown_default_executor()
