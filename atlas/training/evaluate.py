@@ -13,13 +13,14 @@ from atlas.counts import counted
 from atlas.documents.manifests import Environment, ModelManifest
 from atlas.errors import DivergedError
 from atlas.spec.job import JobSpec
-from atlas.training.models.adapters import TASKS, build_adapted_model, load_adapter
+from atlas.training.models.adapters import build_adapted_model, load_adapter
 from atlas.training.models.merged import MergedFactors
 from atlas.training.progress import Progress
 from atlas.training.runtime import autocast, environment, prepare_runtime
 from atlas.training.tasks.batches import RowScore, pad_batch
 from atlas.training.tasks.rows import read_rows
 from atlas.training.tasks.targets import require_targets
+from atlas.training.tasks.tasks import TASKS
 
 RIVALS_FROM = 2
 """The index of the first rival among the adapters."""

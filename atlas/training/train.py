@@ -16,7 +16,6 @@ from atlas.errors import DivergedError
 from atlas.spec.job import JobSpec
 from atlas.training.checkpoints import RunIdentity, TrainingState, load_checkpoint, save_checkpoint
 from atlas.training.models.adapters import (
-    TASKS,
     adapter_parameters,
     build_adapted_model,
     freeze_factor,
@@ -30,8 +29,10 @@ from atlas.training.proximal import ProximalPull
 from atlas.training.runtime import autocast, environment, prepare_runtime
 from atlas.training.schedules import learning_rate
 from atlas.training.tasks.batches import pad_batch
-from atlas.training.tasks.rows import read_rows, row_order
-from atlas.training.tasks.targets import idle_rows_warning, require_targets
+from atlas.training.tasks.rows import read_rows
+from atlas.training.tasks.targets import idle_rows_warning
+from atlas.training.tasks.tasks import TASKS
+from atlas.training.tasks.used_rows import encode_used_rows
 
 KEPT_CHECKPOINTS = 3
 ADVICE = "Lower training.learning_rate first; more training.warmup_steps help only if the rate is nearly right."
@@ -116,14 +117,7 @@ def train(
     if request.resume is not None:
         state = load_checkpoint(request.resume, run, model, optimizer, rows_per_step, training.steps)
 
-    # Only the rows that the steps use are tokenized, in one pass.
-    order = row_order(len(rows), request.seed, training.steps * rows_per_step)
-    needed = sorted(set(order))
-    activity.begin("tokenizing")
-    encoded = task.encode_rows([rows[index] for index in needed], adapted.tokenizer, spec)
-    require_targets(encoded, spec)
-    place_of = {row: place for place, row in enumerate(needed)}
-    order = [place_of[row] for row in order]
+    _, encoded, order = encode_used_rows(rows, adapted.tokenizer, spec, request.seed)
     if warning := idle_rows_warning(encoded, order, rows_per_step, spec):
         warn(warning)
 

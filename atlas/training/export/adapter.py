@@ -9,9 +9,10 @@ from peft import LoraConfig, PeftModel
 from atlas.documents.manifests import ModelManifest
 from atlas.errors import TrainingError
 from atlas.spec.job import JobSpec
-from atlas.training.models.adapters import TASKS, AdaptedModel, build_adapted_model, load_adapter, save_adapter
+from atlas.training.models.adapters import AdaptedModel, build_adapted_model, load_adapter, save_adapter
 from atlas.training.models.base_model import base_model_folder
 from atlas.training.runtime import prepare_runtime, weight_dtype
+from atlas.training.tasks.tasks import TASKS
 
 PROBE_TOKENS = 16
 TOLERANCE = 1e-4

@@ -1,13 +1,12 @@
 """The model to train, a frozen base with LoRA matrices, and the adapter file with all trainable tensors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 
 import torch
 from peft import PeftModel, get_peft_model
 from safetensors import SafetensorError
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from atlas import activity
 from atlas.aggregation.files.factors import Factor, factor_of, role_of
@@ -17,10 +16,8 @@ from atlas.spec.job import JobSpec
 from atlas.training.models.base_model import base_model_folder
 from atlas.training.models.lora_layers import layer_problems, possible_targets, untie_adapted_layers
 from atlas.training.runtime import Precision, weight_dtype
-from atlas.training.tasks import causal_lm, sequence_classification
+from atlas.training.tasks.tasks import TASKS
 from atlas.training.tensor_files import check_tensors, read_tensors, write_tensors
-
-TASKS: dict[str, ModuleType] = {"sequence-classification": sequence_classification, "causal-lm": causal_lm}
 
 
 @dataclass(frozen=True)
@@ -55,25 +52,54 @@ def build_adapted_model(
         base = task.build_model(folder, spec, weight_dtype(precision))
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"The model {manifest.source} cannot be loaded for {spec.model.task}: {error}") from error
+    adapted = add_adapter(base, tokenizer, spec, rank)
+    return replace(adapted, model=adapted.model.to(device))
+
+
+def outline_adapted_model(spec: JobSpec, manifest: ModelManifest, cache: Path, precision: Precision) -> AdaptedModel:
+    """The model of `build_adapted_model` on torch's device `meta`: every tensor has its shape and type, but no values.
+
+    It takes neither the weights' memory nor their time to load. Raises as `build_adapted_model` does, except for
+    weights that cannot be loaded.
+    """
+    folder = base_model_folder(manifest, cache)
+    activity.begin("outlining the model")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        with torch.device("meta"):
+            base = TASKS[spec.model.task].outline_model(folder, spec, weight_dtype(precision))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"The model {manifest.source} cannot be loaded for {spec.model.task}: {error}") from error
+    return add_adapter(base, tokenizer, spec, None)
+
+
+def add_adapter(
+    base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, spec: JobSpec, rank: int | None
+) -> AdaptedModel:
+    """Add the untrained adapter to a base model, in place; `rank` None takes the spec's.
+
+    Raises `ModelError` when `lora.target_modules` names modules that cannot have LoRA.
+    """
     padding_id = next((i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id) if i is not None), 0)
     base.config.pad_token_id = padding_id
     torch.manual_seed(spec.training.seed)
-    targets, possible = spec.lora.target_modules, possible_targets(base)
+    source, targets, possible = spec.model.source, spec.lora.target_modules, possible_targets(base)
+    config = TASKS[spec.model.task].adapter_config(base, spec, rank or spec.lora.rank)
     try:
-        model = get_peft_model(base, task.adapter_config(base, spec, rank or spec.lora.rank))
+        model = get_peft_model(base, config)
     except ValueError as error:
         raise ModelError(
-            f"LoRA does not fit {manifest.source}: {error} lora.target_modules is {targets}; the model has {possible}."
+            f"LoRA does not fit {source}: {error} lora.target_modules is {targets}; the model has {possible}."
         ) from error
     if problems := layer_problems(model, targets):
         raise ModelError(
-            f"LoRA does not fit {manifest.source}: {'; '.join(problems)}. lora.target_modules must name linear layers "
+            f"LoRA does not fit {source}: {'; '.join(problems)}. lora.target_modules must name linear layers "
             f"or embeddings; the model has {possible}."
         )
     untie_adapted_layers(model)
     for parameter in adapter_parameters(model).values():
         parameter.data = parameter.data.float()
-    return AdaptedModel(model.to(device), tokenizer, padding_id)
+    return AdaptedModel(model, tokenizer, padding_id)
 
 
 def adapter_parameters(model: PeftModel) -> dict[str, torch.nn.Parameter]:

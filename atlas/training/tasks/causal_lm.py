@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as functional
 from peft import LoraConfig, TaskType
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from atlas.spec.job import JobSpec
 from atlas.training.tasks.batches import Batch, Example, RowScore
@@ -21,6 +21,15 @@ def build_model(folder: Path, spec: JobSpec, dtype: torch.dtype) -> PreTrainedMo
     """The base model with its language-modelling head, which stays frozen."""
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         folder, use_safetensors=True, local_files_only=True, trust_remote_code=False, dtype=dtype
+    )
+    return model
+
+
+def outline_model(folder: Path, spec: JobSpec, dtype: torch.dtype) -> PreTrainedModel:
+    """The same modules as `build_model`, on torch's current device, without the weights in the files."""
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+        config, trust_remote_code=False, dtype=dtype
     )
     return model
 

@@ -2,11 +2,17 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as functional
 from peft import LoraConfig, TaskType
-from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from atlas.spec.job import JobSpec
 from atlas.training.tasks.batches import Batch, Example, RowScore
@@ -16,12 +22,9 @@ from atlas.training.tasks.tokenizing import token_ids
 
 def build_model(folder: Path, spec: JobSpec, dtype: torch.dtype) -> PreTrainedModel:
     """The base model with a head of one output per label; a head of another size in the files is replaced."""
-    labels = dict(enumerate(spec.dataset.labels))
     model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
         folder,
-        num_labels=len(labels),
-        id2label=labels,
-        label2id={label: index for index, label in labels.items()},
+        **_classes(spec),
         ignore_mismatched_sizes=True,
         use_safetensors=True,
         local_files_only=True,
@@ -29,6 +32,25 @@ def build_model(folder: Path, spec: JobSpec, dtype: torch.dtype) -> PreTrainedMo
         dtype=dtype,
     )
     return model
+
+
+def outline_model(folder: Path, spec: JobSpec, dtype: torch.dtype) -> PreTrainedModel:
+    """The same modules as `build_model`, on torch's current device, without the weights in the files."""
+    config = AutoConfig.from_pretrained(folder, **_classes(spec), local_files_only=True, trust_remote_code=False)
+    model: PreTrainedModel = AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
+        config, trust_remote_code=False, dtype=dtype
+    )
+    return model
+
+
+def _classes(spec: JobSpec) -> dict[str, Any]:
+    """The settings of a head with one output per label."""
+    labels = dict(enumerate(spec.dataset.labels))
+    return {
+        "num_labels": len(labels),
+        "id2label": labels,
+        "label2id": {label: index for index, label in labels.items()},
+    }
 
 
 def adapter_config(model: PreTrainedModel, spec: JobSpec, rank: int) -> LoraConfig:
