@@ -4,21 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 
 from chain_bridge.client.messages import Node
+from resources.placement.filters import CONTRACT, Candidate, Needs, obstacle
 
 
 def eligible_nodes(nodes: Sequence[Node], now: float, heartbeat_seconds: int) -> list[Node]:
-    """The compute nodes that the contract accepts for work, full or not.
-
-    These are active, have a reputation above 0 and sent a recent heartbeat. `now` is in seconds since the epoch.
-    """
-    return [
-        node
-        for node in nodes
-        if node.kind == "compute"
-        and node.status == "active"
-        and node.reputation > 0
-        and now <= node.last_seen + heartbeat_seconds
-    ]
+    """The nodes that the contract accepts for work, full or not; `now` is in seconds since the epoch."""
+    needs = Needs(now, heartbeat_seconds)
+    return [node for node in nodes if obstacle(Candidate(node), needs, CONTRACT) is None]
 
 
 def able_nodes(nodes: Sequence[Node], only: str | None) -> Sequence[Node]:

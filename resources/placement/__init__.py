@@ -1,0 +1,1 @@
+"""Which nodes can take the tasks of a job."""
