@@ -161,6 +161,10 @@ COMMANDS: Entries = {
         f"{_CLI}.run.run:run",
         "Train a job and show the results of each round. A job that is run again continues where it stopped.",
     ),
+    "plan": Command(
+        f"{_CLI}.plan:plan",
+        "Show what a job would do, take and cost: shards, rows, memory, nodes, time and money. The chain is only read.",
+    ),
     "up": Command(
         f"{_CLI}.up:up",
         "Run chain, message server, agents and Dagster until Ctrl-C. Runs launched in the UI use them.",

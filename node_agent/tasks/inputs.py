@@ -18,12 +18,17 @@ log = logging.getLogger(__name__)
 
 
 def data_order_seed(spec: JobSpec, task: TaskSpec) -> int:
-    """The seed of the order of rows and of dropout: equal on every node and attempt, different in every round.
+    """The seed of a task's order of rows and of dropout, as `order_seed` computes it."""
+    return order_seed(spec, task.data, task.round)
 
-    It is SHA-256 of `{spec.training.seed}:{task.data}:{task.round}`, read as a number, modulo 2**31.
+
+def order_seed(spec: JobSpec, data: str, round_: int) -> int:
+    """The seed for the rows `data` (a CID) in a round: equal on every node and attempt, different in every round.
+
+    It is SHA-256 of `{spec.training.seed}:{data}:{round_}`, read as a number, modulo 2**31.
     """
-    text = f"{spec.training.seed}:{task.data}:{task.round}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest(), "big") % 2**31
+    digest = hashlib.sha256(f"{spec.training.seed}:{data}:{round_}".encode()).digest()
+    return int.from_bytes(digest, "big") % 2**31
 
 
 def prepare_order(

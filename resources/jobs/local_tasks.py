@@ -68,13 +68,18 @@ def rebuilt_untrained_adapter(spec: JobSpec, cache: Path) -> str:
         return cid_of_file(make_untrained_adapter(spec, model, cache, Path(folder)))
 
 
-def _run(order: TrainerOrder, folder: Path, what: str) -> Path:
+def refuse_without_trainer(what: str) -> None:
+    """Raise `CoordinatorError`, which says that `what` needs them, unless the packages of a trainer are installed."""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise CoordinatorError(
             f"{what} needs packages that are not installed on this machine: {', '.join(missing)}. Install "
             "atlas-pipelines[node] here, or run this on a machine that has it."
         )
+
+
+def _run(order: TrainerOrder, folder: Path, what: str) -> Path:
+    refuse_without_trainer(what)
     result = run_trainer(order, folder, os.environ)
     if result.adapter is None:
         raise CoordinatorError(f"{what} was not made: its trainer ended without a result.")

@@ -14,12 +14,18 @@ from atlas.models.files import model_manifest
 from atlas.spec.job import JobSpec
 from atlas.spec.recorded_forms import recorded_forms
 from chain_bridge.client.messages import Job
-from chain_bridge.errors import ContractRefused, InsufficientFunds
+from chain_bridge.errors import ContractRefused
 from chain_bridge.ledger import Ledger
 from resources.errors import JobEnded, JobNotFound, OtherContract
 from resources.jobs.local_tasks import MakeAdapter, make_untrained_adapter
 from resources.jobs.node_local import node_local_dataset
-from resources.jobs.order_checks import check_budget, check_model_limits, check_shard_ranks, reference_rows
+from resources.jobs.order_checks import (
+    check_balance,
+    check_budget,
+    check_model_limits,
+    check_shard_ranks,
+    reference_rows,
+)
 from resources.jobs.registry import JobRegistry, JobRow, RoundRef
 from resources.jobs.taken_names import refuse_other_order
 from resources.jobs.untrained import untrained_adapter
@@ -226,12 +232,7 @@ def _job_on_chain(spec: JobSpec, dataset: DatasetManifest, ledger: Ledger) -> Jo
 
 
 def _create(key: str, spec: JobSpec, dataset: DatasetManifest, ledger: Ledger) -> Job:
-    balance = ledger.balance(ledger.address)
-    if balance < spec.payment.budget:
-        raise InsufficientFunds(
-            f"Account {ledger.address} holds {balance} {ledger.network.denom}, but the budget of job {spec.name!r} "
-            f"is {spec.payment.budget}. Send it {spec.payment.budget - balance} more, or lower payment.budget."
-        )
+    check_balance(spec, ledger.address, ledger.balance(ledger.address), ledger.network.denom)
     try:
         ledger.create_job(
             key=key,

@@ -9,6 +9,7 @@ from atlas.home import AtlasHome
 from atlas.models.files import locate_model
 from atlas.spec.job import JobSpec
 from atlas.spec.model_limits import check_max_length, read_config
+from chain_bridge.errors import InsufficientFunds
 from resources.errors import BudgetError
 
 SHARDS_LISTED = 20
@@ -58,10 +59,24 @@ def _listed(shards: Sequence[str]) -> str:
     return ", ".join(shards) if len(shards) <= SHARDS_LISTED else f"{shards[0]} to {shards[-1]}"
 
 
+def cost_of_round(spec: JobSpec, shards: int) -> int:
+    """The pay for every shard and one evaluation, in micro-units."""
+    return spec.payment.reward_per_task * (shards + 1)
+
+
+def check_balance(spec: JobSpec, address: str, balance: int, denomination: str) -> None:
+    """Raise `InsufficientFunds` unless the operator's account can pay the budget."""
+    if balance < spec.payment.budget:
+        raise InsufficientFunds(
+            f"Account {address} holds {balance} {denomination}, but the budget of job {spec.name!r} "
+            f"is {spec.payment.budget}. Send it {spec.payment.budget - balance} more, or lower payment.budget."
+        )
+
+
 def check_budget(spec: JobSpec, shards: int) -> None:
     """Raise `BudgetError` unless the budget pays for every shard and one evaluation in every round."""
     reward = spec.payment.reward_per_task
-    needed = reward * (shards + 1) * spec.rounds
+    needed = cost_of_round(spec, shards) * spec.rounds
     if spec.payment.budget < needed:
         raise BudgetError(
             f"The budget of job {spec.name!r} is {spec.payment.budget}, but "

@@ -33,6 +33,7 @@ READING = [
     f"model export {ANY} FOLDER",
     "model ls",
     "nodes",
+    "plan SPEC",
     f"verify {ANY}",
 ]
 WRITING = [
