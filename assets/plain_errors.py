@@ -20,6 +20,7 @@ from resources.errors import JobEnded, OtherContract
 REFUSALS = (SpecError, OtherContract, JobEnded)
 """Errors that refuse an order before any work is done for it."""
 INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
+IN_A_RUN = (dg.AssetExecutionContext, dg.AssetCheckExecutionContext, dg.OpExecutionContext)
 INTERRUPTED = "The run was interrupted. Launch the round again to continue where it stopped."
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -29,7 +30,7 @@ class Interrupted(dg.Failure):
 
 
 def plain_errors(function: Function) -> Function:
-    """Decorate the function of an asset, asset check, sensor or schedule; place it right below Dagster's decorator.
+    """Decorate the function of an asset, asset check, op, sensor or schedule; place it right below Dagster's decorator.
 
     In a run, an `AtlasError` fails the step with its text. Any other error fails it with one sentence, and its
     traceback is written to the coordinator's log. One of `REFUSALS` ends the run as canceled, as an interrupt does,
@@ -62,9 +63,7 @@ def cancel_run(instance: dg.DagsterInstance, run_id: str, why: str) -> None:
 
 @contextmanager
 def _failing(context: Any) -> Iterator[None]:
-    run_id = (
-        context.run.run_id if isinstance(context, dg.AssetExecutionContext | dg.AssetCheckExecutionContext) else None
-    )
+    run_id = context.run.run_id if isinstance(context, IN_A_RUN) else None
     try:
         yield
     except INTERRUPTS:

@@ -12,7 +12,7 @@ from assets.fleet_run.progress import RoundProgress
 from assets.reward_settlement import reward_settlement
 from assets.round_manifest import round_manifest
 from assets.shard_adapter import shard_adapter
-from atlas_pipelines.jobs import federated_round, prepare_dataset
+from atlas_pipelines.jobs import federated_round, plan, prepare_dataset
 from atlas_pipelines.log_file import file_logger
 from atlas_pipelines.schedules import weekly_retraining
 from atlas_pipelines.sensors import dead_runs, new_data, next_round
@@ -35,7 +35,7 @@ defs = dg.Definitions(
         reward_settlement,
     ],
     asset_checks=[dataset_replicas, dataset_fresh, dataset_teaches, held_out_apart, checkpoint_replicas],
-    jobs=[federated_round, prepare_dataset],
+    jobs=[federated_round, prepare_dataset, plan],
     sensors=[next_round, new_data, dead_runs],
     schedules=[weekly_retraining],
     resources={

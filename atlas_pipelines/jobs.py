@@ -1,8 +1,9 @@
-"""The Dagster jobs: a whole round, or only the dataset of a job."""
+"""The Dagster jobs: a whole round, only the dataset of a job, or the plan of an order."""
 
 import dagster as dg
 
 from assets import partitions
+from assets.plan import plan_order
 
 JOB_TAG = "atlas/job"
 
@@ -36,3 +37,13 @@ prepare_dataset = dg.define_asset_job(
     description="Read a job's data source, cut it into shards and write the manifest.",
     executor_def=dg.in_process_executor,
 )
+
+
+@dg.job(
+    executor_def=dg.in_process_executor,
+    description="What a job would do, take and cost: shards, rows, memory, nodes, time and money. "
+    "The chain is only read.",
+)
+def plan() -> None:
+    """One op, whose metadata is the plan."""
+    plan_order()

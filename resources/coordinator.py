@@ -11,7 +11,7 @@ from pydantic import Field, PrivateAttr
 from atlas.home import AtlasHome
 from chain_bridge.client.keys import Key, load_or_create_key
 from resources.jobs.registry import JobRegistry
-from resources.local.network import ensure_local_network
+from resources.local.network import ensure_local_network, running_network
 from resources.rounds.held_rounds import HeldRounds
 from resources.settings import Addresses, explicit_network, read_addresses
 
@@ -54,6 +54,11 @@ class CoordinatorResource(dg.ConfigurableResource["CoordinatorResource"]):
                 ensure_local_network(self.home, self.agents, self.threads)
             )
         return self._addresses
+
+    @property
+    def known_addresses(self) -> Addresses | None:
+        """The addresses of the configured network, or of the local network if it runs; None without a network."""
+        return self._addresses or self._explicit() or running_network(self.home)
 
     @property
     def registry(self) -> JobRegistry:

@@ -53,7 +53,7 @@ def test_a_round_runs_in_one_process_in_the_order_of_the_lineage():
 
 
 def test_the_jobs():
-    assert {job.name for job in defs.resolve_all_job_defs()} >= {"federated_round", "prepare_dataset"}
+    assert {job.name for job in defs.resolve_all_job_defs()} >= {"federated_round", "plan", "prepare_dataset"}
 
 
 def test_the_checks():
