@@ -56,9 +56,9 @@ class Workplace:
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
         """`atlas ARGUMENTS` in the background, its output in `$ATLAS_HOME/../output.log`."""
-        log = (self.home.parent / "output.log").open("ab")
         command = self.command("atlas_pipelines.cli", *arguments)
-        return subprocess.Popen(command, env=self.environment, cwd=REPOSITORY, stdout=log, stderr=log)
+        with (self.home.parent / "output.log").open("ab") as log:
+            return subprocess.Popen(command, env=self.environment, cwd=REPOSITORY, stdout=log, stderr=log)
 
     def output(self) -> str:
         return (self.home.parent / "output.log").read_text()

@@ -76,6 +76,7 @@ def dagster(tmp_path_factory, tiny_model, tiny_csv):
     finally:
         up.send_signal(signal.SIGINT)
         assert up.wait(60) == 0
+        up.stdout.close()
 
 
 @pytest.fixture

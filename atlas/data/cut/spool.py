@@ -108,6 +108,6 @@ class RowSpool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._lines.close()
         for scratch in self._scratches:
             scratch.close()
+        self._lines.close()  # last: on a full disk it fails
