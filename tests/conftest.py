@@ -22,6 +22,16 @@ settings.register_profile("any-speed", deadline=None, suppress_health_check=[Hea
 settings.load_profile("any-speed")
 
 
+WITH_PROCESSES = ("slow", "system", "browser", "wasmd", "kubo")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Warnings are errors in the quick tests only: others start processes, whose pipes the collector closes late."""
+    for item in items:
+        if any(item.get_closest_marker(mark) for mark in WITH_PROCESSES):
+            item.add_marker(pytest.mark.filterwarnings("default"))
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory) -> Path:
     """A folder with a random two-layer BERT, built in its own process so that this one stays without torch."""

@@ -8,7 +8,7 @@ import dagster as dg
 from atlas.documents.manifests import DatasetManifest, Receipt, RefusedUpdate, ShardManifest
 from atlas.documents.round_diagnostics import Influence, RoundDiagnostics
 from resources.jobs.registry import Attempt
-from resources.rounds.payouts import Payout
+from resources.rounds.payout_report import Payout
 
 VERDICTS = {"assigned": "unfinished", "completed": "accepted", "refused": "refused", "lost": "lost"}
 

@@ -20,7 +20,8 @@ from resources.jobs.registry import Attempt, JobRegistry, RoundRef
 from resources.rounds.causes import Cause, causes_of, task_lost
 from resources.rounds.evaluating import assigned_evaluation
 from resources.rounds.evidence import build_evidence, check_completed, completed, receipt_of
-from resources.rounds.manifest import accepted_update, quorum_error, quorum_reached, refused_updates
+from resources.rounds.manifest import accepted_update, refused_updates
+from resources.rounds.quorum import quorum_error, quorum_reached
 from resources.rounds.scoring import evaluated_without, manifest_of, scores_by_losses, scoring_method
 from resources.rounds.settle import Settlement, publish_model, settle_evidence
 from resources.rounds.submissions import base_checkpoint

@@ -20,7 +20,7 @@ from chain_bridge.ledger import Ledger
 from resources.errors import SettlementError
 from resources.jobs.open_job import OpenJob
 from resources.jobs.registry import JobRegistry
-from resources.rounds.payouts import Payout, payouts_of
+from resources.rounds.payout_report import Payout, payouts_of
 from resources.rounds.submissions import newest_submission, record_settle, record_submission
 
 log = logging.getLogger(__name__)

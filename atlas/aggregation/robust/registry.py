@@ -1,4 +1,4 @@
-"""All robust rules, by the name that a job spec gives."""
+"""All robust rules, by the name that a job spec gives. atlas/spec/recorded_forms.py replaces `auto` by a name."""
 
 from typing import TYPE_CHECKING
 

@@ -12,7 +12,7 @@ from atlas.content.format.cid import cid_of_bytes
 from atlas.documents.manifests import DatasetManifest, Environment, Receipt, RefusedUpdate, ShardManifest, TrainingPoint
 from atlas.documents.round_diagnostics import CosineSpread, Influence, RoundDiagnostics
 from resources.jobs.registry import Attempt
-from resources.rounds.payouts import Payout
+from resources.rounds.payout_report import Payout
 
 CID = cid_of_bytes(b"any")
 SHARDS = [ShardManifest(key=f"s00{index}", cid=CID, rows=10 + index, bytes=100) for index in range(3)]

@@ -11,7 +11,7 @@ from atlas.verification.checkpoint import verify_checkpoint
 from atlas.verification.evidence import evidence_root
 from resources.dispatch.outcomes import LostTask
 from resources.errors import QuorumError, RoundOrderError, SettlementError
-from resources.rounds.manifest import quorum_reached
+from resources.rounds.quorum import quorum_reached
 from resources.rounds.tasks import (
     evaluation_task,
     training_tasks,
