@@ -6,6 +6,8 @@ MODEL ?= minilm
 # Tests of one file stay together, and so do their fixtures.
 WORKERS ?= --numprocesses 2 --dist loadfile
 QUICK := "not slow and not system and not browser and not wasmd and not kubo"
+# Options of the quick tests; .ci/run measures coverage with them.
+QUICK_OPTIONS ?=
 # A causal step costs five times as much on a CPU; this keeps its demo to some minutes, too.
 DEMO_smollm2 = --set training.steps=10 --set training.batch_size=8 --set training.max_length=48 --set dataset.holdout_rows=200
 export ATLAS_HOME ?= $(CURDIR)/.atlas
@@ -31,11 +33,11 @@ up: install  ## Keep chain, bus, two nodes and the Dagster UI running
 	atlas up
 
 test: install  ## Run every test, the quick ones first
-	pytest $(WORKERS) -m $(QUICK)
+	pytest $(WORKERS) $(QUICK_OPTIONS) -m $(QUICK)
 	pytest $(WORKERS) -m "slow or system or browser or wasmd or kubo"
 
 quick: install  ## Run the quick tests alone
-	pytest $(WORKERS) -m $(QUICK)
+	pytest $(WORKERS) $(QUICK_OPTIONS) -m $(QUICK)
 
 lint: install  ## Check style and import direction
 	ruff check .
