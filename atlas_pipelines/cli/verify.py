@@ -13,7 +13,7 @@ from atlas.terminal.json_output import print_json
 from atlas.verification.checkpoint import VerifiedCheckpoint
 from atlas_pipelines.cli.content.open import known_network, open_content
 from atlas_pipelines.cli.output import results_console
-from resources.rounds.verify import failed_check, verify_with_records
+from resources.verification.verify import failed_check, verify_with_records
 
 
 def verify(

@@ -1,1 +1,1 @@
-"""Steps of a round: gate, manifest, evaluation, settlement, verification."""
+"""Steps of a round: gates, manifest, evaluation, settlement."""

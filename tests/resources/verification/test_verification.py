@@ -12,8 +12,8 @@ from atlas.rounds.checkpoint import aggregate_round
 from atlas.signing import KeySigner
 from atlas.verification.receipts import sign_receipt
 from resources.jobs.job_record import look_on_chain
-from resources.rounds.receipts import KnownReceipts, verify_receipts
-from resources.rounds.verify import failed_check, verify_with_records
+from resources.verification.receipts import KnownReceipts, verify_receipts
+from resources.verification.verify import failed_check, verify_with_records
 from tests.support.jobs.whole_rounds import train_round
 
 

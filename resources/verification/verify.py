@@ -19,7 +19,7 @@ from resources.jobs.job_record import OnChain, Unasked, agreed_dataset, job_row,
 from resources.jobs.local_tasks import rebuilt_untrained_adapter
 from resources.jobs.registry import JobRegistry, JobRow
 from resources.keys.sealed_rows import count_sealed_rows
-from resources.rounds.receipts import KnownReceipts, ReceiptCount, verify_receipts
+from resources.verification.receipts import KnownReceipts, ReceiptCount, verify_receipts
 
 
 @dataclass(frozen=True)

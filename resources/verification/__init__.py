@@ -1,0 +1,1 @@
+"""Verification of a checkpoint against the coordinator's records and the chain."""
