@@ -19,12 +19,13 @@ from atlas.documents.document import Document
 from atlas.documents.manifests import Checkpoint, DatasetManifest
 from atlas.documents.stored import get_document
 from atlas.errors import ContentError, DataError, SpecError
+from atlas.ids import Cid
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
 
 Kind = TypeVar("Kind", bound=Document)
 WARN = dg.AssetCheckSeverity.WARN
-Named = tuple[str, str]
+Named = tuple[str, Cid]
 """A description of a content, and its CID."""
 
 
@@ -94,10 +95,10 @@ def _partitions(context: dg.AssetCheckExecutionContext, name: str) -> list[str]:
     return sorted(context.instance.get_dynamic_partitions(name))
 
 
-def _versions(context: dg.AssetCheckExecutionContext, asset: str, keys: Iterable[str]) -> list[tuple[str, str]]:
+def _versions(context: dg.AssetCheckExecutionContext, asset: str, keys: Iterable[str]) -> list[tuple[str, Cid]]:
     """The keys and CIDs of the materialized partitions, in the order of `keys`."""
     found = [(key, recorded_version(context.instance, asset, key)) for key in keys]
-    return [(key, cid) for key, cid in found if cid is not None]
+    return [(key, Cid(cid)) for key, cid in found if cid is not None]
 
 
 def _job(round_key: str) -> str:
@@ -107,7 +108,7 @@ def _job(round_key: str) -> str:
         return round_key  # the UI lets anybody add any key
 
 
-def _of_dataset(job: str, cid: str, store: KeptStore) -> Iterator[Named]:
+def _of_dataset(job: str, cid: Cid, store: KeptStore) -> Iterator[Named]:
     yield f"{job}: manifest", cid
     manifest = _read(store, cid, DatasetManifest)
     if manifest is None:
@@ -116,7 +117,7 @@ def _of_dataset(job: str, cid: str, store: KeptStore) -> Iterator[Named]:
         yield f"{job}: {shard.key}", shard.cid
 
 
-def _of_checkpoint(key: str, cid: str, store: KeptStore) -> Iterator[Named]:
+def _of_checkpoint(key: str, cid: Cid, store: KeptStore) -> Iterator[Named]:
     yield f"{key}: checkpoint", cid
     checkpoint = _read(store, cid, Checkpoint)
     if checkpoint is None:
@@ -141,7 +142,7 @@ def _copies(store: KeptStore, named: Iterable[Named]) -> dg.AssetCheckResult:
     )
 
 
-def _read(store: KeptStore, cid: str, kind: type[Kind]) -> Kind | None:
+def _read(store: KeptStore, cid: Cid, kind: type[Kind]) -> Kind | None:
     """A document, or None if it cannot be read.
 
     The row of this CID in the table then shows the error, and the check does not fail its run.
@@ -152,7 +153,7 @@ def _read(store: KeptStore, cid: str, kind: type[Kind]) -> Kind | None:
         return None
 
 
-def _ask(store: KeptStore, cid: str) -> Replicas:
+def _ask(store: KeptStore, cid: Cid) -> Replicas:
     try:
         return store.replicas(cid)
     except ContentError as error:

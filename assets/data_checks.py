@@ -12,6 +12,7 @@ from atlas.data.warnings import dataset_warnings
 from atlas.documents.manifests import DatasetManifest
 from atlas.documents.stored import get_document
 from atlas.errors import AtlasError
+from atlas.ids import Cid
 from resources.content import ContentResource
 
 WARN = dg.AssetCheckSeverity.WARN
@@ -63,11 +64,11 @@ def held_out_apart(context: dg.AssetCheckExecutionContext, content: ContentResou
     )
 
 
-def _manifests(context: dg.AssetCheckExecutionContext) -> list[tuple[str, str]]:
+def _manifests(context: dg.AssetCheckExecutionContext) -> list[tuple[str, Cid]]:
     """Jobs and the CIDs of their recorded datasets: the partition that was just materialized, or all of them."""
     if context.has_partition_key:
         jobs = [context.partition_key]
     else:
         jobs = sorted(context.instance.get_dynamic_partitions(partitions.JOBS))
     found = [(job, recorded_version(context.instance, "dataset", job)) for job in jobs]
-    return [(job, cid) for job, cid in found if cid is not None]
+    return [(job, Cid(cid)) for job, cid in found if cid is not None]

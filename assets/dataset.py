@@ -14,12 +14,13 @@ from assets.shown import tables
 from assets.source_version import source_facts, source_version
 from atlas.data.warnings import dataset_warnings
 from atlas.documents.manifests import DatasetManifest
+from atlas.ids import Cid
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
 from resources.jobs.open_job import read_dataset
 from resources.ledger import LedgerResource
 
-Link = Callable[[str], dg.MetadataValue]
+Link = Callable[[Cid], dg.MetadataValue]
 """Returns a link to the content with the given CID."""
 
 dataset_shard = dg.AssetSpec(

@@ -12,6 +12,7 @@ from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
 from assets.recorded import recorded_cid
 from assets.shown import tables
+from atlas.ids import Cid
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
 from resources.dispatch.outcomes import CompletedTask
@@ -94,7 +95,7 @@ def evaluation(
     )
 
 
-def _left_out(without: Mapping[str, str], outcome: CompletedTask) -> dict[str, dg.MetadataValue]:
+def _left_out(without: Mapping[str, Cid], outcome: CompletedTask) -> dict[str, dg.MetadataValue]:
     """The loss of the checkpoint without each update, where measured. The scores are computed from these losses."""
     metrics = outcome.receipt.metrics
     rows = [
@@ -110,7 +111,7 @@ def _left_out(without: Mapping[str, str], outcome: CompletedTask) -> dict[str, d
     return {"leave_one_out": tables.table(rows)} if rows else {}
 
 
-def _plain_mean(cid: str | None, outcome: CompletedTask) -> dict[str, dg.MetadataValue]:
+def _plain_mean(cid: Cid | None, outcome: CompletedTask) -> dict[str, dg.MetadataValue]:
     """The loss that plain averaging would have given; empty unless the robust rule changed the result."""
     if cid is None:
         return {}

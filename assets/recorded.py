@@ -3,6 +3,7 @@
 import dagster as dg
 
 from atlas.errors import ContentNotFound
+from atlas.ids import Cid
 
 DATA_VERSION = "dagster/data_version"
 
@@ -14,12 +15,12 @@ def recorded_version(instance: dg.DagsterInstance, asset: str, partition: str) -
     return (event.tags or {}).get(DATA_VERSION) if event else None
 
 
-def recorded_cid(context: dg.AssetExecutionContext, asset: str) -> str:
+def recorded_cid(context: dg.AssetExecutionContext, asset: str) -> Cid:
     """The CID that `asset` has in this partition; raises `ContentNotFound` that names the job to launch."""
     cid = recorded_version(context.instance, asset, context.partition_key)
     if cid is None:
         raise ContentNotFound(f"{asset} has no partition {context.partition_key} yet. Launch federated_round for it.")
-    return cid
+    return Cid(cid)
 
 
 def newest_record(instance: dg.DagsterInstance, asset: str, partition: str) -> dg.EventLogRecord | None:

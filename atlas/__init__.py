@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from atlas.documents.manifests import AcceptedUpdate, Checkpoint, DatasetManifest, ModelManifest, RoundManifest
     from atlas.documents.stored import get_document, put_document
     from atlas.errors import AtlasError
+    from atlas.ids import Cid
     from atlas.models.files import model_manifest
     from atlas.rounds.checkpoint import aggregate_round, untrained_checkpoint
     from atlas.rounds.diagnose import diagnose_round
@@ -33,6 +34,7 @@ __all__ = [
     "AtlasError",
     "Candidate",
     "Checkpoint",
+    "Cid",
     "ContentStore",
     "DatasetManifest",
     "EvaluateRequest",
@@ -74,6 +76,7 @@ _MODULES = {
     "documents.manifests": ("AcceptedUpdate", "Checkpoint", "DatasetManifest", "ModelManifest", "RoundManifest"),
     "documents.stored": ("get_document", "put_document"),
     "errors": ("AtlasError",),
+    "ids": ("Cid",),
     "models.files": ("model_manifest",),
     "rounds.checkpoint": ("aggregate_round", "untrained_checkpoint"),
     "rounds.diagnose": ("diagnose_round",),

@@ -6,6 +6,7 @@ from atlas.content.store import ContentStore
 from atlas.documents.manifests import Checkpoint, DatasetManifest, RoundManifest
 from atlas.documents.round_diagnostics import RoundDiagnostics
 from atlas.documents.stored import get_document
+from atlas.ids import Cid
 from atlas.rounds.diagnose import diagnose_round
 from atlas.spec.job import JobSpec, TaskSpec
 from resources.errors import JobNotFound, RoundOrderError
@@ -23,7 +24,7 @@ class AcceptedLine(BaseModel):
     share: float | None = Field(description="share of the lengths that make up the round's change")
     norm: float
     cosine: float = Field(description="cosine with the round's change")
-    adapter: str
+    adapter: Cid
 
 
 class RefusedLine(BaseModel):
@@ -34,7 +35,7 @@ class RefusedLine(BaseModel):
     attempt: int
     gate: str
     reason: str
-    adapter: str | None
+    adapter: Cid | None
 
 
 class RoundAccount(BaseModel):
@@ -44,8 +45,8 @@ class RoundAccount(BaseModel):
     round: int
     strategy: str
     rule: str
-    manifest: str
-    checkpoint: str
+    manifest: Cid
+    checkpoint: Cid
     accepted: list[AcceptedLine]
     refused: list[RefusedLine]
     diagnostics: RoundDiagnostics
@@ -63,7 +64,7 @@ def account_for_round(name: str, number: int, registry: JobRegistry, store: Cont
     dataset = get_document(store, row.dataset_cid, DatasetManifest)
     attempts = registry.attempts(row.round(number))
     checkpoint = _checkpoint(row, number, attempts, len(dataset.shards), store)
-    manifest = get_document(store, get_document(store, checkpoint, Checkpoint).manifest or "", RoundManifest)
+    manifest = get_document(store, get_document(store, checkpoint, Checkpoint).manifest or Cid(""), RoundManifest)
     diagnostics = diagnose_round(manifest, store)
     trained = [one for one in attempts if one.slot < len(dataset.shards)]
     return RoundAccount(
@@ -79,7 +80,7 @@ def account_for_round(name: str, number: int, registry: JobRegistry, store: Cont
     )
 
 
-def _checkpoint(row: JobRow, number: int, attempts: list[Attempt], evaluation_slot: int, store: ContentStore) -> str:
+def _checkpoint(row: JobRow, number: int, attempts: list[Attempt], evaluation_slot: int, store: ContentStore) -> Cid:
     """The checkpoint of a round, from the round's newest evaluation task."""
     for attempt in reversed(attempts):
         if attempt.slot == evaluation_slot:

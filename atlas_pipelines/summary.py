@@ -5,6 +5,7 @@ from pydantic import BaseModel, Field
 from atlas.content.store import ContentStore
 from atlas.documents.manifests import Receipt, SignedReceipt
 from atlas.documents.stored import get_document
+from atlas.ids import Cid
 from atlas.spec.job import TaskSpec
 from chain_bridge.client.messages import Round
 from chain_bridge.ledger import Ledger
@@ -21,7 +22,7 @@ class RoundSummary(BaseModel):
     """A round that has ended."""
 
     round: int
-    checkpoint: str
+    checkpoint: Cid
     metrics: Metrics
     worse: str = Field(
         default="", description="metrics that are worse than those of the checkpoint that the round started from"
@@ -41,8 +42,8 @@ class TaskSummary(BaseModel):
     node: int
     attempt: int
     state: str
-    adapter: str | None
-    receipt: str | None
+    adapter: Cid | None
+    receipt: Cid | None
     reason: str | None
 
 
@@ -67,7 +68,7 @@ class Summary(BaseModel):
     rounds: list[RoundSummary]
     tasks: list[TaskSummary]
     nodes: list[NodeSummary]
-    checkpoint: str | None
+    checkpoint: Cid | None
     seconds: float | None = None
 
 
@@ -133,7 +134,7 @@ def _tasks(
     return tasks, metrics, evaluations
 
 
-def _receipt(store: ContentStore, cid: str | None) -> Receipt | None:
+def _receipt(store: ContentStore, cid: Cid | None) -> Receipt | None:
     return get_document(store, cid, SignedReceipt).receipt if cid else None
 
 

@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from atlas.ids import Cid
 from chain_bridge.client.connection import Connection
 from chain_bridge.client.keys import Key
 from chain_bridge.client.messages import NodeKind, Tx
@@ -72,7 +73,7 @@ class Ledger(Queries, AllWrites[Tx]):
         return None if found is None else outcome_of(found)
 
     def register_node(
-        self, kind: NodeKind, capacity: int, manifest: str, stake: int = 0, public_key: bytes | None = None
+        self, kind: NodeKind, capacity: int, manifest: Cid, stake: int = 0, public_key: bytes | None = None
     ) -> int:
         """Register the key's node, or reactivate its retired one; return the id.
 
@@ -89,8 +90,8 @@ class Ledger(Queries, AllWrites[Tx]):
     def create_job(
         self,
         key: str,
-        spec: str,
-        dataset: str,
+        spec: Cid,
+        dataset: Cid,
         shards: int,
         rounds: int,
         reward: int,

@@ -10,6 +10,7 @@ import stamina
 from atlas.counts import counted
 from atlas.disk.files import is_disk_full
 from atlas.errors import AtlasError
+from atlas.ids import Cid
 from chain_bridge.client.messages import Lease
 from chain_bridge.errors import ChainError, ChainUnreachable
 from chain_bridge.ledger import Ledger
@@ -144,7 +145,7 @@ class Agent:
                 log.warning("a lease is released: %s", error)
                 await self._give_back([place_of(lease)])
 
-    def _accept(self, hint: AssignHint, plan: str) -> JournalEntry:
+    def _accept(self, hint: AssignHint, plan: Cid) -> JournalEntry:
         """Accept a task; raises `TaskRefused` if it cannot be written to the journal, so that another node gets it."""
         try:
             return self._bench.accept(hint, plan)

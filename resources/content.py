@@ -5,6 +5,7 @@ from pydantic import PrivateAttr
 
 from atlas.content.places.open import IpfsPlaces, open_kept_store
 from atlas.content.store import KeptStore
+from atlas.ids import Cid
 from resources.coordinator import CoordinatorResource
 
 
@@ -22,7 +23,7 @@ class ContentResource(dg.ConfigurableResource["ContentResource"]):
             self._store = open_kept_store(self.coordinator.addresses.content, self.coordinator.home.content)
         return self._store
 
-    def link(self, cid: str) -> dg.MetadataValue:
+    def link(self, cid: Cid) -> dg.MetadataValue:
         """Where people can view the content of a CID: a URL at the first gateway, or a path on this machine."""
         content = self.coordinator.addresses.content
         if isinstance(content, IpfsPlaces) and content.gateways:

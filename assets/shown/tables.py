@@ -7,6 +7,7 @@ import dagster as dg
 
 from atlas.documents.manifests import DatasetManifest, Receipt, RefusedUpdate, ShardManifest
 from atlas.documents.round_diagnostics import Influence, RoundDiagnostics
+from atlas.ids import Cid
 from resources.jobs.registry import Attempt
 from resources.rounds.payout_report import Payout
 
@@ -44,7 +45,7 @@ def shards_table(shards: Sequence[ShardManifest]) -> dg.MetadataValue:
 
 def updates_table(
     attempts: Sequence[Attempt],
-    receipts: Mapping[str, Receipt],
+    receipts: Mapping[Cid, Receipt],
     dataset: DatasetManifest,
     diagnostics: RoundDiagnostics | None = None,
 ) -> dg.MetadataValue:
@@ -54,7 +55,7 @@ def updates_table(
     """
     influences = {one.shard: one for one in diagnostics.updates} if diagnostics else None
     return table(
-        _update(attempt, receipts.get(attempt.receipt_cid or ""), dataset.shards[attempt.slot], influences)
+        _update(attempt, receipts.get(attempt.receipt_cid or Cid("")), dataset.shards[attempt.slot], influences)
         for attempt in attempts
         if attempt.slot < len(dataset.shards)
     )

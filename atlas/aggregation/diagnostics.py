@@ -20,6 +20,7 @@ from atlas.aggregation.robust.linear_algebra import cosine_matrix
 from atlas.aggregation.robust.registry import RULES
 from atlas.aggregation.robust.rule import Geometry
 from atlas.documents.round_diagnostics import CosineSpread, Influence, RoundDiagnostics
+from atlas.ids import Cid
 
 LARGEST_MATRIX = 32
 """The largest number of updates for which the cosine of every pair is listed."""
@@ -40,7 +41,7 @@ class Alignment:
     """None for rules that work on single columns."""
 
 
-def diagnose(inputs: RoundInputs, manifest: str, geometry: Geometry | None = None) -> RoundDiagnostics:
+def diagnose(inputs: RoundInputs, manifest: Cid, geometry: Geometry | None = None) -> RoundDiagnostics:
     """The diagnostics of a round whose manifest has this CID.
 
     `geometry` is that of the inputs; it is computed if it is needed and not given. Rules that work on single columns

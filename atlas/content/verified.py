@@ -6,6 +6,7 @@ from stat import S_ISREG
 from typing import Any
 
 from atlas.content.store import PINNED, ContentStat, ContentStore, Replicas
+from atlas.ids import Cid
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,11 @@ class VerifiedStore:
 
     def __init__(self, store: ContentStore) -> None:
         self._store = store
-        self._files: dict[str, _Verified] = {}
-        self.documents: dict[tuple[str, type], Any] = {}
+        self._files: dict[Cid, _Verified] = {}
+        self.documents: dict[tuple[Cid, type], Any] = {}
         """Documents by CID and type, as `atlas.documents.stored.get_document` has parsed them."""
 
-    def fetch(self, cid: str) -> Path:
+    def fetch(self, cid: Cid) -> Path:
         """The path of a file with exactly the bytes of `cid`; raises as `ContentStore.fetch` does."""
         known = self._files.get(cid)
         if known is not None and known.identity == _identity(known.path):
@@ -44,31 +45,31 @@ class VerifiedStore:
             self._files[cid] = _Verified(path, identity)
         return path
 
-    def read(self, cid: str) -> bytes:
+    def read(self, cid: Cid) -> bytes:
         """The bytes of `cid`, verified each time; raises as `ContentStore.read` does."""
         return self._store.read(cid)
 
-    def put(self, source: Path | bytes) -> str:
+    def put(self, source: Path | bytes) -> Cid:
         """Store a file or bytes and return the CID; raises as `ContentStore.put` does."""
         return self._store.put(source)
 
-    def has(self, cid: str) -> bool:
+    def has(self, cid: Cid) -> bool:
         """Whether the store holds `cid`; its bytes are not checked."""
         return self._store.has(cid)
 
-    def stat(self, cid: str) -> ContentStat:
+    def stat(self, cid: Cid) -> ContentStat:
         """The size of `cid`; raises `ContentNotFound`."""
         return self._store.stat(cid)
 
-    def pin(self, cid: str, into: str = PINNED) -> None:
+    def pin(self, cid: Cid, into: str = PINNED) -> None:
         """Keep a copy of `cid`, as `ContentStore.pin` does."""
         self._store.pin(cid, into)
 
-    def replicate(self, cid: str) -> Replicas:
+    def replicate(self, cid: Cid) -> Replicas:
         """Make the copies that the store requires; raises as `ContentStore.replicate` does."""
         return self._store.replicate(cid)
 
-    def unpin(self, cid: str, out_of: str | None = None) -> None:
+    def unpin(self, cid: Cid, out_of: str | None = None) -> None:
         """Remove `cid` from a pin set, or from all of them."""
         self._store.unpin(cid, out_of)
 

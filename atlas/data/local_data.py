@@ -13,7 +13,7 @@ from atlas.data.merkle import merkle_root
 from atlas.data.reading import RowReader
 from atlas.data.rows import EncodedRow
 from atlas.documents.document import Document
-from atlas.documents.manifests import Cid
+from atlas.documents.manifests import CidField
 from atlas.errors import DataError
 from atlas.spec.dataset import RowSettings
 from atlas.spec.row_part import RowPart
@@ -31,7 +31,7 @@ class LocalSource(RowSettings):
         default_factory=dict, description="only rows whose columns have these values"
     )
     keep: RowPart | None = Field(default=None, description="only rows whose text falls into this part")
-    jobs: list[Cid] | None = Field(
+    jobs: list[CidField] | None = Field(
         default=None, description="CIDs of the job specs that may train on it; null for every job"
     )
 

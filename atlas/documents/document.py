@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from atlas.content.format.cid import cid_of_bytes
 from atlas.errors import SpecError
+from atlas.ids import Cid
 from atlas.suggestions import suggest_field, suggest_value
 
 Positive = Annotated[int, Field(gt=0, lt=2**53)]
@@ -62,7 +63,7 @@ class Document(Value):
             raise SpecError(f"This {type(self).__name__} has no canonical JSON: {error}.") from error
 
     @property
-    def cid(self) -> str:
+    def cid(self) -> Cid:
         """CIDv1 of `canonical_bytes`, as `ipfs add` with the unixfs-v1-2025 profile gives it."""
         return cid_of_bytes(self.canonical_bytes())
 

@@ -5,8 +5,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field
 
 from atlas.documents.document import OMIT_DEFAULT, Document, Positive, Value
+from atlas.ids import Cid
 
-Cid = Annotated[str, Field(pattern=r"^b[a-z2-7]{20,}$", description="a CIDv1 in base32")]
+CidField = Annotated[Cid, Field(pattern=r"^b[a-z2-7]{20,}$", description="a CIDv1 in base32")]
 DataForm = Literal["rows", "sealed", "node-local"]
 """The content of a shard's CID: its rows, its encrypted rows, or its node's commitment to rows that stay there."""
 
@@ -17,14 +18,14 @@ class ModelManifest(Document):
     kind: Literal["model"] = "model"
     source: str
     revision: str | None = None
-    files: dict[str, Cid] = Field(min_length=1)
+    files: dict[str, CidField] = Field(min_length=1)
 
 
 class ShardManifest(Value):
     """One content-addressed slice of a dataset: canonical JSONL, one row per line."""
 
     key: str = Field(description="s000, s001, … in order")
-    cid: Cid = Field(description="of the rows, of the sealed rows, or of the node's LocalData")
+    cid: CidField = Field(description="of the rows, of the sealed rows, or of the node's LocalData")
     form: DataForm = "rows"
     node: str | None = Field(default=None, description="for node-local data: address of the only node that has it")
     claimed: bool = Field(default=False, description="`rows` is reported by an untrusted node and cannot be checked")
@@ -71,24 +72,24 @@ class Checkpoint(Document):
     """The result of a round; round 0 is the untrained adapter, which the spec's seed defines."""
 
     kind: Literal["checkpoint"] = "checkpoint"
-    job: Cid
+    job: CidField
     round: int = Field(ge=0)
-    adapter: Cid = Field(description="safetensors: every tensor that is trained, float32")
-    merged: list[Cid] = Field(
+    adapter: CidField = Field(description="safetensors: every tensor that is trained, float32")
+    merged: list[CidField] = Field(
         default_factory=list,
         description="low-rank factors that join the base model's weights, oldest first (stack, fedex)",
     )
-    optimizer: Cid | None = Field(default=None, description="the outer optimizer's state")
-    parent: Cid | None = Field(description="the checkpoint that the round started from; null in round 0")
-    manifest: Cid | None = Field(description="the RoundManifest that it was aggregated from; null in round 0")
+    optimizer: CidField | None = Field(default=None, description="the outer optimizer's state")
+    parent: CidField | None = Field(description="the checkpoint that the round started from; null in round 0")
+    manifest: CidField | None = Field(description="the RoundManifest that it was aggregated from; null in round 0")
 
 
 class AcceptedUpdate(Value):
     """One line of a round manifest: an adapter that passed the gates, and its weight."""
 
     shard: str
-    data: Cid
-    adapter: Cid
+    data: CidField
+    adapter: CidField
     weight: Positive = Field(description="from the shard manifest, never from the node's receipt")
 
 
@@ -100,7 +101,7 @@ class RefusedUpdate(Value):
 
     shard: str
     attempt: Positive
-    adapter: Cid | None = Field(description="null when the node named none")
+    adapter: CidField | None = Field(description="null when the node named none")
     gate: Gate
     reason: str
 
@@ -109,12 +110,14 @@ class RoundManifest(Document):
     """All inputs that determine a round's checkpoint, in shard order, and the refused updates; no nodes, no times."""
 
     kind: Literal["round"] = "round"
-    job: Cid
+    job: CidField
     round: Positive
-    base: Cid
+    base: CidField
     strategy: str = Field(description="as in the job's spec, which has the other settings of the aggregation")
     updates: list[AcceptedUpdate] = Field(min_length=1)
-    reference: Cid | None = Field(default=None, description="the update of the coordinator's own rows, for fltrust")
+    reference: CidField | None = Field(
+        default=None, description="the update of the coordinator's own rows, for fltrust"
+    )
     refused: list[RefusedUpdate] = Field(default_factory=list, description="by shard and attempt")
 
     def without(self, shard: str) -> Self:
@@ -144,22 +147,22 @@ class SavedCheckpoint(Value):
     """A resumable training checkpoint that a node uploaded."""
 
     step: Positive
-    cid: Cid
+    cid: CidField
 
 
 class Receipt(Document):
     """A node's account of one task. It identifies who is responsible for the bytes; it sets no weight or payout."""
 
     kind: Literal["receipt"] = "receipt"
-    task: Cid
+    task: CidField
     task_id: str
     attempt: Positive
     node: str = Field(description="the node's address")
-    data: Cid
-    base: Cid
-    adapter: Cid | None = Field(default=None, description="for training: the update, after decoding")
-    encoded: Cid | None = Field(default=None, description="the encoded update, if the job compresses updates")
-    residual: Cid | None = Field(
+    data: CidField
+    base: CidField
+    adapter: CidField | None = Field(default=None, description="for training: the update, after decoding")
+    encoded: CidField | None = Field(default=None, description="the encoded update, if the job compresses updates")
+    residual: CidField | None = Field(
         default=None, description="the unsent part of the previous update, which was added to this one"
     )
     steps: int = Field(default=0, ge=0)
@@ -167,7 +170,7 @@ class Receipt(Document):
     tokens_seen: int = Field(default=0, ge=0)
     losses: list[TrainingPoint] = Field(default_factory=list)
     checkpoints: list[SavedCheckpoint] = Field(default_factory=list)
-    resumed_from: Cid | None = None
+    resumed_from: CidField | None = None
     metrics: dict[str, dict[str, float]] = Field(default_factory=dict, description="per checkpoint CID, for evaluation")
     environment: Environment
     started_at: float = Field(description="seconds since the epoch, by the node's clock")
@@ -192,8 +195,8 @@ class TaskRecord(Value):
     shard: str | None
     node_id: Positive
     attempt: Positive
-    receipt: Cid
-    result: Cid = Field(description="the adapter, or for the evaluation its receipt")
+    receipt: CidField
+    result: CidField = Field(description="the adapter, or for the evaluation its receipt")
     tokens: int | None = Field(
         default=None, ge=0, description="tokens that the spec makes it train on; 0 if its update was not aggregated"
     )
@@ -230,7 +233,7 @@ class RoundEvidence(Document):
     contract: str
     job_id: Positive
     round: Positive
-    checkpoint: Cid
+    checkpoint: CidField
     scoring: ScoringMethod = Field(default="none", description="how the scores were computed")
     records: list[TaskRecord] = Field(min_length=1)
     per_node: list[NodeShare] = Field(default_factory=list, description="by node id; as submitted on chain")

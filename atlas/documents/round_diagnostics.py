@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from atlas.documents.document import Document, Value
-from atlas.documents.manifests import Cid
+from atlas.documents.manifests import CidField
 
 
 class Influence(Value):
@@ -35,7 +35,7 @@ class RoundDiagnostics(Document):
     """
 
     kind: Literal["diagnostics"] = "diagnostics"
-    manifest: Cid
+    manifest: CidField
     space: Literal["flat", "product"] = Field(
         description="where changes are measured: as the adapter's numbers, or as the products B·A that they stand for"
     )

@@ -6,16 +6,17 @@ from atlas.content.store import ContentStore
 from atlas.content.verified import VerifiedStore
 from atlas.documents.document import Document
 from atlas.errors import ContentError, SpecError
+from atlas.ids import Cid
 
 DocumentType = TypeVar("DocumentType", bound=Document)
 
 
-def put_document(store: ContentStore, document: Document) -> str:
+def put_document(store: ContentStore, document: Document) -> Cid:
     """Store a document's canonical bytes; returns `document.cid`."""
     return store.put(document.canonical_bytes())
 
 
-def get_document(store: ContentStore, cid: str, kind: type[DocumentType]) -> DocumentType:
+def get_document(store: ContentStore, cid: Cid, kind: type[DocumentType]) -> DocumentType:
     """Read and validate a document; a `VerifiedStore` holds the result, which is read and validated once.
 
     Raises as `ContentStore.read` does, `SpecError` when it is not such a document, and `ContentError` when its bytes
@@ -29,7 +30,7 @@ def get_document(store: ContentStore, cid: str, kind: type[DocumentType]) -> Doc
     return held
 
 
-def _read_document(store: ContentStore, cid: str, kind: type[DocumentType]) -> DocumentType:
+def _read_document(store: ContentStore, cid: Cid, kind: type[DocumentType]) -> DocumentType:
     data = store.read(cid)
     try:
         document = kind.from_bytes(data)

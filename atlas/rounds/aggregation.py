@@ -8,6 +8,7 @@ from atlas.aggregation.robust.rule import Geometry
 from atlas.content.store import ContentStore
 from atlas.documents.manifests import Checkpoint, RoundManifest
 from atlas.documents.round_diagnostics import RoundDiagnostics
+from atlas.ids import Cid
 from atlas.rounds.checkpoint import aggregate_round, plain_mean, round_inputs
 
 
@@ -27,20 +28,20 @@ class RoundAggregation:
         """The inner products of the updates' changes."""
         return geometry_of(round_inputs(self.manifest, self._store))
 
-    def aggregate(self) -> tuple[str, Checkpoint]:
+    def aggregate(self) -> tuple[Cid, Checkpoint]:
         """The round's checkpoint and its CID; its files, the manifest and the checkpoint are in the store."""
         return aggregate_round(self.manifest, self._store, self._geometry_of_the_rule)
 
-    def aggregate_without_each(self) -> dict[str, str]:
+    def aggregate_without_each(self) -> dict[str, Cid]:
         """By shard, the CID of the checkpoint that the round would have without that shard's update; in the store."""
-        found: dict[str, str] = {}
+        found: dict[str, Cid] = {}
         inputs, shared = round_inputs(self.manifest, self._store), self._geometry_of_the_rule
         for place, update in enumerate(self.manifest.updates):
             geometry = None if shared is None else geometry_without(shared, inputs, place)
             found[update.shard], _ = aggregate_round(self.manifest.without(update.shard), self._store, geometry)
         return found
 
-    def plain_mean(self) -> str | None:
+    def plain_mean(self) -> Cid | None:
         """The CID of the checkpoint without the job's robust rule, which is in the store; None if there is no rule."""
         mean = plain_mean(self.manifest, self._store)
         return None if mean is None else mean[0]

@@ -12,10 +12,11 @@ from atlas.content.store import ContentStore
 from atlas.documents.manifests import Checkpoint, RoundManifest
 from atlas.documents.stored import get_document, put_document
 from atlas.errors import AggregationError
+from atlas.ids import Cid
 from atlas.spec.job import JobSpec
 
 
-def untrained_checkpoint(job: str, adapter: str) -> Checkpoint:
+def untrained_checkpoint(job: Cid, adapter: Cid) -> Checkpoint:
     """The checkpoint of round 0: the untrained adapter, which the job's seed defines."""
     return Checkpoint(job=job, round=0, adapter=adapter, parent=None, manifest=None)
 
@@ -54,7 +55,7 @@ def round_inputs(manifest: RoundManifest, store: ContentStore) -> RoundInputs:
 
 
 def recompute(
-    manifest: RoundManifest, store: ContentStore, keep: Callable[[Path], str], geometry: Geometry | None = None
+    manifest: RoundManifest, store: ContentStore, keep: Callable[[Path], Cid], geometry: Geometry | None = None
 ) -> Checkpoint:
     """Compute the checkpoint of a manifest; `keep` is called with each of its files and returns the CID.
 
@@ -63,7 +64,7 @@ def recompute(
     return _checkpoint(manifest, round_inputs(manifest, store), store, keep, geometry)
 
 
-def plain_mean(manifest: RoundManifest, store: ContentStore) -> tuple[str, Checkpoint] | None:
+def plain_mean(manifest: RoundManifest, store: ContentStore) -> tuple[Cid, Checkpoint] | None:
     """Store and return the checkpoint that the round would have without its job's robust rule; None if there is no
     rule.
 
@@ -83,7 +84,7 @@ def _checkpoint(
     manifest: RoundManifest,
     inputs: RoundInputs,
     store: ContentStore,
-    keep: Callable[[Path], str],
+    keep: Callable[[Path], Cid],
     geometry: Geometry | None = None,
 ) -> Checkpoint:
     base = get_document(store, manifest.base, Checkpoint)
@@ -102,7 +103,7 @@ def _checkpoint(
 
 def aggregate_round(
     manifest: RoundManifest, store: ContentStore, geometry: Geometry | None = None
-) -> tuple[str, Checkpoint]:
+) -> tuple[Cid, Checkpoint]:
     """Aggregate, put files, manifest and checkpoint into the store, and return the checkpoint and its CID.
 
     `geometry` is that of the manifest's updates; it is computed if it is needed and not given.

@@ -13,6 +13,7 @@ from atlas.aggregation.strategies.registry import STRATEGIES
 from atlas.documents.document import OMIT_DEFAULT, Document, Positive, Value, describe_validation
 from atlas.documents.manifests import DataForm
 from atlas.errors import SpecError
+from atlas.ids import Cid
 from atlas.models.catalogue import known_model
 from atlas.spec.dataset import DatasetSpec
 
@@ -209,22 +210,22 @@ class TaskSpec(Document):
     kind: Literal["train", "evaluate"]
     contract: str
     job_id: int = Field(description="the job's number on chain")
-    job: str = Field(description="CID of the JobSpec")
-    model: str = Field(description="CID of the ModelManifest")
+    job: Cid = Field(description="CID of the JobSpec")
+    model: Cid = Field(description="CID of the ModelManifest")
     round: Positive
     slot: int = Field(ge=0, description="the shard's index; the evaluation's is the number of shards")
     shard: str | None = Field(default=None, description="the shard's key, for training")
     rank: Positive | None = Field(default=None, description="of the shard, for training; null for lora.rank")
-    data: str = Field(description="CID of the shard or of the held-out rows, in the form that `form` names")
+    data: Cid = Field(description="CID of the shard or of the held-out rows, in the form that `form` names")
     form: DataForm = "rows"
     rows: Positive
-    base: str = Field(description="CID of the Checkpoint that training starts from")
-    checkpoints: list[str] = Field(
+    base: Cid = Field(description="CID of the Checkpoint that training starts from")
+    checkpoints: list[Cid] = Field(
         default_factory=list, description="CIDs of Checkpoints to evaluate: the base, the round's, then rivals of it"
     )
     sample_rows: Positive | None = Field(default=None, description="rows that the rivals are judged on; null for all")
     attempt: Positive
-    resume: str | None = Field(default=None, description="CID of a training checkpoint to resume from")
+    resume: Cid | None = Field(default=None, description="CID of a training checkpoint to resume from")
 
     @property
     def task_id(self) -> str:

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from atlas.documents.document import Document, Positive, Value
-from atlas.documents.manifests import Cid
+from atlas.documents.manifests import CidField
+from atlas.ids import Cid
 from atlas.spec.job import TaskSpec
 
 
@@ -15,7 +16,7 @@ class PlannedTask(Value):
 
     slot: int = Field(ge=0)
     attempt: Positive
-    task: Cid = Field(description="CID of the TaskSpec")
+    task: CidField = Field(description="CID of the TaskSpec")
 
 
 class TaskPlan(Document):
@@ -45,7 +46,7 @@ class TaskPlan(Document):
         planned.sort(key=lambda one: one.slot)
         return cls(contract=contract, job_id=job_id, round=round_, tasks=planned)
 
-    def tasks_in(self, contract: str, job_id: int, round_: int) -> dict[tuple[int, int], str]:
+    def tasks_in(self, contract: str, job_id: int, round_: int) -> dict[tuple[int, int], Cid]:
         """CIDs of the TaskSpecs by (slot, attempt); empty if the plan is of another round."""
         if (self.contract, self.job_id, self.round) != (contract, job_id, round_):
             return {}

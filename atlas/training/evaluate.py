@@ -12,6 +12,7 @@ from atlas import activity
 from atlas.counts import counted
 from atlas.documents.manifests import Environment, ModelManifest
 from atlas.errors import DivergedError
+from atlas.ids import Cid
 from atlas.spec.job import JobSpec
 from atlas.training.models.adapters import build_adapted_model, load_adapter
 from atlas.training.models.merged import MergedFactors
@@ -34,7 +35,7 @@ DIVERGED = 1e4
 class Candidate:
     """A checkpoint to evaluate: its CID, its adapter, and the factors merged into its base model, oldest first."""
 
-    checkpoint: str
+    checkpoint: Cid
     adapter: Path
     merged: tuple[Path, ...] = ()
 

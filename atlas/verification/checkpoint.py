@@ -12,6 +12,7 @@ from atlas.data.local_data import LocalData
 from atlas.documents.manifests import AcceptedUpdate, Checkpoint, RoundManifest
 from atlas.documents.stored import get_document
 from atlas.errors import VerificationError
+from atlas.ids import Cid
 from atlas.rounds.checkpoint import recompute, untrained_checkpoint
 from atlas.spec.job import JobSpec
 from atlas.verification.job_data import JobRecord, check_round_data
@@ -21,9 +22,9 @@ from atlas.verification.job_data import JobRecord, check_round_data
 class VerifiedCheckpoint:
     """A checkpoint whose bytes were recomputed from its manifest."""
 
-    cid: str
+    cid: Cid
     round: int
-    adapter: str
+    adapter: Cid
     updates: int
     weights_checked: bool = True
     """Whether the weight of each update was compared with its shard; False if a sealed shard could not be opened."""
@@ -31,15 +32,15 @@ class VerifiedCheckpoint:
     """Whether the updates were compared with the job's dataset; False in round 0, and if the dataset is unknown."""
 
 
-CountSealed = Callable[[str, JobSpec], int | None]
+CountSealed = Callable[[Cid, JobSpec], int | None]
 """Counts the rows of a job's sealed shard, by its CID; returns None without the shard's key."""
 
 
 def verify_checkpoint(
-    cid: str,
+    cid: Cid,
     store: ContentStore,
     on_checkpoint: Callable[[VerifiedCheckpoint], None] = lambda _: None,
-    rebuild: Callable[[JobSpec], str] | None = None,
+    rebuild: Callable[[JobSpec], Cid] | None = None,
     count_sealed: CountSealed = lambda data, spec: None,
     record: JobRecord | None = None,
 ) -> list[VerifiedCheckpoint]:
@@ -69,10 +70,10 @@ def verify_checkpoint(
 
 
 def _verify_start(
-    cid: str,
+    cid: Cid,
     checkpoint: Checkpoint,
     store: ContentStore,
-    rebuild: Callable[[JobSpec], str] | None,
+    rebuild: Callable[[JobSpec], Cid] | None,
     record: JobRecord | None,
 ) -> VerifiedCheckpoint:
     if checkpoint != untrained_checkpoint(checkpoint.job, checkpoint.adapter):
@@ -105,9 +106,9 @@ def _verify_start(
 
 
 def _verify_round(
-    cid: str,
+    cid: Cid,
     checkpoint: Checkpoint,
-    manifest_cid: str,
+    manifest_cid: Cid,
     store: ContentStore,
     count_sealed: CountSealed,
     record: JobRecord | None,

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 
+from atlas.ids import Cid
+
 Amount = Annotated[int, Field(ge=0, description="in micro-units of the network's denomination")]
 NodeKind = Literal["compute", "storage"]
 
@@ -79,7 +81,7 @@ class Node(Answer):
     last_seen: int = Field(description="unix seconds of its last heartbeat")
     status: Literal["active", "jailed", "retired"]
     jailed_until: int = Field(description="unix seconds; 0 when it never was in jail")
-    manifest: str
+    manifest: Cid
     public_key: Base64Bytes | None
 
 
@@ -89,8 +91,8 @@ class Job(Answer):
     id: int
     owner: str
     key: str
-    spec: str
-    dataset: str
+    spec: Cid
+    dataset: Cid
     shards: int
     rounds: int
     reward: Amount
@@ -116,7 +118,7 @@ class Lease(Answer):
     node: int
     attempt: int
     until: int = Field(description="unix seconds")
-    plan: str = Field(description="CID of the list that names the slot's task")
+    plan: Cid = Field(description="CID of the list that names the slot's task")
     state: Literal["active", "completed", "released", "expired"]
     live: bool
 
@@ -128,8 +130,8 @@ class Round(Answer):
     round: int
     root: Base64Bytes = Field(description="32 bytes: the Merkle root over the round's task records")
     leaf_count: int
-    checkpoint: str
-    evidence: str
+    checkpoint: Cid
+    evidence: Cid
     per_node: list[Share]
     submitted_at: int = Field(description="unix seconds")
     settle_from: int = Field(description="unix seconds: the end of the challenge window")
@@ -166,7 +168,7 @@ class Audit(Answer):
 class Holding(Answer):
     """A CID that a storage node has announced."""
 
-    cid: str
+    cid: Cid
     node: int
     since: int = Field(description="unix seconds")
     proven_at: int | None = Field(description="unix seconds of the last audit that it passed")
@@ -193,9 +195,9 @@ class RegisteredModel(Answer):
 
     name: str
     version: int
-    cid: str
+    cid: Cid
     job: int
-    parent: str | None
+    parent: Cid | None
     metrics: str | None
     status: Literal["registered", "promoted", "deprecated"]
 

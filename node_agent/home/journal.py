@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from atlas.disk.sqlite_file import SqliteFile
 from atlas.disk.sqlite_tables import SqliteTables
 from atlas.documents.manifests import SavedCheckpoint
+from atlas.ids import Cid
 from node_agent.errors import FailureKind, NodeError
 from node_agent.wire.messages import ENDED, AssignHint, TaskReport, TaskState
 
@@ -28,15 +29,15 @@ class JournalEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     hint: AssignHint
-    plan: str = ""
+    plan: Cid = Cid("")
     """CID of the plan of its lease when it was accepted; a lease of another chain has another plan."""
     state: TaskState = "pending"
     step: int = 0
     steps: int = 0
     loss: float | None = None
     checkpoints: list[SavedCheckpoint] = []
-    adapter: str | None = None
-    receipt: str | None = None
+    adapter: Cid | None = None
+    receipt: Cid | None = None
     error: str | None = None
     failure: FailureKind | None = None
     started_at: float | None = None
@@ -44,7 +45,7 @@ class JournalEntry(BaseModel):
     """How often its trainer died without reporting a reason."""
 
     @property
-    def task(self) -> str:
+    def task(self) -> Cid:
         """CID of the TaskSpec, which identifies this entry."""
         return self.hint.task
 
@@ -78,7 +79,7 @@ class Journal:
         """The file is created at the first write; raises `NodeError` when it is damaged or of another version."""
         self._tables = SqliteTables(journal_file(path), SCHEMA, SCHEMA_VERSION)
 
-    def accept(self, hint: AssignHint, plan: str) -> JournalEntry:
+    def accept(self, hint: AssignHint, plan: Cid) -> JournalEntry:
         """Accept a task, once: a second call returns the current entry. `plan` is the plan of its lease."""
         entry = JournalEntry(hint=hint, plan=plan)
         with self._tables.writing() as database:
@@ -88,13 +89,13 @@ class Journal:
             )
         return self[hint.task]
 
-    def get(self, task: str) -> JournalEntry | None:
+    def get(self, task: Cid) -> JournalEntry | None:
         """The entry of a task, if it was ever accepted."""
         with self._tables.reading() as database:
             row = database.execute("SELECT entry FROM tasks WHERE task = ?", (task,)).fetchone()
         return None if row is None else JournalEntry.model_validate_json(row[0])
 
-    def __getitem__(self, task: str) -> JournalEntry:
+    def __getitem__(self, task: Cid) -> JournalEntry:
         """The entry of a task; raises `KeyError`."""
         entry = self.get(task)
         if entry is None:

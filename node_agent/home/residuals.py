@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from atlas.content.format.cid import cid_of_file
 from atlas.disk.files import new_file
+from atlas.ids import Cid
 from atlas.spec.job import TaskSpec
 from node_agent.home.json_file import JsonFile
 
@@ -26,7 +27,7 @@ class StoredResidual(BaseModel):
 
     place: str
     round: int
-    cid: str
+    cid: Cid
     at: float
 
 
@@ -58,7 +59,7 @@ class Residuals:
         newest = max(earlier, key=lambda kept: kept.round)
         path = self._folder / newest.cid
         try:
-            found = cid_of_file(path)
+            found: str = cid_of_file(path)
         except OSError as error:
             found = str(error)
         if found != newest.cid:

@@ -13,6 +13,7 @@ from atlas.content.kubo.node import KuboNode
 from atlas.content.places.open import Content, IpfsPlaces
 from atlas.documents.node_record import LIFETIME_SECONDS, RENEWAL_SECONDS, NodeRecord, rendezvous, sign_record
 from atlas.errors import AtlasError, ContentError
+from atlas.ids import Cid
 from atlas.signing import Signer
 from chain_bridge.client.messages import Node
 from chain_bridge.client.network import Network
@@ -101,7 +102,7 @@ class Announcer:
             if pinned_as == label and cid != signed:
                 self._node.unpin(cid)
 
-    def _put(self, data: bytes, name: str) -> str:
+    def _put(self, data: bytes, name: str) -> Cid:
         expected, cid = cid_of_bytes(data), self._node.put_block(data)
         if cid != expected:
             raise ContentError(f"{self._node.name} gives the {name} the CID {cid}, expected {expected}.")

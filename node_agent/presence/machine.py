@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from atlas.documents.document import Document
-from atlas.documents.manifests import Cid
+from atlas.documents.manifests import CidField
 from chain_bridge.client.messages import NodeKind
 from node_agent.errors import ConfigError
 from node_agent.home.config import NodeConfig
@@ -30,7 +30,7 @@ class NodeManifest(Document):
     memory_bytes: int
     gpus: list[str]
     slots: int
-    datasets: list[Cid] = Field(
+    datasets: list[CidField] = Field(
         default_factory=list, max_length=100, description="CIDs of LocalData: the node's own data, which stays there"
     )
     price: int = Field(default=0, ge=0, lt=2**53, description="least reward per task, in micro-units")

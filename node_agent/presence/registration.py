@@ -8,6 +8,7 @@ from atlas.content.places.open import open_cached_store
 from atlas.content.store import ContentStore
 from atlas.data.local_data import LocalData
 from atlas.documents.stored import put_document
+from atlas.ids import Cid
 from chain_bridge.client.keys import Key
 from chain_bridge.client.messages import Node, NodeKind
 from chain_bridge.errors import InsufficientFunds, OutcomeUnknown
@@ -62,7 +63,7 @@ def ensure_registered(
     return ledger.node(node.id)
 
 
-def _register(ledger: Ledger, key: Key, role: NodeKind, capacity: int, manifest: str) -> Node:
+def _register(ledger: Ledger, key: Key, role: NodeKind, capacity: int, manifest: Cid) -> Node:
     try:
         stake = ledger.config().min_stake
         node_id = ledger.register_node(role, capacity, manifest, stake, key.public_key)

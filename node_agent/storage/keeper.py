@@ -9,6 +9,7 @@ from atlas.content.store import ContentStore
 from atlas.documents.manifests import Checkpoint
 from atlas.documents.stored import get_document
 from atlas.errors import ContentError, SpecError
+from atlas.ids import Cid
 from chain_bridge.client.messages import Audit, Holding
 from chain_bridge.errors import ContractRefused
 from chain_bridge.ledger import Ledger
@@ -36,9 +37,9 @@ class Keeper:
         """`capacity` is the most contents that the node has registered for, `most_bytes` their most bytes in all."""
         self._ledger, self._store, self._node_id = ledger, store, node_id
         self._capacity, self._most_bytes, self._clock = capacity, most_bytes, clock
-        self._files: dict[str, dict[str, int]] = {}
-        self._pinned: set[str] = set()
-        self._retry_at: dict[str, float] = {}
+        self._files: dict[Cid, dict[Cid, int]] = {}
+        self._pinned: set[Cid] = set()
+        self._retry_at: dict[Cid, float] = {}
         self._ended = Event()
 
     def end(self) -> None:
@@ -75,7 +76,7 @@ class Keeper:
         else:
             log.info("the audit of %s is answered", holding.cid)
 
-    def _models(self) -> Iterator[dict[str, int]]:
+    def _models(self) -> Iterator[dict[Cid, int]]:
         """The files of each model that is to be kept and can be read, with their sizes."""
         for cid in checkpoints_to_keep(self._ledger.models()):
             if cid not in self._files and self._may_try(cid):
@@ -86,7 +87,7 @@ class Keeper:
             if cid in self._files:
                 yield self._files[cid]
 
-    def _files_of(self, cid: str) -> dict[str, int]:
+    def _files_of(self, cid: Cid) -> dict[Cid, int]:
         size = self._store.stat(cid).size
         if size > LARGEST_DOCUMENT:
             raise ContentError(f"{cid} has {size} bytes, more than a checkpoint's document.")
@@ -94,7 +95,7 @@ class Keeper:
         files = (found.job, found.manifest, found.adapter, *found.merged, found.optimizer)
         return {cid: size} | {one: self._store.stat(one).size for one in files if one is not None}
 
-    def _keep(self, cid: str) -> bool:
+    def _keep(self, cid: Cid) -> bool:
         """Fetch and pin a content, once; False if that is not possible now."""
         if cid in self._pinned:
             return True
@@ -110,12 +111,12 @@ class Keeper:
         self._pinned.add(cid)
         return True
 
-    def _announce(self, cids: Sequence[str]) -> None:
+    def _announce(self, cids: Sequence[Cid]) -> None:
         for batch in self._batches(cids):
             self._ledger.announce_storage(batch)
             log.info("announced %d contents, the first of them %s", len(batch), batch[0])
 
-    def _drop(self, cids: Sequence[str]) -> None:
+    def _drop(self, cids: Sequence[Cid]) -> None:
         for batch in self._batches(cids):
             self._ledger.drop_storage(batch)
             log.info("dropped %d contents, the first of them %s", len(batch), batch[0])
@@ -125,16 +126,16 @@ class Keeper:
         if cids:
             self._store.trim(self._most_bytes)
 
-    def _batches(self, cids: Sequence[str]) -> Iterator[list[str]]:
+    def _batches(self, cids: Sequence[Cid]) -> Iterator[list[Cid]]:
         if not cids:
             return
         most = self._ledger.config().max_batch
         for start in range(0, len(cids), most):
             yield list(cids[start : start + most])
 
-    def _may_try(self, cid: str) -> bool:
+    def _may_try(self, cid: Cid) -> bool:
         return self._clock() >= self._retry_at.get(cid, 0.0)
 
-    def _try_later(self, cid: str, error: Exception) -> None:
+    def _try_later(self, cid: Cid, error: Exception) -> None:
         self._retry_at[cid] = self._clock() + RETRY_SECONDS
         log.warning("cannot keep %s now: %s", cid, error)

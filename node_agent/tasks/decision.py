@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from atlas.ids import Cid
 from chain_bridge.client.messages import Lease
 
 LOOKS = 2
@@ -13,7 +14,7 @@ LOOKS = 2
 class Start:
     """Start or resume a task in a free slot."""
 
-    task: str
+    task: Cid
     slot: int
 
 
@@ -21,7 +22,7 @@ class Start:
 class Drop:
     """Drop a task whose lease this node no longer holds."""
 
-    task: str
+    task: Cid
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class Observed:
     if it has none.
     """
 
-    unfinished: Sequence[str]
-    running: Mapping[str, int]
-    misses: Mapping[str, int]
+    unfinished: Sequence[Cid]
+    running: Mapping[Cid, int]
+    misses: Mapping[Cid, int]
     slots: int
     stopping: bool = False
 
@@ -50,7 +51,7 @@ def plan(observed: Observed) -> list[Drop | Start]:
     return drops + [Start(task, slot) for task, slot in zip(ready, free, strict=False)]
 
 
-def still_held(lease: Lease | None, node: int, attempt: int, plan_cid: str, now: float) -> bool:
+def still_held(lease: Lease | None, node: int, attempt: int, plan_cid: Cid, now: float) -> bool:
     """Whether this node still holds a lease.
 
     An active lease that is in time counts even if it is not live on chain: then heartbeats are missing, and the node's

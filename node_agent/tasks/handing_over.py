@@ -10,6 +10,7 @@ from atlas.content.format.cid import cid_of_file
 from atlas.content.store import ContentStore
 from atlas.documents.manifests import Receipt
 from atlas.errors import ContentError
+from atlas.ids import Cid
 from atlas.spec.job import TaskSpec
 from atlas.verification.receipts import sign_receipt
 from node_agent.home.journal import JournalEntry
@@ -20,7 +21,7 @@ from node_agent.tasks.trainer_files import TrainerResult
 
 async def hand_over(
     shop: NodeContext, entry: JournalEntry, task: TaskSpec, result: TrainerResult, started_at: float
-) -> dict[str, str | None]:
+) -> dict[str, Cid | None]:
     """Upload the result; return the CIDs of the adapter (None for an evaluation) and of the signed receipt.
 
     Raises `ContentError` when the store does not answer for two minutes.
@@ -55,7 +56,7 @@ async def hand_over(
     return {"adapter": adapter, "receipt": signed}
 
 
-async def _put_update(store: ContentStore, result: TrainerResult) -> tuple[str | None, str | None]:
+async def _put_update(store: ContentStore, result: TrainerResult) -> tuple[Cid | None, Cid | None]:
     """Upload the update, compressed if it is; return the CIDs of its decoded and encoded form, None where missing."""
     if result.adapter is None:
         return None, None
@@ -64,6 +65,6 @@ async def _put_update(store: ContentStore, result: TrainerResult) -> tuple[str |
     return await asyncio.to_thread(cid_of_file, result.adapter), await _put(store, result.encoded)
 
 
-async def _put(store: ContentStore, source: Path | bytes) -> str:
+async def _put(store: ContentStore, source: Path | bytes) -> Cid:
     put = stamina.AsyncRetryingCaller(attempts=8, timeout=120, wait_initial=0.5, wait_max=30)
     return await put(ContentError, asyncio.to_thread, store.put, source)

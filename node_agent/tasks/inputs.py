@@ -9,6 +9,7 @@ from atlas.content.store import ContentStore
 from atlas.documents.manifests import Checkpoint, ModelManifest
 from atlas.documents.stored import get_document
 from atlas.errors import ContentError, SpecError
+from atlas.ids import Cid
 from atlas.models.files import locate_model
 from atlas.spec.job import JobSpec, TaskSpec
 from node_agent.home.residuals import Residuals, residual_place
@@ -22,7 +23,7 @@ def data_order_seed(spec: JobSpec, task: TaskSpec) -> int:
     return order_seed(spec, task.data, task.round)
 
 
-def order_seed(spec: JobSpec, data: str, round_: int) -> int:
+def order_seed(spec: JobSpec, data: Cid, round_: int) -> int:
     """The seed for the rows `data` (a CID) in a round: equal on every node and attempt, different in every round.
 
     It is SHA-256 of `{spec.training.seed}:{data}:{round_}`, read as a number, modulo 2**31.
@@ -34,7 +35,7 @@ def order_seed(spec: JobSpec, data: str, round_: int) -> int:
 def prepare_order(
     task: TaskSpec,
     data: Path,
-    resume: str | None,
+    resume: Cid | None,
     store: ContentStore,
     cache: Path,
     threads: int,
@@ -78,7 +79,7 @@ def prepare_order(
     return order.model_copy(update=inputs)
 
 
-def _files(cid: str, task: TaskSpec, store: ContentStore) -> EvaluatedAdapter:
+def _files(cid: Cid, task: TaskSpec, store: ContentStore) -> EvaluatedAdapter:
     """The files of a checkpoint of the task's job."""
     checkpoint = get_document(store, cid, Checkpoint)
     if checkpoint.job != task.job:
@@ -87,7 +88,7 @@ def _files(cid: str, task: TaskSpec, store: ContentStore) -> EvaluatedAdapter:
     return EvaluatedAdapter(checkpoint=cid, adapter=store.fetch(checkpoint.adapter), merged=merged)
 
 
-def _optional(cid: str | None, store: ContentStore) -> Path | None:
+def _optional(cid: Cid | None, store: ContentStore) -> Path | None:
     if cid is None:
         return None
     try:

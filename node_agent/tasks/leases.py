@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable
 from itertools import groupby
 
+from atlas.ids import Cid
 from chain_bridge.client.messages import Lease, SlotAttempt
 from chain_bridge.errors import ContractRefused
 from chain_bridge.ledger import Ledger
@@ -19,7 +20,7 @@ def place_of(lease: Lease) -> LeaseRef:
     return LeaseRef(lease.job, lease.round, lease.slot, lease.attempt)
 
 
-def held(entries: Iterable[JournalEntry], leases: Iterable[Lease], node_id: int, now: float) -> dict[str, bool]:
+def held(entries: Iterable[JournalEntry], leases: Iterable[Lease], node_id: int, now: float) -> dict[Cid, bool]:
     """For each task, whether this node still holds its lease; `leases` are the node's active leases."""
     by_place = {place_of(lease): lease for lease in leases}
     return {

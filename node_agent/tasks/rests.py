@@ -4,6 +4,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from atlas.ids import Cid
+
 FIRST_SECONDS, LONGEST_SECONDS = 10.0, 600.0
 
 
@@ -32,9 +34,9 @@ class Rests:
     def __init__(self, clock: Callable[[], float], chance: Callable[[], float] = random.random) -> None:
         self._clock = clock
         self._chance = chance
-        self._rests: dict[str, Rest] = {}
+        self._rests: dict[Cid, Rest] = {}
 
-    def interrupted(self, task: str, reason: str) -> float | None:
+    def interrupted(self, task: Cid, reason: str) -> float | None:
         """Start a task's back-off; return its seconds, or None if the reason is unchanged and need not be logged."""
         last = self._rests.get(task)
         count = last.interruptions + 1 if last else 1
@@ -42,12 +44,12 @@ class Rests:
         self._rests[task] = Rest(count, self._clock() + seconds, reason)
         return None if last is not None and last.reason == reason else seconds
 
-    def rests(self, task: str) -> bool:
+    def rests(self, task: Cid) -> bool:
         """Whether a task is backing off now."""
         rest = self._rests.get(task)
         # A clock that was set back must not prolong a back-off.
         return rest is not None and 0 < rest.until - self._clock() <= LONGEST_SECONDS
 
-    def forget(self, task: str) -> None:
+    def forget(self, task: Cid) -> None:
         """End a task's back-off, because it has continued or is gone."""
         self._rests.pop(task, None)

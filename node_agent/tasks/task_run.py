@@ -13,6 +13,7 @@ from atlas import activity
 from atlas.content.places.open import Content, IpfsPlaces
 from atlas.documents.stored import get_document
 from atlas.errors import AtlasError, ContentNotFound, ContentUnreachable
+from atlas.ids import Cid
 from atlas.spec.job import FleetSpec, JobSpec, TaskSpec
 from atlas.unexpected import describe_error
 from node_agent.data.task_data import open_data
@@ -130,7 +131,7 @@ class TaskRun:
         if found:
             self._progress.save_checkpoint(int(found[-1].stem.rpartition("-")[2]), found[-1])
 
-    async def _fetch(self, task: TaskSpec) -> str | None:
+    async def _fetch(self, task: TaskSpec) -> Cid | None:
         """Prepare the inputs; raises `TrainerFailed` when that makes no progress."""
         content = self._shop.config.content
         activity.begin("fetching its inputs")
@@ -144,7 +145,7 @@ class TaskRun:
     def _signs(self) -> int:
         return self._progress.signs
 
-    def _report_restart(self, resume: str | None) -> None:
+    def _report_restart(self, resume: Cid | None) -> None:
         if self._again is not None:
             saved = self.entry.checkpoints
             self._progress.report_restart(self._again, saved[-1].step if saved else None if resume else 0)
@@ -153,11 +154,11 @@ class TaskRun:
     async def _spec(self, task: TaskSpec) -> JobSpec:
         return await asyncio.to_thread(get_document, self._shop.store, task.job, JobSpec)
 
-    async def _prepare(self, task: TaskSpec) -> str | None:
+    async def _prepare(self, task: TaskSpec) -> Cid | None:
         data = await open_data(task, self._shop, self._folder)
         return await asyncio.to_thread(self._write_order, task, data)
 
-    def _write_order(self, task: TaskSpec, data: Path) -> str | None:
+    def _write_order(self, task: TaskSpec, data: Path) -> Cid | None:
         """Fetch the inputs and write `task.json`; return the CID of the checkpoint that training resumes from."""
         config = self._shop.config
         saved = self.entry.checkpoints

@@ -9,6 +9,7 @@ from atlas.aggregation.compression.settings import CompressionSpec
 from atlas.aggregation.files.factors import Factor
 from atlas.documents.manifests import Environment, ModelManifest, TrainingPoint
 from atlas.errors import AtlasError, DivergedError, NothingToPredict, SpecError
+from atlas.ids import Cid
 from atlas.spec.job import JobSpec
 from atlas.unexpected import describe_error, one_line
 from node_agent.errors import FailureKind
@@ -28,7 +29,7 @@ class EvaluatedAdapter(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    checkpoint: str
+    checkpoint: Cid
     adapter: Path
     merged: list[Path] = Field(default_factory=list)
 

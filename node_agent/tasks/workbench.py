@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from atlas.errors import AtlasError
+from atlas.ids import Cid
 from atlas.unexpected import describe_error
 from node_agent.errors import BusError, NodeError
 from node_agent.home.journal import JournalEntry
@@ -36,9 +37,9 @@ class Workbench:
         self._shop = context
         self._slot_gpus = slot_gpus
         self._give_back = give_back
-        self._runs: dict[str, tuple[int, TaskRun]] = {}
+        self._runs: dict[Cid, tuple[int, TaskRun]] = {}
         self._work: set[asyncio.Task[None]] = set()
-        self._misses: dict[str, int] = {}
+        self._misses: dict[Cid, int] = {}
         self._rests = Rests(context.clock)
         self._stopping = False
 
@@ -47,13 +48,13 @@ class Workbench:
         """Ids of the running tasks."""
         return sorted(run.entry.hint.task_id for _, run in self._runs.values())
 
-    def entry(self, task: str) -> JournalEntry | None:
+    def entry(self, task: Cid) -> JournalEntry | None:
         """A task's current entry; None if it was never accepted."""
         if task in self._runs:
             return self._runs[task][1].entry
         return self._shop.journal.get(task)
 
-    def accept(self, hint: AssignHint, plan: str) -> JournalEntry:
+    def accept(self, hint: AssignHint, plan: Cid) -> JournalEntry:
         """Accept a task whose lease, with this plan, was just found to be ours.
 
         Earlier attempts at it are then lost.
@@ -66,7 +67,7 @@ class Workbench:
         self.step()
         return self.entry(hint.task) or entry
 
-    def learn(self, held: Mapping[str, bool]) -> None:
+    def learn(self, held: Mapping[Cid, bool]) -> None:
         """Process the chain's answer: for each task, whether this node holds its lease."""
         for task, ours in held.items():
             self._misses[task] = 0 if ours else self._misses.get(task, 0) + 1
@@ -146,7 +147,7 @@ class Workbench:
         self._work.add(task)
         task.add_done_callback(self._work.discard)
 
-    async def _work_on(self, task: str, run: TaskRun) -> None:
+    async def _work_on(self, task: Cid, run: TaskRun) -> None:
         try:
             entry = await run.run()
         except Exception as error:

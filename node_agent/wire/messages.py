@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from atlas.documents.document import Positive
-from atlas.documents.manifests import Cid, SavedCheckpoint
+from atlas.documents.manifests import CidField, SavedCheckpoint
 from node_agent.errors import FailureKind
 
 TaskState = Literal["pending", "in_progress", "completed", "failed", "paused"]
@@ -36,7 +36,7 @@ class LeaseRef(NamedTuple):
 class AssignHint(Body):
     """A coordinator's hint that a task was assigned; the node checks it against the chain."""
 
-    task: Cid = Field(description="CID of the TaskSpec")
+    task: CidField = Field(description="CID of the TaskSpec")
     task_id: str = TaskId
     job_id: Positive
     round: Positive
@@ -61,15 +61,15 @@ class TaskReport(Body):
     """The state of a task on its node."""
 
     task_id: str = TaskId
-    task: Cid
+    task: CidField
     attempt: Positive
     state: TaskState
     step: int = Field(default=0, ge=0)
     steps: int = Field(default=0, ge=0, description="steps in all; 0 while unknown")
     loss: float | None = None
     checkpoint: SavedCheckpoint | None = Field(default=None, description="the newest training checkpoint uploaded")
-    adapter: Cid | None = None
-    receipt: Cid | None = Field(default=None, description="CID of the SignedReceipt")
+    adapter: CidField | None = None
+    receipt: CidField | None = Field(default=None, description="CID of the SignedReceipt")
     error: str | None = None
     failure: FailureKind | None = Field(default=None, description="what kind of failure `error` is, if a known one")
 
@@ -82,7 +82,7 @@ class TaskReport(Body):
 class KeyRequest(Body):
     """A node's request for the key of its task's sealed data; the coordinator checks it against the chain."""
 
-    task: Cid = Field(description="CID of the TaskSpec")
+    task: CidField = Field(description="CID of the TaskSpec")
     task_id: str = TaskId
     round: Positive
     slot: int = Field(ge=0)
@@ -116,8 +116,8 @@ class RoundCheckpoint(Body):
 
     job_id: Positive
     round: Positive
-    base: Cid = Field(description="CID of the Checkpoint that the round started from")
-    checkpoint: Cid = Field(description="CID of the Checkpoint that it ended with; `atlas verify` recomputes it")
+    base: CidField = Field(description="CID of the Checkpoint that the round started from")
+    checkpoint: CidField = Field(description="CID of the Checkpoint that it ended with; `atlas verify` recomputes it")
 
 
 class CoordinatorPresence(Body):

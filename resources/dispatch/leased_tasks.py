@@ -7,6 +7,7 @@ from typing import TypeVar
 from atlas.content.store import ContentStore
 from atlas.documents.stored import get_document
 from atlas.errors import ContentError, SpecError
+from atlas.ids import Cid
 from atlas.spec.job import TaskSpec
 from atlas.spec.task_plan import TaskPlan
 from chain_bridge.client.messages import Lease
@@ -19,7 +20,7 @@ Kind = TypeVar("Kind", TaskPlan, TaskSpec)
 class LeasedTask:
     """The task of a lease, with the CID of its TaskSpec."""
 
-    cid: str
+    cid: Cid
     task: TaskSpec
 
 
@@ -29,10 +30,10 @@ class PlanReader:
     def __init__(self, ref: RoundRef, store: ContentStore) -> None:
         self._ref = ref
         self._store = store
-        self._plans: dict[str, dict[tuple[int, int], str]] = {}
-        self._tasks: dict[str, TaskSpec | None] = {}
+        self._plans: dict[Cid, dict[tuple[int, int], Cid]] = {}
+        self._tasks: dict[Cid, TaskSpec | None] = {}
 
-    def task_cid(self, lease: Lease) -> str | None:
+    def task_cid(self, lease: Lease) -> Cid | None:
         """CID of the TaskSpec of a lease; None if its plan is unreadable or does not list it."""
         if lease.plan not in self._plans:
             plan, ref = self._read(lease.plan, TaskPlan), self._ref
@@ -51,14 +52,14 @@ class PlanReader:
             return None
         return LeasedTask(cid, task)
 
-    def _read(self, cid: str, kind: type[Kind]) -> Kind | None:
+    def _read(self, cid: Cid, kind: type[Kind]) -> Kind | None:
         try:
             return get_document(self._store, cid, kind)
         except (ContentError, SpecError):
             return None  # not written by this coordinator, or of another home: not a task of this run
 
 
-def leased_tasks(ref: RoundRef, leases: Iterable[Lease], store: ContentStore) -> dict[int, str | None]:
+def leased_tasks(ref: RoundRef, leases: Iterable[Lease], store: ContentStore) -> dict[int, Cid | None]:
     """CID of the TaskSpec of each slot's lease; None where its plan is unreadable or of another round."""
     plans = PlanReader(ref, store)
     return {lease.slot: plans.task_cid(lease) for lease in leases}

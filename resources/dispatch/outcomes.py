@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from atlas.documents.manifests import Receipt, SignedReceipt
+from atlas.ids import Cid
 from atlas.spec.job import TaskSpec
 from node_agent.wire.messages import TaskReport
 
@@ -25,10 +26,10 @@ class CompletedTask:
     """A task whose result is verified, has passed its gate and is completed on chain."""
 
     task: TaskSpec
-    task_cid: str
+    task_cid: Cid
     node_id: int
     signed: SignedReceipt
-    receipt_cid: str
+    receipt_cid: Cid
     adopted: bool = False
     """Whether an earlier run completed the task."""
 
@@ -38,7 +39,7 @@ class CompletedTask:
         return self.signed.receipt
 
     @property
-    def result(self) -> str:
+    def result(self) -> Cid:
         """The CID of the task's result: the adapter, or for an evaluation the receipt itself."""
         return self.receipt.adapter or self.receipt_cid
 

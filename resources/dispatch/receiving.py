@@ -11,6 +11,7 @@ from atlas.content.store import ContentStore
 from atlas.documents.manifests import Checkpoint, Receipt, SignedReceipt
 from atlas.documents.stored import get_document
 from atlas.errors import AggregationError, ContentError, SpecError, VerificationError
+from atlas.ids import Cid
 from atlas.spec.job import JobSpec, TaskSpec
 from atlas.verification.receipts import verify_receipt
 from node_agent.wire.messages import TaskReport
@@ -59,7 +60,7 @@ def _fetch_update(receipt: Receipt, codec: CompressionSpec, store: ContentStore)
     return None
 
 
-def _decode_update(encoded: str, receipt: Receipt, codec: CompressionSpec, store: ContentStore) -> Refusal | None:
+def _decode_update(encoded: Cid, receipt: Receipt, codec: CompressionSpec, store: ContentStore) -> Refusal | None:
     from atlas.aggregation.compression.wire import decode_update  # numpy, which is only needed with a codec
 
     base = store.fetch(get_document(store, receipt.base, Checkpoint).adapter)

@@ -7,6 +7,7 @@ from enum import Enum, auto
 
 from atlas.aggregation.gates.refusal import Refusal
 from atlas.counts import counted
+from atlas.ids import Cid
 from atlas.spec.job import TaskSpec
 from chain_bridge.client.messages import Lease
 from node_agent.errors import FailureKind
@@ -26,7 +27,7 @@ class Held:
     node_id: int
     address: str
     task: TaskSpec
-    task_cid: str
+    task_cid: Cid
     step: int | None = None
     """The step of the training checkpoint that the attempt resumes from; set if this run assigned it."""
 

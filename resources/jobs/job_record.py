@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from atlas.counts import counted
 from atlas.errors import VerificationError
 from atlas.home import AtlasHome
+from atlas.ids import Cid
 from chain_bridge.client.messages import Job, Round
 from chain_bridge.client.network import Network
 from chain_bridge.errors import ChainError
@@ -17,7 +18,7 @@ from resources.jobs.registry import JobRegistry, JobRow
 class OnChain:
     """A chain's record of a job."""
 
-    dataset: str
+    dataset: Cid
     """CID of its DatasetManifest."""
     rounds: dict[int, Round] = field(default_factory=dict)
     """The submitted rounds, by number."""
@@ -32,14 +33,14 @@ class Unasked:
     reason: str
 
 
-def job_row(spec: str, home: AtlasHome) -> JobRow | None:
+def job_row(spec: Cid, home: AtlasHome) -> JobRow | None:
     """This coordinator's record of the job with this spec CID; None for a job that was not opened here."""
     if not home.jobs_database.exists():
         return None
     return next((row for row in JobRegistry(home.jobs_database).jobs() if row.spec_cid == spec), None)
 
 
-def look_on_chain(spec: str, checkpoint: str, row: JobRow | None, network: Network | None) -> OnChain | Unasked:
+def look_on_chain(spec: Cid, checkpoint: Cid, row: JobRow | None, network: Network | None) -> OnChain | Unasked:
     """The chain's record of the job with this spec CID, or why there is none to compare with.
 
     Anybody may open a job with the same spec and another dataset. The record is that of the job in `row`, or else of
@@ -54,7 +55,7 @@ def look_on_chain(spec: str, checkpoint: str, row: JobRow | None, network: Netwo
         return Unasked(str(error))
 
 
-def _find(spec: str, checkpoint: str, row: JobRow | None, ledger: Ledger) -> OnChain | Unasked:
+def _find(spec: Cid, checkpoint: Cid, row: JobRow | None, ledger: Ledger) -> OnChain | Unasked:
     contract = ledger.contract
     if row is not None:
         if row.contract != contract:
@@ -72,7 +73,7 @@ def _record_of(job: Job, ledger: Ledger) -> OnChain:
     return OnChain(job.dataset, rounds, {node.id: node.owner for node in ledger.nodes()})
 
 
-def agreed_dataset(records: Sequence[tuple[str, str]]) -> str | None:
+def agreed_dataset(records: Sequence[tuple[str, Cid]]) -> Cid | None:
     """The CID of a job's DatasetManifest from pairs (source, CID); None without any.
 
     Raises `VerificationError` when two sources differ.

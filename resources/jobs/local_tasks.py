@@ -11,6 +11,7 @@ from atlas.content.format.cid import cid_of_file
 from atlas.content.store import ContentStore
 from atlas.documents.manifests import ModelManifest
 from atlas.documents.stored import put_document
+from atlas.ids import Cid
 from atlas.models.files import model_manifest
 from atlas.spec.job import JobSpec, TaskSpec
 from node_agent.tasks.inputs import prepare_order
@@ -58,7 +59,7 @@ def train_update(task: TaskSpec, rows: Path, store: ContentStore, cache: Path, f
     return _run(order, folder, f"The update of the reference rows in round {task.round}")
 
 
-def rebuilt_untrained_adapter(spec: JobSpec, cache: Path) -> str:
+def rebuilt_untrained_adapter(spec: JobSpec, cache: Path) -> Cid:
     """CID of the adapter of round 0, computed again from the model on this machine.
 
     Raises as `make_untrained_adapter` does.

@@ -11,6 +11,7 @@ from atlas.data.local_data import LocalData
 from atlas.documents.manifests import DatasetManifest, ShardManifest
 from atlas.documents.stored import DocumentType, get_document, put_document
 from atlas.errors import ContentError, DataError, SpecError
+from atlas.ids import Cid
 from atlas.spec.dataset import DatasetSpec
 from atlas.spec.job import JobSpec
 from chain_bridge.client.messages import Node
@@ -24,7 +25,7 @@ MOST_DOCUMENT_BYTES = 2**20
 class Offer(NamedTuple):
     """One node's registration of one of its datasets."""
 
-    cid: str
+    cid: Cid
     data: LocalData
 
 
@@ -110,7 +111,7 @@ def _offers_of(node: Node, store: ContentStore, reward: int) -> Iterator[Offer]:
         yield Offer(cid, data)
 
 
-def _read(cid: str, store: ContentStore, kind: type[DocumentType]) -> DocumentType:
+def _read(cid: Cid, store: ContentStore, kind: type[DocumentType]) -> DocumentType:
     """Read an untrusted document; raises `DataError` for one that is too large to read safely."""
     size = store.stat(cid).size
     if size > MOST_DOCUMENT_BYTES:

@@ -10,6 +10,7 @@ from atlas.documents.manifests import DatasetManifest
 from atlas.documents.stored import get_document, put_document
 from atlas.errors import SpecError
 from atlas.home import AtlasHome
+from atlas.ids import Cid
 from atlas.models.files import model_manifest
 from atlas.spec.job import JobSpec
 from atlas.spec.recorded_forms import recorded_forms
@@ -39,11 +40,11 @@ class OpenJob:
     job_id: int
     contract: str
     spec: JobSpec
-    spec_cid: str
-    model_cid: str
+    spec_cid: Cid
+    model_cid: Cid
     dataset: DatasetManifest
-    dataset_cid: str
-    untrained: str
+    dataset_cid: Cid
+    untrained: Cid
     """CID of the Checkpoint of round 0."""
 
     @property

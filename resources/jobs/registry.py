@@ -11,6 +11,7 @@ from typing import Literal
 from atlas.disk.sqlite_tables import SqliteTables
 from atlas.documents.manifests import Gate, SavedCheckpoint
 from atlas.errors import SpecError
+from atlas.ids import Cid
 from resources.coordinator_file import coordinator_file
 
 SCHEMA = """
@@ -35,10 +36,10 @@ class JobRow:
     """A job that this coordinator opened, and the documents that define it."""
 
     name: str
-    spec_cid: str
-    model_cid: str
-    dataset_cid: str
-    genesis_cid: str
+    spec_cid: Cid
+    model_cid: Cid
+    dataset_cid: Cid
+    genesis_cid: Cid
     contract: str
     job_id: int
 
@@ -63,11 +64,11 @@ class Attempt:
     slot: int
     attempt: int
     task_id: str
-    task_cid: str
+    task_cid: Cid
     node_id: int
     state: Literal["assigned", "completed", "refused", "lost"] = "assigned"
-    receipt_cid: str | None = None
-    result_cid: str | None = None
+    receipt_cid: Cid | None = None
+    result_cid: Cid | None = None
     gate: Gate | None = None
     reason: str | None = None
 
@@ -109,12 +110,12 @@ class JobRegistry:
         with self._tables.writing() as db:
             db.execute(f"INSERT INTO attempts ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING", values)  # noqa: S608 - names of our own fields
 
-    def record_completed(self, ref: RoundRef, slot: int, attempt: int, receipt: str, result: str) -> None:
+    def record_completed(self, ref: RoundRef, slot: int, attempt: int, receipt: Cid, result: Cid) -> None:
         """Note a verified result of an attempt that was handed out."""
         self._update(ref, slot, attempt, state="completed", receipt_cid=receipt, result_cid=result)
 
     def record_refused(
-        self, ref: RoundRef, slot: int, attempt: int, gate: Gate, reason: str, result: str | None = None
+        self, ref: RoundRef, slot: int, attempt: int, gate: Gate, reason: str, result: Cid | None = None
     ) -> None:
         """Note that a gate refused an attempt's result before it was paid; `result` is its CID, if it was named."""
         self._update(ref, slot, attempt, state="refused", gate=gate, reason=reason, result_cid=result)
@@ -157,18 +158,18 @@ class JobRegistry:
             row = db.execute("SELECT step, cid FROM checkpoints WHERE task_id = ?", (task_id,)).fetchone()
         return SavedCheckpoint(step=row[0], cid=row[1]) if row else None
 
-    def record_own_work(self, name: str, cid: str) -> None:
+    def record_own_work(self, name: str, cid: Cid) -> None:
         """Record the CID of the coordinator's own work, under a name that identifies its inputs."""
         with self._tables.writing() as db:
             db.execute("INSERT OR REPLACE INTO own_work VALUES (?, ?)", (name, cid))
 
-    def own_work(self, name: str) -> str | None:
+    def own_work(self, name: str) -> Cid | None:
         """CID of the coordinator's own work under this name."""
         with self._tables.reading() as db:
             row = db.execute("SELECT cid FROM own_work WHERE name = ?", (name,)).fetchone()
-        return str(row[0]) if row else None
+        return Cid(str(row[0])) if row else None
 
-    def record_removed(self, uses: Iterable[tuple[str, str]]) -> None:
+    def record_removed(self, uses: Iterable[tuple[str, Cid]]) -> None:
         """Record that a collection removes content on purpose, as pairs (job, CID); call it before the removal.
 
         Pairs with the job's name, because another job may put the same content again.
@@ -176,10 +177,10 @@ class JobRegistry:
         with self._tables.writing() as db:
             db.executemany("INSERT INTO removed VALUES (?, ?) ON CONFLICT DO NOTHING", sorted(uses))
 
-    def removed(self) -> set[tuple[str, str]]:
+    def removed(self) -> set[tuple[str, Cid]]:
         """The pairs (job, CID) of content that collections have removed."""
         with self._tables.reading() as db:
-            return set(db.execute("SELECT job, cid FROM removed"))
+            return {(job, Cid(cid)) for job, cid in db.execute("SELECT job, cid FROM removed")}
 
     def _update(self, ref: RoundRef, slot: int, attempt: int, **values: str | None) -> None:
         """Update an attempt, if it is known; a refused attempt stays refused, with the first reason."""
@@ -192,7 +193,7 @@ class JobRegistry:
             )
 
 
-def refuse_other_spec(found: JobRow, spec_cid: str) -> None:
+def refuse_other_spec(found: JobRow, spec_cid: Cid) -> None:
     """Raise `SpecError` unless a recorded job has this spec."""
     if found.spec_cid != spec_cid:
         raise SpecError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from atlas.content.store import ContentStore, is_kept
 from atlas.documents.manifests import ModelManifest
 from atlas.home import AtlasHome
+from atlas.ids import Cid
 from atlas.spec.job import JobSpec
 from resources.jobs.local_tasks import MakeAdapter
 from resources.jobs.registry import JobRegistry
@@ -20,7 +21,7 @@ def untrained_adapter(
     registry: JobRegistry,
     on_progress: Callable[[str], None],
     make: MakeAdapter,
-) -> str:
+) -> Cid:
     """CID of the untrained adapter, which is in the store; raises what `make` raises."""
     name = f"untrained adapter of {spec.cid} on {model.cid}"
     known = registry.own_work(name)

@@ -6,6 +6,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from atlas.disk.sqlite_tables import SqliteTables
+from atlas.ids import Cid
 from resources.coordinator_file import coordinator_file
 
 _SCHEMA = """
@@ -30,7 +31,7 @@ class KeyRecipient:
     attempt: int
     data: str
     """The file's role in its job, such as `s000`."""
-    file: str
+    file: Cid
     """CID of the sealed file."""
 
 

@@ -7,6 +7,7 @@ from atlas.content.sealed.sealing import open_sealed, opened_frames, seal_file
 from atlas.content.store import ContentStore
 from atlas.documents.manifests import ShardManifest
 from atlas.home import AtlasHome
+from atlas.ids import Cid
 from atlas.spec.dataset import DatasetSpec
 from resources.keys.keyring import KeyRings
 
@@ -42,7 +43,7 @@ def open_rows(rows: ShardManifest, spec: DatasetSpec, home: AtlasHome, store: Co
     return opened
 
 
-def count_sealed_rows(data: str, spec: DatasetSpec, home: AtlasHome, store: ContentStore) -> int | None:
+def count_sealed_rows(data: Cid, spec: DatasetSpec, home: AtlasHome, store: ContentStore) -> int | None:
     """Rows in a sealed shard; None if the dataset's key ring is not on this machine. Raises as `open_rows` does."""
     rings = KeyRings(home)
     if spec.keyring is None or spec.keyring not in rings.names():

@@ -6,10 +6,11 @@ from atlas.content.store import ContentStore
 from atlas.counts import counted
 from atlas.errors import TrainingError
 from atlas.home import AtlasHome
+from atlas.ids import Cid
 from resources.models.facts import model_facts
 
 
-def export_model(cid: str, folder: Path, merged: bool, store: ContentStore, home: AtlasHome) -> None:
+def export_model(cid: Cid, folder: Path, merged: bool, store: ContentStore, home: AtlasHome) -> None:
     """Write a checkpoint's adapter, or with `merged` the whole model, and its model card to `folder`.
 
     The folder has the public name of the base model, and no path of this machine. Raises `TrainingError` for a folder

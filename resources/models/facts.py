@@ -6,6 +6,7 @@ from atlas.content.store import ContentStore
 from atlas.documents.manifests import Checkpoint, DatasetManifest, ModelManifest
 from atlas.documents.stored import get_document
 from atlas.home import AtlasHome
+from atlas.ids import Cid
 from atlas.models.license import base_license
 from atlas.spec.job import JobSpec
 from atlas.training.export.model_card import ModelFacts
@@ -15,7 +16,7 @@ from resources.jobs.registry import JobRegistry, JobRow
 from resources.rounds.evidence import receipt_of
 
 
-def model_facts(cid: str, store: ContentStore, home: AtlasHome) -> ModelFacts:
+def model_facts(cid: Cid, store: ContentStore, home: AtlasHome) -> ModelFacts:
     """The facts of a checkpoint of a job that was opened here.
 
     Raises `JobNotFound` for a job that was not opened here, and `ContentError` when a document is missing or altered.
@@ -38,7 +39,7 @@ def model_facts(cid: str, store: ContentStore, home: AtlasHome) -> ModelFacts:
 
 
 def _metrics(
-    cid: str, rounds: int, row: JobRow, store: ContentStore, registry: JobRegistry
+    cid: Cid, rounds: int, row: JobRow, store: ContentStore, registry: JobRegistry
 ) -> dict[str, Mapping[str, float]]:
     """The metrics of the untrained model and of the checkpoint, if they were evaluated."""
     shards = len(get_document(store, row.dataset_cid, DatasetManifest).shards)

@@ -13,6 +13,7 @@ from atlas.content.places.open import Content, IpfsPlaces
 from atlas.content.store import ContentStore
 from atlas.documents.node_record import NodeRecord, parse_record, rendezvous, verify
 from atlas.errors import ContentError, CorruptContent, VerificationError
+from atlas.ids import Cid
 from chain_bridge.client.messages import Node
 from chain_bridge.client.network import Network
 from chain_bridge.errors import ChainError
@@ -28,13 +29,13 @@ log = logging.getLogger(__name__)
 class Directory(Protocol):
     """The calls of discovery to an IPFS node; each raises `ContentError`."""
 
-    def find_providers(self, cid: str, most: int = ..., timeout_seconds: float = ...) -> list[Provider]:
+    def find_providers(self, cid: Cid, most: int = ..., timeout_seconds: float = ...) -> list[Provider]:
         """The peers that provide a CID on the DHT."""
 
-    def resolve_name(self, peer_id: str, timeout_seconds: float = ...) -> str:
+    def resolve_name(self, peer_id: str, timeout_seconds: float = ...) -> Cid:
         """The CID that a peer has published under its name."""
 
-    def block(self, cid: str, timeout_seconds: float | None = None) -> bytes:
+    def block(self, cid: Cid, timeout_seconds: float | None = None) -> bytes:
         """The bytes of a block, not verified."""
 
     def connect(self, multiaddr: str) -> None:

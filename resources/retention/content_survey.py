@@ -7,6 +7,7 @@ from atlas.content.store import ContentStore, KeptStore
 from atlas.documents.manifests import Checkpoint
 from atlas.documents.stored import get_document
 from atlas.errors import ContentError, ContentNotFound, SpecError
+from atlas.ids import Cid
 from chain_bridge.client.messages import Job, RegisteredModel, Round
 from chain_bridge.client.network import Network
 from chain_bridge.client.queries import Queries
@@ -27,7 +28,7 @@ class ChainFacts:
     jobs: Mapping[int, Job]
     rounds: Mapping[int, Sequence[Round]]
     models: Sequence[RegisteredModel]
-    node_manifests: Sequence[str]
+    node_manifests: Sequence[Cid]
 
 
 def ask_network(network: Network | None, registry: JobRegistry) -> ChainFacts | None:
@@ -60,7 +61,7 @@ def _refuse(row: JobRow, error: ContentError) -> None:
 
 def survey(
     store: KeptStore,
-    peek: Callable[[str], bytes | None],
+    peek: Callable[[Cid], bytes | None],
     registry: JobRegistry,
     chain: ChainFacts | None,
     on_unreadable: Callable[[JobRow, ContentError], None] = _refuse,
@@ -112,13 +113,13 @@ def _knows(chain: ChainFacts | None, row: JobRow) -> bool:
     return chain is not None and chain.contract == row.contract
 
 
-def _models(store: ContentStore, registry: JobRegistry, chain: ChainFacts | None) -> dict[str, Reason]:
+def _models(store: ContentStore, registry: JobRegistry, chain: ChainFacts | None) -> dict[Cid, Reason]:
     """The files of models that are promoted, or registered under another name than their job's.
 
     Every round is registered under its job's name as well; that registration keeps nothing.
     """
     names = {row.job_id: row.name for row in registry.jobs() if _knows(chain, row)}
-    found: dict[str, Reason] = {}
+    found: dict[Cid, Reason] = {}
     for model in chain.models if chain else ():
         own = names.get(model.job) == model.name and model.status != "promoted"
         if own or model.status == "deprecated" or model.job not in names:
@@ -132,7 +133,7 @@ def _models(store: ContentStore, registry: JobRegistry, chain: ChainFacts | None
     return found
 
 
-def _checkpoint(store: ContentStore, cid: str) -> Checkpoint | None:
+def _checkpoint(store: ContentStore, cid: Cid) -> Checkpoint | None:
     """The checkpoint with a model's CID; None for a model that is no checkpoint of this coordinator."""
     try:
         return get_document(store, cid, Checkpoint)
@@ -140,9 +141,9 @@ def _checkpoint(store: ContentStore, cid: str) -> Checkpoint | None:
         return None
 
 
-def _node_manifests(store: ContentStore, held: Container[str], chain: ChainFacts | None) -> dict[str, Reason]:
+def _node_manifests(store: ContentStore, held: Container[Cid], chain: ChainFacts | None) -> dict[Cid, Reason]:
     """The local copies of node manifests, and the documents on node-local data that they name."""
-    found: dict[str, Reason] = {}
+    found: dict[Cid, Reason] = {}
     for cid in chain.node_manifests if chain else ():
         if cid not in held:
             continue

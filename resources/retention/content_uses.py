@@ -8,6 +8,7 @@ from atlas.documents.document import Document
 from atlas.documents.manifests import Checkpoint, DatasetManifest, RoundEvidence, RoundManifest, SignedReceipt
 from atlas.documents.stored import get_document
 from atlas.errors import ContentError, ContentNotFound, SpecError
+from atlas.ids import Cid
 from atlas.spec.job import JobSpec, TaskSpec
 from atlas.spec.task_plan import TaskPlan
 from chain_bridge.client.messages import Round
@@ -31,8 +32,8 @@ class JobWalk:
         self._store = store
         self._registry = registry
         self._found: dict[Use, None] = {}
-        self._parts: dict[str, set[Part]] = {}
-        self._followed: set[tuple[str, bool]] = set()
+        self._parts: dict[Cid, set[Part]] = {}
+        self._followed: set[tuple[Cid, bool]] = set()
 
     @property
     def uses(self) -> tuple[Use, ...]:
@@ -43,7 +44,7 @@ class JobWalk:
         """Whether this store holds a document that no other job has."""
         return any(self._store.has(cid) for cid in (self.row.spec_cid, self.row.genesis_cid))
 
-    def parts(self, cid: str) -> set[Part]:
+    def parts(self, cid: Cid) -> set[Part]:
         """The roles of a CID in the job; empty if the job does not use it."""
         return self._parts.get(cid, set())
 
@@ -70,7 +71,7 @@ class JobWalk:
             for attempt in self._registry.attempts(row.round(number)):
                 self._follow_attempt(job, number, attempt)
 
-    def follow_checkpoint(self, cid: str, final: bool) -> None:
+    def follow_checkpoint(self, cid: Cid, final: bool) -> None:
         """Follow a checkpoint and its ancestors; `final` if it is the job's result or an ancestor of it."""
         while (cid, final) not in self._followed:
             self._followed.add((cid, final))
@@ -90,7 +91,7 @@ class JobWalk:
                 return
             cid = found.parent
 
-    def follow_manifest(self, cid: str, final: bool) -> None:
+    def follow_manifest(self, cid: Cid, final: bool) -> None:
         """Follow a round's manifest and the updates that it lists."""
         found = self._read(cid, RoundManifest)
         number = found.round if found else 0
@@ -105,20 +106,20 @@ class JobWalk:
         for refused in found.refused:
             self._add(refused.adapter, "upload", f"refused update of {refused.shard}", number)
 
-    def follow_plan(self, cid: str, plan: TaskPlan) -> None:
+    def follow_plan(self, cid: Cid, plan: TaskPlan) -> None:
         """Follow a plan of leases, and its tasks."""
         self._add(cid, "record", "plan", plan.round)
         for planned in plan.tasks:
             self._add(planned.task, "record", f"task of slot {planned.slot}, attempt {planned.attempt}", plan.round)
 
-    def follow_task(self, cid: str, task: TaskSpec) -> None:
+    def follow_task(self, cid: Cid, task: TaskSpec) -> None:
         """Follow a task, and the checkpoints that it names."""
         self._add(cid, "record", f"task of {_label(task)}", task.round)
         self._add(task.resume, "upload", f"training checkpoint of {_label(task)}", task.round)
         for checkpoint in (task.base, *task.checkpoints):
             self.follow_checkpoint(checkpoint, final=False)
 
-    def follow_receipt(self, cid: str, signed: SignedReceipt | None, label: str, number: int) -> None:
+    def follow_receipt(self, cid: Cid, signed: SignedReceipt | None, label: str, number: int) -> None:
         """Follow a receipt, and the content that its node uploaded."""
         self._add(cid, "record", f"receipt of {label}", number)
         if signed is None:
@@ -130,13 +131,13 @@ class JobWalk:
         for one in (receipt.resumed_from, *(saved.cid for saved in receipt.checkpoints)):
             self._add(one, "upload", f"training checkpoint of {label}", number)
 
-    def follow_evidence(self, cid: str, evidence: RoundEvidence | None, number: int, final: bool) -> None:
+    def follow_evidence(self, cid: Cid, evidence: RoundEvidence | None, number: int, final: bool) -> None:
         """Follow the evidence of a round, and the receipts that it lists."""
         self._add(cid, "record" if final else "passing", "evidence", number)
         for one in evidence.records if evidence else ():
             self._add(one.receipt, "record", f"receipt of {one.shard or 'evaluation'}, attempt {one.attempt}", number)
 
-    def add_diagnostics(self, cid: str, manifest: str) -> None:
+    def add_diagnostics(self, cid: Cid, manifest: Cid) -> None:
         """Add the diagnostics of a round, which stay as long as their manifest."""
         self._add(cid, "record" if "record" in self.parts(manifest) else "passing", "diagnostics")
 
@@ -168,26 +169,26 @@ class JobWalk:
         saved = self._registry.newest_checkpoint(attempt.task_id)
         self._add(saved.cid if saved else None, "upload", f"training checkpoint of {label}", number)
 
-    def _add_reference(self, job: OpenJob, number: int, base: str) -> None:
+    def _add_reference(self, job: OpenJob, number: int, base: Cid) -> None:
         """Add the update of the reference rows of a round that no manifest lists yet."""
         if job.dataset.reference is not None:
             task = reference_task(job, number, base, job.dataset.reference)
             made = self._registry.own_work(f"reference update {task.task_id}")
             self._add(made, "passing", "update of the reference rows", number)
 
-    def _add(self, cid: str | None, part: Part, what: str, number: int = 0) -> None:
+    def _add(self, cid: Cid | None, part: Part, what: str, number: int = 0) -> None:
         if cid is not None:
             self._found[Use(cid, part, what, number)] = None
             self._parts.setdefault(cid, set()).add(part)
 
-    def _read(self, cid: str, kind: type[Kind]) -> Kind | None:
+    def _read(self, cid: Cid, kind: type[Kind]) -> Kind | None:
         """A document of a round; None if it is gone, or has a form that this version cannot read."""
         try:
             return get_document(self._store, cid, kind)
         except (ContentNotFound, SpecError):
             return None
 
-    def _defining(self, cid: str, kind: type[Kind]) -> Kind:
+    def _defining(self, cid: Cid, kind: type[Kind]) -> Kind:
         try:
             return get_document(self._store, cid, kind)
         except (ContentNotFound, SpecError) as error:

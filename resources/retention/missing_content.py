@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from atlas.content.places.collect import PeekStore, peek
+from atlas.ids import Cid
 from resources.jobs.registry import JobRegistry, JobRow
 from resources.retention.content_survey import ChainFacts, survey
 from resources.retention.retention import Reason, RetentionSettings
@@ -13,7 +14,7 @@ from resources.retention.retention import Reason, RetentionSettings
 class Completeness:
     """What is missing of the content that jobs need."""
 
-    missing: dict[str, Reason]
+    missing: dict[Cid, Reason]
     """By CID, job after job."""
     unchecked: tuple[str, ...]
     """What could not be checked, and why, as sentences without a final period."""
@@ -48,7 +49,7 @@ def find_missing(
     )
 
 
-def _defining(row: JobRow) -> dict[str, str]:
+def _defining(row: JobRow) -> dict[Cid, str]:
     """The documents that define a job, by CID."""
     return {
         row.spec_cid: "spec",

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from atlas.documents.document import describe_validation
 from atlas.errors import SpecError
+from atlas.ids import Cid
 from atlas.spec.job import read_mapping
 
 Part = Literal["order", "data", "record", "weights", "update", "passing", "upload"]
@@ -67,7 +68,7 @@ def read_retention(path: Path) -> RetentionSettings:
 class Use:
     """One use of a CID by a job."""
 
-    cid: str
+    cid: Cid
     part: Part
     what: str
     """Such as `shard s000`."""
@@ -102,10 +103,10 @@ class Survey:
     """All uses of content."""
 
     jobs: tuple[JobUses, ...]
-    others: dict[str, Reason]
+    others: dict[Cid, Reason]
     """Content that is kept independently of jobs: models and node manifests."""
 
-    def needed(self, settings: RetentionSettings) -> dict[str, Reason]:
+    def needed(self, settings: RetentionSettings) -> dict[Cid, Reason]:
         """Each CID that must stay, with the first reason for it."""
         found = dict(self.others)
         for job in self.jobs:
@@ -113,7 +114,7 @@ class Survey:
                 found.setdefault(use.cid, Reason(because, _described(use)))
         return found
 
-    def expected(self, settings: RetentionSettings, removed: Collection[tuple[str, str]]) -> dict[str, Reason]:
+    def expected(self, settings: RetentionSettings, removed: Collection[tuple[str, Cid]]) -> dict[Cid, Reason]:
         """Each CID that must have a copy here, with the first reason for it.
 
         That is what is needed, except what only its node may have, and what a collection removed from a job: `removed`
@@ -126,17 +127,17 @@ class Survey:
                     found.setdefault(use.cid, Reason(because, _described(use)))
         return found
 
-    def users(self, cids: Collection[str]) -> set[tuple[str, str]]:
+    def users(self, cids: Collection[Cid]) -> set[tuple[str, Cid]]:
         """The pairs (job, CID) of the jobs that use one of these CIDs."""
         return {(job.name, use.cid) for job in self.jobs for use in job.uses if use.cid in cids}
 
-    def uses(self, cid: str) -> str:
+    def uses(self, cid: Cid) -> str:
         """All uses of a CID, as text; empty if there are none."""
         return "; ".join(self._named.get(cid, ()))
 
     @cached_property
-    def _named(self) -> dict[str, dict[str, None]]:
-        found: dict[str, dict[str, None]] = {cid: {str(reason): None} for cid, reason in self.others.items()}
+    def _named(self) -> dict[Cid, dict[str, None]]:
+        found: dict[Cid, dict[str, None]] = {cid: {str(reason): None} for cid, reason in self.others.items()}
         for job in self.jobs:
             for use in job.uses:
                 found.setdefault(use.cid, {})[f"{job.name}, {_described(use)}"] = None

@@ -12,6 +12,7 @@ from atlas.documents.document import Document
 from atlas.documents.manifests import Checkpoint, RoundEvidence, RoundManifest, SignedReceipt
 from atlas.documents.round_diagnostics import RoundDiagnostics
 from atlas.errors import SpecError
+from atlas.ids import Cid
 from atlas.spec.job import TaskSpec
 from atlas.spec.task_plan import TaskPlan
 from resources.retention.content_uses import JobWalk
@@ -32,7 +33,7 @@ ORDER = (TaskPlan, TaskSpec, SignedReceipt, Checkpoint, RoundManifest, RoundEvid
 """The order of processing: a receipt is matched by its task, and diagnostics by their manifest."""
 
 
-def follow_strays(cids: Iterable[str], peek: Callable[[str], bytes | None], walks: Collection[JobWalk]) -> None:
+def follow_strays(cids: Iterable[Cid], peek: Callable[[Cid], bytes | None], walks: Collection[JobWalk]) -> None:
     """Pass each document among `cids` to the walk of its job; `peek` reads one, None if it is gone."""
     found = [(cid, document) for cid in cids if (document := parse_document(peek(cid) or b"")) is not None]
     for cid, document in sorted(found, key=lambda item: (ORDER.index(type(item[1])), item[0])):
@@ -52,7 +53,7 @@ def parse_document(data: bytes) -> Any:
         return None
 
 
-def _add_to_walk(walk: JobWalk, cid: str, document: Any) -> None:
+def _add_to_walk(walk: JobWalk, cid: Cid, document: Any) -> None:
     row = walk.row
     match document:
         case TaskPlan() if (document.contract, document.job_id) == (row.contract, row.job_id):

@@ -7,6 +7,7 @@ from atlas.content.store import ContentStore
 from atlas.documents.manifests import Checkpoint
 from atlas.documents.stored import get_document
 from atlas.errors import ContentNotFound
+from atlas.ids import Cid
 from atlas.spec.job import TaskSpec
 from resources.dispatch.outcomes import CompletedTask
 from resources.jobs.open_job import OpenJob
@@ -15,7 +16,7 @@ from resources.rounds.verdict import Verdict, compare
 
 
 def assigned_evaluation(
-    checkpoints: Sequence[str], slot: int, attempts: Sequence[Attempt], store: ContentStore
+    checkpoints: Sequence[Cid], slot: int, attempts: Sequence[Attempt], store: ContentStore
 ) -> TaskSpec | None:
     """The newest evaluation whose first checkpoints are these, base and result, as a first attempt; None if none was
     assigned.
@@ -33,7 +34,7 @@ def assigned_evaluation(
     return None
 
 
-def plain_mean_of(task: TaskSpec, store: ContentStore) -> str | None:
+def plain_mean_of(task: TaskSpec, store: ContentStore) -> Cid | None:
     """The CID of the plain average among an evaluation's checkpoints; None if it has none.
 
     That checkpoint names the same round manifest as the round's checkpoint; those without one update name other

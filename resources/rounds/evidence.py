@@ -15,6 +15,7 @@ from atlas.documents.manifests import (
     TaskRecord,
 )
 from atlas.documents.stored import get_document
+from atlas.ids import Cid
 from atlas.spec.job import TrainingSpec
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Ledger
@@ -28,7 +29,7 @@ from resources.jobs.registry import Attempt
 def build_evidence(
     job: OpenJob,
     number: int,
-    checkpoint: str,
+    checkpoint: Cid,
     manifest: RoundManifest,
     attempts: Collection[Attempt],
     scoring: ScoringMethod,
@@ -55,7 +56,7 @@ def completed(attempts: Collection[Attempt]) -> list[Attempt]:
     return [attempt for attempt in attempts if attempt.state == "completed"]
 
 
-def receipt_of(cid: str, store: ContentStore) -> Receipt:
+def receipt_of(cid: Cid, store: ContentStore) -> Receipt:
     """The receipt of a result that was verified on arrival."""
     return get_document(store, cid, SignedReceipt).receipt
 
@@ -99,7 +100,7 @@ def _compare_completed(
         )
 
 
-def _record(job: OpenJob, one: Attempt, aggregated: Mapping[str, str], scores: Mapping[str, int]) -> TaskRecord:
+def _record(job: OpenJob, one: Attempt, aggregated: Mapping[str, Cid], scores: Mapping[str, int]) -> TaskRecord:
     """An update that was left out of the aggregation has no validated tokens, and so no contribution."""
     tokens = score = None
     shard = None if one.slot == job.evaluation_slot else job.dataset.shards[one.slot]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from atlas.content.store import is_kept
 from atlas.counts import counted
+from atlas.ids import Cid
 from resources.jobs.local_tasks import TrainUpdate, train_update
 from resources.keys.sealed_rows import open_rows
 from resources.rounds.round import Round
@@ -14,7 +15,7 @@ from resources.rounds.tasks import reference_task
 
 def reference_update(
     round_: Round, on_progress: Callable[[str], None] = lambda text: None, train: TrainUpdate = train_update
-) -> str | None:
+) -> Cid | None:
     """CID of the update, trained once; None for a job whose dataset has no reference rows. Blocks.
 
     Raises what `train` raises, and as `open_rows` does.

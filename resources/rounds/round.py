@@ -10,6 +10,7 @@ from atlas.documents.manifests import Checkpoint, RoundEvidence, RoundManifest, 
 from atlas.documents.round_diagnostics import RoundDiagnostics
 from atlas.documents.stored import put_document
 from atlas.home import AtlasHome
+from atlas.ids import Cid
 from atlas.spec.job import TaskSpec
 from atlas.verification.contribution import NEUTRAL, alignment_scores
 from chain_bridge.ledger import Ledger
@@ -58,9 +59,9 @@ class Round:
         self.store = store
         self.registry = registry
         self._connect = connect
-        self._aggregations: dict[str, RoundAggregation] = {}
+        self._aggregations: dict[Cid, RoundAggregation] = {}
         """By the CID of the manifest."""
-        self._without: dict[str, dict[str, str]] = {}
+        self._without: dict[Cid, dict[str, Cid]] = {}
         """The checkpoints without one update, by the CID of the round's checkpoint."""
 
     @property
@@ -79,7 +80,7 @@ class Round:
         return self.registry.attempts(self.ref)
 
     @cached_property
-    def base(self) -> str:
+    def base(self) -> Cid:
         """CID of the checkpoint that the round starts from; raises as `base_checkpoint` does."""
         return base_checkpoint(self.job, self.number, self.ledger)
 
@@ -101,7 +102,7 @@ class Round:
         """The error of a step that cannot continue without a lost task; `what` is the beginning of its sentence."""
         return task_lost(self.job.name, what, outcome, self.attempts, self.home.nodes)
 
-    def build_manifest(self, outcomes: Iterable[TaskOutcome], reference: str | None = None) -> RoundManifest:
+    def build_manifest(self, outcomes: Iterable[TaskOutcome], reference: Cid | None = None) -> RoundManifest:
         """List the updates, accepted and refused, by shard, and put the manifest into the store.
 
         The gates check the whole round once more; updates refused now are left out, and recorded in the registry.
@@ -150,7 +151,7 @@ class Round:
         put_document(self.store, diagnostics)
         return diagnostics
 
-    def checkpoints_without(self, checkpoint: str) -> dict[str, str]:
+    def checkpoints_without(self, checkpoint: Cid) -> dict[str, Cid]:
         """By shard, the CID of the round's checkpoint without that shard's update.
 
         Empty if the round is not scored by leave-one-out. Those of the round's evaluation, if one was assigned; else
@@ -165,7 +166,7 @@ class Round:
             self._without[checkpoint] = found or self._aggregation(manifest).aggregate_without_each()
         return self._without[checkpoint]
 
-    def plan_evaluation(self, checkpoint: str) -> TaskSpec:
+    def plan_evaluation(self, checkpoint: Cid) -> TaskSpec:
         """The first attempt at evaluating the round's checkpoint, with the alternatives that are cheap to evaluate.
 
         These are the checkpoints without one update each, if the scores need them, and the result of plain averaging
@@ -179,7 +180,7 @@ class Round:
         without = self.checkpoints_without(checkpoint)
         return evaluation_task(self.job, self.number, self.base, checkpoint, without, alternative)
 
-    def evidence(self, checkpoint: str) -> RoundEvidence:
+    def evidence(self, checkpoint: Cid) -> RoundEvidence:
         """The evidence of the round, from the coordinator's record and content; raises as `check_completed` does."""
         attempts = self.attempts
         check_completed(self.job, self.number, attempts, self.store, self.ledger)
@@ -189,18 +190,18 @@ class Round:
 
     def settle(
         self,
-        checkpoint: str,
+        checkpoint: Cid,
         patience_seconds: float = CHAIN_PATIENCE_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> Settlement:
         """Submit the round's evidence and credit its nodes; raises as `evidence` and `settle_evidence` do."""
         return settle_evidence(self.job, self.evidence(checkpoint), self.store, self.ledger, patience_seconds, clock)
 
-    def publish(self, checkpoint: str) -> None:
+    def publish(self, checkpoint: Cid) -> None:
         """Register the round's checkpoint under the job's name; raises as `publish_model` does."""
         publish_model(self.job, self.number, checkpoint, self.ledger)
 
-    def _score(self, checkpoint: str, attempts: Collection[Attempt]) -> tuple[ScoringMethod, dict[str, int]]:
+    def _score(self, checkpoint: Cid, attempts: Collection[Attempt]) -> tuple[ScoringMethod, dict[str, int]]:
         """How the round was scored, and the score of each aggregated update by shard, in thousandths.
 
         Leave-one-out needs the losses in the evaluation's receipt; a round whose evaluation lacks them is scored by
@@ -210,7 +211,7 @@ class Round:
         method = scoring_method(self.job, manifest)
         if method == "leave-one-out":
             done = next((one for one in completed(attempts) if one.slot == self.job.evaluation_slot), None)
-            receipt = receipt_of(done.receipt_cid or "", self.store) if done else None
+            receipt = receipt_of(done.receipt_cid or Cid(""), self.store) if done else None
             scores = scores_by_losses(self.checkpoints_without(checkpoint), receipt)
             if scores is not None:
                 return method, scores
@@ -220,7 +221,7 @@ class Round:
             return method, alignment_scores(shards, self._aggregation(manifest).geometry)
         return method, dict.fromkeys(shards, NEUTRAL)
 
-    def _assigned_evaluation(self, base: str, checkpoint: str) -> TaskSpec | None:
+    def _assigned_evaluation(self, base: Cid, checkpoint: Cid) -> TaskSpec | None:
         return assigned_evaluation((base, checkpoint), self.job.evaluation_slot, self.attempts, self.store)
 
     def _aggregation(self, manifest: RoundManifest) -> "RoundAggregation":

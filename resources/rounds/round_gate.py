@@ -25,6 +25,7 @@ from atlas.content.store import ContentStore
 from atlas.documents.manifests import Checkpoint, Receipt, RoundManifest
 from atlas.documents.stored import get_document
 from atlas.errors import ContentError
+from atlas.ids import Cid
 from atlas.spec.job import TaskSpec
 from atlas.training.reach import farthest, usual_reach
 from resources.dispatch.outcomes import CompletedTask
@@ -39,7 +40,7 @@ class RoundGate:
     Updates accepted earlier, by this or another process, are loaded from the registry.
     """
 
-    def __init__(self, job: OpenJob, number: int, base: str, store: ContentStore, registry: JobRegistry) -> None:
+    def __init__(self, job: OpenJob, number: int, base: Cid, store: ContentStore, registry: JobRegistry) -> None:
         self._job, self._number, self._base = job, number, base
         self._store, self._registry = store, registry
         self._checkpoint = get_document(store, base, Checkpoint)
@@ -82,7 +83,7 @@ class RoundGate:
         return {slots[shard]: verdict for shard, verdict in check_round(lengths, self._settings.largest_norm).items()}
 
     def _delivery(self, slot: int, receipt: Receipt) -> InspectedUpdate | Refusal:
-        adapter = receipt.adapter or ""
+        adapter = receipt.adapter or Cid("")
         found = self._inspect(slot, adapter)
         if isinstance(found, Refusal):
             return found
@@ -90,7 +91,7 @@ class RoundGate:
             self._shard(slot), receipt.node, receipt.data, adapter, self._store.fetch(adapter), found
         )
 
-    def _inspect(self, slot: int, adapter: str) -> Inspected | Refusal:
+    def _inspect(self, slot: int, adapter: Cid) -> Inspected | Refusal:
         spec = self._job.spec
         frozen = spec.aggregation.method.frozen_factor(self._number)
         rank = spec.lora.rank_of(self._shard(slot))
@@ -145,7 +146,7 @@ class RoundGate:
 
     def _recall(self, attempt: Attempt) -> None:
         try:
-            found = self._delivery(attempt.slot, receipt_of(attempt.receipt_cid or "", self._store))
+            found = self._delivery(attempt.slot, receipt_of(attempt.receipt_cid or Cid(""), self._store))
         except ContentError:
             return  # its bytes are gone: it will be trained again
         if not isinstance(found, Refusal):

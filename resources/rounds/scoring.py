@@ -6,13 +6,14 @@ from atlas.content.store import ContentStore
 from atlas.documents.manifests import Checkpoint, Receipt, RoundManifest, ScoringMethod
 from atlas.documents.stored import get_document
 from atlas.errors import ContentNotFound
+from atlas.ids import Cid
 from atlas.spec.job import TaskSpec
 from atlas.verification.contribution import choose_method, leave_one_out_scores
 from resources.errors import SettlementError
 from resources.jobs.open_job import OpenJob
 
 
-def manifest_of(checkpoint: str, store: ContentStore) -> RoundManifest:
+def manifest_of(checkpoint: Cid, store: ContentStore) -> RoundManifest:
     """The manifest that a round's checkpoint was made from; raises `SettlementError` for the checkpoint of round 0."""
     manifest = get_document(store, checkpoint, Checkpoint).manifest
     if manifest is None:
@@ -25,12 +26,12 @@ def scoring_method(job: OpenJob, manifest: RoundManifest) -> ScoringMethod:
     return choose_method(job.spec.payment.scoring, len(manifest.updates))
 
 
-def evaluated_without(task: TaskSpec, manifest: RoundManifest, store: ContentStore) -> dict[str, str] | None:
+def evaluated_without(task: TaskSpec, manifest: RoundManifest, store: ContentStore) -> dict[str, Cid] | None:
     """By shard, the CID of the checkpoint without that shard's update, from the checkpoints of an evaluation.
 
     Such a checkpoint names the round's manifest without that update. None if one of them is not there.
     """
-    made: dict[str | None, str] = {}
+    made: dict[Cid | None, Cid] = {}
     for cid in task.checkpoints[2:]:
         try:
             made[get_document(store, cid, Checkpoint).manifest] = cid
@@ -42,7 +43,7 @@ def evaluated_without(task: TaskSpec, manifest: RoundManifest, store: ContentSto
     return {shard: made[cid] for shard, cid in manifests.items()}
 
 
-def scores_by_losses(without_each: Mapping[str, str], evaluation: Receipt | None) -> dict[str, int] | None:
+def scores_by_losses(without_each: Mapping[str, Cid], evaluation: Receipt | None) -> dict[str, int] | None:
     """Leave-one-out scores by shard, in thousandths, from the checkpoints without one update and their losses.
 
     None if the evaluation lacks one of them.

@@ -13,6 +13,7 @@ import stamina
 from atlas.content.store import ContentStore
 from atlas.documents.manifests import RoundEvidence, ScoringMethod
 from atlas.documents.stored import put_document
+from atlas.ids import Cid
 from atlas.verification.evidence import evidence_root
 from chain_bridge.client.messages import RegisteredModel, Round, Share
 from chain_bridge.errors import ChainUnreachable, ContractRefused, OutcomeUnknown
@@ -32,7 +33,7 @@ State = Literal["settled", "due", "disputed", "pending"]
 class Settlement:
     """The payout of a round. A transaction is None if it is not in a block yet, or if somebody else sent it."""
 
-    evidence: str
+    evidence: Cid
     """CID of the RoundEvidence."""
     root: str
     """The Merkle root over the evidence, in hex."""
@@ -123,7 +124,7 @@ def settle_due_of(registry: JobRegistry, ledger: Ledger, now: float) -> None:
     settle_due([job.job_id for job in registry.jobs() if job.contract == ledger.network.contract], ledger, now)
 
 
-def publish_model(job: OpenJob, number: int, checkpoint: str, ledger: Ledger) -> None:
+def publish_model(job: OpenJob, number: int, checkpoint: Cid, ledger: Ledger) -> None:
     """Register a round's checkpoint under the job's name, with the round as its version; once.
 
     If the chain does not answer, the registration waits in the outbox. Raises `SettlementError` when the name and
@@ -149,7 +150,7 @@ def _model(name: str, version: int, ledger: Ledger) -> RegisteredModel | None:
     return found[0] if found and found[0].version == version else None
 
 
-def _submitted(job: OpenJob, evidence: RoundEvidence, cid: str, ledger: Ledger) -> Round:
+def _submitted(job: OpenJob, evidence: RoundEvidence, cid: Cid, ledger: Ledger) -> Round:
     """The round on chain; it is submitted now if it was not before."""
     on_chain = ledger.round(job.job_id, evidence.round)
     if on_chain is None:
@@ -171,7 +172,7 @@ def _submitted(job: OpenJob, evidence: RoundEvidence, cid: str, ledger: Ledger) 
     return on_chain
 
 
-def _record_all(evidence: RoundEvidence, cid: str, on_chain: Round | None, ledger: Ledger) -> None:
+def _record_all(evidence: RoundEvidence, cid: Cid, on_chain: Round | None, ledger: Ledger) -> None:
     """Record in the outbox the transactions that could not be sent.
 
     A settlement that arrives before the end of the challenge window is refused, and sent again by `settle_due`.
@@ -201,7 +202,7 @@ def _state(on_chain: Round) -> State:
     return "disputed" if on_chain.open_challenges else "due"
 
 
-def _record_submission(evidence: RoundEvidence, cid: str, ledger: Ledger) -> None:
+def _record_submission(evidence: RoundEvidence, cid: Cid, ledger: Ledger) -> None:
     record_submission(
         ledger,
         evidence.job_id,

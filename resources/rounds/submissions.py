@@ -6,6 +6,7 @@ A submission may be rolled back on chain and made again, so its key in the outbo
 from collections.abc import Callable
 from itertools import count
 
+from atlas.ids import Cid
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Later, Ledger
 from chain_bridge.outbox.rows import OutboxEntry
@@ -15,7 +16,7 @@ from resources.jobs.open_job import OpenJob
 Record = Callable[[Later], OutboxEntry]
 
 
-def base_checkpoint(job: OpenJob, number: int, ledger: Ledger) -> str:
+def base_checkpoint(job: OpenJob, number: int, ledger: Ledger) -> Cid:
     """CID of the Checkpoint that a round starts from: that of round 0, or the previous round's on chain.
 
     While the submission of the previous round is pending, the outbox's record is used. Raises `RoundOrderError` when
@@ -55,14 +56,14 @@ def record_settle(ledger: Ledger, job: int, round_: int) -> OutboxEntry:
     return _record(ledger, f"settle:{job}:{round_}", lambda later: later.settle(job, round_))
 
 
-def _recorded_checkpoint(ledger: Ledger, job: int, round_: int, chain_answers: bool) -> str | None:
+def _recorded_checkpoint(ledger: Ledger, job: int, round_: int, chain_answers: bool) -> Cid | None:
     """The checkpoint of a round whose submission is pending; None if there is none.
 
     A submission that has landed counts only while the chain does not answer: it may have been rolled back.
     """
     entry = newest_submission(ledger, job, round_)
     states = ("waiting", "signed") if chain_answers else ("waiting", "signed", "landed")
-    return str(entry.body["checkpoint"]) if entry is not None and entry.state in states else None
+    return Cid(str(entry.body["checkpoint"])) if entry is not None and entry.state in states else None
 
 
 def _record(ledger: Ledger, name: str, record: Record) -> OutboxEntry:

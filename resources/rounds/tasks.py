@@ -4,12 +4,13 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from atlas.documents.manifests import ShardManifest
+from atlas.ids import Cid
 from atlas.spec.job import TaskSpec
 from atlas.verification.contribution import FEWEST_ROWS, rows_to_sample
 from resources.jobs.open_job import OpenJob
 
 
-def training_tasks(job: OpenJob, number: int, base: str, shards: Collection[str] | None = None) -> list[TaskSpec]:
+def training_tasks(job: OpenJob, number: int, base: Cid, shards: Collection[str] | None = None) -> list[TaskSpec]:
     """First attempts at training a round's shards, all or those with these keys, in shard order."""
     return [
         _task(job, number, base, "train", slot, shard)
@@ -18,7 +19,7 @@ def training_tasks(job: OpenJob, number: int, base: str, shards: Collection[str]
     ]
 
 
-def reference_task(job: OpenJob, number: int, base: str, rows: ShardManifest) -> TaskSpec:
+def reference_task(job: OpenJob, number: int, base: Cid, rows: ShardManifest) -> TaskSpec:
     """The task on the reference rows, which no node gets: the coordinator trains it itself."""
     return _task(job, number, base, "train", job.evaluation_slot + 1, rows)
 
@@ -26,10 +27,10 @@ def reference_task(job: OpenJob, number: int, base: str, rows: ShardManifest) ->
 def evaluation_task(
     job: OpenJob,
     number: int,
-    base: str,
-    checkpoint: str,
-    without: Mapping[str, str] | None = None,
-    mean: str | None = None,
+    base: Cid,
+    checkpoint: Cid,
+    without: Mapping[str, Cid] | None = None,
+    mean: Cid | None = None,
 ) -> TaskSpec:
     """The first attempt at evaluating a round's checkpoint and its base on the held-out rows.
 
@@ -45,7 +46,7 @@ def evaluation_task(
     return task.model_copy(update=changes)
 
 
-def _task(job: OpenJob, number: int, base: str, kind: str, slot: int, data: ShardManifest) -> TaskSpec:
+def _task(job: OpenJob, number: int, base: Cid, kind: str, slot: int, data: ShardManifest) -> TaskSpec:
     lora = job.spec.lora
     rank = lora.rank_of(data.key) if kind == "train" else lora.rank
     return TaskSpec(

@@ -16,6 +16,7 @@ from atlas.documents.manifests import (
 )
 from atlas.documents.stored import get_document
 from atlas.errors import ContentError, ContentNotFound, ContentUnreachable, SpecError, VerificationError
+from atlas.ids import Cid
 from atlas.spec.job import JobSpec, TaskSpec
 from atlas.verification.evidence import evidence_root
 from atlas.verification.receipts import verify_update_receipt
@@ -39,8 +40,8 @@ class ReceiptCount:
 class NamedReceipt:
     """A receipt as a record names it."""
 
-    cid: str
-    result: str
+    cid: Cid
+    result: Cid
     """CID of the update."""
     node_id: int
 
@@ -94,7 +95,7 @@ class KnownReceipts:
         return found
 
 
-def verify_receipts(checkpoints: Iterable[str], known: KnownReceipts) -> ReceiptCount:
+def verify_receipts(checkpoints: Iterable[Cid], known: KnownReceipts) -> ReceiptCount:
     """Verify the receipt of each update of these rounds, if it and its task can be read.
 
     Raises `VerificationError` for a receipt that is corrupt, that its node did not sign, or that differs from the
@@ -102,7 +103,7 @@ def verify_receipts(checkpoints: Iterable[str], known: KnownReceipts) -> Receipt
     """
     store, updates, verified = known.store, 0, 0
     for cid in checkpoints:
-        manifest = get_document(store, get_document(store, cid, Checkpoint).manifest or "", RoundManifest)
+        manifest = get_document(store, get_document(store, cid, Checkpoint).manifest or Cid(""), RoundManifest)
         codec = get_document(store, manifest.job, JobSpec).aggregation.compression.codec
         named = known.of_round(manifest.round)
         for update in manifest.updates:
@@ -139,7 +140,7 @@ def _verify(
     return True
 
 
-def _read(store: ContentStore, cid: str, kind: type[Kind]) -> Kind | None:
+def _read(store: ContentStore, cid: Cid, kind: type[Kind]) -> Kind | None:
     """A document, or None if no place has it."""
     try:
         return get_document(store, cid, kind)

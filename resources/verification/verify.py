@@ -11,6 +11,7 @@ from atlas.documents.manifests import Checkpoint, DatasetManifest
 from atlas.documents.stored import get_document
 from atlas.errors import AggregationError, AtlasError, Compared, VerificationError
 from atlas.home import AtlasHome
+from atlas.ids import Cid
 from atlas.spec.job import JobSpec
 from atlas.verification.checkpoint import VerifiedCheckpoint, verify_checkpoint
 from atlas.verification.job_data import JobRecord
@@ -50,11 +51,11 @@ class Verification:
 
 
 def verify_with_records(
-    cid: str,
+    cid: Cid,
     store: ContentStore,
     home: AtlasHome,
     network: Network | None,
-    dataset: str | None = None,
+    dataset: Cid | None = None,
     rebuild_start: bool = False,
     on_checkpoint: Callable[[VerifiedCheckpoint], None] = lambda _: None,
 ) -> Verification:
@@ -68,7 +69,7 @@ def verify_with_records(
     chain = look_on_chain(job, cid, row, network)
     record = _record(row, chain, dataset, store)
 
-    def count_sealed(data: str, spec: JobSpec) -> int | None:
+    def count_sealed(data: Cid, spec: JobSpec) -> int | None:
         return count_sealed_rows(data, spec.dataset, home, store)
 
     rebuild = partial(rebuilt_untrained_adapter, cache=home.root / "cache") if rebuild_start else None
@@ -90,7 +91,7 @@ def failed_check(error: AtlasError) -> Check:
 
 
 def _record(
-    row: JobRow | None, chain: OnChain | Unasked, dataset: str | None, store: ContentStore
+    row: JobRow | None, chain: OnChain | Unasked, dataset: Cid | None, store: ContentStore
 ) -> JobRecord | None:  # fmt: skip
     sources = [
         ("this coordinator's record", row.dataset_cid if row else None),

@@ -2,8 +2,10 @@
 
 import ast
 import inspect
+import sys
 import textwrap
-from typing import Any
+from itertools import pairwise
+from typing import Any, NewType
 
 from pydantic import BaseModel
 
@@ -31,6 +33,8 @@ def _section(name: str) -> str:
     elif inspect.isclass(found):
         parts[1:1] = _fields(found)
         parts += [_function(member) for key, member in vars(found).items() if _public_method(key, member)]
+    elif isinstance(found, NewType):
+        parts = [parts[0], _new_type(found)]
     else:
         parts = [parts[0], _function(found)]
     return "\n\n".join(part.strip() for part in parts)
@@ -44,6 +48,15 @@ def _function(found: Any) -> str:
     lines, definition = _source(found)
     signature = "\n".join(lines[definition.lineno - 1 : definition.body[0].lineno - 1])
     return f"{_code(signature.removesuffix(':'))}\n\n{inspect.cleandoc(found.__doc__ or '')}"
+
+
+def _new_type(found: NewType) -> str:
+    """Its definition, and the docstring below it, which is not kept at run time."""
+    source = inspect.getsource(sys.modules[found.__module__])
+    pairs: Any = pairwise(ast.parse(source).body)
+    start = f"{found.__name__} = NewType("
+    definition, said = next(pair for pair in pairs if ast.unparse(pair[0]).startswith(start))
+    return f"{_code(ast.get_source_segment(source, definition))}\n\n{ast.literal_eval(said.value)}"
 
 
 def _fields(found: type) -> list[str]:

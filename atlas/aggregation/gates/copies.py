@@ -13,6 +13,7 @@ from atlas.aggregation.files.changes import change_blocks
 from atlas.aggregation.gates.inspection import Inspected
 from atlas.aggregation.gates.refusal import Refusal
 from atlas.aggregation.gates.sketch import likeness
+from atlas.ids import Cid
 
 CONFIRMED = 4
 """The number of suspects whose files are compared; the original is the most similar one to a copy."""
@@ -24,9 +25,9 @@ class InspectedUpdate:
 
     shard: str
     node: str
-    data: str
+    data: Cid
     """CID of the rows that it was trained on."""
-    adapter: str
+    adapter: Cid
     """CID of the update."""
     path: Path
     inspected: Inspected

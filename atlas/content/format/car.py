@@ -8,6 +8,7 @@ from atlas.content.format.cid import cid_bytes, cid_of_path, cid_text, is_cid
 from atlas.content.format.dag import LARGEST_BLOCK, Block, blocks_of, check_block
 from atlas.content.format.protobuf import LONGEST_VARINT, varint
 from atlas.errors import ContentError
+from atlas.ids import Cid
 
 CID_BYTES = 36
 LARGEST_HEADER = 2 << 20
@@ -63,7 +64,7 @@ def read_car(stream: BinaryIO) -> Iterator[Block]:
         yield block
 
 
-def _encode_header(roots: list[str]) -> bytes:
+def _encode_header(roots: list[Cid]) -> bytes:
     return _ROOTS + _array_head(len(roots)) + b"".join(_ROOT + cid_bytes(root) for root in roots) + _VERSION
 
 

@@ -8,19 +8,20 @@ from pathlib import Path
 from atlas.content.format.dag_pb import DAG_PB_PREFIX, RAW_PREFIX, Chunk, PbNode
 from atlas.content.format.unixfs import chunks_of_file, cut_bytes, nodes_of_chunks, nodes_of_path
 from atlas.errors import ContentError
+from atlas.ids import Cid
 
 
-def cid_of_bytes(data: bytes) -> str:
+def cid_of_bytes(data: bytes) -> Cid:
     """The CID of bytes held in memory."""
     return cid_of_chunks(cut_bytes(data))
 
 
-def cid_of_file(path: Path) -> str:
+def cid_of_file(path: Path) -> Cid:
     """The CID of a file, read once in constant memory; raises `OSError` when it cannot be read."""
     return cid_of_chunks(chunks_of_file(path))
 
 
-def cid_of_folder(path: Path) -> str:
+def cid_of_folder(path: Path) -> Cid:
     """The CID of a folder with everything in it, including hidden files.
 
     Raises `ContentError` for entries that a UnixFS folder cannot hold (links, devices, names that are not UTF-8),
@@ -31,26 +32,26 @@ def cid_of_folder(path: Path) -> str:
     return cid_of_path(path)
 
 
-def cid_of_path(path: Path) -> str:
+def cid_of_path(path: Path) -> Cid:
     """The CID of a file or folder, read once in constant memory; raises as `cid_of_folder` does."""
     return _root(node for _, node in nodes_of_path(path))
 
 
-def cids_of_path(path: Path) -> dict[Path, str]:
+def cids_of_path(path: Path) -> dict[Path, Cid]:
     """The CID of a file, or of a folder and of everything in it; raises as `cid_of_folder` does."""
     roots = {place: node.cid for place, node in nodes_of_path(path)}
     return {place: cid_text(cid) for place, cid in roots.items()}
 
 
-def cid_of_chunks(chunks: Iterable[Chunk]) -> str:
+def cid_of_chunks(chunks: Iterable[Chunk]) -> Cid:
     """The CID of a file given as its chunks, all of 1 MiB but the last; holds at most 1024 links of each level."""
     return _root(nodes_of_chunks(chunks))
 
 
-def parse_cid(text: str) -> str:
+def parse_cid(text: str) -> Cid:
     """Return `text` if it is a CID that this store can hold; otherwise raise `ContentError` with the reason."""
     cid_bytes(text)
-    return text
+    return Cid(text)
 
 
 def cid_bytes(text: str) -> bytes:
@@ -68,9 +69,9 @@ def cid_bytes(text: str) -> bytes:
     return raw
 
 
-def cid_text(cid: bytes) -> str:
+def cid_text(cid: bytes) -> Cid:
     """Multibase base32: lower case, no padding."""
-    return "b" + base64.b32encode(cid).decode().rstrip("=").lower()
+    return Cid("b" + base64.b32encode(cid).decode().rstrip("=").lower())
 
 
 def is_cid(raw: bytes) -> bool:
@@ -78,12 +79,12 @@ def is_cid(raw: bytes) -> bool:
     return len(raw) == 36 and raw[:4] in (RAW_PREFIX, DAG_PB_PREFIX)
 
 
-def is_leaf(cid: str) -> bool:
+def is_leaf(cid: Cid) -> bool:
     """Whether a CID names raw bytes, not a node with links; raises as `parse_cid` does."""
     return cid_bytes(cid)[:4] == RAW_PREFIX
 
 
-def _root(nodes: Iterable[PbNode]) -> str:
+def _root(nodes: Iterable[PbNode]) -> Cid:
     cid = b""
     for node in nodes:
         cid = node.cid

@@ -13,6 +13,7 @@ from atlas.content.format.hamt import encode_shard, is_link_name, split_name
 from atlas.content.format.protobuf import MalformedMessage, fields_of
 from atlas.content.format.unixfs import encode_file, encode_folder, nodes_of_path
 from atlas.errors import ContentError, CorruptContent
+from atlas.ids import Cid
 
 LARGEST_BLOCK = 2 << 20
 """In bytes: the most that Kubo exchanges."""
@@ -25,14 +26,14 @@ Kind = Literal["file", "folder", "shard"]
 class Block(NamedTuple):
     """One block and its name."""
 
-    cid: str
+    cid: Cid
     data: bytes
 
 
 class Link(NamedTuple):
     """A node's reference to a child."""
 
-    cid: str
+    cid: Cid
     name: str
     """Empty within a file. In a HAMT shard it begins with the position in the shard; see `hamt.split_name`."""
     tree_bytes: int
@@ -48,7 +49,7 @@ class DagNode(NamedTuple):
     """Bytes of the file under each link, as this node claims; empty for a folder or shard."""
 
 
-def check_block(cid: str, data: bytes) -> None:
+def check_block(cid: Cid, data: bytes) -> None:
     """Raise `CorruptContent` unless the SHA-256 in `cid` is that of `data`; `ContentError` when `cid` is not a CID."""
     found = cid_bytes(cid)[:4] + hashlib.sha256(data).digest()
     if found != cid_bytes(cid):
@@ -67,7 +68,7 @@ def blocks_of(path: Path) -> Iterator[Block]:
         yield Block(cid_text(node.cid), bytes(node.data))
 
 
-def parse_node(cid: str, data: bytes) -> DagNode:
+def parse_node(cid: Cid, data: bytes) -> DagNode:
     """Decode a block that `check_block` has verified.
 
     Raises `ContentError`, which names the kind of block, if the profile `unixfs-v1-2025` would not write it for a file
@@ -96,7 +97,7 @@ _ENCODE: dict[Kind, Callable[[list[TreeLink]], bytes]] = {
 }
 
 
-def _read(cid: str, data: bytes) -> tuple[DagNode, list[TreeLink]]:
+def _read(cid: Cid, data: bytes) -> tuple[DagNode, list[TreeLink]]:
     encoded_links, unixfs_message = [], b""
     for number, value in fields_of(data):
         if number == 2 and isinstance(value, bytes):
@@ -119,7 +120,7 @@ def _read(cid: str, data: bytes) -> tuple[DagNode, list[TreeLink]]:
     return DagNode(kind, links, sizes), tree_links
 
 
-def _read_unixfs(cid: str, message: bytes) -> tuple[Kind, list[int]]:
+def _read_unixfs(cid: Cid, message: bytes) -> tuple[Kind, list[int]]:
     """The kind of node and the sizes below it; the comparison with our own encoding detects any other field."""
     kind, sizes, inline = None, [], False
     for number, value in fields_of(message):
@@ -146,7 +147,7 @@ _OTHER_KINDS: dict[object, str] = {
 }
 
 
-def _read_link(cid: str, message: bytes, file_bytes: int) -> TreeLink:
+def _read_link(cid: Cid, message: bytes, file_bytes: int) -> TreeLink:
     found = dict(fields_of(message))
     target, name, tree_bytes = found.get(1), found.get(2), found.get(3)
     if not (isinstance(target, bytes) and isinstance(name, bytes) and isinstance(tree_bytes, int)):
@@ -156,7 +157,7 @@ def _read_link(cid: str, message: bytes, file_bytes: int) -> TreeLink:
     return TreeLink(target, name.decode(), file_bytes, tree_bytes)
 
 
-def _check_file(cid: str, links: list[TreeLink]) -> None:
+def _check_file(cid: Cid, links: list[TreeLink]) -> None:
     """Refuse children that do not form a balanced tree: all of one kind and full, except the last."""
     sizes = [link.file_bytes for link in links]
     full = sizes[0]
@@ -183,14 +184,14 @@ def _is_full(size: int, leaf: bool) -> bool:
     return full == size and size > unixfs.CHUNK_BYTES
 
 
-def _check_folder(cid: str, links: list[TreeLink]) -> None:
+def _check_folder(cid: Cid, links: list[TreeLink]) -> None:
     for link in links:
         _check_name(cid, link.name)
     if any(first.name.encode() >= second.name.encode() for first, second in pairwise(links)):
         _refuse(cid, "its names are not sorted, or one occurs twice")
 
 
-def _check_shard(cid: str, links: list[TreeLink]) -> None:
+def _check_shard(cid: Cid, links: list[TreeLink]) -> None:
     """Refuse a shard unless its links have distinct positions and it leads to at least two entries."""
     for link in links:
         if not is_link_name(link.name):
@@ -205,19 +206,19 @@ def _check_shard(cid: str, links: list[TreeLink]) -> None:
         _refuse(cid, f"its shard has {len(entries)} entries, expected at least two")
 
 
-def _check_name(cid: str, name: str) -> None:
+def _check_name(cid: Cid, name: str) -> None:
     if name in ("", ".", "..") or "/" in name or "\0" in name or len(name.encode()) > 255:
         _refuse(cid, f"{name!r} cannot be the name of a file")
 
 
-_CHECK: dict[Kind, Callable[[str, list[TreeLink]], None]] = {
+_CHECK: dict[Kind, Callable[[Cid, list[TreeLink]], None]] = {
     "file": _check_file,
     "folder": _check_folder,
     "shard": _check_shard,
 }
 
 
-def _refuse(cid: str, why: str) -> NoReturn:
+def _refuse(cid: Cid, why: str) -> NoReturn:
     raise ContentError(
         f"{cid} cannot be used here: {why}. Add it again with Kubo's profile unixfs-v1-2025 and use the new CID."
     )

@@ -13,6 +13,7 @@ from atlas.content.kubo.answers import DagStat, Identity, Provider, RepositorySt
 from atlas.content.kubo.rpc import GRACE_SECONDS, KuboRpc
 from atlas.content.kubo.upload import path_upload, stream_upload
 from atlas.errors import ContentError, ContentNotFound, ContentUnreachable, CorruptContent
+from atlas.ids import Cid
 
 PIECE_BYTES = 1 << 18
 PROVIDER_EVENT = 4
@@ -49,10 +50,10 @@ class KuboNode:
         self._rpc = KuboRpc(url, timeout_seconds)
         self.name = self._rpc.url
 
-    def add(self, path: Path, pin: bool = True) -> str:
+    def add(self, path: Path, pin: bool = True) -> Cid:
         """Send a file or folder and return its CID. Idempotent: a repeated call creates the same blocks."""
 
-        def send() -> str:
+        def send() -> Cid:
             last = ""
             options = {**ADD_OPTIONS, "pin": str(pin).lower()}
             for line in self._rpc.lines("add", options=options, upload=path_upload(path)):
@@ -61,18 +62,18 @@ class KuboNode:
 
         return self._rpc.call("add", send)
 
-    def block(self, cid: str, timeout_seconds: float | None = None) -> bytes:
+    def block(self, cid: Cid, timeout_seconds: float | None = None) -> bytes:
         """UNVERIFIED bytes of one block, from this node or from any node that it can reach in time."""
         parse_cid(cid)
         seconds = timeout_seconds or self._rpc.timeout_seconds
         return self._rpc.call("block/get", lambda: self._read_block(cid, seconds))
 
-    def put_block(self, data: bytes) -> str:
+    def put_block(self, data: bytes) -> Cid:
         """Store one block as a raw leaf, unpinned; returns its CID."""
         put = self._rpc.client.block.put
-        return self._rpc.call("block/put", lambda: str(put(io.BytesIO(data))["Key"]))
+        return self._rpc.call("block/put", lambda: Cid(str(put(io.BytesIO(data))["Key"])))
 
-    def holds(self, cid: str) -> bool:
+    def holds(self, cid: Cid) -> bool:
         """Whether the node has pinned `cid` recursively, and so the whole DAG; asks no other node."""
         pins = self._rpc.client.pin
         try:
@@ -81,7 +82,7 @@ class KuboNode:
         except ContentNotFound:
             return False
 
-    def dag_stat(self, cid: str) -> DagStat:
+    def dag_stat(self, cid: Cid) -> DagStat:
         """The size of a whole DAG; the node searches its swarm for missing blocks."""
 
         def ask() -> DagStat:
@@ -92,33 +93,33 @@ class KuboNode:
         parse_cid(cid)
         return self._rpc.call("dag/stat", ask)
 
-    def block_stat(self, cid: str) -> int:
+    def block_stat(self, cid: Cid) -> int:
         """Bytes of one block."""
         stat = self._rpc.client.block.stat
         return self._rpc.call("block/stat", lambda: int(stat(parse_cid(cid), **self._limit())["Size"]))
 
-    def pin(self, cid: str, name: str = "", timeout_seconds: float | None = None) -> None:
+    def pin(self, cid: Cid, name: str = "", timeout_seconds: float | None = None) -> None:
         """Make the node fetch the missing blocks of `cid` and pin it.
 
         `timeout_seconds`: raises `ContentNotFound` after this long without a new block.
         """
         self._rpc.call("pin/add", lambda: self._pin(parse_cid(cid), name, timeout_seconds))
 
-    def unpin(self, cid: str) -> None:
+    def unpin(self, cid: Cid) -> None:
         """Unpin `cid`, so that garbage collection may remove it; raises `ContentNotFound` when it is not pinned."""
         remove = self._rpc.client.pin.rm
         self._rpc.call("pin/rm", lambda: remove(parse_cid(cid)))
 
-    def pins(self) -> dict[str, str]:
+    def pins(self) -> dict[Cid, str]:
         """The recursive pins of CIDs in our format, with their names."""
 
-        def ask() -> dict[str, str]:
+        def ask() -> dict[Cid, str]:
             keys = self._rpc.client.pin.ls(type="recursive", opts={"names": "true"})["Keys"]
-            return {cid: str(pin.get("Name", "")) for cid, pin in sorted(keys.items()) if cid.startswith("baf")}
+            return {Cid(cid): str(pin.get("Name", "")) for cid, pin in sorted(keys.items()) if cid.startswith("baf")}
 
         return self._rpc.call("pin/ls", ask)
 
-    def export_car(self, cid: str) -> Iterator[bytes]:
+    def export_car(self, cid: Cid) -> Iterator[bytes]:
         """A CAR of the whole DAG, streamed and UNVERIFIED; the node searches its swarm for missing blocks.
 
         If a block is not found, the stream may end early without an error, so the caller must check that it is
@@ -128,7 +129,7 @@ class KuboNode:
         with self._rpc.post("dag/export", [parse_cid(cid)], {"progress": "false"}) as response:
             yield from response.iter_content(PIECE_BYTES)
 
-    def import_car(self, chunks: Iterable[bytes]) -> list[str]:
+    def import_car(self, chunks: Iterable[bytes]) -> list[Cid]:
         """Store all blocks of a CAR, pin its roots and return their CIDs; the node checks every block."""
         roots = []
         with self._rpc.calling("dag/import"):
@@ -136,15 +137,15 @@ class KuboNode:
                 root = line["Root"]
                 if root.get("PinErrorMsg"):
                     raise ContentError(f"{self.name} cannot pin {root['Cid']['/']}: {root['PinErrorMsg']}")
-                roots.append(str(root["Cid"]["/"]))
+                roots.append(Cid(str(root["Cid"]["/"])))
         return roots
 
-    def provide(self, cid: str) -> None:
+    def provide(self, cid: Cid) -> None:
         """Announce to the swarm now that this node has `cid`; fails if it has no peers."""
         for _ in self._rpc.lines("routing/provide", [parse_cid(cid)], timeout_seconds=self._rpc.timeout_seconds):
             pass
 
-    def find_providers(self, cid: str, most: int = 20, timeout_seconds: float = 10.0) -> list[Provider]:
+    def find_providers(self, cid: Cid, most: int = 20, timeout_seconds: float = 10.0) -> list[Provider]:
         """Peers that claim to have `cid` and are found in time, sorted by peer id."""
         found: dict[str, list[str]] = {}
         options = {"num-providers": str(most)}
@@ -156,7 +157,7 @@ class KuboNode:
                         found.setdefault(str(peer["ID"]), [str(address) for address in peer.get("Addrs") or []])
         return [Provider(peer_id, addresses) for peer_id, addresses in sorted(found.items())][:most]
 
-    def publish_name(self, cid: str, lifetime_seconds: int) -> str:
+    def publish_name(self, cid: Cid, lifetime_seconds: int) -> str:
         """Publish `cid` under the node's IPNS name, and return that name, which is its peer id."""
         publish = self._rpc.client.name.publish
         options = {"allow-offline": "true", "quieter": "true"}
@@ -167,10 +168,10 @@ class KuboNode:
         )
         return self.identity().peer_id
 
-    def resolve_name(self, peer_id: str, timeout_seconds: float = 10.0) -> str:
+    def resolve_name(self, peer_id: str, timeout_seconds: float = 10.0) -> Cid:
         """Resolve a peer's IPNS name to a CID; raises `ContentNotFound` when it is not found in time."""
 
-        def ask() -> str:
+        def ask() -> Cid:
             limit = self._limit(timeout_seconds)
             answer = self._rpc.client.name.resolve(f"/ipns/{peer_id}", recursive=True, nocache=True, **limit)
             return parse_cid(str(answer["Path"]).removeprefix("/ipfs/"))
@@ -216,7 +217,7 @@ class KuboNode:
             removed += bool(line.get("Key"))
         return removed
 
-    def _read_block(self, cid: str, seconds: float) -> bytes:
+    def _read_block(self, cid: Cid, seconds: float) -> bytes:
         data = bytearray()
         deadline = time.monotonic() + seconds + GRACE_SECONDS
         with self._rpc.post("block/get", [cid], timeout_seconds=seconds) as response:
@@ -228,7 +229,7 @@ class KuboNode:
                     raise ContentUnreachable(f"{self.name} took more than {seconds:g} s to send the block {cid}.")
         return bytes(data)
 
-    def _pin(self, cid: str, name: str, timeout_seconds: float | None) -> None:
+    def _pin(self, cid: Cid, name: str, timeout_seconds: float | None) -> None:
         patience = timeout_seconds or self._rpc.timeout_seconds
         fetched, since = 0, time.monotonic()
         options = {"progress": "true", **({"name": name} if name else {})}

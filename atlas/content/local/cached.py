@@ -6,6 +6,7 @@ from pathlib import Path
 from atlas.content.local.store import LocalStore
 from atlas.content.store import PINNED, ContentStat, ContentStore, Replicas
 from atlas.errors import ContentNotFound, CorruptContent
+from atlas.ids import Cid
 
 logger = logging.getLogger(__name__)
 
@@ -17,12 +18,12 @@ class CachedStore:
         self.local = local
         self.upstream = upstream
 
-    def put(self, source: Path | bytes) -> str:
+    def put(self, source: Path | bytes) -> Cid:
         """Store the content in both stores; on return it is durable in both."""
         cid = self.local.put(source)
         return self.upstream.put(source if isinstance(source, bytes) else self.local.fetch(cid))
 
-    def fetch(self, cid: str) -> Path:
+    def fetch(self, cid: Cid) -> Path:
         """The local copy, fetched or repaired from upstream if necessary; raises as `ContentStore.fetch` does."""
         try:
             return self.local.fetch(cid)
@@ -35,29 +36,29 @@ class CachedStore:
             raise CorruptContent(f"Upstream returned other bytes for {cid}: expected {cid}, found {found}.")
         return self.local.fetch(cid)
 
-    def read(self, cid: str) -> bytes:
+    def read(self, cid: Cid) -> bytes:
         """The bytes, read through the local copy; raises as `fetch` does."""
         self.fetch(cid)
         return self.local.read(cid)
 
-    def has(self, cid: str) -> bool:
+    def has(self, cid: Cid) -> bool:
         """Whether either store holds `cid`."""
         return self.local.has(cid) or self.upstream.has(cid)
 
-    def stat(self, cid: str) -> ContentStat:
+    def stat(self, cid: Cid) -> ContentStat:
         """The size of `cid`, from a store that holds it; raises `ContentNotFound`."""
         return self.local.stat(cid) if self.local.has(cid) else self.upstream.stat(cid)
 
-    def pin(self, cid: str, into: str = PINNED) -> None:
+    def pin(self, cid: Cid, into: str = PINNED) -> None:
         """Keep a local copy of `cid`; the upstream store's pins do not change."""
         self.fetch(cid)
         self.local.pin(cid, into)
 
-    def replicate(self, cid: str) -> Replicas:
+    def replicate(self, cid: Cid) -> Replicas:
         """Make the copies that the upstream store requires."""
         return self.upstream.replicate(cid)
 
-    def unpin(self, cid: str, out_of: str | None = None) -> None:
+    def unpin(self, cid: Cid, out_of: str | None = None) -> None:
         """Unpin the local copy of `cid`, so that `trim` may remove it."""
         self.local.unpin(cid, out_of)
 

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from atlas.errors import ContentError, ContentNotFound, CorruptContent
+from atlas.ids import Cid
 
 
 @contextmanager
-def reading(cid: str, root: Path) -> Iterator[None]:
+def reading(cid: Cid, root: Path) -> Iterator[None]:
     """Turn an `OSError` while `cid` is read into `ContentNotFound` or `ContentError`."""
     try:
         yield
@@ -43,7 +44,7 @@ def removing(root: Path) -> Iterator[None]:
         ) from error
 
 
-def check_cid(expected: str, found: str, path: Path, changed: Sequence[str] = ()) -> None:
+def check_cid(expected: Cid, found: Cid, path: Path, changed: Sequence[str] = ()) -> None:
     """Raise `CorruptContent`, with the `changed` files of a folder, unless the CIDs are equal."""
     if found != expected:
         files = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
@@ -55,7 +56,7 @@ def check_cid(expected: str, found: str, path: Path, changed: Sequence[str] = ()
         )
 
 
-def how_to_bring(cid: str) -> str:
+def how_to_bring(cid: Cid) -> str:
     """The commands that restore a missing or corrupt content."""
     return (
         "Put the original again with `atlas content add FILE`, which also replaces a corrupt copy; or, if an IPFS "

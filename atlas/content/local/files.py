@@ -10,13 +10,14 @@ from pathlib import Path
 from atlas.content.format.cid import cid_of_chunks, cid_text
 from atlas.content.format.unixfs import CHUNK_BYTES, cut_bytes, nodes_of_path, read_chunks
 from atlas.disk.files import sync
+from atlas.ids import Cid
 
 WRITE_BACK_BYTES = 4 << 20
 """Bytes between two starts of write-back. A single sync at the end would take a third of the total time."""
 SYNCS_AT_ONCE = 16
 
 
-def copy_path(source: Path | bytes, target: Path) -> dict[Path, str]:
+def copy_path(source: Path | bytes, target: Path) -> dict[Path, Cid]:
     """Write a file, folder or bytes to `target`; returns the CID of the copy and of everything in it.
 
     The bytes are hashed in the same pass in which they are written, in constant memory. Raises as `cid_of_folder` does.

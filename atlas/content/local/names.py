@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
-Names = dict[str, str]
+from atlas.ids import Cid
+
+Names = dict[str, Cid]
 """The CID of a folder and of everything in it, by relative path; the folder itself is `.`."""
 
 
-def relative_to(folder: Path, cids: dict[Path, str]) -> Names:
+def relative_to(folder: Path, cids: dict[Path, Cid]) -> Names:
     """The same CIDs by their paths within `folder`."""
     return {path.relative_to(folder).as_posix(): cid for path, cid in cids.items()}
 

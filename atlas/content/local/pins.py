@@ -8,6 +8,7 @@ from atlas.content.format.cid import parse_cid
 from atlas.content.store import PINNED
 from atlas.disk.files import sync
 from atlas.errors import ContentError
+from atlas.ids import Cid
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?")
 
@@ -18,29 +19,29 @@ class PinSets:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def add(self, cid: str, into: str = PINNED) -> None:
+    def add(self, cid: Cid, into: str = PINNED) -> None:
         """Add a content to a set, which is created if missing; raises `ContentError` for an invalid name."""
         pins = self._folder / _checked(into)
         pins.mkdir(parents=True, exist_ok=True)
         (pins / parse_cid(cid)).touch()
         sync(pins)
 
-    def discard(self, cid: str, out_of: str | None = None) -> None:
+    def discard(self, cid: Cid, out_of: str | None = None) -> None:
         """Remove a content from a set, or from all sets; no effect if it is in none."""
         parse_cid(cid)
         for name in self._names() if out_of is None else [_checked(out_of)]:
             (self._folder / name / cid).unlink(missing_ok=True)
 
-    def of(self, cid: str) -> tuple[str, ...]:
+    def of(self, cid: Cid) -> tuple[str, ...]:
         """The sets that a content is in."""
         return tuple(name for name in self._names() if (self._folder / name / cid).exists())
 
-    def by_cid(self) -> dict[str, tuple[str, ...]]:
+    def by_cid(self) -> dict[Cid, tuple[str, ...]]:
         """The sets of every pinned content, by CID."""
-        found: dict[str, tuple[str, ...]] = defaultdict(tuple)
+        found: dict[Cid, tuple[str, ...]] = defaultdict(tuple)
         for name in self._names():
             for pin in (self._folder / name).iterdir():
-                found[pin.name] += (name,)
+                found[Cid(pin.name)] += (name,)
         return found
 
     def _names(self) -> list[str]:

@@ -16,6 +16,7 @@ from atlas.content.local.pins import PinSets
 from atlas.content.store import PINNED, ContentStat, HeldContent, Replicas
 from atlas.disk.files import sync
 from atlas.errors import ContentError, CorruptContent
+from atlas.ids import Cid
 
 EVERY_CONTENT = "??/baf" + 56 * "?"
 PARTIAL_SECONDS = 7 * 24 * 3600
@@ -43,7 +44,7 @@ class LocalStore:
         sweep(self._temporary, unused_since=now)
         sweep(self._partial, unused_since=now - PARTIAL_SECONDS)
 
-    def put(self, source: Path | bytes) -> str:
+    def put(self, source: Path | bytes) -> Cid:
         """Store a file, folder or bytes and return the CID; repairs a corrupt copy.
 
         Raises `ContentError`, and stores nothing, when the source cannot be read or stored, or has no CID (see
@@ -56,7 +57,7 @@ class LocalStore:
             self._publish(copy, cids, room)
         return cids[copy]
 
-    def partial(self, cid: str) -> Path:
+    def partial(self, cid: Cid) -> Path:
         """The path at which a fetch collects the bytes of `cid` until `adopt`; the fetch creates the file or folder.
 
         They survive an interrupted fetch and are removed after a week without use. The writer must lock the file or
@@ -69,7 +70,7 @@ class LocalStore:
                 os.utime(path)
         return path
 
-    def adopt(self, path: Path, cid: str) -> None:
+    def adopt(self, path: Path, cid: Cid) -> None:
         """Take over a file or folder that was written in `tmp` or `partial`, without copying it.
 
         Raises `CorruptContent`, and leaves it in place, when its CID is not `cid`.
@@ -82,7 +83,7 @@ class LocalStore:
             check_cid(cid, cids[path], path)
             self._publish(path, cids, room)
 
-    def fetch(self, cid: str) -> Path:
+    def fetch(self, cid: Cid) -> Path:
         """The path of the content, checked against its CID each time; raises `ContentNotFound`, `CorruptContent`."""
         path = self._path(cid)
         with reading(cid, self.root):
@@ -94,7 +95,7 @@ class LocalStore:
             check_cid(cid, found[path], path, changed_names(self._names(cid), relative_to(path, found)))
         return path
 
-    def read(self, cid: str) -> bytes:
+    def read(self, cid: Cid) -> bytes:
         """The bytes of a file, checked against its CID; raises `ContentNotFound`, `CorruptContent`.
 
         Raises `ContentError` for a folder.
@@ -108,16 +109,16 @@ class LocalStore:
         check_cid(cid, cid_of_bytes(data), path)
         return data
 
-    def has(self, cid: str) -> bool:
+    def has(self, cid: Cid) -> bool:
         """Whether there is a file or folder for `cid`."""
         return self._path(cid).exists()
 
-    def stat(self, cid: str) -> ContentStat:
+    def stat(self, cid: Cid) -> ContentStat:
         """The size of a file, or of all files in a folder; raises `ContentNotFound`."""
         with reading(cid, self.root):
             return ContentStat(cid, bytes_in(self._path(cid)))
 
-    def pin(self, cid: str, into: str = PINNED) -> None:
+    def pin(self, cid: Cid, into: str = PINNED) -> None:
         """Protect `cid` from `trim` and `remove`; raises `ContentNotFound`."""
         path = self._path(cid)
         with reading(cid, self.root):
@@ -126,7 +127,7 @@ class LocalStore:
                 path.stat()
                 self._pins.add(cid, into)
 
-    def unpin(self, cid: str, out_of: str | None = None) -> None:
+    def unpin(self, cid: Cid, out_of: str | None = None) -> None:
         """Allow `trim` and `remove` to remove `cid` once it is in no set; no effect if it was not pinned."""
         self._pins.discard(cid, out_of)
 
@@ -154,9 +155,10 @@ class LocalStore:
                 used_at, size = path.stat().st_mtime, bytes_in(path)
             except FileNotFoundError:  # removed meanwhile
                 continue
-            yield HeldContent(path.name, size, used_at, pins.get(path.name, ()))
+            cid = Cid(path.name)
+            yield HeldContent(cid, size, used_at, pins.get(cid, ()))
 
-    def remove(self, cid: str, unused_since: float) -> int:
+    def remove(self, cid: Cid, unused_since: float) -> int:
         """Remove `cid` unless it is pinned or was used after `unused_since` (seconds since the epoch).
 
         Returns the bytes freed, 0 when it stays or is absent. A reader that has the file open can continue to read.
@@ -169,20 +171,20 @@ class LocalStore:
                 return 0
             return self._discard(path)
 
-    def replicate(self, cid: str) -> Replicas:
+    def replicate(self, cid: Cid) -> Replicas:
         """The replicas of `cid`; a single folder makes no further copies. Raises `ContentNotFound`."""
         with reading(cid, self.root):
             self._path(cid).stat()
         return self.replicas(cid)
 
-    def replicas(self, cid: str) -> Replicas:
+    def replicas(self, cid: Cid) -> Replicas:
         """The one wanted copy is in this folder, or missing."""
         return Replicas(cid, wanted=1, holders=[str(self.root)] if self.has(cid) else [], silent=[])
 
-    def _path(self, cid: str) -> Path:
+    def _path(self, cid: Cid) -> Path:
         return self.root / parse_cid(cid)[-2:] / cid
 
-    def _names(self, cid: str) -> Path:
+    def _names(self, cid: Cid) -> Path:
         return self.root / "names" / f"{cid}.json"
 
     def _mark_used(self, path: Path) -> None:
@@ -196,7 +198,7 @@ class LocalStore:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
 
-    def _publish(self, written: Path, cids: dict[Path, str], room: Path) -> None:
+    def _publish(self, written: Path, cids: dict[Path, Cid], room: Path) -> None:
         """Move a file or folder to its final path, durably; if an intact copy exists, `written` is discarded."""
         cid = cids[written]
         target, names = self._path(cid), room / "names"
@@ -221,7 +223,7 @@ class LocalStore:
         remove_path(written)
         sync(target.parent)
 
-    def _is_good(self, cid: str) -> bool:
+    def _is_good(self, cid: Cid) -> bool:
         """Whether the copy of `cid` is intact; False if it cannot be read."""
         try:
             self.fetch(cid)
@@ -237,7 +239,7 @@ class LocalStore:
             self._temporary.mkdir(exist_ok=True)
             move(path, removed)
             remove_unlocked(removed)
-            self._names(path.name).unlink(missing_ok=True)
+            self._names(Cid(path.name)).unlink(missing_ok=True)
         else:
             path.unlink(missing_ok=True)
         return size

@@ -10,6 +10,7 @@ from atlas.content.format.cid import cid_of_bytes
 from atlas.content.format.dag import check_block
 from atlas.content.places.health import Health
 from atlas.errors import ContentError, ContentNotFound, ContentUnreachable, CorruptContent
+from atlas.ids import Cid
 
 
 class Source(Protocol):
@@ -19,7 +20,7 @@ class Source(Protocol):
     def name(self) -> str:
         """Its address."""
 
-    def block(self, cid: str, timeout_seconds: float | None = None) -> bytes:
+    def block(self, cid: Cid, timeout_seconds: float | None = None) -> bytes:
         """The unverified bytes of one block; raises `ContentNotFound` when the place lacks it, else `ContentError`."""
 
 
@@ -55,7 +56,7 @@ class Blocks:
         self._answered: set[str] = set()
         self._failed: dict[str, ContentError] = {}
 
-    def get(self, cid: str) -> bytes:
+    def get(self, cid: Cid) -> bytes:
         """The bytes of one block, checked.
 
         Raises `ContentNotFound` when every place lacks the block, `CorruptContent` when some places returned wrong
@@ -107,7 +108,7 @@ class Blocks:
             self._answered.add(source.name)
         self._health.answered(source.name)
 
-    def _missing(self, cid: str, lacking: list[str]) -> ContentError:
+    def _missing(self, cid: Cid, lacking: list[str]) -> ContentError:
         said = [f"{name} does not have it" for name in sorted(lacking)]
         said += [f"{name} failed: {error}" for name, error in sorted(self._failed.items())]
         said += [f"{name} is excluded, because it sent wrong bytes" for name in self._excluded]

@@ -8,6 +8,7 @@ from atlas.content.format.cid import cid_of_bytes
 from atlas.content.local.store import LocalStore
 from atlas.content.store import HeldContent, KeptStore
 from atlas.errors import ContentError, ContentNotFound
+from atlas.ids import Cid
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Collected:
 
 def collect(
     store: KeptStore,
-    keep: Container[str],
+    keep: Container[Cid],
     unused_since: float,
     dry_run: bool = False,
     on_removed: Callable[[HeldContent], None] = lambda _: None,
@@ -56,7 +57,7 @@ def _remove(store: KeptStore, one: HeldContent, unused_since: float) -> bool:
     return freed > 0 or one.size == 0
 
 
-def peek(folder: Path, cid: str) -> bytes | None:
+def peek(folder: Path, cid: Cid) -> bytes | None:
     """The bytes of a copy in a local store's folder, without marking it as used; None when it is missing or corrupt."""
     path = folder / cid[-2:] / cid
     try:
@@ -73,7 +74,7 @@ def peek(folder: Path, cid: str) -> bytes | None:
 class PeekStore(LocalStore):
     """The copies in a folder, read without marking them as used."""
 
-    def read(self, cid: str) -> bytes:
+    def read(self, cid: Cid) -> bytes:
         """The bytes of a copy; raises `ContentNotFound` when it is missing or corrupt."""
         data = peek(self.root, cid)
         if data is None:

@@ -16,6 +16,7 @@ from atlas.content.places.health import Copies, Health, Place
 from atlas.content.places.uploading import Uploads
 from atlas.content.store import PINNED, ContentStat, HeldContent, Replicas
 from atlas.errors import ContentError, ContentNotFound, CorruptContent
+from atlas.ids import Cid
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class FallbackStore:
         self._copies = Copies(local.root / "places" / "copies.sqlite")
         self._uploads = Uploads(local, nodes, replicas, self._health, self._copies)
 
-    def put(self, source: Path | bytes) -> str:
+    def put(self, source: Path | bytes) -> Cid:
         """Store a file, folder or bytes locally and on `replicas` nodes, and return the CID.
 
         The call succeeds if one node stores it. Missing copies are logged, recorded, and made by later puts or
@@ -60,7 +61,7 @@ class FallbackStore:
         self._make_up([cid])
         return cid
 
-    def put_many(self, sources: Sequence[Path | bytes]) -> list[str]:
+    def put_many(self, sources: Sequence[Path | bytes]) -> list[Cid]:
         """Store many contents with one request per node; raises as `put` does."""
         cids = [self.local.put(source) for source in sources]
         if cids:
@@ -68,7 +69,7 @@ class FallbackStore:
             self._make_up(cids)
         return cids
 
-    def fetch(self, cid: str) -> Path:
+    def fetch(self, cid: Cid) -> Path:
         """The local copy, fetched or repaired from nodes and gateways if necessary; raises as `fetching.fetch` does."""
         try:
             return self.local.fetch(cid)
@@ -78,7 +79,7 @@ class FallbackStore:
             log.warning("%s A good copy is fetched.", error)
         return fetch(cid, self._sources, self.local, self._health)
 
-    def read(self, cid: str) -> bytes:
+    def read(self, cid: Cid) -> bytes:
         """The bytes, read through a local copy; raises as `fetch` does."""
         try:
             return self.local.read(cid)
@@ -86,7 +87,7 @@ class FallbackStore:
             self.fetch(cid)
             return self.local.read(cid)
 
-    def has(self, cid: str) -> bool:
+    def has(self, cid: Cid) -> bool:
         """Whether `cid` is here, on a reachable node or gateway, or found by the first reachable node in its swarm."""
         if self.local.has(cid):
             return True
@@ -99,19 +100,19 @@ class FallbackStore:
             return False
         return True
 
-    def stat(self, cid: str) -> ContentStat:
+    def stat(self, cid: Cid) -> ContentStat:
         """The size of `cid`, from its root node if there is no local copy; raises as `fetch` does."""
         if self.local.has(cid):
             return self.local.stat(cid)
         return ContentStat(cid, content_bytes(cid, self._sources, self._health))
 
-    def pin(self, cid: str, into: str = PINNED) -> None:
+    def pin(self, cid: Cid, into: str = PINNED) -> None:
         """Pin `cid` locally and on our nodes. Raises as `fetch` does, but only warns when nodes do not answer."""
         self.fetch(cid)
         self.local.pin(cid, into)
         self.replicate(cid)
 
-    def unpin(self, cid: str, out_of: str | None = None) -> None:
+    def unpin(self, cid: Cid, out_of: str | None = None) -> None:
         """Unpin the local copy, so that `trim` may remove it. Nodes keep our copies until `remove`: a job may need
         them.
         """
@@ -128,14 +129,14 @@ class FallbackStore:
         """Every local copy, sorted by CID."""
         return self.local.held()
 
-    def remove(self, cid: str, unused_since: float) -> int:
+    def remove(self, cid: Cid, unused_since: float) -> int:
         """Remove the local copy as `LocalStore.remove` does; if it was removed, also unpin our copies on nodes."""
         freed = self.local.remove(cid, unused_since)
         if not self.local.has(cid):
             self._uploads.let_go([cid], self._nodes)
         return freed
 
-    def replicas(self, cid: str) -> Replicas:
+    def replicas(self, cid: Cid) -> Replicas:
         """Ask all nodes in parallel. The local copy does not count, because other machines cannot reach it."""
         answers = self._who_holds(self._nodes, parse_cid(cid))
         holders = [name for name, holds in answers.items() if holds]
@@ -148,7 +149,7 @@ class FallbackStore:
         self._copies.settle([replicas.cid for replicas in found if replicas.enough])
         return [replicas for replicas in found if not replicas.enough]
 
-    def replicate(self, cid: str) -> Replicas:
+    def replicate(self, cid: Cid) -> Replicas:
         """Make the missing copies on the nodes that answer; raises as `fetch` does if it has to fetch."""
         found = self.replicas(cid)
         if found.enough:
@@ -158,7 +159,7 @@ class FallbackStore:
         holders = self._uploads.upload([cid], found.holders)
         return Replicas(cid, self._wanted, holders, [name for name in found.silent if name not in holders])
 
-    def _make_up(self, except_for: Sequence[str]) -> None:
+    def _make_up(self, except_for: Sequence[Cid]) -> None:
         """Make a few missing copies of other contents, unless a node is failing."""
         if len(self._nodes) < self._wanted or len(self._health.available(self._nodes)) < len(self._nodes):
             return
@@ -173,7 +174,7 @@ class FallbackStore:
         """The places without a recent failure; if there are none, all except the distrusted ones."""
         return self._health.available(places) or self._health.order(places)
 
-    def _who_holds(self, places: Sequence[KuboNode | Gateway], cid: str) -> dict[str, bool | None]:
+    def _who_holds(self, places: Sequence[KuboNode | Gateway], cid: Cid) -> dict[str, bool | None]:
         """Ask all places in parallel whether they hold `cid`; None for a place that does not answer."""
 
         def ask(place: KuboNode | Gateway) -> bool | None:

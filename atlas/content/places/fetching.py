@@ -19,12 +19,13 @@ from atlas.content.places.blocks import LIMITS, Blocks, FetchLimits, Source
 from atlas.content.places.health import Health
 from atlas.content.places.walking import Leaf, Walk
 from atlas.errors import ContentError, CorruptContent
+from atlas.ids import Cid
 
 PARALLEL_LEAVES = 4
 LEAVES_AHEAD = 8
 
 
-def fetch(cid: str, sources: Sequence[Source], local: LocalStore, health: Health, limits: FetchLimits = LIMITS) -> Path:
+def fetch(cid: Cid, sources: Sequence[Source], local: LocalStore, health: Health, limits: FetchLimits = LIMITS) -> Path:
     """Fetch a file or folder into `local` and return its path there; an interrupted fetch resumes.
 
     Raises as `Blocks.get` does, and `ContentError` when the content exceeds `limits`, has a form that our stores do not
@@ -53,7 +54,7 @@ def fetch(cid: str, sources: Sequence[Source], local: LocalStore, health: Health
     return local.fetch(cid)
 
 
-def content_bytes(cid: str, sources: Sequence[Source], health: Health, limits: FetchLimits = LIMITS) -> int:
+def content_bytes(cid: Cid, sources: Sequence[Source], health: Health, limits: FetchLimits = LIMITS) -> int:
     """Bytes of the file, or of all files of the folder, from its inner nodes; raises as `fetch` does."""
     blocks = Blocks(sources, health, limits)
     root = blocks.get(cid)
@@ -102,7 +103,7 @@ def _read_at(descriptor: int, offset: int, size: int) -> bytes:
 
 
 @contextmanager
-def _held_alone(path: Path, node: DagNode, cid: str, local: LocalStore) -> Iterator[bool]:
+def _held_alone(path: Path, node: DagNode, cid: Cid, local: LocalStore) -> Iterator[bool]:
     """Block other fetches of the same content; yields False when one of them completed first."""
     flags = os.O_CREAT if node.kind == "file" else os.O_DIRECTORY
     while True:
@@ -134,7 +135,7 @@ def _is_still(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _hand_over(path: Path, cid: str, local: LocalStore) -> None:
+def _hand_over(path: Path, cid: Cid, local: LocalStore) -> None:
     try:
         local.adopt(path, cid)
     except CorruptContent:
@@ -148,7 +149,7 @@ def _make_writable(path: Path) -> None:
         place.chmod(0o700 if place.is_dir() else 0o600)
 
 
-def _check_room(cid: str, node: DagNode, path: Path) -> None:
+def _check_room(cid: Cid, node: DagNode, path: Path) -> None:
     """Raise `ContentError` early if the content does not fit on the disk, by the size that its root claims."""
     size = sum(node.sizes) or sum(link.tree_bytes for link in node.links)
     there = sum(place.lstat().st_blocks * 512 for place in [path, *path.rglob("*")])

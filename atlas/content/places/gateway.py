@@ -10,6 +10,7 @@ import urllib3
 from atlas.content.format.cid import parse_cid
 from atlas.content.format.dag import LARGEST_BLOCK
 from atlas.errors import ContentError, ContentNotFound, ContentUnreachable, CorruptContent
+from atlas.ids import Cid
 
 SLOWEST_BYTES_PER_SECOND = 4096
 _PIECE_BYTES = 1 << 16
@@ -40,7 +41,7 @@ class Gateway:
         self._session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=16))
         self._session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=16))
 
-    def block(self, cid: str, timeout_seconds: float | None = None) -> bytes:
+    def block(self, cid: Cid, timeout_seconds: float | None = None) -> bytes:
         """The UNVERIFIED bytes of one block; `timeout_seconds` is the longest silence.
 
         Raises `ContentNotFound`; `ContentUnreachable` when the gateway times out, is slower than 4 KiB/s, or is still
@@ -49,7 +50,7 @@ class Gateway:
         """
         return self._ask("GET", cid, timeout_seconds or self._timeout)
 
-    def holds(self, cid: str) -> bool:
+    def holds(self, cid: Cid) -> bool:
         """Whether the gateway has the root block of `cid` in its cache; raises as `block` does."""
         try:
             self._ask("HEAD", cid, self._timeout, {"Cache-Control": "only-if-cached"})
@@ -57,7 +58,7 @@ class Gateway:
             return False
         return True
 
-    def _ask(self, method: str, cid: str, timeout: float, headers: dict[str, str] | None = None) -> bytes:
+    def _ask(self, method: str, cid: Cid, timeout: float, headers: dict[str, str] | None = None) -> bytes:
         parse_cid(cid)
         for attempt in stamina.retry_context(
             on=_wait, attempts=3, timeout=timeout, wait_initial=0.2, wait_max=2.0, wait_jitter=0.2
@@ -66,7 +67,7 @@ class Gateway:
                 return self._ask_once(method, cid, timeout, headers or {})
         raise AssertionError("unreachable")
 
-    def _ask_once(self, method: str, cid: str, timeout: float, headers: dict[str, str]) -> bytes:
+    def _ask_once(self, method: str, cid: Cid, timeout: float, headers: dict[str, str]) -> bytes:
         try:
             with self._session.request(
                 method,
@@ -84,7 +85,7 @@ class Gateway:
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise _Busy(f"{self.name} closed the connection while it sent {cid}: {error}.") from error
 
-    def _check_status(self, response: requests.Response, cid: str) -> None:
+    def _check_status(self, response: requests.Response, cid: Cid) -> None:
         if response.status_code == 200:
             return
         answer = f"{self.name} answered {response.status_code} {response.reason or ''}".rstrip() + f" for {cid}."
@@ -99,7 +100,7 @@ class Gateway:
             )
         raise ContentError(answer)
 
-    def _read(self, response: requests.Response, cid: str, timeout: float) -> bytes:
+    def _read(self, response: requests.Response, cid: Cid, timeout: float) -> bytes:
         """The raw body, without decompression, so that a small response cannot expand in memory."""
         data = bytearray()
         begin = self._clock()

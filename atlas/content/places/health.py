@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from atlas.disk.sqlite_file import SqliteFile, transaction
 from atlas.errors import ContentError
+from atlas.ids import Cid
 
 log = logging.getLogger(__name__)
 
@@ -162,42 +163,42 @@ class Copies:
     def __init__(self, path: Path | None) -> None:
         self._file = _File(path, _COPIES)
 
-    def owe(self, cids: Iterable[str]) -> None:
+    def owe(self, cids: Iterable[Cid]) -> None:
         """Record that contents have too few copies."""
         with self._file.transaction() as database:
             database.executemany("INSERT OR IGNORE INTO short (cid) VALUES (?)", [(cid,) for cid in cids])
 
-    def settle(self, cids: Iterable[str]) -> None:
+    def settle(self, cids: Iterable[Cid]) -> None:
         """Record that contents have enough copies, or need none."""
         with self._file.transaction() as database:
             database.executemany("DELETE FROM short WHERE cid = ?", [(cid,) for cid in cids])
 
-    def short(self, most: int = -1) -> list[str]:
+    def short(self, most: int = -1) -> list[Cid]:
         """Contents recorded with too few copies; at most `most` of them, or all."""
         with self._file.transaction() as database:
-            return [cid for (cid,) in database.execute("SELECT cid FROM short ORDER BY rowid LIMIT ?", (most,))]
+            return [Cid(cid) for (cid,) in database.execute("SELECT cid FROM short ORDER BY rowid LIMIT ?", (most,))]
 
-    def note(self, cids: Iterable[str], place: str) -> None:
+    def note(self, cids: Iterable[Cid], place: str) -> None:
         """Record that copies are about to be made at a place."""
         with self._file.transaction() as database:
             database.executemany(
                 "INSERT OR REPLACE INTO copies (cid, place) VALUES (?, ?)", [(cid, place) for cid in cids]
             )
 
-    def let_go(self, cid: str, places: Iterable[str]) -> None:
+    def let_go(self, cid: Cid, places: Iterable[str]) -> None:
         """Record that our copies of a content at these places are to be unpinned."""
         with self._file.transaction() as database:
             database.executemany(
                 "UPDATE copies SET unwanted = 1 WHERE cid = ? AND place = ?", [(cid, place) for place in places]
             )
 
-    def unwanted(self, most: int = -1) -> list[tuple[str, str]]:
+    def unwanted(self, most: int = -1) -> list[tuple[Cid, str]]:
         """CIDs and places of copies to unpin; at most `most` of them, or all."""
         with self._file.transaction() as database:
             query = "SELECT cid, place FROM copies WHERE unwanted = 1 ORDER BY rowid LIMIT ?"
-            return list(database.execute(query, (most,)))
+            return [(Cid(cid), place) for cid, place in database.execute(query, (most,))]
 
-    def gone(self, cid: str, place: str) -> None:
+    def gone(self, cid: Cid, place: str) -> None:
         """Delete the record of a removed copy, unless the copy is wanted again."""
         with self._file.transaction() as database:
             database.execute("DELETE FROM copies WHERE cid = ? AND place = ? AND unwanted = 1", (cid, place))

@@ -11,6 +11,7 @@ from atlas.content.local.store import LocalStore
 from atlas.content.places.health import Copies, Health
 from atlas.counts import counted
 from atlas.errors import ContentError, ContentNotFound, ContentUnreachable
+from atlas.ids import Cid
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class Uploads:
         self._health = health
         self._copies = copies
 
-    def spread(self, cids: Sequence[str]) -> None:
+    def spread(self, cids: Sequence[Cid]) -> None:
         """Upload contents with one request per node; raises `ContentUnreachable` when no node stores them."""
         if not self.upload(cids, []):
             what = cids[0] if len(cids) == 1 else f"{len(cids)} contents, such as {cids[0]}"
@@ -37,7 +38,7 @@ class Uploads:
                 f"{names} stored it. Start one of them and put it again."
             )
 
-    def upload(self, cids: Sequence[str], holders: Sequence[str]) -> list[str]:
+    def upload(self, cids: Sequence[Cid], holders: Sequence[str]) -> list[str]:
         """Upload contents to nodes other than `holders` until enough hold them; returns the names of all holders."""
         self._copies.owe(cids)
         paths = [self._local.fetch(cid) for cid in cids]
@@ -55,7 +56,7 @@ class Uploads:
             log.warning("%s: stored on %s, expected on %d", ", ".join(cids[:3]), held, self._wanted)
         return holding
 
-    def let_go(self, cids: Sequence[str], nodes: Sequence[KuboNode]) -> None:
+    def let_go(self, cids: Sequence[Cid], nodes: Sequence[KuboNode]) -> None:
         """Unpin our copies on nodes; for an unreachable node, a later call retries."""
         for cid in cids:
             self._copies.let_go(cid, [node.name for node in nodes])
@@ -67,7 +68,7 @@ class Uploads:
             else:
                 usable.pop(name, None)
 
-    def _upload_to(self, node: KuboNode, cids: Sequence[str], paths: Sequence[Path]) -> bool:
+    def _upload_to(self, node: KuboNode, cids: Sequence[Cid], paths: Sequence[Path]) -> bool:
         """Upload contents to a node and return whether it stored them; failures are logged."""
         try:
             if len(cids) == 1 and not is_leaf(cids[0]) and node.holds(cids[0]):
@@ -86,7 +87,7 @@ class Uploads:
         self._health.answered(node.name)
         return True
 
-    def _unpin(self, node: KuboNode, cid: str) -> bool:
+    def _unpin(self, node: KuboNode, cid: Cid) -> bool:
         """Unpin a content on a node and return whether it is no longer pinned there."""
         try:
             node.unpin(cid)

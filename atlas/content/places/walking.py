@@ -12,6 +12,7 @@ from atlas.content.format.hamt import HASH_BYTES, hash_of_name, split_name
 from atlas.content.format.unixfs import CHUNK_BYTES, DEEPEST_FOLDER, encode_folder
 from atlas.content.places.blocks import Blocks, FetchLimits
 from atlas.errors import ContentError
+from atlas.ids import Cid
 
 DEEPEST_FILE = 6
 """Levels of inner nodes: 1024**6 chunks of 1 MiB exceed any real file."""
@@ -22,7 +23,7 @@ class Leaf(NamedTuple):
 
     path: Path
     offset: int
-    cid: str
+    cid: Cid
     size: int
 
 
@@ -32,7 +33,7 @@ class Walk:
     Raises `ContentError` beyond the limits and for inconsistent nodes, and as `Blocks.get` does.
     """
 
-    def __init__(self, cid: str, blocks: Blocks, limits: FetchLimits) -> None:
+    def __init__(self, cid: Cid, blocks: Blocks, limits: FetchLimits) -> None:
         self._cid = cid
         self._blocks = blocks
         self._limits = limits
@@ -121,7 +122,7 @@ class Walk:
                 yield from self._leaves_of_file(child, path, offset, depth + 1)
             offset += size
 
-    def _node(self, cid: str) -> DagNode:
+    def _node(self, cid: Cid) -> DagNode:
         return parse_node(cid, self._blocks.get(cid))
 
     def _count(self, size: int = 0, entries: int = 0) -> None:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from atlas.errors import SealError, VerificationError
+from atlas.ids import Cid
 from atlas.signing import KeyHolder, KeySigner
 
 _NONCE = bytes(12)
@@ -44,7 +45,7 @@ class LeasedData(Protocol):
         """Number of the lease of this slot."""
 
     @property
-    def data(self) -> str:
+    def data(self) -> Cid:
         """CID of the sealed file."""
 
 
@@ -57,7 +58,7 @@ class KeyContext:
     round: int
     slot: int
     attempt: int
-    data: str
+    data: Cid
     """CID of the sealed file."""
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any
 
 from atlas.counts import counted
 from atlas.documents.manifests import Checkpoint, DatasetManifest, ModelManifest
+from atlas.ids import Cid
 from atlas.models.catalogue import known_model
 from atlas.spec.job import JobSpec, TaskType
 
@@ -22,12 +23,12 @@ LOADERS: dict[TaskType, str] = {
 class ModelFacts:
     """The facts about an exported checkpoint."""
 
-    cid: str
+    cid: Cid
     checkpoint: Checkpoint
     spec: JobSpec
     model: ModelManifest
     dataset: DatasetManifest
-    dataset_cid: str
+    dataset_cid: Cid
     license: str | None = None
     """The base model's licence."""
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

@@ -11,6 +11,7 @@ import typer
 from atlas.content.format.cid import parse_cid
 from atlas.errors import ContentError
 from atlas.home import AtlasHome
+from atlas.ids import Cid
 from atlas.terminal.json_output import print_json
 from atlas_pipelines.cli.content.open import Ipfs, Json, Replicas, open_content
 from atlas_pipelines.cli.output import results_console
@@ -59,7 +60,7 @@ def get(
     """Write a content, checked against its CID, to a new file or folder."""
     target = (output or Path(parse_cid(cid))).absolute()
     _refuse_existing(target)
-    source = open_content(AtlasHome.from_environment(), ipfs).fetch(cid)
+    source = open_content(AtlasHome.from_environment(), ipfs).fetch(Cid(cid))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
         with progress_bar(f"writing {target.name}", _size(source)) as advance:

@@ -16,6 +16,7 @@ from atlas.content.places.collect import Collected, collect, local_folder, peek
 from atlas.content.places.open import IpfsPlaces
 from atlas.counts import counted
 from atlas.home import AtlasHome
+from atlas.ids import Cid
 from atlas.terminal.json_output import print_json
 from atlas.terminal.tables import numbers, print_table, texts
 from atlas_pipelines.cli.content.open import Ipfs, open_content
@@ -92,9 +93,9 @@ class _Outcome:
     """The result of a garbage collection, as text or JSON."""
 
     done: Collected
-    needed: Mapping[str, Reason]
+    needed: Mapping[Cid, Reason]
     survey: Survey
-    sizes: Mapping[str, int]
+    sizes: Mapping[Cid, int]
     dry_run: bool
     blocks: int | None
 

@@ -15,6 +15,7 @@ from atlas.content.store import Replicas as Copies
 from atlas.counts import counted
 from atlas.errors import ContentError
 from atlas.home import AtlasHome
+from atlas.ids import Cid
 from atlas.terminal.console import WordConsole
 from atlas.terminal.json_output import print_json
 from atlas.terminal.tables import Column, numbers, print_table, texts
@@ -113,7 +114,7 @@ def replicas(
         )
 
 
-def _wanted(cids: list[str] | None, store: KeptStore) -> list[str]:
+def _wanted(cids: list[str] | None, store: KeptStore) -> list[Cid]:
     """The given CIDs, or those of all local copies."""
     return [parse_cid(cid) for cid in cids] if cids else [one.cid for one in store.held()]
 
@@ -135,7 +136,7 @@ def _lacking(home: AtlasHome, folder: Path) -> Completeness:
     return replace(found, unchecked=(*found.unchecked, on_chain))
 
 
-def _fault(store: LocalStore, cid: str) -> str | None:
+def _fault(store: LocalStore, cid: Cid) -> str | None:
     """The fault of a copy, or None. This check does not count as a use of the copy."""
     path = store.root / cid[-2:] / cid
     try:
@@ -147,7 +148,7 @@ def _fault(store: LocalStore, cid: str) -> str | None:
     return None if found == cid else f"{path} is corrupt: expected {cid}, found {found}."
 
 
-def _copies(store: KeptStore, cid: str, repair: bool, notes: Console) -> Copies:
+def _copies(store: KeptStore, cid: Cid, repair: bool, notes: Console) -> Copies:
     found = store.replicas(cid)
     if found.enough or not repair:
         return found

@@ -14,6 +14,7 @@ from atlas.content.places.collect import PeekStore, local_folder, peek
 from atlas.content.store import PINNED, KeptStore
 from atlas.errors import ContentError
 from atlas.home import AtlasHome
+from atlas.ids import Cid
 from atlas.terminal.console import WordConsole
 from atlas.terminal.json_output import print_json
 from atlas.terminal.tables import numbers, print_table, texts
@@ -72,7 +73,7 @@ def unpin(
     _print_result("unpinned", cids, json)
 
 
-def _uses(store: KeptStore, home: AtlasHome) -> Callable[[str], str]:
+def _uses(store: KeptStore, home: AtlasHome) -> Callable[[Cid], str]:
     """A function from a CID to its use by a job, found from the local documents alone; the chain is not queried."""
     folder = local_folder(store)
     try:

@@ -1,5 +1,6 @@
 """Nodes: their registration, stake and heartbeats."""
 
+from atlas.ids import Cid
 from chain_bridge.client.writes.base import OUTCOME, Writes, optional_binary
 
 
@@ -7,7 +8,7 @@ class ComputeWrites(Writes[OUTCOME]):
     """Messages of the key's node. `register_node` returns an id, so `Ledger` defines it."""
 
     def update_node(
-        self, capacity: int | None = None, manifest: str | None = None, public_key: bytes | None = None
+        self, capacity: int | None = None, manifest: Cid | None = None, public_key: bytes | None = None
     ) -> OUTCOME:
         """Change the key's node; None keeps the present value."""
         message = {"capacity": capacity, "manifest": manifest, "public_key": optional_binary(public_key)}

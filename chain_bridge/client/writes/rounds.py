@@ -1,6 +1,7 @@
 """Results and rewards."""
 # ruff: noqa: A002
 
+from atlas.ids import Cid
 from chain_bridge.client.messages import Share
 from chain_bridge.client.writes.base import OUTCOME, Writes, binary, mappings
 
@@ -14,8 +15,8 @@ class RoundWrites(Writes[OUTCOME]):
         round: int,
         root: bytes,
         leaf_count: int,
-        checkpoint: str,
-        evidence: str,
+        checkpoint: Cid,
+        evidence: Cid,
         per_node: list[Share],
     ) -> OUTCOME:
         """Submit a round's outcome: exactly its completed tasks, and basis points that sum to 10,000."""

@@ -1,6 +1,7 @@
 """Jobs, and the leases of their rounds' slots."""
 # ruff: noqa: A002
 
+from atlas.ids import Cid
 from chain_bridge.client.messages import Assignment, SlotAttempt
 from chain_bridge.client.writes.base import OUTCOME, Writes, mappings
 
@@ -20,7 +21,7 @@ class ShardingWrites(Writes[OUTCOME]):
         """End a job that has nothing reserved; its free escrow becomes the owner's credit."""
         return self._write("close_job", {"job": job})
 
-    def assign_batch(self, job: int, round: int, plan: str, items: list[Assignment]) -> OUTCOME:
+    def assign_batch(self, job: int, round: int, plan: Cid, items: list[Assignment]) -> OUTCOME:
         """Lease slots of a round to nodes, all or none; `plan` is the CID of the list of tasks."""
         return self._write("assign_batch", {"job": job, "round": round, "plan": plan, "items": mappings(items)})
 

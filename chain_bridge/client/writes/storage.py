@@ -1,20 +1,21 @@
 """Announcements of stored content, and audits of them."""
 
+from atlas.ids import Cid
 from chain_bridge.client.writes.base import OUTCOME, Writes, binary
 
 
 class StorageWrites(Writes[OUTCOME]):
     """Messages of storage nodes and their audits."""
 
-    def announce_storage(self, cids: list[str]) -> OUTCOME:
+    def announce_storage(self, cids: list[Cid]) -> OUTCOME:
         """Announce that the key's storage node holds these CIDs."""
         return self._write("announce_storage", {"cids": cids})
 
-    def drop_storage(self, cids: list[str]) -> OUTCOME:
+    def drop_storage(self, cids: list[Cid]) -> OUTCOME:
         """Announce that the key's storage node no longer holds these CIDs."""
         return self._write("drop_storage", {"cids": cids})
 
-    def open_audit(self, cid: str, node: int, nonce: bytes, answer_hash: bytes) -> OUTCOME:
+    def open_audit(self, cid: Cid, node: int, nonce: bytes, answer_hash: bytes) -> OUTCOME:
         """Ask a node for SHA-256(nonce ‖ content); only for the contract's owner.
 
         `answer_hash` is the SHA-256 of the expected answer.
@@ -22,10 +23,10 @@ class StorageWrites(Writes[OUTCOME]):
         message = {"cid": cid, "node": node, "nonce": binary(nonce), "answer_hash": binary(answer_hash)}
         return self._write("open_audit", message)
 
-    def answer_audit(self, cid: str, answer: bytes) -> OUTCOME:
+    def answer_audit(self, cid: Cid, answer: bytes) -> OUTCOME:
         """Answer an audit of the key's node."""
         return self._write("answer_audit", {"cid": cid, "answer": binary(answer)})
 
-    def expire_audit(self, cid: str, node: int) -> OUTCOME:
+    def expire_audit(self, cid: Cid, node: int) -> OUTCOME:
         """End an audit that was not answered in time: the node loses the holding, and reputation."""
         return self._write("expire_audit", {"cid": cid, "node": node})
