@@ -63,6 +63,6 @@ def weights_of(updates: Sequence[Update]) -> NDArray[np.float64]:
     """The updates' shares of the rows. Raises `AggregationError` when there is no update, or one without rows."""
     weights = [update.weight for update in updates]
     if not weights or min(weights) <= 0:
-        raise AggregationError(f"Each update of a round needs one row or more; found the weights {weights[:20]}.")
+        raise AggregationError(f"A round needs updates of one row or more each; found the weights {weights[:20]}.")
     total = sum(weights)
     return np.array([weight / total for weight in weights])

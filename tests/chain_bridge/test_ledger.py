@@ -117,7 +117,6 @@ def test_what_is_not_there(operator, nodes, job):
     assert operator.find("00" * 32) is None
     assert refused(operator.node, 9) == "node 9 is not registered"
     assert refused(operator.job, 9) == "there is no job 9"
-    assert "no version 1" in refused(operator.model, "none", 1)
 
 
 def test_what_is_there(operator, nodes, job):
