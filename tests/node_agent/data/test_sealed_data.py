@@ -68,7 +68,7 @@ class Coordinator:
         wrapped = wrap_key(key, self.node.public_key, KeyContext.of(task))
         return KeyAnswer(ephemeral=wrapped.ephemeral.hex(), box=wrapped.box.hex())
 
-    async def hear(self, message: Message) -> dict[str, Any] | None:
+    async def answer(self, message: Message) -> dict[str, Any] | None:
         request = message.read(KeyRequest)
         self.requests.append((message.sender, request))
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
@@ -84,7 +84,7 @@ def coordinator(store: LocalStore, task: TaskSpec, bob: KeySigner) -> Coordinato
 @pytest.fixture
 async def listens(nats_server: Any, alice: KeySigner, coordinator: Coordinator) -> AsyncIterator[Bus]:
     bus = await Bus.connect(nats_server.url, alice)
-    await bus.subscribe(subjects.keys(7), coordinator.hear)
+    await bus.subscribe(subjects.keys(7), coordinator.answer)
     yield bus
     await bus.close()
 
@@ -127,7 +127,7 @@ async def test_a_coordinator_that_is_not_there_yet_is_waited_for(
     bus = await Bus.connect(nats_server.url, alice)
     await asyncio.sleep(0.3)
     assert not asking.done()
-    await bus.subscribe(subjects.keys(7), coordinator.hear)
+    await bus.subscribe(subjects.keys(7), coordinator.answer)
     assert (await asyncio.wait_for(asking, 60)).read_bytes() == ROWS
     await bus.close()
 

@@ -45,7 +45,7 @@ def made(identity: Identity | None = None, now: float = NOW, height: int = 7, **
 
 @dataclass
 class Published:
-    """An IPFS node that keeps what it is given, and fails as often as it is told to."""
+    """An IPFS node that keeps what it is given, and fails as often as a test sets."""
 
     name: str = "http://127.0.0.1:5001"
     blocks: dict[str, bytes] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What others hear of a running task, over a real bus, journal and store."""
+"""The messages about a running task, over a real bus, journal and store."""
 
 import asyncio
 import sys

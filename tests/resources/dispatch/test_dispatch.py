@@ -58,13 +58,13 @@ async def test_every_task_is_done_once_shared_by_the_nodes_and_completed_on_chai
 async def test_the_coordinator_announces_itself_and_the_checkpoint_of_a_round(place, job, add_node, bus, tmp_path):
     heard = []
 
-    async def hear(message):
+    async def record(message):
         heard.append(message)
 
     await add_node()
     listener = await Bus.connect(place.addresses.bus, load_or_create_key(tmp_path / "observer.key", "atlas"))
-    await listener.subscribe(subjects.aggregator(job.job_id), hear)
-    await listener.subscribe(subjects.model(job.job_id), hear)
+    await listener.subscribe(subjects.aggregator(job.job_id), record)
+    await listener.subscribe(subjects.model(job.job_id), record)
     dispatcher = await place.dispatcher(bus, presence_seconds=0.05)
     trained = await collect(dispatcher.run(job, 1, training_tasks(job, 1, job.untrained)))
     async with asyncio.timeout(30):

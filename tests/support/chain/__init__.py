@@ -1,1 +1,1 @@
-"""What drives the contract and its books, and a contract that does as it is told."""
+"""What drives the contract and its books, and a contract that answers as the test sets it."""
