@@ -1,12 +1,15 @@
 """Safetensors files: equal tensors give equal bytes, and files are written atomically."""
 
+import os
+import re
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from atlas.disk.files import write_file
+from atlas.disk.files import naming, write_file
 from atlas.errors import TrainingError
 
 
@@ -17,6 +20,19 @@ def write_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: tuple[
     """
     copies = {name: tensors[name].detach().to("cpu").contiguous() for name in sorted(tensors)}
     write_file(path, save(copies, dict([metadata])), TrainingError)
+
+
+def save_folder(part: PreTrainedModel | PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write a model or tokenizer as transformers does; raises `TrainingError`, which names the folder and the remedy."""
+    with naming(folder, TrainingError):
+        try:
+            part.save_pretrained(folder)
+        except SafetensorError as error:
+            # safetensors gives the system's error as text only.
+            found = re.search(r"os error (\d+)", str(error))
+            if found is None:
+                raise
+            raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
 
 
 def read_tensors(path: Path, what: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

@@ -15,6 +15,7 @@ from atlas.disk.locks import exclusive
 from atlas.documents.manifests import ModelManifest
 from atlas.errors import ModelError
 from atlas.models.files import verify_model
+from atlas.training.tensor_files import save_folder
 
 
 def base_model_folder(manifest: ModelManifest, cache: Path) -> Path:
@@ -75,5 +76,5 @@ def _dequantize(source: Path, gguf: str, target: Path) -> None:
     except (OSError, ValueError, NotImplementedError) as error:
         raise ModelError(f"Cannot dequantize {gguf}: {error}.") from error
     activity.advance()
-    model.save_pretrained(target)
-    tokenizer.save_pretrained(target)
+    save_folder(model, target)
+    save_folder(tokenizer, target)

@@ -1,4 +1,5 @@
 import errno
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -6,9 +7,10 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 from safetensors.numpy import save_file as save_numpy
+from transformers import AutoModel
 
 from atlas.errors import TrainingError
-from atlas.training.tensor_files import read_tensors, write_tensors
+from atlas.training.tensor_files import read_tensors, save_folder, write_tensors
 
 
 def test_the_order_and_layout_of_tensors_leave_no_trace(tmp_path: Path) -> None:
@@ -42,3 +44,14 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 def test_a_missing_file_is_named_with_its_role(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"The adapter .*nowhere"):
         read_tensors(tmp_path / "nowhere", "adapter")
+
+
+def test_a_model_that_no_longer_fits_on_the_disk_is_named_with_the_remedy(tiny_model, tmp_path):
+    model = AutoModel.from_pretrained(tiny_model)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(TrainingError, match=f"Cannot write {tmp_path / 'model'}: .*Free some space"):
+            save_folder(model, tmp_path / "model")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
