@@ -23,7 +23,7 @@ def write_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: tuple[
 
 
 def save_folder(part: PreTrainedModel | PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write a model or tokenizer as transformers does; raises `TrainingError`, which names the folder and the remedy."""
+    """Write a model or tokenizer as transformers does; raises `TrainingError`, with the folder and the remedy."""
     with naming(folder, TrainingError):
         try:
             part.save_pretrained(folder)
