@@ -250,6 +250,7 @@ def compare(kind, schema, definitions, where):
     assert optional == nullable(schema), where
     if optional:
         kind = next(one for one in arguments if one is not type(None))
+    kind = getattr(kind, "__supertype__", kind)  # of a NewType
     reference = json.dumps(schema)
     schema = resolve(schema, definitions)
     if typing.get_origin(kind) is typing.Annotated:
