@@ -23,7 +23,7 @@ SHARDS = ["s000", "s001", "s002", "s003"]
 
 @pytest.fixture(autouse=True)
 def partition(workshop):
-    """Whoever launches the first round of a job types its name."""
+    """The person who launches the first round of a job types its name."""
     workshop.instance.add_dynamic_partitions("round", [FIRST])
 
 
