@@ -70,6 +70,7 @@ def _checks_and_sensor(place, tiny_csv, tmp_path, monkeypatch) -> None:
     resources = {
         "coordinator": coordinator,
         "content": ContentResource(coordinator=coordinator),
+        "fleet": None,
         "ledger": None,
         "progress": None,
     }
