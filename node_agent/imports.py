@@ -23,4 +23,5 @@ class ImportReports(MetaPathFinder):
 def report_imports() -> None:
     """From now on, report each module that is imported for the first time."""
     activity.begin("importing the training libraries")
-    sys.meta_path.insert(0, ImportReports())
+    if not any(isinstance(finder, ImportReports) for finder in sys.meta_path):
+        sys.meta_path.insert(0, ImportReports())

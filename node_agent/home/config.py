@@ -51,6 +51,12 @@ class NodeConfig(BaseModel):
     stop_seconds: float = Field(
         default=10, gt=0, description="seconds that a trainer has to save its work when the node stops"
     )
+    keep_trainer_seconds: float = Field(
+        default=300,
+        ge=0,
+        description="seconds that a trainer's process, about 1 GB of memory, waits for another task of its job, which "
+        "then needs no imports; 0: each task gets a new process",
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto", description="device that trains; auto: a GPU if there is one"
     )

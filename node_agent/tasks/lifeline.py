@@ -1,6 +1,7 @@
 """A trainer ends with its agent: its result would be lost, and another trainer may use its work folder."""
 
 import ctypes
+import functools
 import os
 import signal
 import sys
@@ -11,10 +12,11 @@ PR_SET_PDEATHSIG = 1
 """From <linux/prctl.h>: the signal that a process gets when its parent ends."""
 
 
+@functools.cache
 def die_with(parent: int) -> None:
     """End this process as soon as its parent ends, even by a crash; at once if it has ended already.
 
-    On Linux the kernel sends SIGKILL; elsewhere a thread looks every second.
+    On Linux the kernel sends SIGKILL; elsewhere a thread looks every second. A second call changes nothing.
     """
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)

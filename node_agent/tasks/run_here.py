@@ -31,9 +31,9 @@ def run_trainer(order: TrainerOrder, folder: Path, environment: Mapping[str, str
     path, messages = folder / "worker.log", folder / "messages.log"
     with path.open("wb") as output, messages.open("wb") as reports:
         process = subprocess.Popen(
-            trainer_command(folder),
+            trainer_command("--task", str(folder)),
             cwd=folder,
-            env=trainer_environment(environment, {}, order.threads, gpu, order.cache),
+            env=trainer_environment(environment, order.threads, gpu, order.cache),
             stdin=subprocess.DEVNULL,
             stdout=reports,
             stderr=output,

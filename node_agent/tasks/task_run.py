@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -25,8 +24,16 @@ from node_agent.tasks.handing_over import hand_over
 from node_agent.tasks.inputs import prepare_order
 from node_agent.tasks.standstill import unless_still
 from node_agent.tasks.task_progress import TaskProgress
-from node_agent.tasks.trainer_files import EXIT_FAILED, EXIT_STOPPED, TrainerResult, failure_kind, failure_reason
-from node_agent.tasks.trainer_process import Trainer, TrainerExit, trainer_command, trainer_environment
+from node_agent.tasks.trainer_files import (
+    EXIT_FAILED,
+    EXIT_STOPPED,
+    TrainerCall,
+    TrainerResult,
+    failure_kind,
+    failure_reason,
+)
+from node_agent.tasks.trainer_process import TrainerExit
+from node_agent.tasks.trainer_slot import Trainer, TrainerSlot
 
 log = logging.getLogger(__name__)
 MOST_CRASHES = 2
@@ -34,15 +41,14 @@ Result = TypeVar("Result")
 
 
 class TaskRun:
-    """A task that runs in a slot, with the GPU of that slot (None: no limit)."""
+    """A task that runs in a slot."""
 
-    def __init__(self, context: NodeContext, entry: JournalEntry, gpu: str | None) -> None:
+    def __init__(self, context: NodeContext, entry: JournalEntry, slot: TrainerSlot) -> None:
         self._shop = context
-        self._gpu = gpu
+        self._slot = slot
         self._progress = TaskProgress(context, entry)
         self._folder = work_folder(context.home, entry)
-        command, log_path = trainer_command(self._folder), log_file(context.home, entry)
-        self._trainer = Trainer(command, self._folder, log_path, self._progress.on_message)
+        self._trainer: Trainer | None = None
         self._stopping = False
         self._abandoned: str | None = None
         self._again: str | None = None
@@ -67,12 +73,14 @@ class TaskRun:
     def stop(self) -> None:
         """Let the trainer save its work; the task ends as paused."""
         self._stopping = True
-        self._trainer.stop()
+        if self._trainer is not None:
+            self._trainer.stop()
 
     def kill(self) -> None:
         """End the trainer at once; the task ends as paused, at its newest checkpoint."""
         self._stopping = True
-        self._trainer.kill()
+        if self._trainer is not None:
+            self._trainer.kill()
 
     def abandon(self, reason: str) -> None:
         """End the trainer at once and the task as failed."""
@@ -111,7 +119,7 @@ class TaskRun:
             order = await self._fetch(task)
             log.info("task %s starts from %s", task.task_id, order or "its base")
             self._report_restart(order)
-            end = None if self._stopping else await self._run_trainer()
+            end = None if self._stopping else await self._run_trainer(task)
             await self._progress.settle()
             if self._abandoned is not None:
                 raise TrainerFailed(self._abandoned)
@@ -170,12 +178,14 @@ class TaskRun:
         order.write(self._folder / "task.json")
         return resume
 
-    async def _run_trainer(self) -> TrainerExit | NoProgress:
+    async def _run_trainer(self, task: TaskSpec) -> TrainerExit | NoProgress:
         """The trainer's exit; `NoProgress` if it was killed because it made no progress."""
-        threads, cache = self._shop.config.threads, self._shop.home.cache
-        environment = trainer_environment(os.environ, self.entry.hint.pipes, threads, self._gpu, cache)
+        log_path = log_file(self._shop.home, self.entry)
+        call = TrainerCall(folder=self._folder, log=log_path, pipes=self.entry.hint.pipes)
+        job = task.job if task.form == "rows" else None
+        self._trainer = Trainer(self._slot, call, job, self._progress.on_message)
         try:
-            return await unless_still(self._trainer.run(environment), self._signs, self._progress_seconds)
+            return await unless_still(self._trainer.run(), self._signs, self._progress_seconds)
         except NoProgress as error:
             return error
 

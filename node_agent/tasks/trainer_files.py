@@ -34,6 +34,24 @@ class EvaluatedAdapter(BaseModel):
     merged: list[Path] = Field(default_factory=list)
 
 
+TASK_ENDED = b'{"atlas_trainer":"waits"}\n'
+"""The line that a trainer prints when its task has succeeded and it waits for the next one."""
+
+
+class TrainerCall(BaseModel):
+    """The line on a waiting trainer's standard input: a task's work folder, its log and its Dagster Pipes variables."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path
+    log: Path
+    pipes: dict[str, str]
+
+    def line(self) -> bytes:
+        """This call as a line of JSON."""
+        return self.model_dump_json().encode() + b"\n"
+
+
 class TrainerOrder(JsonFile):
     """One task with all of its inputs as verified local files.
 

@@ -1,11 +1,9 @@
-"""One trainer process: started in its own session, read line by line, stopped by SIGTERM or SIGKILL."""
+"""A trainer's command, environment and output."""
 
-import asyncio
 import json
 import os
-import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ from typing import Any
 import node_agent
 
 PIPES_MARK = b'{"__dagster_pipes_version"'
-LONGEST_LINE = 8 << 20
 TAIL_BYTES = 4000
 PASSED_ON = frozenset(
     {
@@ -47,9 +44,7 @@ class TrainerExit:
         return self.code < 0
 
 
-def trainer_environment(
-    environment: Mapping[str, str], pipes: Mapping[str, str], threads: int, gpu: str | None, cache: Path
-) -> dict[str, str]:
+def trainer_environment(environment: Mapping[str, str], threads: int, gpu: str | None, cache: Path) -> dict[str, str]:
     """The whole environment of a trainer. `gpu` is the value of `CUDA_VISIBLE_DEVICES`; None leaves it unset."""
     kept = {name: environment[name] for name in sorted(PASSED_ON) if name in environment}
     packages = str(Path(node_agent.__file__).parents[1])
@@ -58,7 +53,6 @@ def trainer_environment(
         **kept,
         **threading,
         **({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}),
-        **pipes,
         "PYTHONPATH": os.pathsep.join([packages, *filter(None, [kept.get("PYTHONPATH")])]),
         "PYTHONHASHSEED": "0",
         "TOKENIZERS_PARALLELISM": "false",
@@ -69,73 +63,9 @@ def trainer_environment(
     }
 
 
-def trainer_command(folder: Path) -> list[str]:
-    """The command that runs the task in `folder`; -P prevents imports of files in that folder."""
-    return [sys.executable, "-P", "-u", "-m", "node_agent.trainer", "--task", str(folder)]
-
-
-class Trainer:
-    """A running trainer. `on_message` gets each Dagster Pipes message; everything else is appended to `log`."""
-
-    def __init__(
-        self, command: Sequence[str], folder: Path, log: Path, on_message: Callable[[dict[str, Any]], None]
-    ) -> None:
-        self._command = command
-        self._folder = folder
-        self._log = log
-        self._on_message = on_message
-        self._process: asyncio.subprocess.Process | None = None
-        self._stopping = False
-
-    async def run(self, environment: Mapping[str, str]) -> TrainerExit:
-        """Start the process and wait for its end; when this is cancelled, the process is killed first."""
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("ab") as log:
-            begin = log.tell()
-            self._process = process = await asyncio.create_subprocess_exec(
-                *self._command,
-                cwd=self._folder,
-                env=dict(environment),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-                limit=LONGEST_LINE,
-            )
-            try:
-                if self._stopping:
-                    process.terminate()
-                assert process.stdout is not None  # noqa: S101 - asked for two lines above
-                async for line in process.stdout:
-                    message = parse_pipes(line)
-                    if message is None:
-                        log.write(line)
-                        log.flush()
-                    else:
-                        self._on_message(message)
-                code = await process.wait()
-            finally:
-                _kill_group(process)
-                await process.wait()
-        return TrainerExit(code, tail(self._log, begin))
-
-    def stop(self) -> None:
-        """Ask the trainer to save its work and end (SIGTERM)."""
-        self._stopping = True
-        if self._process is not None and self._process.returncode is None:
-            self._process.terminate()
-
-    def kill(self) -> None:
-        """Kill the trainer and the processes that it started."""
-        self._stopping = True
-        if self._process is not None:
-            _kill_group(self._process)
-
-
-def _kill_group(process: asyncio.subprocess.Process) -> None:
-    """Kill the trainer's process group, unless the trainer has ended: its id may be reused then."""
-    if process.returncode is None:
-        os.killpg(process.pid, signal.SIGKILL)
+def trainer_command(*arguments: str) -> list[str]:
+    """The command of a trainer; -P prevents imports of files in its work folder."""
+    return [sys.executable, "-P", "-u", "-m", "node_agent.trainer", *arguments]
 
 
 def parse_pipes(line: bytes) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import shutil
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
@@ -15,6 +16,8 @@ from node_agent.node_context import NodeContext
 from node_agent.tasks.decision import LOOKS, Drop, Observed, plan
 from node_agent.tasks.rests import Rests
 from node_agent.tasks.task_run import TaskRun, log_file, work_folder
+from node_agent.tasks.trainer_process import trainer_command, trainer_environment
+from node_agent.tasks.trainer_slot import TrainerSlot
 from node_agent.wire import subjects
 from node_agent.wire.messages import AssignHint, TaskState
 
@@ -35,7 +38,7 @@ class Workbench:
     ) -> None:
         """`slot_gpus`: `CUDA_VISIBLE_DEVICES` in each slot, None for no limit. `give_back` releases a failed task."""
         self._shop = context
-        self._slot_gpus = slot_gpus
+        self._slots = [_slot(context, gpu) for gpu in slot_gpus]
         self._give_back = give_back
         self._runs: dict[Cid, tuple[int, TaskRun]] = {}
         self._work: set[asyncio.Task[None]] = set()
@@ -81,7 +84,7 @@ class Workbench:
             unfinished=[task for task in unfinished if not self._rests.rests(task)],
             running={task: slot for task, (slot, _) in self._runs.items()},
             misses=self._misses,
-            slots=len(self._slot_gpus),
+            slots=len(self._slots),
             stopping=self._stopping,
         )
         for action in plan(observed):
@@ -115,6 +118,8 @@ class Workbench:
         for work in self._work:
             work.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
+        for slot in self._slots:
+            await slot.close()
         for entry in waiting:
             await self._report_end(self._end(entry, state="paused"))
         ended = [run.entry for run in runs] + [self._shop.journal[entry.task] for entry in waiting]
@@ -125,7 +130,7 @@ class Workbench:
             await asyncio.wait(self._work, timeout=seconds)
 
     def _start(self, entry: JournalEntry, slot: int) -> None:
-        run = TaskRun(self._shop, entry, self._slot_gpus[slot])
+        run = TaskRun(self._shop, entry, self._slots[slot])
         self._runs[entry.task] = (slot, run)
         self._keep(self._work_on(entry.task, run))
 
@@ -194,3 +199,9 @@ class Workbench:
         if not self._runs:
             # Not in a thread: no task may start reading content that is being removed.
             self._shop.store.trim(self._shop.config.cache_bytes)
+
+
+def _slot(context: NodeContext, gpu: str | None) -> TrainerSlot:
+    config, home = context.config, context.home
+    environment = trainer_environment(os.environ, config.threads, gpu, home.cache)
+    return TrainerSlot(trainer_command("--wait", str(home.work)), environment, config.keep_trainer_seconds)

@@ -27,7 +27,7 @@ def ask_preview(request: PreviewRequest, environment: Mapping[str, str]) -> Prev
         COMMAND,
         input=request.model_dump_json().encode(),
         capture_output=True,
-        env=trainer_environment(environment, {}, 1, "", request.cache),
+        env=trainer_environment(environment, 1, "", request.cache),
     )
     if done.returncode != 0:
         printed = done.stderr.decode("utf-8", "replace")

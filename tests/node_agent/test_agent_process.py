@@ -69,7 +69,7 @@ def train_undisturbed(network: SmallNetwork, task: TaskSpec) -> str:
     prepare_order(task, network.store.fetch(task.data), None, network.store, network.folder / "cache", 1, "cpu").write(
         folder / "task.json"
     )
-    environment = trainer_environment(os.environ, {}, 1, "", network.folder / "cache")
+    environment = trainer_environment(os.environ, 1, "", network.folder / "cache")
     command = [sys.executable, "-m", "node_agent.trainer", "--task", str(folder)]
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
     adapter = TrainerResult.read(folder / "result.json").adapter

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from dagster_pipes import encode_param
@@ -23,7 +23,14 @@ from atlas.spec.job import JobSpec
 from node_agent import trainer
 from node_agent.errors import TrainerFailed
 from node_agent.tasks.run_here import run_trainer
-from node_agent.tasks.trainer_files import EXIT_STOPPED, EvaluatedAdapter, TrainerOrder, TrainerResult
+from node_agent.tasks.trainer_files import (
+    EXIT_STOPPED,
+    TASK_ENDED,
+    EvaluatedAdapter,
+    TrainerCall,
+    TrainerOrder,
+    TrainerResult,
+)
 from node_agent.tasks.trainer_process import trainer_command, trainer_environment
 from node_agent.trainer import CONTEXT, MESSAGES, pipes_parameters
 
@@ -88,14 +95,14 @@ def order(tiny_spec: Any, untrained: Path, tmp_path: Path) -> Callable[..., Trai
 class Worker:
     """A worker process over `folder/task.json`."""
 
-    def __init__(self, folder: Path, order: TrainerOrder, pipes: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, order: TrainerOrder) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         order.write(folder / "task.json")
         self.process = subprocess.Popen(
-            trainer_command(folder),
+            trainer_command("--task", str(folder)),
             cwd=folder,
-            env=trainer_environment(os.environ, pipes or {}, 1, "", order.cache),
+            env=trainer_environment(os.environ, 1, "", order.cache),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -115,6 +122,86 @@ class Worker:
 def payloads(messages: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     customs = [m["params"]["payload"] for m in messages if m["method"] == "report_custom_message"]
     return [payload for payload in customs if payload["kind"] == kind]
+
+
+class Waiting:
+    """A trainer that waits for tasks."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self.process = subprocess.Popen(
+            trainer_command("--wait", str(folder)),
+            cwd=folder,
+            env=trainer_environment(os.environ, 1, "", folder / "cache"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.communicate(timeout=60)
+
+    def run(self, name: str, order: TrainerOrder) -> list[dict[str, Any]]:
+        """The messages of a task that succeeds."""
+        folder = self.folder / name
+        folder.mkdir()
+        order.write(folder / "task.json")
+        context = {"data": {"run_id": name, "extras": {}, "asset_keys": None}}
+        call = TrainerCall(folder=folder, log=self.folder / f"{name}.log", pipes={CONTEXT: encode_param(context)})
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(call.line())
+        self.process.stdin.flush()
+        lines = iter(self.process.stdout.readline, TASK_ENDED)
+        found = []
+        for line in lines:
+            assert line, call.log.read_text()
+            found.append(json.loads(line))
+        return found
+
+
+@pytest.mark.slow
+def test_the_tasks_of_one_process_give_the_bytes_of_new_processes(order: Any, untrained: Path, tmp_path: Path) -> None:
+    """Among them one with dropout, one that evaluates, and the first one again: no state is left behind."""
+    works = [
+        order({"steps": 6}),
+        order({"steps": 4}, {"lora": {"dropout": 0.3}}, seed=8),
+        order({}, kind="evaluate", adapters=[EvaluatedAdapter(checkpoint="base", adapter=untrained)]),
+        order({"steps": 6}),
+    ]
+    with Waiting(tmp_path / "waiting") as waiting:
+        for number, work in enumerate(works):
+            folder = tmp_path / f"new-{number}"
+            code, messages, errors = Worker(folder, work).end()
+            assert code == 0, errors
+            told = waiting.run(f"task-{number}", work)
+            assert len(payloads(told, "progress")) == len(payloads(messages, "progress"))
+            expected, found = (
+                TrainerResult.read(one / "result.json") for one in (folder, waiting.folder / f"task-{number}")
+            )
+            assert found.metrics == expected.metrics
+            assert found.losses == expected.losses
+            if expected.adapter is not None:
+                assert found.adapter.read_bytes() == expected.adapter.read_bytes()
+    assert waiting.process.returncode == 0, "its input has ended"
+
+
+@pytest.mark.slow
+def test_a_waiting_process_ends_with_a_task_that_fails(order: Any, tmp_path: Path) -> None:
+    waiting = Waiting(tmp_path / "waiting")
+    waiting.run("fine", order({"steps": 2}))
+    folder = waiting.folder / "bad"
+    folder.mkdir()
+    order({}, base_adapter=tmp_path / "missing").write(folder / "task.json")
+    call = TrainerCall(folder=folder, log=waiting.folder / "bad.log", pipes={})
+    output, _ = waiting.process.communicate(call.line(), timeout=300)
+    assert waiting.process.returncode == 1
+    assert TASK_ENDED not in output
+    assert "missing" in call.log.read_text(), "errors are in the log of their task"
+    assert "missing" not in (waiting.folder / "fine.log").read_text()
 
 
 @pytest.mark.slow
@@ -303,7 +390,7 @@ def test_a_worker_whose_agent_is_gone_does_nothing(order: Any, tmp_path: Path) -
 
 
 def test_a_worker_without_a_work_order_says_so(tmp_path: Path) -> None:
-    environment = trainer_environment(os.environ, {}, 1, "", tmp_path)
+    environment = trainer_environment(os.environ, 1, "", tmp_path)
     command = [sys.executable, "-m", "node_agent.trainer", "--task", str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1

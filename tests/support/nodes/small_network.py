@@ -166,6 +166,7 @@ class SmallNetwork:
             "bus": self.bus.url,
             "content": str(self.store.root),
             "heartbeat_seconds": 1,
+            "keep_trainer_seconds": 1,
             **settings,
         }
         (home / "config.yaml").write_text(yaml.safe_dump(config))
