@@ -12,6 +12,7 @@ from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
 from assets.recorded import recorded_cid
 from assets.shown import tables
+from atlas.documents.metric_names import measures_of_the_model
 from atlas.ids import Cid
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
@@ -23,12 +24,10 @@ from resources.rounds.evaluating import evaluation_result, plain_mean_of
 NO_WORSE = dg.AssetCheckSpec(
     "no_worse_than_base",
     asset="evaluation",
-    description="The checkpoint is not worse than its base. Warns if the main metric (accuracy, or the loss of a "
-    "language model) is worse; fails if the loss is worse by more than evaluation.tolerance.",
+    description="The checkpoint is not worse than its base, by loss and by accuracy on the same rows. Fails if one of "
+    "them is worse by more than two standard errors, and the loss by more than evaluation.tolerance; warns if it is "
+    "worse by less.",
 )
-
-SEVERITY = {True: "WARN", False: "ERROR"}
-"""The severity, by whether the loss is within the tolerance. Neither stops the round: completed training is paid."""
 
 
 @dg.asset(
@@ -73,9 +72,8 @@ def evaluation(
             **_left_out(round_.checkpoints_without(checkpoint), outcome),
             **_plain_mean(plain_mean_of(outcome.task, round_.store), outcome),
             **{
-                name: dg.MetadataValue.float(value)
-                for name, value in sorted(result.checkpoint.items())
-                if name != "rows"
+                name: dg.MetadataValue.float(result.checkpoint[name])
+                for name in measures_of_the_model(result.checkpoint)
             },
         },
         data_version=dg.DataVersion(outcome.receipt_cid),
@@ -83,8 +81,9 @@ def evaluation(
             dg.AssetCheckResult(
                 check_name="no_worse_than_base",
                 passed=result.passed,
-                severity=dg.AssetCheckSeverity[SEVERITY[result.verdict.within_tolerance]],
-                description=f"Worse than its base: {result.verdict.worse}." if result.verdict.worse else None,
+                # Neither severity stops the round: completed training is paid.
+                severity=dg.AssetCheckSeverity.ERROR if result.verdict.failed else dg.AssetCheckSeverity.WARN,
+                description=result.verdict.sentence,
                 metadata={
                     "loss": result.checkpoint["loss"],
                     "base_loss": result.base["loss"],

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from atlas.documents.manifests import DatasetManifest, Receipt, RefusedUpdate, ShardManifest
+from atlas.documents.metric_names import measures_of_the_model
 from atlas.documents.round_diagnostics import Influence, RoundDiagnostics
 from atlas.ids import Cid
 from resources.jobs.registry import Attempt
@@ -125,5 +126,5 @@ def metrics_table(base: Mapping[str, float], checkpoint: Mapping[str, float]) ->
     """One row per metric, before and after the round."""
     return table(
         {"metric": name, "base": base.get(name), "checkpoint": checkpoint.get(name)}
-        for name in sorted({*base, *checkpoint})
+        for name in measures_of_the_model({*base, *checkpoint})
     )

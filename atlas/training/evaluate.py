@@ -14,6 +14,7 @@ from atlas.documents.manifests import Environment, ModelManifest
 from atlas.errors import DivergedError
 from atlas.ids import Cid
 from atlas.spec.job import JobSpec
+from atlas.training.change_errors import change_errors
 from atlas.training.models.adapters import build_adapted_model, load_adapter
 from atlas.training.models.merged import MergedFactors
 from atlas.training.progress import Progress
@@ -62,7 +63,9 @@ class EvaluateRequest:
 class EvaluateResult:
     """Metrics per checkpoint CID: loss, accuracy, macro_f1 and rows; or loss, perplexity and rows.
 
-    A rival also has `reference_loss`: the loss of the second checkpoint on the rival's rows.
+    The round's checkpoint also has `loss_change_error` and, of a classifier, `accuracy_change_error`: the standard
+    error of the difference to the base on the same rows. A rival also has `reference_loss`: the loss of the round's
+    checkpoint on the rival's rows.
     """
 
     metrics: dict[str, dict[str, float]]
@@ -111,6 +114,7 @@ def evaluate(
     steps, step, rows_seen, tokens_seen = sum(-(-len(order) // size) for _, order in plan), 0, 0, 0
 
     metrics: dict[str, dict[str, float]] = {}
+    base: list[RowScore] = []
     reference: dict[int, RowScore] = {}
     for place, (candidate, order) in enumerate(plan):
         name = candidate.checkpoint
@@ -136,7 +140,10 @@ def evaluate(
         if not all(math.isfinite(score.loss) for score in scores):
             raise DivergedError(f"The checkpoint {name} gives a loss that is not a number; its adapter has diverged.")
         metrics[name] = {**task.metrics(scores), "rows": float(len(scores))}
-        if place == RIVALS_FROM - 1:
+        if place == 0:
+            base = scores
+        elif place == RIVALS_FROM - 1:
+            metrics[name] |= change_errors(base, scores)
             reference = dict(zip(order, scores, strict=True))
         elif place >= RIVALS_FROM:
             metrics[name]["reference_loss"] = task.metrics([reference[row] for row in order])["loss"]

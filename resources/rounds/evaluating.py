@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from atlas.content.store import ContentStore
-from atlas.documents.manifests import Checkpoint
+from atlas.documents.manifests import Checkpoint, SignedReceipt
 from atlas.documents.stored import get_document
 from atlas.errors import ContentNotFound
 from atlas.ids import Cid
-from atlas.spec.job import TaskSpec
+from atlas.spec.job import JobSpec, TaskSpec
 from resources.dispatch.outcomes import CompletedTask
 from resources.jobs.open_job import OpenJob
-from resources.jobs.registry import Attempt
+from resources.jobs.registry import Attempt, JobRegistry, RoundRef
 from resources.rounds.verdict import Verdict, compare
 
 
@@ -68,3 +68,23 @@ def evaluation_result(job: OpenJob, outcome: CompletedTask) -> Evaluation:
     """The metrics and the verdict of an evaluation."""
     before, after = (outcome.receipt.metrics[cid] for cid in outcome.task.checkpoints[:2])
     return Evaluation(before, after, compare(before, after, job.spec.evaluation.tolerance))
+
+
+def recorded_verdict(checkpoint: Cid, ref: RoundRef, registry: JobRegistry, store: ContentStore) -> Verdict | None:
+    """The verdict of a round's evaluation, by this coordinator's record; None if it has none, or no longer its files.
+
+    Raises `CorruptContent` for an altered file.
+    """
+    try:
+        for attempt in reversed(registry.attempts(ref)):
+            if attempt.receipt_cid is None:
+                continue
+            task = get_document(store, attempt.task_cid, TaskSpec)
+            if task.checkpoints[1:2] != [checkpoint]:
+                return None
+            metrics = get_document(store, attempt.receipt_cid, SignedReceipt).receipt.metrics
+            before, after = (metrics[cid] for cid in task.checkpoints[:2])
+            return compare(before, after, get_document(store, task.job, JobSpec).evaluation.tolerance)
+    except ContentNotFound:
+        pass
+    return None

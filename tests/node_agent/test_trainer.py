@@ -261,12 +261,13 @@ def test_every_stage_before_the_first_step_is_told(order: Any, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_an_evaluation_is_measured_and_stops_when_told(order: Any, untrained: Path, tmp_path: Path) -> None:
-    judged = [EvaluatedAdapter(checkpoint="base", adapter=untrained)]
+    judged = [EvaluatedAdapter(checkpoint=name, adapter=untrained) for name in ("base", "result")]
     work = order({}, kind="evaluate", adapters=judged)
     code, messages, errors = Worker(tmp_path / "whole", work).end()
     assert code == 0, errors
     result = TrainerResult.read(tmp_path / "whole" / "result.json")
     assert set(result.metrics["base"]) == {"loss", "accuracy", "macro_f1", "rows"}
+    assert result.metrics["result"] == result.metrics["base"] | {"loss_change_error": 0, "accuracy_change_error": 0}
     assert result.adapter is None
     assert result.steps == len(payloads(messages, "progress"))
 
@@ -292,7 +293,7 @@ def test_a_stop_that_a_library_turns_into_its_own_error_is_still_a_stop(
             raise TrainingError("Cannot load the adapter.") from error
 
     order({}).write(tmp_path / "task.json")
-    monkeypatch.setattr(trainer, "run", unlucky_library)
+    monkeypatch.setattr(trainer, "execute_order", unlucky_library)
     monkeypatch.setattr(trainer, "die_with", lambda parent: None)
     monkeypatch.setattr("sys.argv", ["trainer", "--task", str(tmp_path)])
     before = signal.getsignal(signal.SIGTERM)

@@ -8,6 +8,7 @@ from typing import Any
 
 from atlas.counts import counted
 from atlas.documents.manifests import Checkpoint, DatasetManifest, ModelManifest
+from atlas.documents.metric_names import measures_of_the_model
 from atlas.ids import Cid
 from atlas.models.catalogue import known_model
 from atlas.spec.job import JobSpec, TaskType
@@ -78,7 +79,7 @@ def _metadata(facts: ModelFacts, merged: bool) -> str:
         datasets=source.removeprefix("hub:").split(":")[0] if source.startswith("hub:") else None,
         library_name="transformers" if merged else "peft",
         license=facts.license,
-        metrics=sorted({name for row in facts.metrics.values() for name in row} - {"rows", "loss"}) or None,
+        metrics=[name for name in _measures(facts) if name != "loss"] or None,
         pipeline_tag=PIPELINES[facts.spec.model.task],
         tags=["atlas-pipelines", "federated-learning", "lora"],
         **extra,
@@ -120,10 +121,13 @@ def _usage(facts: ModelFacts, merged: bool) -> str:
     )
 
 
+def _measures(facts: ModelFacts) -> list[str]:
+    return measures_of_the_model({name for row in facts.metrics.values() for name in row})
+
+
 def _results(facts: ModelFacts) -> str:
-    names = sorted({name for row in facts.metrics.values() for name in row} - {"rows"})
     rows = sorted({int(row["rows"]) for row in facts.metrics.values() if "rows" in row})
-    body = [[name, *(_number(row.get(name)) for row in facts.metrics.values())] for name in names]
+    body = [[name, *(_number(row.get(name)) for row in facts.metrics.values())] for name in _measures(facts)]
     return f"On {' or '.join(map(str, rows))} held-out rows, measured by a node of the job:\n\n" + _table(
         ["metric", *facts.metrics], body
     )

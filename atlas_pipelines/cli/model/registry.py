@@ -8,12 +8,15 @@ import typer
 from atlas.terminal.json_output import print_json
 from atlas.terminal.tables import numbers, print_table, texts
 from atlas_pipelines.cli.chain import network as given
-from atlas_pipelines.cli.chain.network import place
+from atlas_pipelines.cli.chain.network import ChainTarget, place
+from atlas_pipelines.cli.content.open import open_content
 from atlas_pipelines.cli.output import results_console
 from chain_bridge.client.messages import RegisteredModel
 from chain_bridge.ledger import Ledger
 from resources.errors import CoordinatorError
+from resources.jobs.registry import JobRegistry, RoundRef
 from resources.operator_ledger import open_ledger
+from resources.rounds.evaluating import recorded_verdict
 
 Name = Annotated[str, typer.Argument(help="The model's name: that of its job.")]
 
@@ -45,6 +48,9 @@ def promote(
         int | None,
         typer.Argument(help="The version: the round's number. [the newest that is not deprecated]", show_default=False),
     ] = None,
+    worse: Annotated[
+        bool, typer.Option("--worse", help="Also if its evaluation found it worse than its base.")
+    ] = False,
     network: given.Name = None,
     url: given.Url = None,
     key: given.KeyFile = None,
@@ -52,9 +58,10 @@ def promote(
 ) -> None:
     """Make a version the current one of its name, as the job's owner; the previous one is then only registered.
 
-    `atlas content gc` keeps the files of promoted models, also after their job has ended.
+    A version whose evaluation failed the check `no_worse_than_base` is refused, where this coordinator has the
+    evaluation. `atlas content gc` keeps the files of promoted models, also after their job has ended.
     """
-    _change("promoted", name, version, (network, url, key), json)
+    _change("promoted", name, version, (network, url, key), json, worse)
 
 
 def deprecate(
@@ -70,15 +77,22 @@ def deprecate(
 
 
 def _change(
-    status: Literal["promoted", "deprecated"], name: str, version: int | None, where: tuple[Any, Any, Any], json: bool
+    status: Literal["promoted", "deprecated"],
+    name: str,
+    version: int | None,
+    where: tuple[Any, Any, Any],
+    json: bool,
+    worse: bool = True,
 ) -> None:
-    """Give a version this status, unless it has it."""
+    """Give a version this status, unless it has it; one that is worse than its base only if `worse` is set."""
     with place(*where) as here, open_ledger(here.home, here.network, here.key) as ledger:
         model = _version(ledger.models(name), name, version)
         if model.status == "deprecated" and status == "promoted":
             raise CoordinatorError(f"Version {model.version} of model {name} is deprecated, which is final.")
         transaction = None
         if model.status != status:
+            if not worse:
+                _refuse_if_worse(model, here)
             send = ledger.promote_model if status == "promoted" else ledger.deprecate_model
             transaction = send(name, model.version).hash
             model = model.model_copy(update={"status": status})
@@ -87,6 +101,17 @@ def _change(
         return
     already = "" if transaction else " already"
     results_console().print(f"Model {name} {model.version} is {status}{already}: checkpoint {model.cid}")
+
+
+def _refuse_if_worse(model: RegisteredModel, here: ChainTarget) -> None:
+    """Raise `CoordinatorError` if the evaluation of this version failed."""
+    ref = RoundRef(here.network.contract or "", model.job, model.version)
+    verdict = recorded_verdict(model.cid, ref, JobRegistry(here.home.jobs_database), open_content(here.home))
+    if verdict is not None and verdict.failed:
+        raise CoordinatorError(
+            f"Version {model.version} of model {model.name} is worse than the checkpoint that its round started from: "
+            f"{verdict.worse}. Promote another version, or this one with --worse."
+        )
 
 
 def _version(models: Sequence[RegisteredModel], name: str, version: int | None) -> RegisteredModel:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
+from atlas.documents.metric_names import measures_of_the_model
 from atlas.terminal.tables import numbers, print_table, texts
 from atlas_pipelines.summary import Metrics, Summary
 
@@ -26,7 +27,7 @@ def print_summary(summary: Summary, denomination: str, console: Console) -> None
 
 def print_rounds(summary: Summary, console: Console) -> None:
     """Print a line for the untrained model, one per round, and one per measured result of plain averaging."""
-    names = sorted({name for one in summary.rounds for name in one.metrics} - {"rows"})
+    names = measures_of_the_model({name for one in summary.rounds for name in one.metrics})
     state = "" if summary.state == "open" else f", {summary.state}"
     rows: list[tuple[str, Metrics, str]] = [("base", summary.base, "")]
     for one in summary.rounds:

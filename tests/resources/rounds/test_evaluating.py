@@ -7,7 +7,7 @@ from atlas.documents.manifests import Checkpoint
 from atlas.documents.stored import get_document, put_document
 from atlas_pipelines.summary import summarize
 from resources.jobs.registry import Attempt
-from resources.rounds.evaluating import plain_mean_of
+from resources.rounds.evaluating import plain_mean_of, recorded_verdict
 from resources.rounds.scoring import manifest_of
 from resources.rounds.tasks import evaluation_task, training_tasks
 from tests.support.jobs.whole_rounds import run, train_round
@@ -77,3 +77,14 @@ async def test_the_summary_tells_what_plain_averaging_gave(place, paper_spec, ad
     [round_] = summarize(job, place.registry, place.store, place.ledger).rounds
     assert (round_.worse, round_.plain_mean["reference_loss"]) == ("", 0.5)
     assert round_.plain_mean["loss"] == pytest.approx(0.9)
+
+
+async def test_a_round_keeps_the_verdict_of_its_evaluation(place, paper_spec, add_node, bus):
+    job = place.open(paper_spec(rounds=2))
+    await add_node()
+    checkpoint = await train_round(place, bus, job, 1)
+    verdict = recorded_verdict(checkpoint, job.round(1), place.registry, place.store)
+    assert verdict is not None
+    assert not verdict.failed
+    assert recorded_verdict(job.untrained, job.round(1), place.registry, place.store) is None
+    assert recorded_verdict(checkpoint, job.round(2), place.registry, place.store) is None

@@ -3,8 +3,10 @@
 import pytest
 
 from atlas.content.format.cid import cid_of_bytes
+from atlas_pipelines.cli.model import registry
 from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.networks.faucet import send_coins
+from resources.rounds.verdict import compare
 
 pytestmark = [pytest.mark.slow, pytest.mark.system]
 
@@ -69,6 +71,20 @@ def test_a_deprecated_version_is_passed_over(atlas, register, facts, refusal):
     assert facts(atlas("promote", "old", "--json"))["version"] == 1
     facts(atlas("deprecate", "old", "1", "--json"))
     assert "Every version of model old is deprecated" in refusal(atlas("promote", "old"))
+
+
+def test_a_version_that_is_worse_than_its_base_is_promoted_on_request_alone(
+    atlas, register, facts, refusal, monkeypatch
+):
+    register("falling", 2)
+    worse = compare({"loss": 0.5}, {"loss": 0.9, "loss_change_error": 0.01}, tolerance=0.02)
+    verdicts = {checkpoint("falling", 2): worse}
+    monkeypatch.setattr(registry, "recorded_verdict", lambda cid, *_: verdicts.get(cid))
+    told = refusal(atlas("promote", "falling"))
+    assert "loss 0.5000 -> 0.9000" in told
+    assert "--worse" in told
+    assert facts(atlas("promote", "falling", "1", "--json"))["status"] == "promoted"
+    assert facts(atlas("promote", "falling", "--worse", "--json"))["version"] == 2
 
 
 def test_what_cannot_be_done_is_told(atlas, register, refusal, chain_home, chain_addresses, operator_ledger):
