@@ -62,6 +62,11 @@ class AtlasHome:
         return self.root / "network.json"
 
     @property
+    def content_server_file(self) -> Path:
+        """The address of the content server while it runs."""
+        return self.root / "content-server.json"
+
+    @property
     def dagster(self) -> Path:
         """The default `$DAGSTER_HOME`."""
         return self.root / "dagster"

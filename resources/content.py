@@ -6,6 +6,7 @@ from pydantic import PrivateAttr
 from atlas.content.places.open import IpfsPlaces, open_kept_store
 from atlas.content.store import KeptStore
 from atlas.ids import Cid
+from resources.content_server import running_content_server
 from resources.coordinator import CoordinatorResource
 
 
@@ -24,7 +25,13 @@ class ContentResource(dg.ConfigurableResource["ContentResource"]):
         return self._store
 
     def link(self, cid: Cid) -> dg.MetadataValue:
-        """Where people can view the content of a CID: a URL at the first gateway, or a path on this machine."""
+        """Where people can view the content of a CID.
+
+        A URL at the content server of `atlas up` or at the first gateway, or else a path on this machine.
+        """
+        server = running_content_server(self.coordinator.home)
+        if server is not None:
+            return dg.MetadataValue.url(f"{server}/{cid}")
         content = self.coordinator.addresses.content
         if isinstance(content, IpfsPlaces) and content.gateways:
             return dg.MetadataValue.url(f"{content.gateways[0].rstrip('/')}/ipfs/{cid}")

@@ -5,6 +5,7 @@ import socket
 import sys
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,10 @@ def up(
     agents: Agents = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads per task of a local agent.")] = 1,
     port: Annotated[int, typer.Option(min=1, max=65535, help="The web server's port on this machine.")] = 3000,
+    content_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="The port at which content is shown. [--port + 1]", show_default=False),
+    ] = None,
     chain: Chain = None,
     ipfs: Ipfs = None,
     replicas: Replicas = 1,
@@ -39,36 +44,43 @@ def up(
     step = Steps(console)
     watch = NetworkWatch(console.print, step)
     network = using_network(home, agents, threads, chain, ipfs, replicas, nodes, watch)
-    refuse_taken_port(port)
+    refuse_taken_port(port, "--port")
+    content_port = content_port or port + 1
+    refuse_taken_port(content_port, "--content-port")
     dagster_home = prepare_dagster_home(home, os.environ)
     try:
         with network as addresses, ExitStack() as running:
             step("Starting Dagster's web server and daemon.")
-            children = [_start(running, home, *command) for command in _commands(port)]
-            children[0].wait_for(lambda: _answers(port), START_SECONDS)
+            children = [_start(running, home, *command) for command in _commands(home, port, content_port)]
+            for child, its_port in zip(children, (port, content_port), strict=False):
+                child.wait_for(partial(_answers, its_port), START_SECONDS)
             step("Everything is running.")
             console.print(f"Dagster    http://127.0.0.1:{port}   (its folder is {dagster_home})")
             console.print(f"chain      {addresses.network.url}   contract {addresses.network.contract}")
             console.print(f"messages   {addresses.bus}")
-            console.print(f"content    {describe_content(addresses, home.content)}")
+            console.print(
+                f"content    http://127.0.0.1:{content_port}/CID   {describe_content(addresses, home.content)}"
+            )
             console.print("Ctrl-C stops all of them.")
             _watch(children, watch)
     except KeyboardInterrupt:
         console.print("Stopped.")
 
 
-def refuse_taken_port(port: int) -> None:
+def refuse_taken_port(port: int, option: str) -> None:
     """Raise `LocalNetworkError` when another program already listens on a local port."""
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
-            raise LocalNetworkError(f"Port {port} is taken by another program. Give another one with --port.")
+            raise LocalNetworkError(f"Port {port} is taken by another program. Give another one with {option}.")
 
 
-def _commands(port: int) -> list[tuple[str, list[str]]]:
+def _commands(home: AtlasHome, port: int, content_port: int) -> list[tuple[str, list[str]]]:
     programs = Path(sys.executable).parent
     webserver = [str(programs / "dagster-webserver"), *LOCATION, "--host", "127.0.0.1", "--port", str(port)]
+    content = [sys.executable, "-m", "resources.content_server", "--home", str(home.root), "--port", str(content_port)]
     return [
         ("dagster-webserver", webserver),
+        ("content-server", content),
         ("dagster-daemon", [str(programs / "dagster-daemon"), "run", *LOCATION]),
     ]
 
