@@ -106,6 +106,11 @@ _JOB: Entries = {
         "Close a job with no payment outstanding; the free rest of its escrow is refunded.",
         job_names,
     ),
+    "archive": Command(
+        f"{_CLI}.job.archive:archive",
+        "Remove a finished job's rounds and shards from Dagster's lists of partitions, which long lists make slow.",
+        job_names,
+    ),
     "rollback": Command(
         f"{_CLI}.job.rollback:rollback",
         "Take back the submission of a job's newest round, while it is neither settled nor challenged.",
