@@ -52,6 +52,10 @@ class AtlasHome:
         """The coordinator's jobs and tasks (SQLite)."""
         return self.root / "coordinator.db"
 
+    def job_lock(self, job: str) -> Path:
+        """Locked by the run that works on a job's rounds; holds the run's id."""
+        return self.root / "locks" / f"{job}.lock"
+
     def outbox(self, chain_id: str, address: str) -> Path:
         """The outbox of one key for one chain (SQLite)."""
         return self.root / "outbox" / outbox_name(chain_id, address)

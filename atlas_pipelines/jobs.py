@@ -4,13 +4,19 @@ import dagster as dg
 
 from assets import partitions
 from assets.plan import plan_order
+from assets.run_tags import round_tags
 
-JOB_TAG = "atlas/job"
+CONTINUED = {
+    "dagster/max_retries": "3",
+    "dagster/retry_strategy": "ALL_STEPS",
+    "dagster/retry_on_asset_or_op_failure": "false",
+}
+"""Dagster's tags for a run that the daemon launches again when its process was killed, but not when a step failed."""
 
 
-def round_tags(key: str) -> dict[str, str]:
-    """The tag that makes Dagster run one job's rounds one at a time: each starts from the previous checkpoint."""
-    return {JOB_TAG: partitions.parse_round_key(key)[0]}
+def unattended_round(key: str, config: dg.RunConfig | None = None) -> dg.RunRequest:
+    """The request for a round that a sensor or schedule launches; Dagster launches a run key only once."""
+    return dg.RunRequest(run_key=key, partition_key=key, run_config=config, tags={**round_tags(key), **CONTINUED})
 
 
 federated_round = dg.define_asset_job(

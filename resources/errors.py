@@ -19,6 +19,10 @@ class JobEnded(CoordinatorError):
     """A round was requested of a job that is cancelled or closed."""
 
 
+class JobAtWork(CoordinatorError):
+    """Another run of the same job is in progress."""
+
+
 class OtherContract(CoordinatorError):
     """A job was opened on another contract than the current network's."""
 
