@@ -61,6 +61,11 @@ class AtlasHome:
         return self.root / "outbox" / outbox_name(chain_id, address)
 
     @property
+    def settings(self) -> Path:
+        """The operator's settings (YAML), which a person writes."""
+        return self.root / "settings.yaml"
+
+    @property
     def network_file(self) -> Path:
         """Addresses of the local network while it runs."""
         return self.root / "network.json"

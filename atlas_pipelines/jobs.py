@@ -3,6 +3,7 @@
 import dagster as dg
 
 from assets import partitions
+from assets.alert import send_alert
 from assets.plan import plan_order
 from assets.run_tags import round_tags
 
@@ -53,3 +54,12 @@ prepare_dataset = dg.define_asset_job(
 def plan() -> None:
     """One op, whose metadata is the plan."""
     plan_order()
+
+
+@dg.job(
+    executor_def=dg.in_process_executor,
+    description="Sends one alert through one hook of the operator's settings. The sensors alert_on_* launch it.",
+)
+def alert() -> None:
+    """One op, which is retried until the alert is delivered or given up."""
+    send_alert()

@@ -47,5 +47,9 @@ class SettlementError(CoordinatorError):
     """The chain's record of a round differs from this coordinator's."""
 
 
+class AlertNotDelivered(CoordinatorError):
+    """A hook did not take an alert; another attempt may succeed."""
+
+
 class PushError(CoordinatorError):
     """A model could not be uploaded to the hub."""
