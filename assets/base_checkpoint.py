@@ -8,7 +8,7 @@ import yaml
 from assets import partitions
 from assets.dataset import dataset_event, shard_events
 from assets.fleet_run.progress import RoundProgress
-from assets.fleet_run.run_process import PROCESS_TAG, process_tag
+from assets.launch.begin_round import begin_round
 from assets.launch.find_job import check_round_exists, find_order, hold_round, register_partitions
 from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
@@ -32,8 +32,7 @@ def base_checkpoint(
     progress: dg.ResourceParam[RoundProgress],
 ) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
     """The checkpoint that a round starts from: the untrained adapter, or the checkpoint of the previous round."""
-    context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: process_tag(context.run.run_id)})
-    name, number = partitions.parse_round_key(context.partition_key)
+    name, number = begin_round(context, coordinator)
     store = VerifiedStore(content.store)
     spec = find_order(name, config, coordinator.registry, store)
     check_round_exists(spec, number)

@@ -15,9 +15,9 @@ import dagster as dg
 from atlas.errors import AtlasError, SpecError
 from atlas.home import AtlasHome
 from atlas.unexpected import record_unexpected
-from resources.errors import JobEnded, OtherContract
+from resources.errors import JobAtWork, JobEnded, OtherContract
 
-REFUSALS = (SpecError, OtherContract, JobEnded)
+REFUSALS = (SpecError, OtherContract, JobEnded, JobAtWork)
 """Errors that refuse an order before any work is done for it."""
 INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 IN_A_RUN = (dg.AssetExecutionContext, dg.AssetCheckExecutionContext, dg.OpExecutionContext)

@@ -9,6 +9,7 @@ from assets import partitions
 from assets.base_checkpoint import base_checkpoint
 from assets.fleet_run.progress import RoundProgress
 from assets.fleet_run.running import run_tasks
+from assets.launch.begin_round import begin_round
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
 from assets.recorded import unless_recorded
@@ -52,6 +53,7 @@ def round_manifest(
     progress: dg.ResourceParam[RoundProgress],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckResult | dg.MaterializeResult]:
     """The accepted updates of a round. Trains the missing shards, and takes over results of earlier runs."""
+    begin_round(context, coordinator)
     round_ = find_round(context.partition_key, coordinator, content, ledger)
     name = round_.job.name
     reference = reference_update(round_, progress.note)

@@ -52,9 +52,18 @@ class AtlasHome:
         """The coordinator's jobs and tasks (SQLite)."""
         return self.root / "coordinator.db"
 
+    def job_lock(self, job: str) -> Path:
+        """Locked by the run that works on a job's rounds; holds the run's id."""
+        return self.root / "locks" / f"{job}.lock"
+
     def outbox(self, chain_id: str, address: str) -> Path:
         """The outbox of one key for one chain (SQLite)."""
         return self.root / "outbox" / outbox_name(chain_id, address)
+
+    @property
+    def settings(self) -> Path:
+        """The operator's settings (YAML), which a person writes."""
+        return self.root / "settings.yaml"
 
     @property
     def network_file(self) -> Path:

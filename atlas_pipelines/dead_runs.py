@@ -3,14 +3,8 @@
 import dagster as dg
 
 from assets.fleet_run.run_process import PROCESS_TAG, has_died
-from atlas.errors import AtlasError
-from atlas_pipelines.jobs import JOB_TAG
 
 AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-
-
-class JobAtWork(AtlasError):
-    """Another run of the same job is in progress."""
 
 
 def fail_dead_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -20,12 +14,3 @@ def fail_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     for run in dead:
         instance.report_run_failed(run, "The process of this run was killed. Launch the round again to continue it.")
     return [run.run_id for run in dead]
-
-
-def refuse_second_run(instance: dg.DagsterInstance, job: str) -> None:
-    """Raise `JobAtWork` while another run of a job is in progress, because each round builds on the previous one."""
-    for run in instance.get_runs(dg.RunsFilter(statuses=AT_WORK, tags={JOB_TAG: job})):
-        raise JobAtWork(
-            f"Job {job!r} is in progress in run {run.run_id}. Wait until that run ends, or terminate it in the "
-            "Dagster UI."
-        )

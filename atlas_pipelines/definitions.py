@@ -12,7 +12,8 @@ from assets.fleet_run.progress import RoundProgress
 from assets.reward_settlement import reward_settlement
 from assets.round_manifest import round_manifest
 from assets.shard_adapter import shard_adapter
-from atlas_pipelines.jobs import federated_round, plan, prepare_dataset
+from atlas_pipelines.alerts import alert_on_check, alert_on_failure, alert_on_refusal
+from atlas_pipelines.jobs import alert, federated_round, plan, prepare_dataset
 from atlas_pipelines.log_file import file_logger
 from atlas_pipelines.schedules import weekly_retraining
 from atlas_pipelines.sensors import dead_runs, new_data, next_round
@@ -35,8 +36,8 @@ defs = dg.Definitions(
         reward_settlement,
     ],
     asset_checks=[dataset_replicas, dataset_fresh, dataset_teaches, held_out_apart, checkpoint_replicas],
-    jobs=[federated_round, prepare_dataset, plan],
-    sensors=[next_round, new_data, dead_runs],
+    jobs=[federated_round, prepare_dataset, plan, alert],
+    sensors=[next_round, new_data, dead_runs, alert_on_failure, alert_on_refusal, alert_on_check],
     schedules=[weekly_retraining],
     resources={
         "coordinator": coordinator,
@@ -46,4 +47,5 @@ defs = dg.Definitions(
         "progress": RoundProgress(),
     },
     loggers={"file": file_logger},
+    executor=dg.in_process_executor,  # one process for each run, also of a selection of assets: it holds the job
 )

@@ -13,7 +13,7 @@ from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import INTERRUPTED, INTERRUPTS, Interrupted
 from atlas.errors import AtlasError
 from atlas.unexpected import record_unexpected
-from atlas_pipelines.dead_runs import fail_dead_runs, refuse_second_run
+from atlas_pipelines.dead_runs import fail_dead_runs
 from atlas_pipelines.definitions import defs
 
 UNCAPTURED = {
@@ -43,7 +43,6 @@ def execute_round(
     another run of the job is in progress, or `KeyboardInterrupt`; an interrupted run is canceled.
     """
     fail_dead_runs(instance)
-    refuse_second_run(instance, partitions.parse_round_key(key)[0])
     instance.add_dynamic_partitions(partitions.ROUNDS, [key])
     log.parent.mkdir(parents=True, exist_ok=True)
     run_id = str(uuid4())

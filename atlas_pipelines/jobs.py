@@ -3,14 +3,21 @@
 import dagster as dg
 
 from assets import partitions
+from assets.alert import send_alert
 from assets.plan import plan_order
+from assets.run_tags import round_tags
 
-JOB_TAG = "atlas/job"
+CONTINUED = {
+    "dagster/max_retries": "3",
+    "dagster/retry_strategy": "ALL_STEPS",
+    "dagster/retry_on_asset_or_op_failure": "false",
+}
+"""Dagster's tags for a run that the daemon launches again when its process was killed, but not when a step failed."""
 
 
-def round_tags(key: str) -> dict[str, str]:
-    """The tag that makes Dagster run one job's rounds one at a time: each starts from the previous checkpoint."""
-    return {JOB_TAG: partitions.parse_round_key(key)[0]}
+def unattended_round(key: str, config: dg.RunConfig | None = None) -> dg.RunRequest:
+    """The request for a round that a sensor or schedule launches; Dagster launches a run key only once."""
+    return dg.RunRequest(run_key=key, partition_key=key, run_config=config, tags={**round_tags(key), **CONTINUED})
 
 
 federated_round = dg.define_asset_job(
@@ -47,3 +54,12 @@ prepare_dataset = dg.define_asset_job(
 def plan() -> None:
     """One op, whose metadata is the plan."""
     plan_order()
+
+
+@dg.job(
+    executor_def=dg.in_process_executor,
+    description="Sends one alert through one hook of the operator's settings. The sensors alert_on_* launch it.",
+)
+def alert() -> None:
+    """One op, which is retried until the alert is delivered or given up."""
+    send_alert()

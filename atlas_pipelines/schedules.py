@@ -8,7 +8,7 @@ from assets import partitions
 from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
 from atlas_pipelines.campaign import finished_jobs, retraining_name
-from atlas_pipelines.jobs import federated_round, round_tags
+from atlas_pipelines.jobs import federated_round, unattended_round
 
 
 @dg.schedule(
@@ -37,4 +37,4 @@ def weekly_retraining(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunR
         instance.add_dynamic_partitions(partitions.ROUNDS, keys)
         config = dg.RunConfig(ops={"base_checkpoint": LaunchConfig(repeat=job)})
         for key in keys:
-            yield dg.RunRequest(run_key=key, partition_key=key, run_config=config, tags=round_tags(key))
+            yield unattended_round(key, config)

@@ -7,12 +7,13 @@ import dagster as dg
 from assets import partitions
 from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
+from assets.run_tags import job_of_run
 from assets.source_version import opened_source
 from atlas.data.fingerprint import short_version, source_fingerprint
 from atlas.errors import DataError
 from atlas_pipelines.campaign import SourceVersion, finished_jobs, next_rounds, retraining_name, with_new_data
 from atlas_pipelines.dead_runs import fail_dead_runs
-from atlas_pipelines.jobs import JOB_TAG, federated_round, round_tags
+from atlas_pipelines.jobs import federated_round, unattended_round
 from resources.coordinator import CoordinatorResource
 
 WORKING = [
@@ -55,11 +56,11 @@ def next_round(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.Skip
         rounds=instance.get_dynamic_partitions(partitions.ROUNDS),
         jobs=instance.get_dynamic_partitions(partitions.JOBS),
         settled=instance.get_materialized_partitions(dg.AssetKey("reward_settlement")),
-        busy={run.tags[JOB_TAG] for run in runs if JOB_TAG in run.tags},
+        busy={job for run in runs if (job := job_of_run(run.tags)) is not None},
     )
     if not keys:
         return dg.SkipReason("No opened job has a round to start.")
-    return dg.SensorResult([dg.RunRequest(run_key=key, partition_key=key, tags=round_tags(key)) for key in keys])
+    return dg.SensorResult([unattended_round(key) for key in keys])
 
 
 @dg.sensor(
@@ -96,9 +97,8 @@ def new_data(context: dg.SensorEvaluationContext, coordinator: CoordinatorResour
 
 
 def _repeat(job: str, key: str) -> dg.RunRequest:
-    """A run request for one round of the repeated order; Dagster ignores a run key that was requested before."""
-    config = dg.RunConfig(ops={"base_checkpoint": LaunchConfig(repeat=job)})
-    return dg.RunRequest(run_key=key, partition_key=key, run_config=config, tags=round_tags(key))
+    """A run request for one round of the repeated order."""
+    return unattended_round(key, dg.RunConfig(ops={"base_checkpoint": LaunchConfig(repeat=job)}))
 
 
 def _versions(

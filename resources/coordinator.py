@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr
 
 from atlas.home import AtlasHome
 from chain_bridge.client.keys import Key, load_or_create_key
+from resources.jobs.job_lock import job_lock
 from resources.jobs.registry import JobRegistry
 from resources.local.network import ensure_local_network, running_network
 from resources.rounds.held_rounds import HeldRounds
@@ -30,14 +31,16 @@ class CoordinatorResource(dg.ConfigurableResource["CoordinatorResource"]):
     _running: ExitStack = PrivateAttr(default_factory=ExitStack)
     _addresses: Addresses | None = PrivateAttr(default=None)
     _rounds: HeldRounds = PrivateAttr(default_factory=HeldRounds)
+    _held_jobs: set[str] = PrivateAttr(default_factory=set)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["CoordinatorResource"]:
-        """Keep the local network running, once it is in use, until the run ends."""
+        """Keep the local network running, once it is in use, and the jobs held until the run ends."""
         with self._running:
             yield self
         self._addresses = None
         self._rounds.clear()
+        self._held_jobs.clear()
 
     @property
     def home(self) -> AtlasHome:
@@ -69,6 +72,12 @@ class CoordinatorResource(dg.ConfigurableResource["CoordinatorResource"]):
     def rounds(self) -> HeldRounds:
         """The rounds that this run works on."""
         return self._rounds
+
+    def hold_job(self, job: str, run_id: str) -> None:
+        """Keep other runs from a job's rounds until this run ends; raises `JobAtWork` while another run has the job."""
+        if job not in self._held_jobs:
+            self._running.enter_context(job_lock(job, self.home, run_id))
+            self._held_jobs.add(job)
 
     @property
     def key(self) -> Key:

@@ -19,6 +19,10 @@ class JobEnded(CoordinatorError):
     """A round was requested of a job that is cancelled or closed."""
 
 
+class JobAtWork(CoordinatorError):
+    """Another run of the same job is in progress."""
+
+
 class OtherContract(CoordinatorError):
     """A job was opened on another contract than the current network's."""
 
@@ -41,6 +45,10 @@ class TaskLost(CoordinatorError):
 
 class SettlementError(CoordinatorError):
     """The chain's record of a round differs from this coordinator's."""
+
+
+class AlertNotDelivered(CoordinatorError):
+    """A hook did not take an alert; another attempt may succeed."""
 
 
 class PushError(CoordinatorError):

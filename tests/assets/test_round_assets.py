@@ -6,14 +6,18 @@ import pytest
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.base_checkpoint import base_checkpoint
 from assets.evaluation import evaluation
-from assets.partitions import round_shard_key
+from assets.fleet_run.run_process import PROCESS_TAG
+from assets.partitions import round_shard_key, rounds
 from assets.recorded import recorded_version
 from assets.reward_settlement import reward_settlement
 from assets.round_manifest import round_manifest
+from assets.run_tags import JOB_TAG
 from assets.shard_adapter import shard_adapter
 from atlas.documents.manifests import Checkpoint, RoundEvidence, RoundManifest
 from atlas.documents.stored import get_document
 from resources.dispatch.outcomes import CompletedTask
+from resources.errors import JobAtWork
+from resources.jobs.job_lock import job_lock
 from tests.assets.conftest import failure
 from tests.support.jobs.scripted_nodes import completes, fails
 
@@ -204,6 +208,45 @@ def test_a_round_before_its_time_is_refused(workshop, job):
     said = failure(workshop.run(base_checkpoint, SECOND))
     assert said.endswith("Run round 1 first.")
     assert workshop.recorded("base_checkpoint") == []
+
+
+@pytest.mark.parametrize("asset", [base_checkpoint, round_manifest], ids=["base_checkpoint", "round_manifest"])
+def test_a_second_run_of_a_job_is_refused_and_the_first_one_named(workshop, place, job, asset):
+    with job_lock("paper", place.home, "run-1"):
+        result = workshop.run(asset, FIRST)
+    assert failure(result) == (
+        "Job 'paper' is in progress in run run-1. Wait until that run ends, or terminate it in the Dagster UI."
+    )
+    assert workshop.instance.get_run_by_id(result.run_id).status is dg.DagsterRunStatus.CANCELED
+    assert workshop.recorded(asset.key.to_user_string()) == []
+
+
+def test_a_run_without_tags_gets_them_and_frees_its_job_when_it_ends(workshop, place, job):
+    result = workshop.run(base_checkpoint, FIRST)
+    tags = workshop.instance.get_run_by_id(result.run_id).tags
+    assert tags[JOB_TAG] == "paper"
+    assert tags[PROCESS_TAG].startswith(result.run_id)
+    with job_lock("paper", place.home, "run-2"):
+        pass
+
+
+def test_a_job_is_held_until_the_last_step_of_its_run(workshop, place, job):
+    seen = []
+
+    @dg.asset(partitions_def=rounds, deps=[base_checkpoint])
+    def later():
+        with pytest.raises(JobAtWork) as refused, job_lock("paper", place.home, "run-2"):
+            pass
+        seen.append(str(refused.value))
+
+    result = dg.materialize(
+        [base_checkpoint, later],
+        instance=workshop.instance,
+        partition_key=FIRST,
+        resources={**workshop.resources, "progress": workshop.observed},
+    )
+    (refusal,) = seen
+    assert result.run_id in refusal
 
 
 def test_a_job_that_nobody_opened_is_named(workshop):

@@ -5,11 +5,12 @@ import dagster as dg
 import pytest
 
 from assets.recorded import DATA_VERSION
+from assets.run_tags import JOB_TAG
 from assets.source_version import source_facts
 from atlas.data.fingerprint import source_fingerprint
 from atlas.spec.dataset import DatasetSpec
 from atlas_pipelines.definitions import defs
-from atlas_pipelines.jobs import JOB_TAG, federated_round
+from atlas_pipelines.jobs import federated_round
 from atlas_pipelines.schedules import weekly_retraining
 from atlas_pipelines.sensors import new_data, next_round
 from resources.coordinator import CoordinatorResource
@@ -48,11 +49,29 @@ def test_every_job_goes_on_with_its_next_round(instance):
     assert request.tags[JOB_TAG] == "a"
 
 
-def test_a_job_with_a_round_in_work_waits(instance):
-    instance.create_run_for_job(
-        defs.resolve_job_def("federated_round"), tags={JOB_TAG: "a"}, status=dg.DagsterRunStatus.STARTED
-    )
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {JOB_TAG: "a"},
+        {"dagster/partition": "a-r0001"},
+        {
+            "dagster/partition": "a-r0001|a-s000",
+            "dagster/partition/round": "a-r0001",
+            "dagster/partition/shard": "a-s000",
+        },
+    ],
+    ids=["the job's tag", "the partition alone", "a shard alone"],
+)
+def test_a_job_with_a_round_in_work_waits(instance, tags):
+    instance.create_run_for_job(defs.resolve_job_def("federated_round"), tags=tags, status=dg.DagsterRunStatus.STARTED)
     assert [request.partition_key for request in open_rounds(instance)] == ["b-r0001"]
+
+
+def test_reading_a_dataset_keeps_no_round_waiting(instance):
+    instance.create_run_for_job(
+        defs.resolve_job_def("prepare_dataset"), tags={"dagster/partition": "a"}, status=dg.DagsterRunStatus.STARTED
+    )
+    assert len(open_rounds(instance)) == 2
 
 
 def test_when_all_is_settled_nothing_starts(instance):

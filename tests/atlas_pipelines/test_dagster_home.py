@@ -27,8 +27,9 @@ def test_dagster_takes_the_template(tmp_path):
     with dg.DagsterInstance.from_config(str(folder)) as instance:
         assert not instance.telemetry_enabled
         assert not instance.nux_enabled
-        limits = instance.get_concurrency_config().run_queue_config.tag_concurrency_limits
-    assert [limit["key"] for limit in limits] == ["atlas/job"]
+        queue = instance.get_concurrency_config().run_queue_config
+    assert [(limit["key"], limit["limit"]) for limit in queue.tag_concurrency_limits] == [("atlas/job", 1)]
+    assert queue.max_concurrent_runs == 10
 
 
 @pytest.mark.parametrize("name", COMMON_FILES)

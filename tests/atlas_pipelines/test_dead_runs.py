@@ -2,9 +2,12 @@ import dagster as dg
 import pytest
 
 from assets.fleet_run.run_process import PROCESS_TAG, process_tag
-from atlas_pipelines.dead_runs import JobAtWork, fail_dead_runs, refuse_second_run
+from assets.run_tags import JOB_TAG
+from atlas.home import AtlasHome
+from atlas_pipelines.dagster_home import prepare_dagster_home
+from atlas_pipelines.dead_runs import fail_dead_runs
 from atlas_pipelines.definitions import defs
-from atlas_pipelines.jobs import JOB_TAG
+from atlas_pipelines.jobs import unattended_round
 
 
 @pytest.fixture
@@ -31,11 +34,17 @@ def test_a_run_whose_process_is_gone_has_failed(instance):
     assert fail_dead_runs(instance) == []
 
 
-def test_a_live_run_keeps_a_second_one_of_its_job_out(instance):
-    run = start_run(instance, alive=True)
-    refuse_second_run(instance, "b")
-    with pytest.raises(JobAtWork, match=run):
-        refuse_second_run(instance, "a")
+@pytest.mark.parametrize(("unattended", "continued"), [(True, "true"), (False, "false")])
+def test_a_killed_round_is_continued_if_nobody_launched_it_by_hand(tmp_path, unattended, continued):
+    with dg.DagsterInstance.from_config(str(prepare_dagster_home(AtlasHome(tmp_path), {}))) as instance:
+        run = instance.create_run_for_job(
+            defs.resolve_job_def("federated_round"),
+            tags=unattended_round("a-r0001").tags if unattended else {},
+            status=dg.DagsterRunStatus.STARTED,
+        )
+        instance.add_run_tags(run.run_id, {PROCESS_TAG: process_tag(run.run_id).rpartition("/")[0] + "/0.0"})
+        assert fail_dead_runs(instance) == [run.run_id]
+        assert instance.get_run_by_id(run.run_id).tags["dagster/will_retry"] == continued
 
 
 def test_the_daemon_clears_dead_runs_away(instance):

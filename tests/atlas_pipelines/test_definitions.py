@@ -52,6 +52,10 @@ def test_a_round_runs_in_one_process_in_the_order_of_the_lineage():
     assert job.executor_def is dg.in_process_executor
 
 
+def test_a_run_of_selected_assets_is_one_process_too():
+    assert defs.resolve_implicit_global_asset_job_def().executor_def is dg.in_process_executor
+
+
 def test_the_jobs():
     assert {job.name for job in defs.resolve_all_job_defs()} >= {"federated_round", "plan", "prepare_dataset"}
 
