@@ -34,7 +34,7 @@ up: install  ## Keep chain, bus, two nodes and the Dagster UI running
 
 test: install  ## Run every test, the quick ones first
 	pytest $(WORKERS) $(QUICK_OPTIONS) -m $(QUICK)
-	pytest $(WORKERS) -m "slow or system or browser or wasmd or kubo"
+	pytest $(WORKERS) --no-loadscope-reorder -m "slow or system or browser or wasmd or kubo"
 
 quick: install  ## Run the quick tests alone
 	pytest $(WORKERS) $(QUICK_OPTIONS) -m $(QUICK)

@@ -26,10 +26,14 @@ WITH_PROCESSES = ("slow", "system", "browser", "wasmd", "kubo")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Warnings are errors in the quick tests only: others start processes, whose pipes the collector closes late."""
+    """Warnings are errors in the quick tests only: others start processes, whose pipes the collector closes late.
+
+    The system tests take minutes each. They come first, so that two workers end at about the same time.
+    """
     for item in items:
         if any(item.get_closest_marker(mark) for mark in WITH_PROCESSES):
             item.add_marker(pytest.mark.filterwarnings("default"))
+    items.sort(key=lambda item: item.get_closest_marker("system") is None)
 
 
 @pytest.fixture(scope="session")
