@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -22,6 +23,7 @@ from tests.support.paths import REPOSITORY
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 
+MODULE = "atlas_pipelines.definitions"
 PROGRAMS = Path(sys.executable).parent
 RETRAIN = """
 import datetime as dt, json, sys
@@ -97,7 +99,7 @@ def place(tmp_path_factory, tiny_model, tiny_csv):
     (root / "run.yaml").write_text(yaml.safe_dump(config))
     with ensure_local_network(place.home, agents=2, threads=1):
         place.run(
-            *("dagster", "job", "execute", "-m", "atlas_pipelines.definitions", "-j", "federated_round"),
+            *("dagster", "job", "execute", "-m", MODULE, "-j", "federated_round"),
             *("--tags", json.dumps({"dagster/partition": "tiny-r0001"}), "-c", str(root / "run.yaml")),
         )
         yield place
@@ -106,13 +108,14 @@ def place(tmp_path_factory, tiny_model, tiny_csv):
 @pytest.fixture(scope="module")
 def second_round(place):
     """Train one shard of the second round alone, ask the sensor what comes next, and launch that."""
-    asset = ("dagster", "asset", "materialize", "-m", "atlas_pipelines.definitions", "--select")
+    asset = ("dagster", "asset", "materialize", "-m", MODULE, "--select")
     place.run(*asset, "base_checkpoint", "--partition", "tiny-r0002")
     place.run(*asset, "shard_adapter", "--partition", "tiny-r0002|tiny-s001")
     alone = place.attempts("tiny", 2)
     with place.instance() as instance:
         tick = next_round(dg.build_sensor_context(instance=instance, definitions=defs))
     (request,) = tick.run_requests
+    assert "run requests for 1 run(s)" in place.run("dagster", "sensor", "preview", "next_round", "-m", MODULE)
     place.run("dg", "launch", "--job", "federated_round", "--partition", request.partition_key)
     return alone, request.partition_key, place.attempts("tiny", 2)
 
@@ -167,6 +170,31 @@ def test_one_shard_alone_is_trained_and_its_round_adopts_it(second_round):
 
 def test_the_sensor_asks_for_the_round_that_is_next(second_round):
     assert second_round[1] == "tiny-r0002"
+
+
+@pytest.mark.usefixtures("second_round")
+@pytest.mark.parametrize(
+    "command", [("job", "launch", "--tags", '{"dagster/partition": "tiny-r0001"}'), ("job", "backfill", "--noprompt")]
+)
+def test_a_finished_round_that_is_launched_again_adopts_all_results(place, command):
+    before = place.attempts("tiny", 1)
+    arguments = ("--partitions", "tiny-r0001") if "backfill" in command else ()
+    with place.instance() as instance:
+        known = {run.run_id for run in instance.get_runs()}
+        place.run("dagster", *command, *arguments, "-m", MODULE, "-j", "federated_round")
+        (run,) = [run for run in instance.get_runs() if run.run_id not in known]
+        while not (found := instance.get_run_by_id(run.run_id)).is_finished:
+            time.sleep(0.5)
+    assert found.is_success
+    assert place.attempts("tiny", 1) == before
+
+
+def test_the_schedules_are_previewed(place):
+    assert "schedules" in place.run("dagster", "schedule", "preview", "-m", MODULE)
+
+
+def test_the_definitions_are_checked(place):
+    place.run("dg", "check", "defs")
 
 
 def test_the_dataset_job_gives_what_the_round_gave(place):
