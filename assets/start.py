@@ -66,13 +66,13 @@ def start_op(name: str, example: JobSpec | None) -> dg.OpDefinition:
     return start
 
 
-def next_step(job: str, rounds: int, run_rounds: bool) -> dg.MetadataValue:
-    """What happens after a job was opened, or what to do, in Markdown."""
+def next_step(job: str, rounds: int, run_rounds: bool) -> str:
+    """What happens after a job was opened, or what to do."""
     first, last = partitions.round_key(job, 1), partitions.round_key(job, rounds)
-    keys = f"`{first}`" if rounds == 1 else f"`{first}` to `{last}`"
+    keys = first if rounds == 1 else f"{first} to {last}"
     if run_rounds:
-        return dg.MetadataValue.md(
-            f"The sensor `started_jobs` launches {keys} as runs of `federated_round`, one after the other. It needs "
+        return (
+            f"The sensor started_jobs launches {keys} as runs of federated_round, one after the other. It needs "
             "Dagster's daemon, which `atlas up` and `dagster dev` run."
         )
-    return dg.MetadataValue.md(f"Launch {keys} in this order: *Jobs*, `federated_round`, *Materialize all*.")
+    return f"Launch {keys}, in this order, with Materialize all on the page of the job federated_round."

@@ -34,8 +34,8 @@ def find_order(
         return JobSpec.from_mapping({**repeated.model_dump(mode="json"), "name": name, "aggregation": aggregation})
     if config.is_default() and registry.job(name) is not None:
         return _recorded_spec(name, registry, store)
-    written = config.order(None).name
-    if written != name:
+    written = config.written_name()
+    if written not in (None, name):
         warn(
             f"{config.spec} names the job {written!r}, but the partition names it {name!r}. It is ordered as {name!r}."
         )
