@@ -69,10 +69,10 @@ def start_op(name: str, example: JobSpec | None) -> dg.OpDefinition:
 def next_step(job: str, rounds: int, run_rounds: bool) -> str:
     """What happens after a job was opened, or what to do."""
     first, last = partitions.round_key(job, 1), partitions.round_key(job, rounds)
-    keys = first if rounds == 1 else f"{first} to {last}"
+    keys = first if rounds == 1 else f"{first} to {last}, one after the other"
     if run_rounds:
         return (
-            f"The sensor started_jobs launches {keys} as runs of federated_round, one after the other. It needs "
-            "Dagster's daemon, which `atlas up` and `dagster dev` run."
+            f"The sensor started_jobs launches federated_round for {keys}. It needs Dagster's daemon, which `atlas up` "
+            "and `dagster dev` run."
         )
-    return f"Launch {keys}, in this order, with Materialize all on the page of the job federated_round."
+    return f"Launch federated_round for {keys}, with the button Materialize all on the page of that job."

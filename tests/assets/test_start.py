@@ -53,7 +53,7 @@ def test_a_started_job_has_its_partitions_and_its_data(workshop, start, job):
     (output,) = [event.step_output_data for event in result.all_events if event.is_successful_output]
     facts = {key: value.value for key, value in output.metadata.items()}
     assert (facts["job_on_chain"], facts["dataset"]) == (job.job_id, job.dataset_cid)
-    assert "launches paper-r0001 to paper-r0002" in facts["next"]
+    assert "launches federated_round for paper-r0001 to paper-r0002" in facts["next"]
     tags = tags_of(workshop, result)
     assert (tags[JOB_TAG], tags[RUN_ROUNDS_TAG]) == ("paper", "true")
 

@@ -131,7 +131,7 @@ def first_launch(browser, start_page, order, pictures):
     page.get_by_text("No errors").wait_for()
     page.get_by_role("button", name="Launch Run").click()
     assert status(page) == "Success"
-    page.get_by_text("launches tiny-r0001 as").first.wait_for()
+    page.get_by_text("launches federated_round for tiny-r0001").first.wait_for()
     page.screenshot(path=pictures / "start-job.png")
     click(page, "Runs")
     page.get_by_text("tiny-r0001").first.wait_for(timeout=ROUND_MS)
@@ -163,7 +163,7 @@ def test_a_round_can_be_launched_again_without_a_warning(page, pictures):
     page.get_by_text("Materialize all").first.click()
     page.get_by_text("Select a partition or create one").click()
     click(page, "tiny-r0001")
-    page.get_by_role("button", name="Launch run").or_(page.get_by_role("button", name="Launch 1")).first.wait_for()
+    page.get_by_role("button", name="Launch 1 run").wait_for()
     page.screenshot(path=pictures / "launch-again.png")
     assert "may fail" not in page.locator("body").inner_text()
 
