@@ -7,6 +7,7 @@ from assets import partitions
 from assets.launch.job_config import order_as_config
 from assets.run_tags import JOB_TAG
 from assets.start import RUN_ROUNDS_TAG, start_op
+from resources.jobs.job_lock import job_lock
 from tests.assets.conftest import failure
 
 SHARDS = [f"paper-s00{number}" for number in range(4)]
@@ -82,3 +83,9 @@ def test_an_invalid_order_is_refused_with_the_field_as_by_atlas_run(start, job):
 def test_a_job_that_was_cancelled_is_refused(workshop, start, job):
     workshop.place.ledger.cancel_job(job.job_id)
     assert "is cancelled on chain" in failure(start(job.spec))
+
+
+def test_a_job_that_another_run_works_on_is_refused(workshop, start, job):
+    with job_lock("paper", workshop.place.home, "another-run"):
+        assert "another-run" in failure(start(job.spec))
+    assert start(job.spec).success
