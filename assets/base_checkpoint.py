@@ -3,21 +3,18 @@
 from collections.abc import Iterator
 
 import dagster as dg
-import yaml
 
 from assets import partitions
-from assets.dataset import dataset_event, shard_events
 from assets.fleet_run.progress import RoundProgress
 from assets.launch.begin_round import begin_round
-from assets.launch.find_job import check_round_exists, find_order, hold_round, register_partitions
+from assets.launch.find_job import check_round_exists, find_order, hold_round
 from assets.launch.launch_config import LaunchConfig
+from assets.open_order import job_facts, open_order
 from assets.plain_errors import plain_errors
-from assets.recorded import newest_record, unless_recorded
-from assets.source_version import source_facts, source_version
+from assets.recorded import newest_record
 from atlas.content.verified import VerifiedStore
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
-from resources.jobs.open_job import OpenJob, open_job, refuse_ended_job
 from resources.ledger import LedgerResource
 
 
@@ -34,43 +31,20 @@ def base_checkpoint(
     """The checkpoint that a round starts from: the untrained adapter, or the checkpoint of the previous round."""
     name, number = begin_round(context, coordinator)
     store = VerifiedStore(content.store)
-    spec = find_order(name, config, coordinator.registry, store)
+    spec = find_order(name, config, coordinator.registry, store, context.log.warning)
     check_round_exists(spec, number)
-    version = None  # of the source; determined before its rows are read
-    if coordinator.registry.job(name) is None:
-        version = source_version(spec.dataset, coordinator.home.root / "cache", context.log)
-    job = open_job(
-        spec, coordinator.home, store, coordinator.registry, ledger.client, progress.note, on_reading=progress.passing
-    )
-    refuse_ended_job(job, number, ledger.client)
-    register_partitions(context.instance, job)
+    job, events = open_order(context, spec, number, store, coordinator, content, ledger, progress)
     base = hold_round(job, number, store, coordinator, ledger).base
-    read = dataset_event(name, job.dataset, content.link, source_facts(spec.dataset, version))
-    for event in (read, *shard_events(name, job.dataset, content.link)):
-        yield from unless_recorded(context.instance, event)
+    yield from events
     yield dg.MaterializeResult(
         metadata={
             "cid": base,
             "content": content.link(base),
-            **_job_facts(job),
-            "order": dg.MetadataValue.md(
-                f"```yaml\n{yaml.safe_dump(job.spec.model_dump(mode='json'), sort_keys=False)}```"
-            ),
+            **job_facts(job),
             **_parent_facts(context.instance, name, number),
         },
         data_version=dg.DataVersion(base),
     )
-
-
-def _job_facts(job: OpenJob) -> dict[str, str | int]:
-    return {
-        "job": job.name,
-        "job_on_chain": job.job_id,
-        "contract": job.contract,
-        "spec": job.spec_cid,
-        "model": job.model_cid,
-        "dataset": job.dataset_cid,
-    }
 
 
 def _parent_facts(instance: dg.DagsterInstance, name: str, number: int) -> dict[str, dg.MetadataValue]:

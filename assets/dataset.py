@@ -45,7 +45,7 @@ def dataset(
 ) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
     """The manifest of a job's data: its shards, and the rows that are held out for evaluation."""
     name = context.partition_key
-    spec = find_order(name, config, coordinator.registry, content.store)
+    spec = find_order(name, config, coordinator.registry, content.store, context.log.warning)
     version = source_version(spec.dataset, coordinator.home.root / "cache", context.log)
     manifest = read_dataset(spec, coordinator.home, content.store, ledger.client, progress.note, progress.passing)
     shards = [partitions.shard_key(name, shard.key) for shard in manifest.shards]

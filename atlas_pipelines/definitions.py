@@ -13,10 +13,10 @@ from assets.reward_settlement import reward_settlement
 from assets.round_manifest import round_manifest
 from assets.shard_adapter import shard_adapter
 from atlas_pipelines.alerts import alert_on_check, alert_on_failure, alert_on_refusal
-from atlas_pipelines.jobs import alert, federated_round, plan, prepare_dataset
+from atlas_pipelines.jobs import alert, federated_round, plan, prepare_dataset, start_hospitals, start_job
 from atlas_pipelines.log_file import file_logger
 from atlas_pipelines.schedules import weekly_retraining
-from atlas_pipelines.sensors import dead_runs, new_data, next_round
+from atlas_pipelines.sensors import dead_runs, new_data, next_round, started_jobs
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
 from resources.fleet import FleetResource
@@ -36,8 +36,8 @@ defs = dg.Definitions(
         reward_settlement,
     ],
     asset_checks=[dataset_replicas, dataset_fresh, dataset_teaches, held_out_apart, checkpoint_replicas],
-    jobs=[federated_round, prepare_dataset, plan, alert],
-    sensors=[next_round, new_data, dead_runs, alert_on_failure, alert_on_refusal, alert_on_check],
+    jobs=[start_job, start_hospitals, federated_round, prepare_dataset, plan, alert],
+    sensors=[started_jobs, next_round, new_data, dead_runs, alert_on_failure, alert_on_refusal, alert_on_check],
     schedules=[weekly_retraining],
     resources={
         "coordinator": coordinator,

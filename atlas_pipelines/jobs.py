@@ -1,11 +1,14 @@
-"""The Dagster jobs: a whole round, only the dataset of a job, or the plan of an order."""
+"""The Dagster jobs: start a job, one whole round, only the dataset of a job, the plan of an order, or an alert."""
 
 import dagster as dg
 
 from assets import partitions
 from assets.alert import send_alert
+from assets.launch.order import PROJECT
 from assets.plan import plan_order
 from assets.run_tags import round_tags
+from assets.start import start_op
+from atlas.spec.job import JobSpec
 
 CONTINUED = {
     "dagster/max_retries": "3",
@@ -15,9 +18,10 @@ CONTINUED = {
 """Dagster's tags for a run that the daemon launches again when its process was killed, but not when a step failed."""
 
 
-def unattended_round(key: str, config: dg.RunConfig | None = None) -> dg.RunRequest:
-    """The request for a round that a sensor or schedule launches; Dagster launches a run key only once."""
-    return dg.RunRequest(run_key=key, partition_key=key, run_config=config, tags={**round_tags(key), **CONTINUED})
+def unattended_round(key: str, config: dg.RunConfig | None = None, occasion: str | None = None) -> dg.RunRequest:
+    """The request for a round that a sensor or schedule launches; Dagster launches it only once for each occasion."""
+    run_key = key if occasion is None else f"{occasion}/{key}"
+    return dg.RunRequest(run_key=run_key, partition_key=key, run_config=config, tags={**round_tags(key), **CONTINUED})
 
 
 federated_round = dg.define_asset_job(
@@ -63,3 +67,31 @@ def plan() -> None:
 def alert() -> None:
     """One op, which is retried until the alert is delivered or given up."""
     send_alert()
+
+
+def _starting(name: str, op: str, example: str, description: str) -> dg.JobDefinition:
+    """A job of one op, which opens an order. Its launchpad begins with an example, if the examples are installed."""
+    path = PROJECT / "examples" / example
+    opening = start_op(op, JobSpec.load(path) if path.is_file() else None)
+
+    @dg.job(name=name, executor_def=dg.in_process_executor, description=description)
+    def start() -> None:
+        opening()
+
+    return start
+
+
+start_job = _starting(
+    "start_job",
+    "open_order",
+    "sentiment.yaml",
+    "Open a job and launch its rounds. The launchpad has the whole order, and begins with the example of four kinds of "
+    "sentences.",
+)
+start_hospitals = _starting(
+    "start_hospitals",
+    "open_hospitals",
+    "hospitals.yaml",
+    "As start_job, but the launchpad begins with the example of data that stays on its nodes. It needs "
+    "`atlas up --nodes examples/hospitals-nodes.yaml`.",
+)

@@ -1,14 +1,16 @@
-"""Sensors: start the next round of a job, report killed runs as failed, and retrain on new data."""
+"""Sensors: launch the next round of a job, report killed runs as failed, and retrain on new data."""
 
 import json
+from collections.abc import Collection
 
 import dagster as dg
 
 from assets import partitions
 from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
-from assets.run_tags import job_of_run
+from assets.run_tags import JOB_TAG, job_of_run
 from assets.source_version import opened_source
+from assets.start import RUN_ROUNDS_TAG
 from atlas.data.fingerprint import short_version, source_fingerprint
 from atlas.errors import DataError
 from atlas_pipelines.campaign import SourceVersion, finished_jobs, next_rounds, retraining_name, with_new_data
@@ -50,17 +52,48 @@ def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 @plain_errors
 def next_round(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """One run request per job that can go on; a round is asked for once."""
-    instance = context.instance
-    runs = instance.get_runs(dg.RunsFilter(statuses=WORKING))
-    keys = next_rounds(
-        rounds=instance.get_dynamic_partitions(partitions.ROUNDS),
-        jobs=instance.get_dynamic_partitions(partitions.JOBS),
-        settled=instance.get_materialized_partitions(dg.AssetKey("reward_settlement")),
-        busy={job for run in runs if (job := job_of_run(run.tags)) is not None},
-    )
+    keys = _next_rounds(context.instance, context.instance.get_dynamic_partitions(partitions.JOBS))
     if not keys:
         return dg.SkipReason("No opened job has a round to start.")
     return dg.SensorResult([unattended_round(key) for key in keys])
+
+
+@dg.sensor(
+    job=federated_round,
+    minimum_interval_seconds=10,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description=(
+        "Launches the rounds of the jobs that start_job has opened with run_rounds, one after the other. After a round "
+        "that failed it waits until that round is launched again, or start_job with the same order."
+    ),
+)
+@plain_errors
+def started_jobs(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """One run request per started job that can go on; a round is asked for once for each time its job was started."""
+    started = _started_jobs(context.instance)
+    keys = _next_rounds(context.instance, started)
+    if not keys:
+        return dg.SkipReason("No started job has a round to launch.")
+    return dg.SensorResult(
+        [unattended_round(key, occasion=started[partitions.parse_round_key(key)[0]]) for key in keys]
+    )
+
+
+def _started_jobs(instance: dg.DagsterInstance) -> dict[str, str]:
+    """Each job that is to be run round by round, with the id of the newest run that started it."""
+    runs = instance.get_runs(dg.RunsFilter(tags={RUN_ROUNDS_TAG: "true"}, statuses=[dg.DagsterRunStatus.SUCCESS]))
+    return {run.tags[JOB_TAG]: run.run_id for run in reversed(runs)}  # the newest run is the first
+
+
+def _next_rounds(instance: dg.DagsterInstance, jobs: Collection[str]) -> list[str]:
+    """The next round of each of these jobs that has rounds left and no run in progress."""
+    runs = instance.get_runs(dg.RunsFilter(statuses=WORKING))
+    return next_rounds(
+        rounds=instance.get_dynamic_partitions(partitions.ROUNDS),
+        jobs=jobs,
+        settled=instance.get_materialized_partitions(dg.AssetKey("reward_settlement")),
+        busy={job for run in runs if (job := job_of_run(run.tags)) is not None},
+    )
 
 
 @dg.sensor(

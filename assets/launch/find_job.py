@@ -1,5 +1,7 @@
 """From a partition key to its job: loaded by name, or ordered with the launchpad's configuration."""
 
+from collections.abc import Callable
+
 import dagster as dg
 
 from assets import partitions
@@ -19,14 +21,24 @@ from resources.ledger import LedgerResource
 from resources.rounds.round import Round
 
 
-def find_order(name: str, config: LaunchConfig, registry: JobRegistry, store: ContentStore) -> JobSpec:
-    """The order under this name: the launchpad's, or that of the opened job if the launchpad was left untouched."""
+def find_order(
+    name: str, config: LaunchConfig, registry: JobRegistry, store: ContentStore, warn: Callable[[str], None]
+) -> JobSpec:
+    """The order under this name: the launchpad's, or that of the opened job if the launchpad was left untouched.
+
+    `warn` gets a sentence if the launchpad's order has another name; the name in the partition replaces it.
+    """
     if config.repeat is not None:
         repeated = _recorded_spec(config.repeat, registry, store)
         aggregation = repeated.robust_aggregation.model_dump(mode="json")
         return JobSpec.from_mapping({**repeated.model_dump(mode="json"), "name": name, "aggregation": aggregation})
     if config.is_default() and registry.job(name) is not None:
         return _recorded_spec(name, registry, store)
+    written = config.written_name()
+    if written not in (None, name):
+        warn(
+            f"{config.spec} names the job {written!r}, but the partition names it {name!r}. It is ordered as {name!r}."
+        )
     return config.order(name)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from assets.launch.order import parse_changes, read_order
+from assets.launch.order import parse_changes, read_order, read_raw_order
 from atlas.aggregation.compression.registry import CODECS
 from atlas.aggregation.outer.registry import OPTIMIZERS
 from atlas.aggregation.robust.registry import RULES
@@ -77,3 +77,7 @@ class LaunchConfig(dg.Config):
         Raises `atlas.errors.SpecError` that names each bad field.
         """
         return read_order(self.spec, self.model, self.changes(), name)
+
+    def written_name(self) -> Any:
+        """The job's name in the spec file or the settings, not validated; None if they give it no name."""
+        return read_raw_order(self.spec, self.model, self.changes()).get("name")

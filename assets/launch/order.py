@@ -24,13 +24,16 @@ def read_order(
     `changes` maps dotted fields (`training.steps`) to values; `name` replaces the job's name. Nothing is written.
     Raises `SpecError` that names each bad field.
     """
+    raw = read_raw_order(spec, model, changes)
+    return JobSpec.from_mapping(raw if name is None else {**raw, "name": name})
+
+
+def read_raw_order(spec: str, model: str | None = None, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The mapping that `read_order` validates, with the name that the file or a change gives it, if any."""
     raw = read_mapping(find_spec(spec))
     if model is not None:
         raw = with_model(raw, model)
-    raw = with_changes(raw, changes or {})
-    if name is not None:
-        raw = {**raw, "name": name}
-    return JobSpec.from_mapping(raw)
+    return with_changes(raw, changes or {})
 
 
 def find_spec(path: str) -> Path:

@@ -70,3 +70,10 @@ def test_a_source_that_is_gone_fails_with_its_name(workshop, order, tmp_path):
 def test_a_job_to_repeat_that_was_never_opened_is_named(workshop):
     said = failure(workshop.run(dataset, "paper", {"repeat": "nobody"}))
     assert said.startswith("No job 'nobody' was opened here, so it cannot be repeated.")
+
+
+@pytest.mark.parametrize(("written", "warned"), [("paper", False), ("other", True)])
+def test_a_spec_with_another_name_than_the_partition_is_warned_of(workshop, order, capsys, written, warned):
+    assert workshop.make(dataset, "paper", order(name=written))["cid"]
+    logged = capsys.readouterr().err
+    assert ("names the job 'other', but the partition names it 'paper'" in logged) == warned

@@ -7,12 +7,13 @@ import pytest
 from assets.recorded import DATA_VERSION
 from assets.run_tags import JOB_TAG
 from assets.source_version import source_facts
+from assets.start import RUN_ROUNDS_TAG
 from atlas.data.fingerprint import source_fingerprint
 from atlas.spec.dataset import DatasetSpec
 from atlas_pipelines.definitions import defs
 from atlas_pipelines.jobs import federated_round
 from atlas_pipelines.schedules import weekly_retraining
-from atlas_pipelines.sensors import new_data, next_round
+from atlas_pipelines.sensors import new_data, next_round, started_jobs
 from resources.coordinator import CoordinatorResource
 
 MONDAY = dt.datetime(2026, 1, 5, 3, tzinfo=dt.UTC)
@@ -77,6 +78,53 @@ def test_reading_a_dataset_keeps_no_round_waiting(instance):
 def test_when_all_is_settled_nothing_starts(instance):
     settle(instance, "a-r0001", "a-r0002", "a-r0003", "b-r0001")
     assert open_rounds(instance) == []
+
+
+def start_job(
+    instance: dg.DagsterInstance, name: str, run_rounds: str = "true", status=dg.DagsterRunStatus.SUCCESS
+) -> str:
+    """The run of `start_job` that opened a job; returns its id."""
+    tags = {JOB_TAG: name, RUN_ROUNDS_TAG: run_rounds}
+    return instance.create_run_for_job(defs.resolve_job_def("start_job"), tags=tags, status=status).run_id
+
+
+def started_rounds(instance: dg.DagsterInstance) -> list[dg.RunRequest]:
+    result = started_jobs(dg.build_sensor_context(instance=instance, definitions=defs))
+    return [] if isinstance(result, dg.SkipReason) else result.run_requests
+
+
+def test_a_started_job_goes_on_round_by_round(instance):
+    run = start_job(instance, "a")
+    (request,) = started_rounds(instance)
+    assert (request.partition_key, request.run_key, request.tags[JOB_TAG]) == ("a-r0001", f"{run}/a-r0001", "a")
+    settle(instance, "a-r0001")
+    assert [one.partition_key for one in started_rounds(instance)] == ["a-r0002"]
+    settle(instance, "a-r0002", "a-r0003")
+    assert started_rounds(instance) == []
+
+
+@pytest.mark.parametrize(
+    "started", [{"run_rounds": "false"}, {"status": dg.DagsterRunStatus.CANCELED}], ids=["not wanted", "refused"]
+)
+def test_a_job_whose_rounds_are_not_to_run_waits(instance, started):
+    start_job(instance, "a", **started)
+    assert started_rounds(instance) == []
+
+
+def test_a_started_job_with_a_round_in_work_waits(instance):
+    start_job(instance, "a")
+    start_job(instance, "b")
+    federated = defs.resolve_job_def("federated_round")
+    instance.create_run_for_job(federated, tags={JOB_TAG: "a"}, status=dg.DagsterRunStatus.STARTED)
+    assert [one.partition_key for one in started_rounds(instance)] == ["b-r0001"]
+
+
+def test_a_job_that_is_started_again_asks_again_for_the_round_that_failed(instance):
+    start_job(instance, "a")
+    (first,) = started_rounds(instance)
+    again = start_job(instance, "a")
+    (second,) = started_rounds(instance)
+    assert (second.partition_key, second.run_key) == (first.partition_key, f"{again}/a-r0001")
 
 
 def test_a_finished_job_is_ordered_once_more_on_mondays(instance):

@@ -5,6 +5,9 @@ import sys
 import dagster as dg
 import pytest
 
+from assets.launch.job_config import order_from_config
+from assets.launch.order import PROJECT
+from atlas.spec.job import JobSpec
 from atlas_pipelines.definitions import defs
 
 LINEAGE = {
@@ -57,7 +60,13 @@ def test_a_run_of_selected_assets_is_one_process_too():
 
 
 def test_the_jobs():
-    assert {job.name for job in defs.resolve_all_job_defs()} >= {"federated_round", "plan", "prepare_dataset"}
+    assert {job.name for job in defs.resolve_all_job_defs()} >= {
+        "federated_round",
+        "plan",
+        "prepare_dataset",
+        "start_hospitals",
+        "start_job",
+    }
 
 
 def test_the_checks():
@@ -73,6 +82,15 @@ def test_the_checks():
 def test_nothing_is_launched_by_itself_until_it_is_turned_on():
     assert defs.resolve_sensor_def("next_round").default_status is dg.DefaultSensorStatus.STOPPED
     assert defs.resolve_schedule_def("weekly_retraining").default_status is dg.DefaultScheduleStatus.STOPPED
+
+
+@pytest.mark.parametrize(
+    ("job", "op", "example"),
+    [("start_job", "open_order", "sentiment"), ("start_hospitals", "open_hospitals", "hospitals")],
+)
+def test_the_launchpad_of_a_starting_job_begins_with_an_example(job, op, example):
+    config = dg.validate_run_config(defs.resolve_job_def(job), {})["ops"][op]["config"]
+    assert order_from_config(config["order"]).cid == JobSpec.load(PROJECT / f"examples/{example}.yaml").cid
 
 
 def test_the_runs_of_a_round_bear_the_name_of_their_job():

@@ -1,7 +1,8 @@
-"""The Dagster UI under `atlas up`, in a real browser: lineage, launchpad, a round launched and looked at."""
+"""The Dagster UI under `atlas up`, in a real browser: a job is started by clicks, and its round looked at."""
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -12,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import REPOSITORY
-from tests.support.pipeline.dagster_server import Dagster
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ROUND_MS = 400_000
+"""The time that a run may take on a loaded machine."""
 
 pytestmark = [
     pytest.mark.browser,
@@ -32,8 +34,26 @@ def pictures(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def dagster(tmp_path_factory, tiny_model, tiny_csv):
-    """`atlas up` with two agents, and one round that was launched as the launchpad does it."""
+def order(tiny_model, tiny_csv) -> dict:
+    """A job of one round over the tiny data."""
+    return {
+        "name": "tiny",
+        "model": {"source": f"path:{tiny_model}", "task": "sequence-classification"},
+        "dataset": {
+            "source": str(tiny_csv),
+            "labels": ["negative", "positive"],
+            "shard_by": {"column": "domain"},
+        },
+        "lora": {"rank": 4, "target_modules": ["query", "value"]},
+        "training": {"steps": 8, "batch_size": 4, "max_length": 16, "checkpoint_every": 4},
+        "rounds": 1,
+        "payment": {"budget": 10_000_000, "reward_per_task": 100_000},
+    }
+
+
+@pytest.fixture(scope="module")
+def start_page(tmp_path_factory):
+    """The address that `atlas up` prints; it has two agents."""
     home = tmp_path_factory.mktemp("up") / "atlas"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -52,47 +72,104 @@ def dagster(tmp_path_factory, tiny_model, tiny_csv):
             if "Ctrl-C" in line:
                 break
         assert up.poll() is None, "atlas up ended by itself"
-        dagster = Dagster(f"http://127.0.0.1:{port}")
-        spec = home / "tiny.yaml"
-        spec.write_text(
-            json.dumps(
-                {
-                    "name": "tiny",
-                    "model": {"source": f"path:{tiny_model}", "task": "sequence-classification"},
-                    "dataset": {
-                        "source": str(tiny_csv),
-                        "labels": ["negative", "positive"],
-                        "shard_by": {"column": "domain"},
-                    },
-                    "lora": {"rank": 4, "target_modules": ["query", "value"]},
-                    "training": {"steps": 8, "batch_size": 4, "max_length": 16, "checkpoint_every": 4},
-                    "payment": {"budget": 10_000_000, "reward_per_task": 100_000},
-                }
-            )
-        )
-        run = dagster.launch_round("tiny-r0001", {"spec": str(spec), "rounds": 2})
-        assert dagster.wait_for(run) == "SUCCESS"
-        yield dagster
+        yield f"http://127.0.0.1:{port}/"
     finally:
         up.send_signal(signal.SIGINT)
         assert up.wait(60) == 0
         up.stdout.close()
 
 
-@pytest.fixture
-def page(dagster):
+@pytest.fixture(scope="module")
+def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1600, "height": 900}, base_url=dagster.url)
-        page.set_default_timeout(60_000)
-        yield page
+        yield browser
         browser.close()
 
 
+def opened(browser, start_page):
+    """A new window on the start page. No other address is typed: everything else is reached by clicks."""
+    page = browser.new_page(viewport={"width": 1600, "height": 900})
+    page.set_default_timeout(60_000)
+    page.goto(start_page)
+    return page
+
+
+def click(page, *texts: str) -> None:
+    for text in texts:
+        page.get_by_text(text, exact=True).first.click()
+
+
+def write_order(page, order: dict) -> None:
+    """Replace the text of the launchpad."""
+    page.locator(".CodeMirror").first.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(json.dumps({"ops": {"open_order": {"config": {"order": order}}}}, indent=2))
+
+
+def status(page, run: int = 0) -> str:
+    """How a run of the page ended, once it has."""
+    shown = page.get_by_text(re.compile("^(Success|Failure|Canceled)$")).nth(run)
+    shown.wait_for(timeout=ROUND_MS)
+    return shown.inner_text()
+
+
+@pytest.fixture(scope="module")
+def first_launch(browser, start_page, order, pictures):
+    """A person's first launch, from the start page until the round that the sensor launched has ended."""
+    page = opened(browser, start_page)
+    click(page, "Jobs", "start_job", "Launchpad")
+    page.get_by_text("No errors").wait_for()
+    page.screenshot(path=pictures / "launchpad.png")
+    write_order(page, {**order, "dataset": {**order["dataset"], "shard_by": {"column": "domain", "rows": 4}}})
+    page.get_by_text("You can only specify a single field").first.wait_for()
+    assert page.get_by_role("button", name="Launch Run").is_disabled()
+    page.screenshot(path=pictures / "launchpad-error.png")
+    write_order(page, order)
+    page.get_by_text("No errors").wait_for()
+    page.get_by_role("button", name="Launch Run").click()
+    assert status(page) == "Success"
+    page.get_by_text("launches federated_round for tiny-r0001").first.wait_for()
+    page.screenshot(path=pictures / "start-job.png")
+    click(page, "Runs")
+    page.get_by_text("tiny-r0001").first.wait_for(timeout=ROUND_MS)
+    assert (status(page), status(page, 1)) == ("Success", "Success")
+    page.screenshot(path=pictures / "runs.png")
+    yield page.locator("body").inner_text()
+    page.close()
+
+
+@pytest.fixture
+def page(browser, start_page, first_launch):
+    page = opened(browser, start_page)
+    yield page
+    page.close()
+
+
+def open_partition(page, asset: str, *keys: str) -> None:
+    click(page, "Catalog", asset, "Partitions", *keys)
+
+
+def test_a_job_is_started_by_clicks_and_its_round_follows(first_launch):
+    runs = ["federated_round", "started_jobs", "partition: tiny-r0001", "start_job", "Manually launched"]
+    assert [text for text in runs if text not in first_launch] == []
+
+
+def test_a_round_can_be_launched_again_without_a_warning(page, pictures):
+    click(page, "Jobs", "federated_round")
+    page.get_by_text("fetching statuses").first.wait_for(state="detached")
+    page.get_by_text("Materialize all").first.click()
+    page.get_by_text("Select a partition or create one").click()
+    click(page, "tiny-r0001")
+    page.get_by_role("button", name="Launch 1 run").wait_for()
+    page.screenshot(path=pictures / "launch-again.png")
+    assert "may fail" not in page.locator("body").inner_text()
+
+
 def test_the_lineage_shows_a_round_from_data_to_payout(page, pictures):
-    page.goto("/asset-groups")
+    click(page, "Lineage")
     page.get_by_text("federated", exact=True).last.wait_for()
     page.mouse.click(1000, 750, button="right")
     page.get_by_text("Expand all groups").last.click()
@@ -101,22 +178,15 @@ def test_the_lineage_shows_a_round_from_data_to_payout(page, pictures):
     page.screenshot(path=pictures / "lineage.png")
 
 
-def test_the_launchpad_explains_its_fields(page, pictures):
-    page.goto("/locations/atlas_pipelines.definitions/jobs/federated_round/playground")
-    page.get_by_text("federated_round").first.wait_for()
-    page.locator(".CodeMirror").first.wait_for()
-    page.screenshot(path=pictures / "launchpad.png")
-
-
 def test_a_shard_shows_its_loss_curve_as_a_picture(page, pictures):
-    page.goto("/assets/shard_adapter?view=partitions&partition=tiny-r0001|tiny-s003")
-    page.get_by_text("tiny-s000").first.wait_for()
+    open_partition(page, "shard_adapter", "tiny-r0001", "tiny-s003")
+    page.get_by_text("tiny-r0001|tiny-s003").first.wait_for()
     page.locator("img[src^='data:image/svg+xml']").first.scroll_into_view_if_needed()
     page.screenshot(path=pictures / "shard.png")
 
 
 def test_a_round_shows_its_updates_and_their_verdicts(page, pictures):
-    page.goto("/assets/round_manifest?view=partitions&partition=tiny-r0001")
+    open_partition(page, "round_manifest", "tiny-r0001")
     page.get_by_role("cell", name="accepted", exact=True).nth(3).wait_for()
     page.screenshot(path=pictures / "round.png")
     page.get_by_text("[Show Markdown]").click()
@@ -125,7 +195,7 @@ def test_a_round_shows_its_updates_and_their_verdicts(page, pictures):
 
 
 def test_a_settlement_shows_who_was_paid(page, pictures):
-    page.goto("/assets/reward_settlement?view=partitions&partition=tiny-r0001")
+    open_partition(page, "reward_settlement", "tiny-r0001")
     page.get_by_text("merkle_root").first.wait_for()
     page.get_by_text("500000").first.wait_for()
     page.screenshot(path=pictures / "settlement.png")

@@ -2,7 +2,7 @@ import dagster as dg
 import pytest
 
 from assets.launch.launch_config import FIELDS, LaunchConfig
-from assets.launch.order import read_order
+from assets.launch.order import PROJECT, read_order
 from atlas.errors import SpecError
 
 
@@ -13,6 +13,18 @@ def test_the_untouched_launchpad_orders_the_shipped_example():
 
 def test_the_round_key_names_the_job():
     assert LaunchConfig(model="smollm2").order("demo").name == "demo"
+
+
+def test_a_spec_file_without_a_name_takes_that_of_the_round_key(tmp_path):
+    path = tmp_path / "nameless.yaml"
+    path.write_text((PROJECT / "examples/sentiment.yaml").read_text().replace("name: sentiment", ""))
+    assert LaunchConfig(spec=str(path)).written_name() is None
+    assert LaunchConfig(spec=str(path)).order("demo").name == "demo"
+
+
+def test_the_written_name_is_that_of_the_file_or_of_a_setting():
+    assert LaunchConfig().written_name() == "sentiment"
+    assert LaunchConfig(settings=["name=mine"]).written_name() == "mine"
 
 
 def test_each_setting_reaches_its_field():

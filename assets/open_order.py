@@ -1,0 +1,60 @@
+"""Open a job from a run: on chain, as partitions that the UI offers, and as materializations of its data."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import yaml
+
+from assets.dataset import dataset_event, shard_events
+from assets.fleet_run.progress import RoundProgress
+from assets.launch.find_job import register_partitions
+from assets.recorded import unless_recorded
+from assets.source_version import source_facts, source_version
+from atlas.content.store import ContentStore
+from atlas.spec.job import JobSpec
+from resources.content import ContentResource
+from resources.coordinator import CoordinatorResource
+from resources.jobs.open_job import OpenJob, open_job, refuse_ended_job
+from resources.ledger import LedgerResource
+
+
+def open_order(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    order: JobSpec,
+    number: int,
+    store: ContentStore,
+    coordinator: CoordinatorResource,
+    content: ContentResource,
+    ledger: LedgerResource,
+    progress: RoundProgress,
+) -> tuple[OpenJob, Iterator[dg.AssetMaterialization]]:
+    """Open a job, or load the one of this name and order, and register its partitions.
+
+    Returns it with the materializations of its dataset and shards that are not recorded yet. Raises what `open_job`
+    raises, and `JobEnded` when the job has ended before its round `number` began.
+    """
+    version = None  # of the source; determined before its rows are read
+    if coordinator.registry.job(order.name) is None:
+        version = source_version(order.dataset, coordinator.home.root / "cache", context.log)
+    job = open_job(
+        order, coordinator.home, store, coordinator.registry, ledger.client, progress.note, on_reading=progress.passing
+    )
+    refuse_ended_job(job, number, ledger.client)
+    register_partitions(context.instance, job)
+    read = dataset_event(job.name, job.dataset, content.link, source_facts(order.dataset, version))
+    events = (read, *shard_events(job.name, job.dataset, content.link))
+    return job, (new for event in events for new in unless_recorded(context.instance, event))
+
+
+def job_facts(job: OpenJob) -> dict[str, dg.MetadataValue]:
+    """The metadata of an opened job: its number on chain, its documents, and its order as YAML."""
+    text = yaml.safe_dump(job.spec.model_dump(mode="json"), sort_keys=False)
+    return {
+        "job": dg.MetadataValue.text(job.name),
+        "job_on_chain": dg.MetadataValue.int(job.job_id),
+        "contract": dg.MetadataValue.text(job.contract),
+        "spec": dg.MetadataValue.text(job.spec_cid),
+        "model": dg.MetadataValue.text(job.model_cid),
+        "dataset": dg.MetadataValue.text(job.dataset_cid),
+        "order": dg.MetadataValue.md(f"```yaml\n{text}```"),
+    }

@@ -1,0 +1,78 @@
+"""The op that starts a job: it opens the order of its config. The sensor `started_jobs` then requests the rounds."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from assets import partitions
+from assets.fleet_run.progress import RoundProgress
+from assets.fleet_run.run_process import PROCESS_TAG, process_tag
+from assets.launch.job_config import job_config, order_as_config, order_from_config
+from assets.open_order import job_facts, open_order
+from assets.plain_errors import plain_errors
+from assets.run_tags import JOB_TAG
+from atlas.content.verified import VerifiedStore
+from atlas.spec.job import JobSpec
+from resources.content import ContentResource
+from resources.coordinator import CoordinatorResource
+from resources.ledger import LedgerResource
+
+RUN_ROUNDS_TAG = "atlas/run-rounds"
+"""`true` on a run that opened a job whose rounds are to be launched."""
+
+
+def start_op(name: str, example: JobSpec | None) -> dg.OpDefinition:
+    """The op that opens the order of its config; `example` is the order that the launchpad begins with."""
+    default: dict[str, Any] = {} if example is None else {"default_value": order_as_config(example)}
+    fields = {
+        "order": dg.Field(job_config(), description="The job to open, with all its settings.", **default),
+        "run_rounds": dg.Field(
+            bool,
+            default_value=True,
+            description="Launch the job's rounds, one after the other. If false, launch each round yourself.",
+        ),
+    }
+
+    @dg.op(
+        name=name,
+        out=dg.Out(dg.Nothing),
+        config_schema=fields,
+        description="Open the order: read its data, put the job on chain with its budget, add its partitions.",
+        tags={"dagster/compute_kind": "python"},
+    )
+    @plain_errors
+    def start(
+        context: dg.OpExecutionContext,
+        coordinator: CoordinatorResource,
+        content: ContentResource,
+        ledger: LedgerResource,
+        progress: dg.ResourceParam[RoundProgress],
+    ) -> Iterator[dg.AssetMaterialization | dg.Output]:
+        order, run_rounds = order_from_config(context.op_config["order"]), bool(context.op_config["run_rounds"])
+        run_id = context.run.run_id
+        coordinator.hold_job(order.name, run_id)
+        tags = {
+            JOB_TAG: order.name,
+            RUN_ROUNDS_TAG: str(run_rounds).lower(),
+            PROCESS_TAG: process_tag(run_id),
+        }
+        context.instance.add_run_tags(run_id, tags)
+        store = VerifiedStore(content.store)
+        job, events = open_order(context, order, order.rounds, store, coordinator, content, ledger, progress)
+        yield from events
+        yield dg.Output(None, metadata={"next": next_step(job.name, order.rounds, run_rounds), **job_facts(job)})
+
+    return start
+
+
+def next_step(job: str, rounds: int, run_rounds: bool) -> str:
+    """What happens after a job was opened, or what to do."""
+    first, last = partitions.round_key(job, 1), partitions.round_key(job, rounds)
+    keys = first if rounds == 1 else f"{first} to {last}, one after the other"
+    if run_rounds:
+        return (
+            f"The sensor started_jobs launches federated_round for {keys}. It needs Dagster's daemon, which `atlas up` "
+            "and `dagster dev` run."
+        )
+    return f"Launch federated_round for {keys}, with the button Materialize all on the page of that job."
