@@ -9,6 +9,7 @@ from assets.data_checks import dataset_teaches, held_out_apart
 from assets.dataset import dataset, dataset_shard
 from assets.evaluation import evaluation
 from assets.fleet_run.progress import RoundProgress
+from assets.job_report import job_report
 from assets.reward_settlement import reward_settlement
 from assets.round_manifest import round_manifest
 from assets.shard_adapter import shard_adapter
@@ -34,6 +35,7 @@ defs = dg.Definitions(
         aggregated_checkpoint,
         evaluation,
         reward_settlement,
+        job_report,
     ],
     asset_checks=[dataset_replicas, dataset_fresh, dataset_teaches, held_out_apart, checkpoint_replicas],
     jobs=[federated_round, prepare_dataset, plan, alert],

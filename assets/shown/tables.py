@@ -1,5 +1,6 @@
 """Tables that the Dagster UI shows: shards, updates with their verdicts, metrics, payouts."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from resources.jobs.registry import Attempt
 from resources.rounds.payout_report import Payout
 
 VERDICTS = {"assigned": "unfinished", "completed": "accepted", "refused": "refused", "lost": "lost"}
+DIGITS = 4
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> dg.MetadataValue:
@@ -20,6 +22,11 @@ def table(rows: Iterable[Mapping[str, Any]]) -> dg.MetadataValue:
     records = [dg.TableRecord({key: "" if cell is None else cell for key, cell in row.items()}) for row in rows]
     columns = [dg.TableColumn(name, "string") for name in (records[0].data if records else {})]
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
+
+
+def rounded(value: float) -> float:
+    """A number with `DIGITS` significant digits, for people; exact values are in the documents behind the CIDs."""
+    return value if not math.isfinite(value) else float(f"{value:.{DIGITS}g}")
 
 
 def shard_facts(shard: ShardManifest) -> dict[str, Any]:

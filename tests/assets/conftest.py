@@ -16,6 +16,7 @@ from assets.base_checkpoint import base_checkpoint
 from assets.dataset import dataset, dataset_shard
 from assets.evaluation import evaluation
 from assets.fleet_run.progress import RoundProgress
+from assets.job_report import job_report
 from assets.reward_settlement import reward_settlement
 from assets.round_manifest import round_manifest
 from assets.shard_adapter import shard_adapter
@@ -38,6 +39,7 @@ ASSETS = [
     aggregated_checkpoint,
     evaluation,
     reward_settlement,
+    job_report,
 ]
 
 

@@ -7,6 +7,7 @@ from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.base_checkpoint import base_checkpoint
 from assets.evaluation import evaluation
 from assets.fleet_run.run_process import PROCESS_TAG
+from assets.job_report import job_report
 from assets.partitions import round_shard_key, rounds
 from assets.recorded import recorded_version
 from assets.reward_settlement import reward_settlement
@@ -99,6 +100,16 @@ def test_a_round_goes_from_its_base_to_its_payment(workshop, nodes, job):
     assert (paid["tasks"], paid["paid"], paid["settled"], paid["backlog"]) == (5, 500_000, "settled", 0)
     assert paid["model_version"] == "paper 1"
     assert workshop.place.ledger.job(job.job_id).paid == 500_000
+
+    shown = workshop.make(job_report, "paper")
+    assert (shown["paid"], shown["loss"], shown["seconds"]) == (500_000, 0.5, 5.0)
+    assert [row.data["round"] for row in shown["rounds"].records] == [1]
+    assert [row.data["job"] for row in shown["jobs"].records] == ["paper"]
+    assert shown["bytes"] == sum(store.stat(cid).size for cid in updates.values())
+    pictures = {"loss_by_round", "training_loss", "payouts", "bytes_by_round", "seconds_by_round"}
+    assert {name for name, text in shown.items() if str(text).startswith("![")} == pictures
+    assert all(len(shown[name]) < 1000 for name in pictures), "Dagster shows them without a click"
+    assert workshop.make(job_report, "paper")["version"] == shown["version"]
 
     after = workshop.make(base_checkpoint, SECOND)
     assert (after["cid"], after["parent_round"]) == (checkpoint["cid"], FIRST)

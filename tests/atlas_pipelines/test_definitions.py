@@ -17,6 +17,7 @@ LINEAGE = {
     "aggregated_checkpoint": ("round", ["base_checkpoint", "round_manifest"], "federated"),
     "evaluation": ("round", ["aggregated_checkpoint"], "evaluation"),
     "reward_settlement": ("round", ["aggregated_checkpoint", "evaluation"], "settlement"),
+    "job_report": ("job", ["evaluation", "reward_settlement"], "reports"),
 }
 
 
@@ -48,7 +49,7 @@ def test_every_asset_says_in_one_sentence_what_it_is():
 def test_a_round_runs_in_one_process_in_the_order_of_the_lineage():
     job = defs.resolve_job_def("federated_round")
     steps = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
-    assert steps == set(LINEAGE) - {"dataset", "dataset_shard", "shard_adapter"}
+    assert steps == set(LINEAGE) - {"dataset", "dataset_shard", "job_report", "shard_adapter"}
     assert job.executor_def is dg.in_process_executor
 
 

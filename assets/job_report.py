@@ -1,0 +1,77 @@
+"""The asset `job_report`: all rounds of a job in pictures and tables, beside the other jobs that have a report."""
+
+import dagster as dg
+
+from assets import partitions
+from assets.evaluation import evaluation
+from assets.plain_errors import plain_errors
+from assets.reward_settlement import reward_settlement
+from assets.shown import tables
+from assets.shown.report_charts import job_charts
+from resources.content import ContentResource
+from resources.coordinator import CoordinatorResource
+from resources.jobs.open_job import load_job
+from resources.ledger import LedgerResource
+from resources.reports.measurements import Totals, measurements, totals
+from resources.reports.report import JobReport, collect_report
+
+COMPARED = "totals"
+MOST_COMPARED = 50
+"""Newest reports among which the other jobs are looked up."""
+NO_PARTITION = dg.SpecificPartitionsPartitionMapping([])
+"""Dagster cannot map a job to its rounds: the report depends on both assets, but on no fixed partition of them."""
+
+
+@dg.asset(
+    partitions_def=partitions.jobs,
+    deps=[dg.AssetDep(one, partition_mapping=NO_PARTITION) for one in (evaluation, reward_settlement)],
+    group_name="reports",
+    kinds={"json"},
+)
+@plain_errors
+def job_report(
+    context: dg.AssetExecutionContext,
+    coordinator: CoordinatorResource,
+    content: ContentResource,
+    ledger: LedgerResource,
+) -> dg.MaterializeResult:
+    """All rounds of a job so far: metrics, losses of the shards, payouts, bytes and seconds, beside other jobs."""
+    name = context.partition_key
+    job = load_job(name, content.store, coordinator.registry, ledger.client.contract)
+    report = collect_report(job, coordinator.registry, content.store, ledger.client)
+    line = totals(report)
+    return dg.MaterializeResult(
+        metadata={
+            **_pictures(report),
+            "rounds": tables.table(_round(one.round, one.metrics, one.worse) for one in report.rounds),
+            "paid": line.paid,
+            "bytes": line.bytes,
+            "seconds": line.seconds,
+            **({} if line.loss is None else {"loss": tables.rounded(line.loss)}),
+            **({} if line.main is None else {line.main_metric: tables.rounded(line.main)}),
+            "jobs": tables.table([*_others(context.instance, name), line._asdict()]),
+            COMPARED: dg.MetadataValue.json(line._asdict()),
+            "as_a_page": dg.MetadataValue.md(f"```\natlas report {name} --output {name}.html\n```"),
+        },
+        data_version=dg.DataVersion(report.cid),
+    )
+
+
+def _pictures(report: JobReport) -> dict[str, dg.MetadataValue]:
+    charts = job_charts(measurements(report), report.main_metric)
+    return {name: dg.MetadataValue.md(chart.in_place) for name, chart in charts.items()}
+
+
+def _round(number: int, metrics: dict[str, float], worse: str) -> dict[str, str | int | float]:
+    values = {name: tables.rounded(value) for name, value in sorted(metrics.items()) if name != "rows"}
+    return {"round": number, **values, "worse": worse}
+
+
+def _others(instance: dg.DagsterInstance, job: str) -> list[dict[str, str | float | None]]:
+    """The totals in the newest report of each other job, by name."""
+    found: dict[str, dict[str, str | float | None]] = {}
+    for record in instance.fetch_materializations(dg.AssetKey("job_report"), limit=MOST_COMPARED).records:
+        event, key = record.asset_materialization, str(record.partition_key)
+        if event is not None and key not in (job, *found) and COMPARED in event.metadata:
+            found[key] = Totals(**event.metadata[COMPARED].value)._asdict()  # type: ignore[arg-type]
+    return [found[key] for key in sorted(found)]
