@@ -13,6 +13,7 @@ from assets.launch.find_job import check_round_exists, find_order, hold_round, r
 from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
 from assets.recorded import newest_record, unless_recorded
+from assets.shown import links
 from assets.source_version import source_facts, source_version
 from atlas.content.verified import VerifiedStore
 from resources.content import ContentResource
@@ -79,7 +80,7 @@ def _parent_facts(instance: dg.DagsterInstance, name: str, number: int) -> dict[
         return {}
     parent = partitions.round_key(name, number - 1)
     facts: dict[str, dg.MetadataValue] = {
-        "parent": dg.MetadataValue.asset(dg.AssetKey("aggregated_checkpoint")),
+        "parent": dg.MetadataValue.url(links.partition_page("aggregated_checkpoint", parent)),
         "parent_round": dg.MetadataValue.text(parent),
     }
     record = newest_record(instance, "aggregated_checkpoint", parent)

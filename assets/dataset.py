@@ -9,7 +9,7 @@ from assets.fleet_run.progress import RoundProgress
 from assets.launch.find_job import find_order
 from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
-from assets.recorded import DATA_VERSION
+from assets.recorded import DATA_VERSION, INPUT_VERSION
 from assets.shown import tables
 from assets.source_version import source_facts, source_version
 from atlas.data.warnings import dataset_warnings
@@ -77,7 +77,7 @@ def shard_events(job: str, manifest: DatasetManifest, link: Link) -> Iterator[dg
                 **tables.shard_facts(shard),
                 "dataset": manifest.cid,
             },
-            tags={DATA_VERSION: shard.cid},
+            tags={DATA_VERSION: shard.cid, f"{INPUT_VERSION}/dataset": manifest.cid},
         )
 
 
@@ -93,7 +93,7 @@ def dataset_metadata(manifest: DatasetManifest, link: Link) -> dict[str, dg.Meta
         "skipped_rows": dg.MetadataValue.int(manifest.skipped_rows),
         "repeated_rows": dg.MetadataValue.int(manifest.repeated_rows),
         **_warnings(manifest),
-        "shards": tables.shards_table(manifest.shards),
+        **tables.shard_tables(manifest.shards),
     }
 
 

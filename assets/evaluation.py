@@ -8,6 +8,7 @@ from assets import partitions
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.fleet_run.progress import RoundProgress
 from assets.fleet_run.running import run_tasks
+from assets.inputs import round_inputs
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
 from assets.recorded import recorded_cid
@@ -72,11 +73,12 @@ def evaluation(
             **_left_out(round_.checkpoints_without(checkpoint), outcome),
             **_plain_mean(plain_mean_of(outcome.task, round_.store), outcome),
             **{
-                name: dg.MetadataValue.float(result.checkpoint[name])
+                name: dg.MetadataValue.float(tables.rounded(result.checkpoint[name]))
                 for name in measures_of_the_model(result.checkpoint)
             },
         },
         data_version=dg.DataVersion(outcome.receipt_cid),
+        tags=round_inputs(context, "aggregated_checkpoint"),
         check_results=[
             dg.AssetCheckResult(
                 check_name="no_worse_than_base",
@@ -100,14 +102,14 @@ def _left_out(without: Mapping[str, Cid], outcome: CompletedTask) -> dict[str, d
     rows = [
         {
             "left_out": shard,
-            "loss": metrics[cid]["loss"],
-            "loss_with_all": metrics[cid]["reference_loss"],
+            "loss": tables.rounded(metrics[cid]["loss"]),
+            "loss_with_all": tables.rounded(metrics[cid]["reference_loss"]),
             "checkpoint": cid,
         }
         for shard, cid in without.items()
         if cid in metrics
     ]
-    return {"leave_one_out": tables.table(rows)} if rows else {}
+    return tables.table_with_cids("leave_one_out", rows, ["left_out"], ["checkpoint"]) if rows else {}
 
 
 def _plain_mean(cid: Cid | None, outcome: CompletedTask) -> dict[str, dg.MetadataValue]:
@@ -115,5 +117,6 @@ def _plain_mean(cid: Cid | None, outcome: CompletedTask) -> dict[str, dg.Metadat
     if cid is None:
         return {}
     metrics = outcome.receipt.metrics[cid]
-    row = {"loss": metrics["loss"], "loss_with_the_rule": metrics["reference_loss"], "checkpoint": cid}
-    return {"plain_mean": tables.table([row])}
+    with_rule = tables.rounded(metrics["reference_loss"])
+    row = {"loss": tables.rounded(metrics["loss"]), "loss_with_the_rule": with_rule}
+    return {"plain_mean": tables.table([row]), "plain_mean_checkpoint": dg.MetadataValue.text(cid)}

@@ -1,12 +1,15 @@
 """The asset `job_report`: all rounds of a job in pictures and tables, beside the other jobs that have a report."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from assets import partitions
 from assets.evaluation import evaluation
 from assets.plain_errors import plain_errors
+from assets.recorded import newest_record
 from assets.reward_settlement import reward_settlement
-from assets.shown import tables
+from assets.shown import links, tables
 from assets.shown.report_charts import job_charts
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
@@ -49,9 +52,10 @@ def job_report(
             "seconds": line.seconds,
             **({} if line.loss is None else {"loss": tables.rounded(line.loss)}),
             **({} if line.main is None else {line.main_metric: tables.rounded(line.main)}),
-            "jobs": tables.table([*_others(context.instance, name), line._asdict()]),
+            **_compared([*_others(context.instance, name), line]),
+            **_pages(context.instance, report),
             COMPARED: dg.MetadataValue.json(line._asdict()),
-            "as_a_page": dg.MetadataValue.md(f"```\natlas report {name} --output {name}.html\n```"),
+            "as_a_page": links.command(f"atlas report {name} --output {name}.html"),
         },
         data_version=dg.DataVersion(report.cid),
     )
@@ -67,11 +71,39 @@ def _round(number: int, metrics: dict[str, float], worse: str) -> dict[str, str 
     return {"round": number, **values, "worse": worse}
 
 
-def _others(instance: dg.DagsterInstance, job: str) -> list[dict[str, str | float | None]]:
+def _pages(instance: dg.DagsterInstance, report: JobReport) -> dict[str, dg.MetadataValue]:
+    """Links to the page and the run of each round."""
+    lines = []
+    for number in (one.round for one in report.rounds):
+        key = partitions.round_key(report.job, number)
+        record = newest_record(instance, "reward_settlement", key)
+        run = f", [run]({links.run_page(record.run_id)})" if record else ""
+        lines.append(f"- round {number}: [checkpoint]({links.partition_page('aggregated_checkpoint', key)}){run}")
+    return {"pages": dg.MetadataValue.md("\n".join(lines))} if lines else {}
+
+
+def _compared(jobs: Sequence[Totals]) -> dict[str, dg.MetadataValue]:
+    """The results of several jobs, and their costs."""
+    results = [
+        {
+            "job": one.job,
+            "rounds": one.rounds,
+            "loss": None if one.loss is None else tables.rounded(one.loss),
+            "main_metric": one.main_metric,
+            "value": None if one.main is None else tables.rounded(one.main),
+        }
+        for one in jobs
+    ]
+    costs = [{"job": one.job, "paid": one.paid, "bytes": one.bytes, "seconds": one.seconds} for one in jobs]
+    inputs = [{"job": one.job, "model": one.model, "dataset": one.dataset} for one in jobs]
+    return {"jobs": tables.table(results), "job_costs": tables.table(costs), "job_inputs": tables.table(inputs)}
+
+
+def _others(instance: dg.DagsterInstance, job: str) -> list[Totals]:
     """The totals in the newest report of each other job, by name."""
-    found: dict[str, dict[str, str | float | None]] = {}
+    found: dict[str, Totals] = {}
     for record in instance.fetch_materializations(dg.AssetKey("job_report"), limit=MOST_COMPARED).records:
         event, key = record.asset_materialization, str(record.partition_key)
         if event is not None and key not in (job, *found) and COMPARED in event.metadata:
-            found[key] = Totals(**event.metadata[COMPARED].value)._asdict()  # type: ignore[arg-type]
+            found[key] = Totals(**event.metadata[COMPARED].value)  # type: ignore[arg-type]
     return [found[key] for key in sorted(found)]

@@ -5,6 +5,7 @@ import dagster as dg
 from assets import partitions
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.evaluation import evaluation
+from assets.inputs import round_inputs
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
 from assets.recorded import recorded_cid
@@ -42,7 +43,7 @@ def reward_settlement(
             "scoring": settlement.scoring,
             "paid": sum(settlement.payouts.values()),
             "denomination": coordinator.addresses.network.denom,
-            "payouts": tables.payouts_table(settlement.per_node),
+            **tables.payout_tables(settlement.per_node),
             "settled": settlement.state,
             **_due_at(settlement),
             "backlog": settlement.backlog,
@@ -52,6 +53,7 @@ def reward_settlement(
             "model_version": f"{round_.job.name} {round_.number}",
         },
         data_version=dg.DataVersion(settlement.evidence),
+        tags=round_inputs(context, "aggregated_checkpoint", "evaluation"),
     )
 
 

@@ -81,6 +81,7 @@ def test_a_round_goes_from_its_base_to_its_payment(workshop, nodes, job):
     assert (manifest.base, made["base"], made["accepted"]) == (job.untrained, job.untrained, 4)
     assert [row.data["shard"] for row in made["updates"].records] == SHARDS
     assert made["refused"].records == []
+    assert len(made["loss_curves"]) < 1000, "Dagster shows it without a click"
     assert len(workshop.observed.outcomes) == 4
     updates = {update.shard: update.adapter for update in manifest.updates}
     for shard in SHARDS:
@@ -111,8 +112,25 @@ def test_a_round_goes_from_its_base_to_its_payment(workshop, nodes, job):
     assert all(len(shown[name]) < 1000 for name in pictures), "Dagster shows them without a click"
     assert workshop.make(job_report, "paper")["version"] == shown["version"]
 
+    rounds = ["base_checkpoint", "round_manifest", "aggregated_checkpoint", "evaluation", "reward_settlement"]
+    adapters = [("shard_adapter", str(round_shard_key("paper", 1, shard))) for shard in SHARDS]
+    made = [*((asset, FIRST) for asset in rounds), *adapters, ("job_report", "paper")]
+    assert {one: causes for one in made if (causes := workshop.staleness(*one))} == {}
+    inputs = workshop.inputs("shard_adapter", adapters[2][1])
+    assert inputs == {"base_checkpoint": job.untrained, "dataset_shard": job.dataset.shards[2].cid}
+    assert workshop.inputs("dataset_shard", "paper-s002") == {"dataset": job.dataset_cid}
+    assert workshop.inputs("aggregated_checkpoint", FIRST)["round_manifest"] == manifest.cid
+    assert set(workshop.inputs("round_manifest", FIRST)) == {"base_checkpoint", "shard_adapter"}
+    assert workshop.inputs("reward_settlement", FIRST) == {
+        "aggregated_checkpoint": checkpoint["cid"], "evaluation": evaluated["version"]
+    }  # fmt: skip
+    for asset in (base_checkpoint, round_manifest):
+        workshop.make(asset, FIRST)
+    assert {one: causes for one in made if (causes := workshop.staleness(*one))} == {}, "a repeated round is no change"
+
     after = workshop.make(base_checkpoint, SECOND)
     assert (after["cid"], after["parent_round"]) == (checkpoint["cid"], FIRST)
+    assert after["parent"] == f"/assets/aggregated_checkpoint?view=partitions&partition={FIRST}"
     assert after["parent_run"] is not None
     assert workshop.recorded("dataset") == ["paper"], "the same dataset is recorded once"
 
@@ -152,6 +170,9 @@ def test_one_shard_is_trained_by_itself(workshop, nodes, job):
     assert (made["cid"], made["receipt"]) == (outcome.result, outcome.receipt_cid)
     assert (made["node"], made["address"], made["attempt"]) == (node.node_id, node.key.address, 1)
     assert (made["base"], made["loss"]) == (job.untrained, 0.7)
+    key = str(round_shard_key("paper", 1, "s002"))
+    assert workshop.staleness("shard_adapter", key) == []
+    assert workshop.inputs("shard_adapter", key)["dataset_shard"] == job.dataset.shards[2].cid
 
 
 def test_a_shard_that_no_node_trains_fails_with_the_node_s_reason(workshop, nodes, place, paper_spec):
