@@ -87,8 +87,8 @@ def evaluation(
                 severity=dg.AssetCheckSeverity.ERROR if result.verdict.failed else dg.AssetCheckSeverity.WARN,
                 description=result.verdict.sentence,
                 metadata={
-                    "loss": result.checkpoint["loss"],
-                    "base_loss": result.base["loss"],
+                    "loss": tables.rounded(result.checkpoint["loss"]),
+                    "base_loss": tables.rounded(result.base["loss"]),
                     "tolerance": job.spec.evaluation.tolerance,
                 },
             )

@@ -11,6 +11,7 @@ from assets.recorded import newest_record
 from assets.reward_settlement import reward_settlement
 from assets.shown import links, tables
 from assets.shown.report_charts import job_charts
+from atlas.documents.metric_names import measures_of_the_model
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
 from resources.jobs.open_job import load_job
@@ -67,7 +68,7 @@ def _pictures(report: JobReport) -> dict[str, dg.MetadataValue]:
 
 
 def _round(number: int, metrics: dict[str, float], worse: str) -> dict[str, str | int | float]:
-    values = {name: tables.rounded(value) for name, value in sorted(metrics.items()) if name != "rows"}
+    values = {name: tables.rounded(metrics[name]) for name in measures_of_the_model(metrics)}
     return {"round": number, **values, "worse": worse}
 
 

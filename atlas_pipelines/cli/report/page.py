@@ -5,6 +5,7 @@ from html import escape
 from typing import Any
 
 from assets.shown.report_charts import Chart, job_charts, metric_charts
+from atlas.documents.metric_names import measures_of_the_model
 from resources.reports.measurements import measurements, totals
 from resources.reports.report import JobReport, TaskReport
 
@@ -77,7 +78,7 @@ def _facts(report: JobReport) -> dict[str, Cell]:
 
 
 def _rounds(report: JobReport) -> list[dict[str, Cell]]:
-    names = sorted({name for one in (report.base, *(r.metrics for r in report.rounds)) for name in one} - {"rows"})
+    names = measures_of_the_model({name for one in (report.base, *(r.metrics for r in report.rounds)) for name in one})
     base: dict[str, Cell] = {
         "round": 0, **{name: report.base.get(name) for name in names}, "worse than before": "", "checkpoint": ""
     }  # fmt: skip
