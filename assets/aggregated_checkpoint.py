@@ -9,7 +9,7 @@ from assets.launch.find_job import recorded_round
 from assets.plain_errors import plain_errors
 from assets.recorded import recorded_cid
 from assets.round_manifest import round_manifest
-from assets.shown import links, tables
+from assets.shown import graph, links, tables
 from assets.shown.diagnostics import diagnostics_metadata
 from atlas.documents.manifests import RoundManifest
 from atlas.documents.round_diagnostics import RoundDiagnostics
@@ -26,6 +26,8 @@ from resources.rounds.round import Round
     deps=[base_checkpoint, round_manifest],
     group_name="federated",
     kinds={"huggingface", "safetensors"},
+    owners=graph.COORDINATOR,
+    tags=graph.CHAIN_UNUSED,
 )
 @plain_errors
 def aggregated_checkpoint(

@@ -13,7 +13,7 @@ from assets.launch.find_job import check_round_exists, find_order, hold_round, r
 from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
 from assets.recorded import newest_record, unless_recorded
-from assets.shown import links
+from assets.shown import graph, links
 from assets.source_version import source_facts, source_version
 from atlas.content.verified import VerifiedStore
 from resources.content import ContentResource
@@ -22,7 +22,13 @@ from resources.jobs.open_job import OpenJob, open_job, refuse_ended_job
 from resources.ledger import LedgerResource
 
 
-@dg.asset(partitions_def=partitions.rounds, group_name="federated", kinds={"safetensors"})
+@dg.asset(
+    partitions_def=partitions.rounds,
+    group_name="federated",
+    kinds={"safetensors"},
+    owners=graph.COORDINATOR,
+    tags=graph.CHAIN_WRITTEN,
+)
 @plain_errors
 def base_checkpoint(
     context: dg.AssetExecutionContext,

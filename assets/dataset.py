@@ -10,7 +10,7 @@ from assets.launch.find_job import find_order
 from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
 from assets.recorded import DATA_VERSION, INPUT_VERSION
-from assets.shown import tables
+from assets.shown import graph, tables
 from assets.source_version import source_facts, source_version
 from atlas.data.warnings import dataset_warnings
 from atlas.documents.manifests import DatasetManifest
@@ -25,15 +25,24 @@ Link = Callable[[Cid], dg.MetadataValue]
 
 dataset_shard = dg.AssetSpec(
     "dataset_shard",
-    description="One content-addressed slice of a dataset, as `dataset` wrote it.",
+    description="One content-addressed slice of a dataset, which one node trains on in each round. `dataset` and "
+    "`base_checkpoint` report it.",
     deps=["dataset"],
     partitions_def=partitions.shards,
     group_name="data",
     kinds={"jsonl"},
+    owners=graph.COORDINATOR,
+    tags=graph.CHAIN_READ,
 )
 
 
-@dg.asset(partitions_def=partitions.jobs, group_name="data", kinds={"json"})
+@dg.asset(
+    partitions_def=partitions.jobs,
+    group_name="data",
+    kinds={"json"},
+    owners=graph.COORDINATOR,
+    tags=graph.CHAIN_READ,
+)
 @plain_errors
 def dataset(
     context: dg.AssetExecutionContext,

@@ -12,7 +12,7 @@ from assets.inputs import round_inputs
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
 from assets.recorded import recorded_cid
-from assets.shown import tables
+from assets.shown import graph, tables
 from atlas.documents.metric_names import measures_of_the_model
 from atlas.ids import Cid
 from resources.content import ContentResource
@@ -37,6 +37,8 @@ NO_WORSE = dg.AssetCheckSpec(
     check_specs=[NO_WORSE],
     group_name="evaluation",
     kinds={"huggingface"},
+    owners=graph.NODES,
+    tags=graph.CHAIN_WRITTEN,
 )
 @plain_errors
 def evaluation(

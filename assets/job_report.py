@@ -9,7 +9,7 @@ from assets.evaluation import evaluation
 from assets.plain_errors import plain_errors
 from assets.recorded import newest_record
 from assets.reward_settlement import reward_settlement
-from assets.shown import links, tables
+from assets.shown import graph, links, tables
 from assets.shown.report_charts import job_charts
 from atlas.documents.metric_names import measures_of_the_model
 from resources.content import ContentResource
@@ -31,6 +31,8 @@ NO_PARTITION = dg.SpecificPartitionsPartitionMapping([])
     deps=[dg.AssetDep(one, partition_mapping=NO_PARTITION) for one in (evaluation, reward_settlement)],
     group_name="reports",
     kinds={"json"},
+    owners=graph.COORDINATOR,
+    tags=graph.CHAIN_READ,
 )
 @plain_errors
 def job_report(

@@ -9,7 +9,7 @@ from assets.inputs import round_inputs
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
 from assets.recorded import recorded_cid
-from assets.shown import tables
+from assets.shown import graph, tables
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
 from resources.ledger import LedgerResource
@@ -21,6 +21,8 @@ from resources.rounds.settle import Settlement
     deps=[aggregated_checkpoint, evaluation],
     group_name="settlement",
     kinds={"cosmos"},
+    owners=graph.COORDINATOR,
+    tags=graph.CHAIN_WRITTEN,
 )
 @plain_errors
 def reward_settlement(

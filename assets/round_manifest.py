@@ -15,7 +15,7 @@ from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
 from assets.recorded import newest_record, unless_recorded
 from assets.shard_adapter import adapter_event, adapter_partition, shard_adapter
-from assets.shown import plots, tables
+from assets.shown import graph, plots, tables
 from atlas.documents.manifests import RoundManifest
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
@@ -43,6 +43,8 @@ QUORUM = dg.AssetCheckSpec(
     check_specs=[QUORUM],
     group_name="federated",
     kinds={"json"},
+    owners=graph.COORDINATOR,
+    tags=graph.CHAIN_WRITTEN,
 )
 @plain_errors
 def round_manifest(

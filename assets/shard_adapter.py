@@ -13,7 +13,7 @@ from assets.inputs import input_tags
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
 from assets.recorded import DATA_VERSION, newest_record
-from assets.shown import plots, tables
+from assets.shown import graph, plots, tables
 from atlas.errors import SpecError
 from atlas.spec.job import TaskSpec
 from resources.content import ContentResource
@@ -24,10 +24,16 @@ from resources.ledger import LedgerResource
 
 
 @dg.asset(
+    description="The LoRA adapter that one node trained on one shard in one round. Its partitions are every round with "
+    "every shard of all jobs; only those whose round and shard are of the same job are ever filled. round_manifest "
+    "fills all shards of its round; materialize one here to train that shard alone. Green: an adapter arrived. Empty: "
+    "not trained yet, lost or refused; round_manifest has the reason.",
     partitions_def=partitions.round_shards,
     deps=[dataset_shard, base_checkpoint],
     group_name="federated",
     kinds={"huggingface", "safetensors"},
+    owners=graph.NODES,
+    tags=graph.CHAIN_WRITTEN,
     pool="nodes",
 )
 @plain_errors
