@@ -16,7 +16,7 @@ Place = Callable[[tuple[float, float]], tuple[int, int]]
 
 COLOURS = ("#26e", "#c60", "#083", "#c22", "#72d", "#08a", "#b15", "#470")
 WIDTH, HEIGHT = 320, 130
-LEFT, RIGHT, TOP, BOTTOM = 44, 6, 8, 18
+LEFT, RIGHT, TOP, BOTTOM = 52, 6, 8, 18
 DRAWN_POINTS = 48
 LARGEST = 1e300
 LEGEND_STEP, LEGEND_ROWS, LETTER = 40, 5, 6
@@ -67,10 +67,12 @@ def _mean(points: Points) -> tuple[float, float]:
 
 
 def _bounds(values: Iterable[float]) -> tuple[float, float]:
-    """The lowest and highest value. If they are equal, the lowest is decreased, so that the range is not empty."""
+    """The lowest and highest value. If they are equal, the range begins at 0, or below a value that is not above 0."""
     found = list(values) or [0.0, 1.0]
     low, high = min(found), max(found)
-    return (low, high) if high > low else (low - max(1.0, abs(low)), high)
+    if high > low:
+        return low, high
+    return (0.0, high) if high > 0 else (low - max(1.0, abs(low)), high)
 
 
 def _drawable(points: Points) -> Points:
@@ -118,8 +120,8 @@ def _path(lines: Iterable[Points], place: Place, colour: str) -> str:
 
 
 def _line(places: Sequence[tuple[int, int]]) -> str:
-    """The path of one line. A single point becomes a dot, because the line caps are round."""
-    steps = [f"{here[0] - before[0]},{here[1] - before[1]}" for before, here in pairwise(places)] or ["0,0"]
+    """The path of one line. A single point becomes a dash to its left."""
+    steps = [f"{here[0] - before[0]},{here[1] - before[1]}" for before, here in pairwise(places)] or ["-8,0"]
     return f"M{places[0][0]},{places[0][1]}l{' '.join(steps)}"
 
 
@@ -129,12 +131,21 @@ def _legend(name: str, index: int, step: int) -> str:
     return f'<text x="{x}" y="{y}" fill="{COLOURS[index % len(COLOURS)]}">{escape(name)}</text>'
 
 
+def _tick(value: float) -> str:
+    """A number of few characters: `0.647`, `2k`, `1.36M`."""
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if unit <= abs(value) < 1000 * unit:
+            return f"{value / unit:.3g}{letter}"
+    return f"{value:.3g}"
+
+
 def _axes(x_label: str, y_label: str, x_range: tuple[float, float], y_range: tuple[float, float]) -> str:
     """Both axes, the values at their ends, and their labels."""
     floor, right, left = HEIGHT - BOTTOM, WIDTH - RIGHT, LEFT - 3
     return (
         f'<path d="M{LEFT},{TOP}V{floor}H{right}" fill="none" stroke="#999"/><g text-anchor="end">'
-        f'<text x="{left}" y="{TOP + 8}">{y_range[1]:.3g}</text><text x="{left}" y="{floor}">{y_range[0]:.3g}</text>'
+        f'<text x="{left}" y="{TOP + 8}">{_tick(y_range[1])}</text>'
+        f'<text x="{left}" y="{floor}">{_tick(y_range[0])}</text>'
         f'<text x="{left}" y="{(TOP + floor) // 2}">{escape(y_label)}</text>'
         f'<text x="{right}" y="{HEIGHT - 6}">{escape(x_label)} {x_range[1]:.6g}</text></g>'
     )

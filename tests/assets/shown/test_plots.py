@@ -80,6 +80,23 @@ def test_an_overview_of_many_curves_has_their_lowest_median_and_highest():
     ).endswith(path)
 
 
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        ([0.9, 0.647], ["0.9", "0.647"]),
+        ([2002.0, 0.0], ["2k", "0"]),
+        ([1.357e6], ["1.36M", "0"]),
+        ([0.5], ["0.5", "0"]),
+    ],
+)
+def test_the_ends_of_an_axis_are_short_and_a_single_value_is_seen_above_zero(values, ticks):
+    svg = line_chart({"a": [(at, value) for at, value in enumerate(values, 1)]}, "round", "accuracy")
+    texts = [text.text for text in ET.fromstring(svg).iter(f"{SVG}text")]
+    assert texts[:2] == ticks
+    (line,) = curves_of(svg)
+    assert len(set(line)) > 1, "a single point is a dash"
+
+
 def test_names_are_escaped():
     two = {"<b>&": [(1, 1.0)], "other": [(1, 1.0)]}
     texts = [text.text for text in ET.fromstring(line_chart(two, "x", "y")).iter(f"{SVG}text")]
