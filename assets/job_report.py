@@ -1,6 +1,7 @@
 """The asset `job_report`: all rounds of a job in pictures and tables, beside the other jobs that have a report."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -49,7 +50,7 @@ def job_report(
     return dg.MaterializeResult(
         metadata={
             **_pictures(report),
-            "rounds": tables.table(_round(one.round, one.metrics, one.worse) for one in report.rounds),
+            "rounds": _rounds(report),
             "paid": line.paid,
             "bytes": line.bytes,
             "seconds": line.seconds,
@@ -69,9 +70,16 @@ def _pictures(report: JobReport) -> dict[str, dg.MetadataValue]:
     return {name: dg.MetadataValue.md(chart.in_place) for name, chart in charts.items()}
 
 
-def _round(number: int, metrics: dict[str, float], worse: str) -> dict[str, str | int | float]:
-    values = {name: tables.rounded(metrics[name]) for name in measures_of_the_model(metrics)}
-    return {"round": number, **values, "worse": worse}
+def _rounds(report: JobReport) -> dg.MetadataValue:
+    names = measures_of_the_model({name for one in report.rounds for name in one.metrics})
+    return tables.table(
+        {
+            "round": one.round,
+            **{name: tables.rounded(one.metrics[name]) if name in one.metrics else None for name in names},
+            "worse": one.worse,
+        }
+        for one in report.rounds
+    )
 
 
 def _pages(instance: dg.DagsterInstance, report: JobReport) -> dict[str, dg.MetadataValue]:
@@ -103,10 +111,13 @@ def _compared(jobs: Sequence[Totals]) -> dict[str, dg.MetadataValue]:
 
 
 def _others(instance: dg.DagsterInstance, job: str) -> list[Totals]:
-    """The totals in the newest report of each other job, by name."""
+    """The totals in the newest report of each other job, by name, unless an earlier version recorded other totals."""
     found: dict[str, Totals] = {}
     for record in instance.fetch_materializations(dg.AssetKey("job_report"), limit=MOST_COMPARED).records:
         event, key = record.asset_materialization, str(record.partition_key)
-        if event is not None and key not in (job, *found) and COMPARED in event.metadata:
-            found[key] = Totals(**event.metadata[COMPARED].value)  # type: ignore[arg-type]
+        if event is None or key in (job, *found) or COMPARED not in event.metadata:
+            continue
+        recorded: Any = event.metadata[COMPARED].value
+        if set(recorded) == set(Totals._fields):
+            found[key] = Totals(**recorded)
     return [found[key] for key in sorted(found)]

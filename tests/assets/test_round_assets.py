@@ -19,6 +19,7 @@ from atlas.documents.stored import get_document
 from resources.dispatch.outcomes import CompletedTask
 from resources.errors import JobAtWork
 from resources.jobs.job_lock import job_lock
+from resources.reports.measurements import Totals
 from tests.assets.conftest import failure
 from tests.support.jobs.scripted_nodes import completes, fails
 
@@ -102,10 +103,16 @@ def test_a_round_goes_from_its_base_to_its_payment(workshop, nodes, job):
     assert paid["model_version"] == "paper 1"
     assert workshop.place.ledger.job(job.job_id).paid == 500_000
 
+    other = Totals("first", "m", "d", "2 of 2", 0.4, "loss", 0.4, 100, 10, 1.0)
+    for job_name, facts in (("first", other._asdict()), ("older", {"job": "older"})):
+        made_before = dg.AssetMaterialization("job_report", partition=job_name, metadata={"totals": facts})
+        workshop.instance.report_runless_asset_event(made_before)
     shown = workshop.make(job_report, "paper")
     assert (shown["paid"], shown["loss"], shown["seconds"]) == (500_000, 0.5, 5.0)
     assert [row.data["round"] for row in shown["rounds"].records] == [1]
-    assert [row.data["job"] for row in shown["jobs"].records] == ["paper"]
+    assert [(row.data["job"], row.data["loss"]) for row in shown["jobs"].records] == [("first", 0.4), ("paper", 0.5)]
+    assert [row.data["paid"] for row in shown["job_costs"].records] == [100, 500_000]
+    assert f"[checkpoint](/assets/aggregated_checkpoint?view=partitions&partition={FIRST})" in shown["pages"]
     assert shown["bytes"] == sum(store.stat(cid).size for cid in updates.values())
     pictures = {"loss_by_round", "training_loss", "payouts", "bytes_by_round", "seconds_by_round"}
     assert {name for name, text in shown.items() if str(text).startswith("![")} == pictures
