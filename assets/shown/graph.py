@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
-from dagster_shared.utils.warnings import BetaWarning
 
 COORDINATOR = ["team:coordinator"]
 """Owner of the assets that this machine makes."""
@@ -27,6 +26,6 @@ def source_metadata(function: Callable[..., Any]) -> dict[str, Any]:
     """Metadata of an asset: the file and the line where a function, without its decorators, is defined."""
     code = inspect.unwrap(function).__code__
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", BetaWarning)
+        warnings.simplefilter("ignore", dg.BetaWarning)
         reference = dg.LocalFileCodeReference(file_path=code.co_filename, line_number=code.co_firstlineno)
         return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}
