@@ -4,11 +4,12 @@ import dagster as dg
 
 from assets import partitions
 from assets.base_checkpoint import base_checkpoint
+from assets.inputs import round_inputs
 from assets.launch.find_job import recorded_round
 from assets.plain_errors import plain_errors
 from assets.recorded import recorded_cid
 from assets.round_manifest import round_manifest
-from assets.shown import tables
+from assets.shown import graph, links, tables
 from assets.shown.diagnostics import diagnostics_metadata
 from atlas.documents.manifests import RoundManifest
 from atlas.documents.round_diagnostics import RoundDiagnostics
@@ -25,6 +26,8 @@ from resources.rounds.round import Round
     deps=[base_checkpoint, round_manifest],
     group_name="federated",
     kinds={"huggingface", "safetensors"},
+    owners=graph.COORDINATOR,
+    tags=graph.CHAIN_UNUSED,
 )
 @plain_errors
 def aggregated_checkpoint(
@@ -50,15 +53,18 @@ def aggregated_checkpoint(
             "strategy": manifest.strategy,
             "merged": len(checkpoint.merged),
             "optimizer": checkpoint.optimizer or "none",
-            "updates": _updates(round_, diagnostics),
+            "verify": links.command(f"atlas verify {cid}"),
+            "export": links.command(f"atlas model export {cid} ./{context.partition_key}"),
+            **_updates(round_, diagnostics),
             **diagnostics_metadata(diagnostics),
         },
         data_version=dg.DataVersion(cid),
+        tags=round_inputs(context, "base_checkpoint", "round_manifest"),
     )
 
 
-def _updates(round_: Round, diagnostics: RoundDiagnostics) -> dg.MetadataValue:
-    """A table of every attempt of the round, from the registry alone; the chain is not queried."""
+def _updates(round_: Round, diagnostics: RoundDiagnostics) -> dict[str, dg.MetadataValue]:
+    """Tables of every attempt of the round, from the registry alone; the chain is not queried."""
     attempts = round_.attempts
     receipts = {one.receipt_cid: receipt_of(one.receipt_cid, round_.store) for one in attempts if one.receipt_cid}
-    return tables.updates_table(attempts, receipts, round_.job.dataset, diagnostics)
+    return tables.update_tables(attempts, receipts, round_.job.dataset, diagnostics)

@@ -12,13 +12,20 @@ from assets.launch.launch_config import LaunchConfig
 from assets.open_order import job_facts, open_order
 from assets.plain_errors import plain_errors
 from assets.recorded import newest_record
+from assets.shown import graph, links
 from atlas.content.verified import VerifiedStore
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
 from resources.ledger import LedgerResource
 
 
-@dg.asset(partitions_def=partitions.rounds, group_name="federated", kinds={"safetensors"})
+@dg.asset(
+    partitions_def=partitions.rounds,
+    group_name="federated",
+    kinds={"safetensors"},
+    owners=graph.COORDINATOR,
+    tags=graph.CHAIN_WRITTEN,
+)
 @plain_errors
 def base_checkpoint(
     context: dg.AssetExecutionContext,
@@ -53,7 +60,7 @@ def _parent_facts(instance: dg.DagsterInstance, name: str, number: int) -> dict[
         return {}
     parent = partitions.round_key(name, number - 1)
     facts: dict[str, dg.MetadataValue] = {
-        "parent": dg.MetadataValue.asset(dg.AssetKey("aggregated_checkpoint")),
+        "parent": dg.MetadataValue.url(links.partition_page("aggregated_checkpoint", parent)),
         "parent_round": dg.MetadataValue.text(parent),
     }
     record = newest_record(instance, "aggregated_checkpoint", parent)

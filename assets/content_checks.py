@@ -138,7 +138,11 @@ def _copies(store: KeptStore, named: Iterable[Named]) -> dg.AssetCheckResult:
         passed=not short,
         severity=WARN,
         description=f"Too few copies of {', '.join(short[:10])}{' and others' * (len(short) > 10)}." if short else None,
-        metadata={"contents": len(found), "short": len(short), "copies": tables.table(_row(*one) for one in found)},
+        metadata={
+            "contents": len(found),
+            "short": len(short),
+            **tables.table_with_cids("copies", (_row(*one) for one in found), ["content"], ["cid"]),
+        },
     )
 
 

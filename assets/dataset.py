@@ -9,8 +9,8 @@ from assets.fleet_run.progress import RoundProgress
 from assets.launch.find_job import find_order
 from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
-from assets.recorded import DATA_VERSION
-from assets.shown import tables
+from assets.recorded import DATA_VERSION, INPUT_VERSION
+from assets.shown import graph, tables
 from assets.source_version import source_facts, source_version
 from atlas.data.warnings import dataset_warnings
 from atlas.documents.manifests import DatasetManifest
@@ -25,15 +25,24 @@ Link = Callable[[Cid], dg.MetadataValue]
 
 dataset_shard = dg.AssetSpec(
     "dataset_shard",
-    description="One content-addressed slice of a dataset, as `dataset` wrote it.",
+    description="One content-addressed slice of a dataset, which one node trains on in each round. `dataset` and "
+    "`base_checkpoint` report it.",
     deps=["dataset"],
     partitions_def=partitions.shards,
     group_name="data",
     kinds={"jsonl"},
+    owners=graph.COORDINATOR,
+    tags=graph.CHAIN_READ,
 )
 
 
-@dg.asset(partitions_def=partitions.jobs, group_name="data", kinds={"json"})
+@dg.asset(
+    partitions_def=partitions.jobs,
+    group_name="data",
+    kinds={"json"},
+    owners=graph.COORDINATOR,
+    tags=graph.CHAIN_READ,
+)
 @plain_errors
 def dataset(
     context: dg.AssetExecutionContext,
@@ -77,7 +86,7 @@ def shard_events(job: str, manifest: DatasetManifest, link: Link) -> Iterator[dg
                 **tables.shard_facts(shard),
                 "dataset": manifest.cid,
             },
-            tags={DATA_VERSION: shard.cid},
+            tags={DATA_VERSION: shard.cid, f"{INPUT_VERSION}/dataset": manifest.cid},
         )
 
 
@@ -93,7 +102,7 @@ def dataset_metadata(manifest: DatasetManifest, link: Link) -> dict[str, dg.Meta
         "skipped_rows": dg.MetadataValue.int(manifest.skipped_rows),
         "repeated_rows": dg.MetadataValue.int(manifest.repeated_rows),
         **_warnings(manifest),
-        "shards": tables.shards_table(manifest.shards),
+        **tables.shard_tables(manifest.shards),
     }
 
 

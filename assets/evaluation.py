@@ -8,10 +8,11 @@ from assets import partitions
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.fleet_run.progress import RoundProgress
 from assets.fleet_run.running import run_tasks
+from assets.inputs import round_inputs
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
 from assets.recorded import recorded_cid
-from assets.shown import tables
+from assets.shown import graph, tables
 from atlas.documents.metric_names import measures_of_the_model
 from atlas.ids import Cid
 from resources.content import ContentResource
@@ -36,6 +37,8 @@ NO_WORSE = dg.AssetCheckSpec(
     check_specs=[NO_WORSE],
     group_name="evaluation",
     kinds={"huggingface"},
+    owners=graph.NODES,
+    tags=graph.CHAIN_WRITTEN,
 )
 @plain_errors
 def evaluation(
@@ -72,11 +75,12 @@ def evaluation(
             **_left_out(round_.checkpoints_without(checkpoint), outcome),
             **_plain_mean(plain_mean_of(outcome.task, round_.store), outcome),
             **{
-                name: dg.MetadataValue.float(result.checkpoint[name])
+                name: dg.MetadataValue.float(tables.rounded(result.checkpoint[name]))
                 for name in measures_of_the_model(result.checkpoint)
             },
         },
         data_version=dg.DataVersion(outcome.receipt_cid),
+        tags=round_inputs(context, "aggregated_checkpoint"),
         check_results=[
             dg.AssetCheckResult(
                 check_name="no_worse_than_base",
@@ -85,8 +89,8 @@ def evaluation(
                 severity=dg.AssetCheckSeverity.ERROR if result.verdict.failed else dg.AssetCheckSeverity.WARN,
                 description=result.verdict.sentence,
                 metadata={
-                    "loss": result.checkpoint["loss"],
-                    "base_loss": result.base["loss"],
+                    "loss": tables.rounded(result.checkpoint["loss"]),
+                    "base_loss": tables.rounded(result.base["loss"]),
                     "tolerance": job.spec.evaluation.tolerance,
                 },
             )
@@ -100,14 +104,14 @@ def _left_out(without: Mapping[str, Cid], outcome: CompletedTask) -> dict[str, d
     rows = [
         {
             "left_out": shard,
-            "loss": metrics[cid]["loss"],
-            "loss_with_all": metrics[cid]["reference_loss"],
+            "loss": tables.rounded(metrics[cid]["loss"]),
+            "loss_with_all": tables.rounded(metrics[cid]["reference_loss"]),
             "checkpoint": cid,
         }
         for shard, cid in without.items()
         if cid in metrics
     ]
-    return {"leave_one_out": tables.table(rows)} if rows else {}
+    return tables.table_with_cids("leave_one_out", rows, ["left_out"], ["checkpoint"]) if rows else {}
 
 
 def _plain_mean(cid: Cid | None, outcome: CompletedTask) -> dict[str, dg.MetadataValue]:
@@ -115,5 +119,6 @@ def _plain_mean(cid: Cid | None, outcome: CompletedTask) -> dict[str, dg.Metadat
     if cid is None:
         return {}
     metrics = outcome.receipt.metrics[cid]
-    row = {"loss": metrics["loss"], "loss_with_the_rule": metrics["reference_loss"], "checkpoint": cid}
-    return {"plain_mean": tables.table([row])}
+    with_rule = tables.rounded(metrics["reference_loss"])
+    row = {"loss": tables.rounded(metrics["loss"]), "loss_with_the_rule": with_rule}
+    return {"plain_mean": tables.table([row]), "plain_mean_checkpoint": dg.MetadataValue.text(cid)}

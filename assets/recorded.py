@@ -6,6 +6,7 @@ from atlas.errors import ContentNotFound
 from atlas.ids import Cid
 
 DATA_VERSION = "dagster/data_version"
+INPUT_VERSION = "dagster/input_data_version"
 
 
 def recorded_version(instance: dg.DagsterInstance, asset: str, partition: str) -> str | None:

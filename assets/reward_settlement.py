@@ -5,10 +5,11 @@ import dagster as dg
 from assets import partitions
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.evaluation import evaluation
+from assets.inputs import round_inputs
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
 from assets.recorded import recorded_cid
-from assets.shown import tables
+from assets.shown import graph, tables
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
 from resources.ledger import LedgerResource
@@ -20,6 +21,8 @@ from resources.rounds.settle import Settlement
     deps=[aggregated_checkpoint, evaluation],
     group_name="settlement",
     kinds={"cosmos"},
+    owners=graph.COORDINATOR,
+    tags=graph.CHAIN_WRITTEN,
 )
 @plain_errors
 def reward_settlement(
@@ -42,7 +45,7 @@ def reward_settlement(
             "scoring": settlement.scoring,
             "paid": sum(settlement.payouts.values()),
             "denomination": coordinator.addresses.network.denom,
-            "payouts": tables.payouts_table(settlement.per_node),
+            **tables.payout_tables(settlement.per_node),
             "settled": settlement.state,
             **_due_at(settlement),
             "backlog": settlement.backlog,
@@ -52,6 +55,7 @@ def reward_settlement(
             "model_version": f"{round_.job.name} {round_.number}",
         },
         data_version=dg.DataVersion(settlement.evidence),
+        tags=round_inputs(context, "aggregated_checkpoint", "evaluation"),
     )
 
 

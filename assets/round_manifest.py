@@ -9,12 +9,13 @@ from assets import partitions
 from assets.base_checkpoint import base_checkpoint
 from assets.fleet_run.progress import RoundProgress
 from assets.fleet_run.running import run_tasks
+from assets.inputs import input_tags, round_inputs, updates_tags
 from assets.launch.begin_round import begin_round
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
-from assets.recorded import unless_recorded
+from assets.recorded import newest_record, unless_recorded
 from assets.shard_adapter import adapter_event, adapter_partition, shard_adapter
-from assets.shown import plots, tables
+from assets.shown import graph, plots, tables
 from atlas.documents.manifests import RoundManifest
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
@@ -42,6 +43,8 @@ QUORUM = dg.AssetCheckSpec(
     check_specs=[QUORUM],
     group_name="federated",
     kinds={"json"},
+    owners=graph.COORDINATOR,
+    tags=graph.CHAIN_WRITTEN,
 )
 @plain_errors
 def round_manifest(
@@ -57,6 +60,7 @@ def round_manifest(
     round_ = find_round(context.partition_key, coordinator, content, ledger)
     name = round_.job.name
     reference = reference_update(round_, progress.note)
+    base = newest_record(context.instance, "base_checkpoint", context.partition_key)
     outcomes: list[TaskOutcome] = []
     for outcome in run_tasks(
         context,
@@ -69,7 +73,9 @@ def round_manifest(
     ):
         outcomes.append(outcome)
         if isinstance(outcome, CompletedTask):
-            yield from unless_recorded(context.instance, adapter_event(name, outcome, content.link))
+            key = partitions.shard_key(name, outcome.task.shard or "")
+            made_from = input_tags([base, newest_record(context.instance, "dataset_shard", key)], context.run.run_id)
+            yield from unless_recorded(context.instance, adapter_event(name, outcome, content.link, made_from))
     try:
         manifest = round_.build_manifest(outcomes, reference)
     except QuorumError as error:
@@ -83,6 +89,10 @@ def round_manifest(
     yield dg.MaterializeResult(
         metadata={"content": content.link(manifest.cid), **_metadata(round_, manifest, outcomes)},
         data_version=dg.DataVersion(manifest.cid),
+        tags={
+            **round_inputs(context, "base_checkpoint"),
+            **updates_tags(context.instance, {update.shard: update.adapter for update in manifest.updates}),
+        },
         check_results=[_quorum(round_.job, len(manifest.updates), causes, too_few)],
     )
     if too_few is not None:
@@ -111,12 +121,14 @@ def _metadata(round_: Round, manifest: RoundManifest, outcomes: Sequence[TaskOut
         outcome.task.shard or "": [(point.step, point.loss) for point in outcome.receipt.losses]
         for outcome in completed
     }
-    picture = plots.line_chart(curves, "step", "loss")
+    picture = plots.overview_chart(curves, "step", "loss")
+    named = plots.line_chart(curves, "step", "loss")
     return {
         "cid": dg.MetadataValue.text(manifest.cid),
         "base": dg.MetadataValue.text(manifest.base),
-        "updates": tables.updates_table(round_.attempts, receipts, round_.job.dataset),
+        **tables.update_tables(round_.attempts, receipts, round_.job.dataset),
         "accepted": dg.MetadataValue.int(len(manifest.updates)),
         "refused": tables.refused_table(manifest.refused),
         "loss_curves": dg.MetadataValue.md(plots.as_markdown(picture, "loss by step, one line per shard")),
+        "loss_curves_by_name": dg.MetadataValue.md(plots.as_markdown(named, "loss by step, with the shards' names")),
     }

@@ -1,6 +1,6 @@
 """The asset `shard_adapter`: the adapter that one node trains on one shard in one round."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import dagster as dg
 
@@ -9,10 +9,11 @@ from assets.base_checkpoint import base_checkpoint
 from assets.dataset import Link, dataset_shard
 from assets.fleet_run.progress import RoundProgress
 from assets.fleet_run.running import run_tasks
+from assets.inputs import input_tags
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
-from assets.recorded import DATA_VERSION
-from assets.shown import plots
+from assets.recorded import DATA_VERSION, newest_record
+from assets.shown import graph, plots, tables
 from atlas.errors import SpecError
 from atlas.spec.job import TaskSpec
 from resources.content import ContentResource
@@ -23,10 +24,16 @@ from resources.ledger import LedgerResource
 
 
 @dg.asset(
+    description="The LoRA adapter that one node trained on one shard in one round. Its partitions are every round with "
+    "every shard of all jobs; only those whose round and shard are of the same job are ever filled. round_manifest "
+    "fills all shards of its round; materialize one here to train that shard alone. Green: an adapter arrived. Empty: "
+    "not trained yet, lost or refused; round_manifest has the reason.",
     partitions_def=partitions.round_shards,
     deps=[dataset_shard, base_checkpoint],
     group_name="federated",
     kinds={"huggingface", "safetensors"},
+    owners=graph.NODES,
+    tags=graph.CHAIN_WRITTEN,
     pool="nodes",
 )
 @plain_errors
@@ -53,8 +60,11 @@ def shard_adapter(
     )
     if not isinstance(outcome, CompletedTask):
         raise round_.task_lost(f"Shard {shard} was not trained in round {round_.number}", outcome)
+    inputs = [("base_checkpoint", key["round"]), ("dataset_shard", key["shard"])]
     return dg.MaterializeResult(
-        metadata=adapter_metadata(outcome, content.link), data_version=dg.DataVersion(outcome.result)
+        metadata=adapter_metadata(outcome, content.link),
+        data_version=dg.DataVersion(outcome.result),
+        tags=input_tags((newest_record(context.instance, *one) for one in inputs), context.run.run_id),
     )
 
 
@@ -72,13 +82,15 @@ def adapter_partition(job: str) -> Callable[[TaskSpec], str]:
     return lambda task: str(partitions.round_shard_key(job, task.round, task.shard or ""))
 
 
-def adapter_event(job: str, outcome: CompletedTask, link: Link) -> dg.AssetMaterialization:
-    """The event for a shard's adapter, recorded when it arrives. Further tags would make the UI show it as stale."""
+def adapter_event(
+    job: str, outcome: CompletedTask, link: Link, made_from: Mapping[str, str]
+) -> dg.AssetMaterialization:
+    """The event for a shard's adapter, recorded when it arrives; `made_from` are the tags of its inputs."""
     return dg.AssetMaterialization(
         "shard_adapter",
         partition=adapter_partition(job)(outcome.task),
         metadata=adapter_metadata(outcome, link),
-        tags={DATA_VERSION: outcome.result},
+        tags={**made_from, DATA_VERSION: outcome.result},
     )
 
 
@@ -96,7 +108,7 @@ def adapter_metadata(outcome: CompletedTask, link: Link) -> dict[str, dg.Metadat
         "rows": dg.MetadataValue.int(outcome.task.rows),
         "rows_seen": dg.MetadataValue.int(receipt.rows_seen),
         "tokens_seen": dg.MetadataValue.int(receipt.tokens_seen),
-        "seconds": dg.MetadataValue.float(round(receipt.finished_at - receipt.started_at, 3)),
+        "seconds": dg.MetadataValue.float(round(receipt.finished_at - receipt.started_at, 1)),
         "device": dg.MetadataValue.text(receipt.environment.device),
         "receipt": dg.MetadataValue.text(outcome.receipt_cid),
         "base": dg.MetadataValue.text(outcome.task.base),
@@ -104,7 +116,7 @@ def adapter_metadata(outcome: CompletedTask, link: Link) -> dict[str, dg.Metadat
     if receipt.resumed_from is not None:
         facts["resumed_from"] = dg.MetadataValue.text(receipt.resumed_from)
     if curve:
-        facts["loss"] = dg.MetadataValue.float(curve[-1][1])
+        facts["loss"] = dg.MetadataValue.float(tables.rounded(curve[-1][1]))
         picture = plots.line_chart({outcome.task.shard or "": curve}, "step", "loss")
         facts["loss_curve"] = dg.MetadataValue.md(plots.as_markdown(picture, "loss by step"))
     return facts

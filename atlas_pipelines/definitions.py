@@ -6,12 +6,14 @@ from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.base_checkpoint import base_checkpoint
 from assets.content_checks import checkpoint_replicas, dataset_fresh, dataset_replicas
 from assets.data_checks import dataset_teaches, held_out_apart
-from assets.dataset import dataset, dataset_shard
+from assets.dataset import dataset, dataset_shard, shard_events
 from assets.evaluation import evaluation
 from assets.fleet_run.progress import RoundProgress
+from assets.job_report import job_report
 from assets.reward_settlement import reward_settlement
 from assets.round_manifest import round_manifest
 from assets.shard_adapter import shard_adapter
+from assets.shown.graph import source_metadata, with_source
 from atlas_pipelines.alerts import alert_on_check, alert_on_failure, alert_on_refusal
 from atlas_pipelines.jobs import alert, federated_round, plan, prepare_dataset, start_hospitals, start_job
 from atlas_pipelines.log_file import file_logger
@@ -26,14 +28,20 @@ coordinator = CoordinatorResource()
 
 defs = dg.Definitions(
     assets=[
-        dataset,
-        dataset_shard,
-        base_checkpoint,
-        shard_adapter,
-        round_manifest,
-        aggregated_checkpoint,
-        evaluation,
-        reward_settlement,
+        dataset_shard.merge_attributes(metadata=source_metadata(shard_events)),
+        *map(
+            with_source,
+            [
+                dataset,
+                base_checkpoint,
+                shard_adapter,
+                round_manifest,
+                aggregated_checkpoint,
+                evaluation,
+                reward_settlement,
+                job_report,
+            ],
+        ),
     ],
     asset_checks=[dataset_replicas, dataset_fresh, dataset_teaches, held_out_apart, checkpoint_replicas],
     jobs=[start_job, start_hospitals, federated_round, prepare_dataset, plan, alert],

@@ -186,6 +186,11 @@ COMMANDS: Entries = {
         f"{_CLI}.verify:verify",
         "Recompute a checkpoint, round by round, down to the untrained adapter. Fails at the first difference.",
     ),
+    "report": Command(
+        f"{_CLI}.report.report:report",
+        "Write everything that was measured in a job, or in several jobs to compare, as one page, as JSON or as CSV.",
+        job_names,
+    ),
     "chain": Group("The contract and the money on it, on any network.", _CHAIN),
     "content": Group("The bytes that jobs refer to, by their CIDs.", _CONTENT),
     "job": Group("The jobs that were opened here.", _JOB),

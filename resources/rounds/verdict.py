@@ -78,6 +78,11 @@ def beyond(fall: float, error: float) -> bool:
     return not fall <= CERTAIN * error
 
 
+def main_metric(*measured: Mapping[str, float]) -> str:
+    """The main metric of these evaluations of one task: accuracy where all have it, otherwise the loss."""
+    return "accuracy" if measured and all("accuracy" in one for one in measured) else "loss"
+
+
 def no_worse(before: float, after: float, tolerance: float) -> bool:
     """Whether `after` exceeds `before` by at most `tolerance` times its size; False if `after` is not finite."""
     return math.isfinite(after) and after <= before + tolerance * abs(before)

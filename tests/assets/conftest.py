@@ -10,16 +10,21 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
 
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.base_checkpoint import base_checkpoint
 from assets.dataset import dataset, dataset_shard
 from assets.evaluation import evaluation
 from assets.fleet_run.progress import RoundProgress
+from assets.job_report import job_report
+from assets.recorded import INPUT_VERSION, newest_record
 from assets.reward_settlement import reward_settlement
 from assets.round_manifest import round_manifest
 from assets.shard_adapter import shard_adapter
 from atlas.disk.private_file import create_private_file
+from atlas_pipelines.definitions import defs
 from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
 from resources.content import ContentResource
@@ -38,6 +43,7 @@ ASSETS = [
     aggregated_checkpoint,
     evaluation,
     reward_settlement,
+    job_report,
 ]
 
 
@@ -98,6 +104,19 @@ class Workshop:
         """The partitions of an asset's materializations, the newest last."""
         records = self.instance.fetch_materializations(dg.AssetKey(asset), limit=100, ascending=True).records
         return [str(record.partition_key) for record in records]
+
+    def staleness(self, asset: str, partition: str) -> list[str]:
+        """Why the UI would show a partition as outdated; empty if it would not."""
+        graph = defs.resolve_asset_graph()
+        resolver = CachingStaleStatusResolver(self.instance, graph, LoadingContextForTest(self.instance))
+        causes = resolver.get_stale_causes(dg.AssetKey(asset), partition)
+        return [f"{cause.reason}: {cause.dependency}" for cause in causes]
+
+    def inputs(self, asset: str, partition: str) -> dict[str, str]:
+        """The versions of the inputs that a partition was made from."""
+        tags = newest_record(self.instance, asset, partition).asset_materialization.tags
+        start = f"{INPUT_VERSION}/"
+        return {name.removeprefix(start): version for name, version in tags.items() if name.startswith(start)}
 
 
 def failure(result: dg.ExecuteInProcessResult) -> str:

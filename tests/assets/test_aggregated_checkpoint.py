@@ -6,6 +6,7 @@ import yaml
 
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.recorded import DATA_VERSION
+from assets.shown.tables import rounded
 from atlas.content.local.store import LocalStore
 from atlas.documents.manifests import Checkpoint
 from atlas.documents.round_diagnostics import RoundDiagnostics
@@ -57,15 +58,14 @@ def test_the_checkpoint_comes_with_its_diagnostics(home, coordinator):
     assert get_document(store, facts["cid"], Checkpoint).manifest == manifest.cid
     expected = diagnose_round(manifest, store)
     assert get_document(store, facts["diagnostics"], RoundDiagnostics) == expected
-    assert facts["naive_residual"] == expected.residual
-    shown = [
-        (row.data["shard"], row.data["attempt"], row.data["verdict"], row.data["influence"])
-        for row in event.metadata["updates"].records
-    ]
-    shares = [one.share for one in expected.updates]
+    assert facts["naive_residual"] == rounded(expected.residual)
+    assert facts["verify"] == f"```\natlas verify {facts['cid']}\n```"
+    shown = [tuple(row.data.values())[:4] for row in event.metadata["updates"].records]
     assert shown == [
-        ("s000", 1, "accepted", shares[0]),
-        ("s001", 1, "accepted", shares[1]),
-        ("s002", 1, "lost", ""),
-        ("s002", 2, "refused", ""),
+        ("s000", 7, 1, "accepted"),
+        ("s001", 8, 1, "accepted"),
+        ("s002", 9, 1, "lost"),
+        ("s002", 9, 2, "refused"),
     ]
+    shares = [(row.data["shard"], row.data["influence"]) for row in event.metadata["influences"].records]
+    assert shares == [(one.shard, rounded(one.share)) for one in expected.updates]

@@ -7,6 +7,7 @@ from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.base_checkpoint import base_checkpoint
 from assets.evaluation import evaluation
 from assets.fleet_run.run_process import PROCESS_TAG
+from assets.job_report import job_report
 from assets.partitions import round_shard_key, rounds
 from assets.recorded import recorded_version
 from assets.reward_settlement import reward_settlement
@@ -18,6 +19,7 @@ from atlas.documents.stored import get_document
 from resources.dispatch.outcomes import CompletedTask
 from resources.errors import JobAtWork
 from resources.jobs.job_lock import job_lock
+from resources.reports.measurements import Totals
 from tests.assets.conftest import failure
 from tests.support.jobs.scripted_nodes import completes, fails
 
@@ -80,6 +82,7 @@ def test_a_round_goes_from_its_base_to_its_payment(workshop, nodes, job):
     assert (manifest.base, made["base"], made["accepted"]) == (job.untrained, job.untrained, 4)
     assert [row.data["shard"] for row in made["updates"].records] == SHARDS
     assert made["refused"].records == []
+    assert len(made["loss_curves"]) < 1000, "Dagster shows it without a click"
     assert len(workshop.observed.outcomes) == 4
     updates = {update.shard: update.adapter for update in manifest.updates}
     for shard in SHARDS:
@@ -100,8 +103,41 @@ def test_a_round_goes_from_its_base_to_its_payment(workshop, nodes, job):
     assert paid["model_version"] == "paper 1"
     assert workshop.place.ledger.job(job.job_id).paid == 500_000
 
+    other = Totals("first", "m", "d", "2 of 2", 0.4, "loss", 0.4, 100, 10, 1.0)
+    for job_name, facts in (("first", other._asdict()), ("older", {"job": "older"})):
+        made_before = dg.AssetMaterialization("job_report", partition=job_name, metadata={"totals": facts})
+        workshop.instance.report_runless_asset_event(made_before)
+    shown = workshop.make(job_report, "paper")
+    assert (shown["paid"], shown["loss"], shown["seconds"]) == (500_000, 0.5, 5.0)
+    assert [row.data["round"] for row in shown["rounds"].records] == [1]
+    assert [(row.data["job"], row.data["loss"]) for row in shown["jobs"].records] == [("first", 0.4), ("paper", 0.5)]
+    assert [row.data["paid"] for row in shown["job_costs"].records] == [100, 500_000]
+    assert f"[checkpoint](/assets/aggregated_checkpoint?view=partitions&partition={FIRST})" in shown["pages"]
+    assert shown["bytes"] == sum(store.stat(cid).size for cid in updates.values())
+    pictures = {"loss_by_round", "training_loss", "payouts", "bytes_by_round", "seconds_by_round"}
+    assert {name for name, text in shown.items() if str(text).startswith("![")} == pictures
+    assert all(len(shown[name]) < 1000 for name in pictures), "Dagster shows them without a click"
+    assert workshop.make(job_report, "paper")["version"] == shown["version"]
+
+    rounds = ["base_checkpoint", "round_manifest", "aggregated_checkpoint", "evaluation", "reward_settlement"]
+    adapters = [("shard_adapter", str(round_shard_key("paper", 1, shard))) for shard in SHARDS]
+    made = [*((asset, FIRST) for asset in rounds), *adapters, ("job_report", "paper")]
+    assert {one: causes for one in made if (causes := workshop.staleness(*one))} == {}
+    inputs = workshop.inputs("shard_adapter", adapters[2][1])
+    assert inputs == {"base_checkpoint": job.untrained, "dataset_shard": job.dataset.shards[2].cid}
+    assert workshop.inputs("dataset_shard", "paper-s002") == {"dataset": job.dataset_cid}
+    assert workshop.inputs("aggregated_checkpoint", FIRST)["round_manifest"] == manifest.cid
+    assert set(workshop.inputs("round_manifest", FIRST)) == {"base_checkpoint", "shard_adapter"}
+    assert workshop.inputs("reward_settlement", FIRST) == {
+        "aggregated_checkpoint": checkpoint["cid"], "evaluation": evaluated["version"]
+    }  # fmt: skip
+    for asset in (base_checkpoint, round_manifest):
+        workshop.make(asset, FIRST)
+    assert {one: causes for one in made if (causes := workshop.staleness(*one))} == {}, "a repeated round is no change"
+
     after = workshop.make(base_checkpoint, SECOND)
     assert (after["cid"], after["parent_round"]) == (checkpoint["cid"], FIRST)
+    assert after["parent"] == f"/assets/aggregated_checkpoint?view=partitions&partition={FIRST}"
     assert after["parent_run"] is not None
     assert workshop.recorded("dataset") == ["paper"], "the same dataset is recorded once"
 
@@ -141,6 +177,9 @@ def test_one_shard_is_trained_by_itself(workshop, nodes, job):
     assert (made["cid"], made["receipt"]) == (outcome.result, outcome.receipt_cid)
     assert (made["node"], made["address"], made["attempt"]) == (node.node_id, node.key.address, 1)
     assert (made["base"], made["loss"]) == (job.untrained, 0.7)
+    key = str(round_shard_key("paper", 1, "s002"))
+    assert workshop.staleness("shard_adapter", key) == []
+    assert workshop.inputs("shard_adapter", key)["dataset_shard"] == job.dataset.shards[2].cid
 
 
 def test_a_shard_that_no_node_trains_fails_with_the_node_s_reason(workshop, nodes, place, paper_spec):

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -20,6 +21,7 @@ LINEAGE = {
     "aggregated_checkpoint": ("round", ["base_checkpoint", "round_manifest"], "federated"),
     "evaluation": ("round", ["aggregated_checkpoint"], "evaluation"),
     "reward_settlement": ("round", ["aggregated_checkpoint", "evaluation"], "settlement"),
+    "job_report": ("job", ["evaluation", "reward_settlement"], "reports"),
 }
 
 
@@ -48,10 +50,27 @@ def test_every_asset_says_in_one_sentence_what_it_is():
         assert spec.kinds, name
 
 
+def test_every_asset_says_who_makes_it_and_whether_it_writes_on_chain():
+    found = {name: (spec.owners, spec.tags.get("chain")) for name, spec in specs().items()}
+    by_nodes = {name for name, (owners, _) in found.items() if owners == ["team:nodes"]}
+    assert by_nodes == {"shard_adapter", "evaluation"}
+    assert all(owners == ["team:coordinator"] for name, (owners, _) in found.items() if name not in by_nodes)
+    assert {chain for _, chain in found.values()} == {"written", "read", "unused"}
+
+
+def test_every_asset_links_to_the_line_of_its_function():
+    for name, spec in specs().items():
+        (reference,) = spec.metadata["dagster/code_references"].code_references
+        lines = Path(reference.file_path).read_text().splitlines()[reference.line_number - 1 :]
+        function = next(line for line in lines if line.startswith("def "))
+        assert function.startswith(f"def {'shard_events' if name == 'dataset_shard' else name}("), name
+        assert lines[0].startswith(("@dg.asset", "def ")), name
+
+
 def test_a_round_runs_in_one_process_in_the_order_of_the_lineage():
     job = defs.resolve_job_def("federated_round")
     steps = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
-    assert steps == set(LINEAGE) - {"dataset", "dataset_shard", "shard_adapter"}
+    assert steps == set(LINEAGE) - {"dataset", "dataset_shard", "job_report", "shard_adapter"}
     assert job.executor_def is dg.in_process_executor
 
 

@@ -188,6 +188,7 @@ def test_a_shard_shows_its_loss_curve_as_a_picture(page, pictures):
 def test_a_round_shows_its_updates_and_their_verdicts(page, pictures):
     open_partition(page, "round_manifest", "tiny-r0001")
     page.get_by_role("cell", name="accepted", exact=True).nth(3).wait_for()
+    page.locator("img[src^='data:image/svg+xml']").first.wait_for()
     page.screenshot(path=pictures / "round.png")
     page.get_by_text("[Show Markdown]").click()
     page.locator("img[src^='data:image/svg+xml']").first.wait_for()
@@ -199,3 +200,13 @@ def test_a_settlement_shows_who_was_paid(page, pictures):
     page.get_by_text("merkle_root").first.wait_for()
     page.get_by_text("500000").first.wait_for()
     page.screenshot(path=pictures / "settlement.png")
+
+
+def test_a_report_shows_all_rounds_of_a_job_without_a_click(dagster, page, pictures):
+    assert dagster.wait_for(dagster.launch_asset("job_report", "tiny")) == "SUCCESS"
+    page.goto("/assets/job_report?view=partitions&partition=tiny")
+    page.locator("img[src^='data:image/svg+xml']").nth(4).wait_for()
+    page.screenshot(path=pictures / "report.png")
+    page.get_by_role("link", name="checkpoint", exact=True).click()
+    page.get_by_text("atlas model export").first.wait_for()
+    page.screenshot(path=pictures / "checkpoint.png")

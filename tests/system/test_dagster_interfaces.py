@@ -10,6 +10,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
 
 from assets.recorded import newest_record, recorded_version
 from atlas.content.format.cid import cid_of_bytes
@@ -126,6 +128,10 @@ def test_a_round_runs_on_an_empty_instance(place):
         assert instance.get_dynamic_partitions("round") == ["tiny-r0001", "tiny-r0002"]
         for asset in ("base_checkpoint", "round_manifest", "aggregated_checkpoint", "evaluation", "reward_settlement"):
             assert recorded_version(instance, asset, "tiny-r0001"), asset
+        resolver = CachingStaleStatusResolver(instance, defs.resolve_asset_graph(), LoadingContextForTest(instance))
+        adapters = [("shard_adapter", f"tiny-r0001|tiny-s00{index}") for index in range(4)]
+        for asset, partition in (("round_manifest", "tiny-r0001"), ("reward_settlement", "tiny-r0001"), *adapters):
+            assert resolver.get_stale_causes(dg.AssetKey(asset), partition) == []
         shards = [f"tiny-s00{index}" for index in range(4)]
         assert all(recorded_version(instance, "dataset_shard", shard) for shard in shards)
         assert all(recorded_version(instance, "shard_adapter", f"tiny-r0001|{shard}") for shard in shards)

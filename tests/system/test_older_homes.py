@@ -1,5 +1,6 @@
 """Homes that earlier versions left behind: each opens, its checkpoints verify, and its work goes on."""
 
+import json
 import sqlite3
 import tarfile
 from pathlib import Path
@@ -43,6 +44,10 @@ def test_a_finished_job_is_shown_verified_and_stays_as_it_is(opened):
     assert receipts(place.home) == before
     assert sum(node["credited"] for node in again["nodes"]) == 10 * REWARD
     assert [entry["round"] for entry in place.json("verify", LAST)["checkpoints"]] == [2, 1, 0]
+    (report,) = json.loads(place.run("report", again["job"], "--format", "json").stdout)["jobs"]
+    assert [report["checkpoint"], len(report["tasks"])] == [LAST, 10]
+    assert sum(payout["amount"] for payout in report["payouts"]) == 10 * REWARD
+    assert all(task["loss"] and task["bytes"] for task in report["tasks"] if task["shard"])
 
     other = place.json("run", spec, "--name", "second", "--rounds", "1")
     assert [entry["round"] for entry in other["rounds"]] == [1]

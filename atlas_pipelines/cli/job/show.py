@@ -11,11 +11,11 @@ from atlas_pipelines.cli.job.dataset_facts import dataset_facts, dataset_lines
 from atlas_pipelines.cli.network import using_network
 from atlas_pipelines.cli.output import results_console
 from atlas_pipelines.cli.run.tables import print_summary
-from atlas_pipelines.summary import summarize
 from chain_bridge.ledger import Ledger
 from resources.errors import JobNotFound
 from resources.jobs.open_job import load_job
 from resources.jobs.registry import JobRegistry
+from resources.reports.summary import summarize
 
 
 def show(

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from atlas.documents.metric_names import measures_of_the_model
 from atlas.terminal.tables import numbers, print_table, texts
-from atlas_pipelines.summary import Metrics, Summary
+from resources.reports.summary import Metrics, Summary
 
 PLAIN_MEAN = "plain mean"
 

@@ -3,10 +3,11 @@ import math
 import re
 import xml.etree.ElementTree as ET
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from assets.shown.plots import DRAWN_POINTS, HEIGHT, LARGEST, WIDTH, as_markdown, line_chart, thin
+from assets.shown.plots import DRAWN_POINTS, HEIGHT, LARGEST, WIDTH, as_markdown, line_chart, overview_chart, thin
 
 SVG = "{http://www.w3.org/2000/svg}"
 SHOWN_IN_PLACE = 1000
@@ -57,6 +58,43 @@ def test_a_long_curve_is_drawn_by_the_means_of_its_parts(losses):
 def test_one_curve_is_short_enough_to_be_shown_in_place():
     noisy = [(step, 1234.5 * (1 + math.sin(step * step))) for step in range(1, 100_001)]
     assert len(as_markdown(line_chart({"s000": noisy}, "step", "loss"), "loss by step")) < SHOWN_IN_PLACE
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 8, 9, 1000])
+def test_an_overview_of_any_number_of_curves_is_short_enough_to_be_shown_in_place(count):
+    curves = {
+        f"s{shard:03d}": [(step, 1234.5 * (1 + math.sin(step * shard))) for step in range(99)] for shard in range(count)
+    }
+    picture = overview_chart(curves, "step", "loss")
+    assert len(as_markdown(picture, "loss by step, one line per shard")) < SHOWN_IN_PLACE
+    (line,) = curves_of(picture)
+    assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in line[:2])
+
+
+def test_an_overview_of_many_curves_has_their_lowest_median_and_highest():
+    curves = {str(name): [(1, name), (2, 2 * name)] for name in range(101)}
+    path = overview_chart(curves, "round", "loss").partition('stroke-linecap="round">')[2]
+    assert path.count("M") == 3
+    assert overview_chart(
+        {"low": [(1, 0), (2, 0)], "middle": [(1, 50), (2, 100)], "top": [(1, 100), (2, 200)]}, "round", "loss"
+    ).endswith(path)
+
+
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        ([0.9, 0.647], ["0.9", "0.647"]),
+        ([2002.0, 0.0], ["2k", "0"]),
+        ([1.357e6], ["1.36M", "0"]),
+        ([0.5], ["0.5", "0"]),
+    ],
+)
+def test_the_ends_of_an_axis_are_short_and_a_single_value_is_seen_above_zero(values, ticks):
+    svg = line_chart({"a": [(at, value) for at, value in enumerate(values, 1)]}, "round", "accuracy")
+    texts = [text.text for text in ET.fromstring(svg).iter(f"{SVG}text")]
+    assert texts[:2] == ticks
+    (line,) = curves_of(svg)
+    assert len(set(line)) > 1, "a single point is a dash"
 
 
 def test_names_are_escaped():

@@ -1,12 +1,14 @@
 from assets.shown.diagnostics import diagnostics_metadata
 from assets.shown.tables import (
     metrics_table,
-    payouts_table,
+    payout_tables,
     refused_table,
+    rounded,
     shard_facts,
-    shards_table,
+    shard_tables,
+    short_cid,
     table,
-    updates_table,
+    update_tables,
 )
 from atlas.content.format.cid import cid_of_bytes
 from atlas.documents.manifests import DatasetManifest, Environment, Receipt, RefusedUpdate, ShardManifest, TrainingPoint
@@ -48,10 +50,31 @@ def test_each_attempt_has_a_verdict():
         attempt(2, state="completed", receipt_cid="other", result_cid="odd", gate="schema", reason="lacks a tensor"),
         attempt(3, state="completed", receipt_cid="evaluation", result_cid="evaluation"),
     ]
-    first, second, third = rows_of(updates_table(attempts, {"receipt": RECEIPT}, DATASET))
+    shown = update_tables(attempts, {"receipt": RECEIPT}, DATASET)
+    first, second, third = rows_of(shown["updates"])
     assert (first["shard"], first["verdict"], first["rows"], first["loss"]) == ("s000", "accepted", 10, 0.5123)
-    assert (second["verdict"], second["gate"], second["reason"]) == ("refused", "finite", "holds NaN")
-    assert (third["verdict"], third["loss"]) == ("excluded", "")
+    assert (second["verdict"], third["verdict"], third["loss"]) == ("refused", "excluded", "")
+    assert rows_of(shown["reasons"]) == [
+        {"shard": "s001", "attempt": 1, "gate": "finite", "reason": "holds NaN"},
+        {"shard": "s002", "attempt": 1, "gate": "schema", "reason": "lacks a tensor"},
+    ]
+
+
+def test_a_table_has_short_cids_and_the_whole_ones_beneath():
+    attempts = [attempt(0, state="completed", result_cid=CID), attempt(1, state="lost", reason="silence")]
+    shown = update_tables(attempts, {}, DATASET)
+    assert list(shown)[:2] == ["updates", "updates_cids"]
+    (short, _), (whole,) = rows_of(shown["updates"]), rows_of(shown["updates_cids"])
+    assert whole == {"shard": "s000", "attempt": 1, "adapter": CID}
+    first, last = short["adapter"].split("…")
+    assert CID.startswith(first)
+    assert CID.endswith(last)
+    assert (short_cid(None), short_cid("abc"), len(short["adapter"])) == (None, "abc", 14)
+
+
+def test_numbers_are_rounded_to_what_a_person_reads():
+    assert [rounded(value) for value in (0.123456, 123456.7, -1e-9 / 3, 0.0)] == [0.1235, 123500.0, -3.333e-10, 0.0]
+    assert rounded(float("inf")) == float("inf")
 
 
 def diagnostics(count: int = 2, **changes) -> RoundDiagnostics:
@@ -71,18 +94,12 @@ def diagnostics(count: int = 2, **changes) -> RoundDiagnostics:
     return RoundDiagnostics(**{**fields, **changes})
 
 
-def test_an_accepted_attempt_shows_how_much_it_counted():
-    attempts = [
-        attempt(0, state="refused", gate="finite", reason="holds NaN"),
-        attempt(0, state="completed", result_cid="adapter"),
-        attempt(1, state="completed", result_cid="odd", gate="norm", reason="too long"),
-        attempt(2, state="lost"),
-    ]
-    rows = rows_of(updates_table(attempts, {}, DATASET, diagnostics()))
-    shown = [(row["norm"], row["coefficient"], row["influence"], row["cosine"]) for row in rows]
-    assert shown == [("",) * 4, (2.0, 0.5, 0.4, 0.9), ("",) * 4, ("",) * 4]
-    assert [row["verdict"] for row in rows] == ["refused", "accepted", "excluded", "lost"]
-    assert "norm" not in rows_of(updates_table(attempts, {}, DATASET))[0]
+def test_an_accepted_update_shows_how_much_it_counted():
+    attempts = [attempt(0, state="completed", result_cid="adapter"), attempt(2, state="lost")]
+    rows = rows_of(update_tables(attempts, {}, DATASET, diagnostics())["influences"])
+    assert rows[0] == {"shard": "s000", "norm": 2.0, "coefficient": 0.5, "influence": 0.4, "cosine": 0.9}
+    assert [row["shard"] for row in rows] == ["s000", "s001"]
+    assert "influences" not in update_tables(attempts, {}, DATASET)
 
 
 def test_a_shard_tells_where_its_rows_are():
@@ -92,8 +109,10 @@ def test_a_shard_tells_where_its_rows_are():
     facts = {"form": "node-local", "node": "atlas1a", "rows": 12}
     assert shard_facts(claimed) == {**facts, "rows_are": "claimed"}
     assert shard_facts(claimed.model_copy(update={"claimed": False})) == {**facts, "rows_are": "trusted"}
-    (row,) = rows_of(shards_table([claimed]))
-    assert (row["shard"], row["node"], row["cid"]) == ("s000", "atlas1a", CID)
+    shown = shard_tables([claimed])
+    (row,) = rows_of(shown["shards"])
+    assert (row["shard"], row["node"]) == ("s000", "atlas1a")
+    assert rows_of(shown["shards_cids"]) == [{"shard": "s000", "cid": CID}]
 
 
 def test_what_the_gates_kept_out_is_listed_with_its_reason():
@@ -118,6 +137,13 @@ def test_diagnostics_are_numbers_and_tables():
     assert rows_of(found["effective_ranks"])[1] == {"module": "value", "effective_rank": 4.0}
 
 
+def test_a_table_of_cosines_grows_with_the_updates_in_one_direction_only():
+    matrix = [[1.0 if row == column else (row + column) / 100 for column in range(9)] for row in range(9)]
+    rows = rows_of(diagnostics_metadata(diagnostics(9, cosine_matrix=matrix))["cosines"])
+    assert len(rows) == 9
+    assert rows[1] == {"shard": "s001", "lowest": 0.01, "median": 0.05, "highest": 0.09}
+
+
 def test_the_cosines_of_a_large_round_are_summed_up_and_a_single_update_has_none():
     (row,) = rows_of(diagnostics_metadata(diagnostics(cosine_matrix=None))["cosines"])
     assert row["median"] == 0.3
@@ -135,7 +161,7 @@ def test_a_metric_that_only_one_side_has_is_left_open():
 def test_a_payout_shows_how_it_came_about():
     paid = Payout(node=1, address="atlas1", count=2, tokens=2200, score=1045, bps=5935, amount=296_750)
     idle = Payout(node=2, address="atlas2", count=1, tokens=0, score=None, bps=2000, amount=100_000)
-    first, second = rows_of(payouts_table([paid, idle]))
+    first, second = rows_of(payout_tables([paid, idle])["payouts"])
     assert (first["tasks"], first["tokens"], first["score"], first["basis_points"], first["credited"]) == (
         2, 2200, "1.045", 5935, 296_750,
     )  # fmt: skip

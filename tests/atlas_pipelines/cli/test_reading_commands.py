@@ -34,6 +34,7 @@ READING = [
     "model ls",
     "nodes",
     "plan SPEC",
+    "report NAME",
     f"verify {ANY}",
 ]
 WRITING = [

@@ -5,8 +5,8 @@ import pytest
 from atlas.aggregation.robust.settings import RobustSpec
 from atlas.documents.manifests import Checkpoint
 from atlas.documents.stored import get_document, put_document
-from atlas_pipelines.summary import summarize
 from resources.jobs.registry import Attempt
+from resources.reports.summary import summarize
 from resources.rounds.evaluating import plain_mean_of, recorded_verdict
 from resources.rounds.scoring import manifest_of
 from resources.rounds.tasks import evaluation_task, training_tasks

@@ -49,13 +49,20 @@ class Dagster:
 
     def launch_round(self, partition: str, config: dict) -> str:
         """What the launchpad's button sends; returns the run's id."""
+        return self._launch({"jobName": "federated_round"}, partition, {"ops": {"base_checkpoint": {"config": config}}})
+
+    def launch_asset(self, asset: str, partition: str) -> str:
+        """What the button *Materialize* of an asset sends; returns the run's id."""
+        return self._launch({"jobName": "__ASSET_JOB", "assetSelection": [{"path": [asset]}]}, partition, {})
+
+    def _launch(self, what: dict, partition: str, config: dict) -> str:
         params = {
             "selector": {
                 "repositoryLocationName": "atlas_pipelines.definitions",
                 "repositoryName": "__repository__",
-                "jobName": "federated_round",
+                **what,
             },
-            "runConfigData": {"ops": {"base_checkpoint": {"config": config}}},
+            "runConfigData": config,
             "mode": "default",
             "executionMetadata": {"tags": [{"key": "dagster/partition", "value": partition}]},
         }

@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from atlas_pipelines.cli.run.tables import print_summary
-from atlas_pipelines.summary import RoundSummary, Summary
+from resources.reports.summary import RoundSummary, Summary
 
 
 def told(*rounds: RoundSummary) -> str:

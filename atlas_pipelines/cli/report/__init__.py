@@ -1,0 +1,1 @@
+"""`atlas report`: the numbers of jobs as a page, as JSON or as CSV."""

@@ -1,0 +1,1 @@
+"""Summaries and reports of a job, collected from registry, content and chain."""
