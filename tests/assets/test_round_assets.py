@@ -140,6 +140,8 @@ def test_a_round_goes_from_its_base_to_its_payment(workshop, nodes, job):
     assert after["parent"] == f"/assets/aggregated_checkpoint?view=partitions&partition={FIRST}"
     assert after["parent_run"] is not None
     assert workshop.recorded("dataset") == ["paper"], "the same dataset is recorded once"
+    workshop.make(round_manifest, SECOND)
+    assert workshop.staleness("round_manifest", SECOND) == [], "its step has reported the adapters itself"
 
 
 def test_a_second_run_takes_over_what_the_first_one_got(workshop, nodes, job):
