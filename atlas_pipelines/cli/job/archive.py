@@ -2,12 +2,10 @@
 
 import os
 from collections.abc import Collection
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import dagster as dg
 import typer
 
-from assets.partitions import JOBS, ROUNDS, SHARDS, round_key, shard_key
 from atlas.documents.manifests import DatasetManifest
 from atlas.documents.stored import get_document
 from atlas.home import AtlasHome
@@ -17,9 +15,11 @@ from atlas_pipelines.cli.content.open import open_content
 from atlas_pipelines.cli.job.on_chain import job_on_chain
 from atlas_pipelines.cli.output import results_console
 from atlas_pipelines.dagster_home import prepare_dagster_home
-from atlas_pipelines.execution import open_instance
 from resources.errors import CoordinatorError, JobNotFound
 from resources.jobs.registry import JobRegistry
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 
 def archive(
@@ -32,6 +32,11 @@ def archive(
     Its runs, results, checkpoints and payments stay, and `atlas job show`, `atlas verify` and exports work as before.
     Only Dagster's sensors and schedules no longer look at the job.
     """
+    import dagster as dg
+
+    from assets.partitions import ROUNDS, SHARDS
+    from atlas_pipelines.execution import open_instance
+
     home = AtlasHome.from_environment()
     keys = partitions_of(name, home)
     with open_instance(prepare_dagster_home(home, os.environ)) as instance:
@@ -52,6 +57,8 @@ def archive(
 
 def partitions_of(name: str, home: AtlasHome) -> dict[str, list[str]]:
     """The partition keys of a job, by the name of their definition; raises `JobNotFound`."""
+    from assets.partitions import JOBS, ROUNDS, SHARDS, round_key, shard_key
+
     row, store = JobRegistry(home.jobs_database).job(name), open_content(home)
     if row is None:
         raise JobNotFound(f"No job {name!r} was opened here. List the jobs with: atlas job ls")
@@ -78,7 +85,7 @@ def _refuse_unfinished(name: str, rounds: list[str], settled: Collection[str]) -
         )
 
 
-def _remove(keys: dict[str, list[str]], instance: dg.DagsterInstance) -> None:
+def _remove(keys: dict[str, list[str]], instance: "DagsterInstance") -> None:
     for definition, unwanted in keys.items():
         for key in sorted(set(unwanted) & set(instance.get_dynamic_partitions(definition))):
             instance.delete_dynamic_partition(definition, key)
