@@ -122,6 +122,8 @@ def first_launch(browser, start_page, order, pictures):
     page = opened(browser, start_page)
     click(page, "Jobs", "start_job", "Launchpad")
     page.get_by_text("No errors").wait_for()
+    page.locator(".CodeMirror-code").get_by_text("quorum").click()
+    page.get_by_text("share of shards that must deliver").first.wait_for()
     page.screenshot(path=pictures / "launchpad.png")
     write_order(page, {**order, "dataset": {**order["dataset"], "shard_by": {"column": "domain", "rows": 4}}})
     page.get_by_text("You can only specify a single field").first.wait_for()
