@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import REPOSITORY
+from tests.support.pipeline.dagster_server import Dagster
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROUND_MS = 400_000
@@ -122,6 +123,8 @@ def first_launch(browser, start_page, order, pictures):
     page = opened(browser, start_page)
     click(page, "Jobs", "start_job", "Launchpad")
     page.get_by_text("No errors").wait_for()
+    page.locator(".CodeMirror-code").get_by_text("quorum").click()
+    page.get_by_text("share of shards that must deliver").first.wait_for()
     page.screenshot(path=pictures / "launchpad.png")
     write_order(page, {**order, "dataset": {**order["dataset"], "shard_by": {"column": "domain", "rows": 4}}})
     page.get_by_text("You can only specify a single field").first.wait_for()
@@ -202,9 +205,10 @@ def test_a_settlement_shows_who_was_paid(page, pictures):
     page.screenshot(path=pictures / "settlement.png")
 
 
-def test_a_report_shows_all_rounds_of_a_job_without_a_click(dagster, page, pictures):
+def test_a_report_shows_all_rounds_of_a_job_without_a_click(start_page, page, pictures):
+    dagster = Dagster(start_page.rstrip("/"))
     assert dagster.wait_for(dagster.launch_asset("job_report", "tiny")) == "SUCCESS"
-    page.goto("/assets/job_report?view=partitions&partition=tiny")
+    open_partition(page, "job_report", "tiny")
     page.locator("img[src^='data:image/svg+xml']").nth(4).wait_for()
     page.screenshot(path=pictures / "report.png")
     page.get_by_role("link", name="checkpoint", exact=True).click()
