@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Callable
 from http.client import HTTPException
 
+from resources.errors import CoordinatorError
 from resources.jobs.schedules import JobSchedules
 
 log = logging.getLogger(__name__)
@@ -26,19 +27,17 @@ class ScheduleWatch:
         self._looked = clock()
 
     def look(self) -> None:
-        """Reload if a schedule was added, changed or removed; a reload that fails is repeated at the next look."""
+        """Reload if a schedule was added, changed or removed; what fails is logged and repeated at the next look."""
         if self._clock() - self._looked < LOOK_SECONDS:
             return
         self._looked = self._clock()
-        now = self._kept.all()
-        if now == self._loaded:
-            return
         try:
-            self._reload()
-        except (OSError, HTTPException, ValueError) as error:
+            now = self._kept.all()
+            if now != self._loaded:
+                self._reload()
+                self._loaded = now
+        except (CoordinatorError, OSError, HTTPException, ValueError) as error:
             log.warning("could not reload the definitions (another attempt follows): %s", error)
-        else:
-            self._loaded = now
 
 
 def reload_definitions(port: int) -> None:
