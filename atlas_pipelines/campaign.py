@@ -58,9 +58,9 @@ def retraining_name(job: str, occasion: str) -> str:
     return f"{job[: NAME_LENGTH - len(occasion) - 1].rstrip('-')}-{occasion}"
 
 
-def orders_in_month(job: str, month: str, rounds: Collection[str]) -> set[str]:
-    """The names of a job's retrainings at minutes of a month (`202601`), from the round keys."""
-    names = {key.rpartition("-r")[0] for key in rounds}
+def orders_in_month(job: str, month: str, rounds: Collection[str], jobs: Collection[str]) -> set[str]:
+    """The names of a job's retrainings at minutes of a month (`202601`), from round keys and names of jobs."""
+    names = {key.rpartition("-r")[0] for key in rounds} | set(jobs)
     stem = retraining_name(job, "0" * 12)[:-12]
     return {name for name in names if re.fullmatch(f"{re.escape(stem + month)}[0-9]{{6}}", name)}
 

@@ -47,7 +47,7 @@ defs = dg.Definitions(
     asset_checks=[dataset_replicas, dataset_fresh, dataset_teaches, held_out_apart, checkpoint_replicas],
     jobs=[start_job, start_hospitals, federated_round, prepare_dataset, plan, alert],
     sensors=[started_jobs, next_round, new_data, dead_runs, alert_on_failure, alert_on_refusal, alert_on_check],
-    schedules=[weekly_retraining, *job_schedules(coordinator.schedules)],
+    schedules=[weekly_retraining, *job_schedules(coordinator.schedules, coordinator.registry)],
     resources={
         "coordinator": coordinator,
         "fleet": FleetResource(coordinator=coordinator),

@@ -10,14 +10,15 @@ from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
 from atlas_pipelines.campaign import finished_jobs, orders_in_month, retraining_name
 from atlas_pipelines.jobs import federated_round, unattended_round
+from resources.jobs.registry import JobRegistry
 from resources.jobs.schedules import JobSchedule, JobSchedules
 
 Ticks = Iterator[dg.RunRequest | dg.SkipReason]
 
 
-def job_schedules(kept: JobSchedules) -> list[dg.ScheduleDefinition]:
+def job_schedules(kept: JobSchedules, registry: JobRegistry) -> list[dg.ScheduleDefinition]:
     """The schedules of all jobs, as they are now."""
-    return [_schedule(job, budget, schedule) for job, (budget, schedule) in kept.all().items()]
+    return [_schedule(job, budget, schedule, registry) for job, (budget, schedule) in kept.all().items()]
 
 
 def schedule_name(job: str) -> str:
@@ -25,7 +26,7 @@ def schedule_name(job: str) -> str:
     return f"retrain_{job.replace('-', '_')}"
 
 
-def _schedule(job: str, budget: int, schedule: JobSchedule) -> dg.ScheduleDefinition:
+def _schedule(job: str, budget: int, schedule: JobSchedule, registry: JobRegistry) -> dg.ScheduleDefinition:
     limit = schedule.monthly_budget
 
     @dg.schedule(
@@ -51,11 +52,12 @@ def _schedule(job: str, budget: int, schedule: JobSchedule) -> dg.ScheduleDefini
             settled=instance.get_materialized_partitions(dg.AssetKey("reward_settlement")),
         )
         if job not in finished:
-            yield dg.SkipReason(f"Job {job} has not settled all of its rounds.")
+            yield dg.SkipReason(f"Job {job} has not settled all of its rounds, or is archived.")
             return
         moment = context.scheduled_execution_time.astimezone(ZoneInfo(schedule.timezone))
         name = retraining_name(job, f"{moment:%Y%m%d%H%M}")
-        spent = budget * len(orders_in_month(job, f"{moment:%Y%m}", rounds) - {name})
+        opened = [row.name for row in registry.jobs()]  # archived jobs have no rounds in the instance
+        spent = budget * len(orders_in_month(job, f"{moment:%Y%m}", rounds, opened) - {name})
         if limit is not None and spent + budget > limit:
             yield dg.SkipReason(
                 f"The orders of {moment:%B %Y} have escrowed {spent} micro-units; with {budget} more they would "
