@@ -40,7 +40,8 @@ def base_checkpoint(
     store = VerifiedStore(content.store)
     spec = find_order(name, config, coordinator.registry, store, context.log.warning)
     check_round_exists(spec, number)
-    job, events = open_order(context, spec, number, store, coordinator, content, ledger, progress)
+    schedule = config.schedule() if coordinator.registry.job(name) is None else None
+    job, events = open_order(context, spec, number, store, coordinator, content, ledger, progress, schedule)
     base = hold_round(job, number, store, coordinator, ledger).base
     yield from events
     yield dg.MaterializeResult(

@@ -15,6 +15,7 @@ from atlas.spec.job import JobSpec
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
 from resources.jobs.open_job import OpenJob, open_job, refuse_ended_job
+from resources.jobs.schedules import JobSchedule
 from resources.ledger import LedgerResource
 
 
@@ -27,8 +28,11 @@ def open_order(
     content: ContentResource,
     ledger: LedgerResource,
     progress: RoundProgress,
+    schedule: JobSchedule | None = None,
 ) -> tuple[OpenJob, Iterator[dg.AssetMaterialization]]:
     """Open a job, or load the one of this name and order, and register its partitions.
+
+    A new job gets the schedule; an opened one keeps its own.
 
     Returns it with the materializations of its dataset and shards that are not recorded yet. Raises what `open_job`
     raises, and `JobEnded` when the job has ended before its round `number` began.
@@ -36,6 +40,8 @@ def open_order(
     version = None  # of the source; determined before its rows are read
     if coordinator.registry.job(order.name) is None:
         version = source_version(order.dataset, coordinator.home.root / "cache", context.log)
+        # Before the job is recorded: a run that crashes in between repeats both.
+        coordinator.schedules.put(order.name, order.payment.budget, schedule)
     job = open_job(
         order, coordinator.home, store, coordinator.registry, ledger.client, progress.note, on_reading=progress.passing
     )

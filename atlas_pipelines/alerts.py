@@ -1,7 +1,5 @@
 """Sensors that launch an alert for each hook when a run fails or is refused, or a check of it fails."""
 
-from collections.abc import Iterator
-
 import dagster as dg
 import rfc8785
 
@@ -15,7 +13,6 @@ from resources.coordinator import CoordinatorResource
 
 UNATTENDED_TAGS = ("dagster/schedule_name", "dagster/sensor_name")
 CONTINUES_TAG = "dagster/will_retry"
-Requests = Iterator[dg.RunRequest | dg.SkipReason]
 
 
 def _sensor(name: str, status: dg.DagsterRunStatus, event: Event, description: str) -> dg.SensorDefinition:
@@ -24,21 +21,23 @@ def _sensor(name: str, status: dg.DagsterRunStatus, event: Event, description: s
         name=name,
         request_job=alert,
         minimum_interval_seconds=15,
+        monitor_all_code_locations=True,  # without it, the runs of `atlas run` and `dagster job execute` are left out
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"{description} The hooks are in $ATLAS_HOME/settings.yaml; without any, it does nothing.",
     )
     @plain_errors
-    def sensor(context: dg.RunStatusSensorContext, coordinator: CoordinatorResource) -> Requests:
-        """One run request per hook."""
+    def sensor(context: dg.RunStatusSensorContext, coordinator: CoordinatorResource) -> dg.SensorResult | None:
+        """One run request per hook; None makes Dagster look at the next run in the same tick."""
         found = alert_of(context.dagster_run, event, context.instance)
         if found is None:
-            yield dg.SkipReason("Nothing to report.")
-            return
+            return None
         text = rfc8785.dumps(found.model_dump(mode="json")).decode()
+        requests = []
         for hook in read_operator_settings(coordinator.home.settings).hooks:
             if event in hook.events:
                 config = dg.RunConfig(ops={"send_alert": AlertConfig(hook=hook.name, alert=text)})
-                yield dg.RunRequest(run_key=f"{found.run}/{hook.name}", run_config=config, job_name=alert.name)
+                requests.append(dg.RunRequest(run_key=f"{found.run}/{hook.name}", run_config=config))
+        return dg.SensorResult(requests) if requests else None
 
     return sensor
 

@@ -8,8 +8,8 @@ from assets.partitions import parse_round_key, round_key
 from atlas.errors import SpecError
 
 NAME_LENGTH = 48
-RETRAINING = re.compile(r"-([0-9]{8}|v[0-9a-f]{8})$")
-"""The end of a retraining's name: a day, or a version of the data."""
+RETRAINING = re.compile(r"-([0-9]{8}|[0-9]{12}|v[0-9a-f]{8})$")
+"""The end of a retraining's name: a day, a minute, or a version of the data."""
 
 
 def rounds_of_jobs(rounds: Collection[str], jobs: Collection[str]) -> dict[str, list[int]]:
@@ -50,11 +50,19 @@ def finished_jobs(rounds: Collection[str], jobs: Collection[str], settled: Colle
 
 
 def retraining_name(job: str, occasion: str) -> str:
-    """The name of a job's retraining on a day (`20260105`) or for a version of its data (`v0c1d2e3f`).
+    """The name of a job's retraining on a day (`20260105`), at a minute (`202601050300`), or for a version of its data
+    (`v0c1d2e3f`).
 
     `sentiment-20260105`, cut to the length of a job's name.
     """
     return f"{job[: NAME_LENGTH - len(occasion) - 1].rstrip('-')}-{occasion}"
+
+
+def orders_in_month(job: str, month: str, rounds: Collection[str], jobs: Collection[str]) -> set[str]:
+    """The names of a job's retrainings at minutes of a month (`202601`), from round keys and names of jobs."""
+    names = {key.rpartition("-r")[0] for key in rounds} | set(jobs)
+    stem = retraining_name(job, "0" * 12)[:-12]
+    return {name for name in names if re.fullmatch(f"{re.escape(stem + month)}[0-9]{{6}}", name)}
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ def plan() -> None:
 
 @dg.job(
     executor_def=dg.in_process_executor,
+    tags={"atlas/alert": "true"},
     description="Sends one alert through one hook of the operator's settings. The sensors alert_on_* launch it.",
 )
 def alert() -> None:

@@ -12,6 +12,7 @@ from atlas.home import AtlasHome
 from chain_bridge.client.keys import Key, load_or_create_key
 from resources.jobs.job_lock import job_lock
 from resources.jobs.registry import JobRegistry
+from resources.jobs.schedules import JobSchedules
 from resources.local.network import ensure_local_network, running_network
 from resources.rounds.held_rounds import HeldRounds
 from resources.settings import Addresses, explicit_network, read_addresses
@@ -67,6 +68,11 @@ class CoordinatorResource(dg.ConfigurableResource["CoordinatorResource"]):
     def registry(self) -> JobRegistry:
         """The coordinator's record of its jobs."""
         return JobRegistry(self.home.jobs_database)
+
+    @property
+    def schedules(self) -> JobSchedules:
+        """When jobs are ordered again."""
+        return JobSchedules(self.home.jobs_database)
 
     @property
     def rounds(self) -> HeldRounds:

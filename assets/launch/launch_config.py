@@ -6,12 +6,13 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from assets.launch.order import parse_changes, read_order, read_raw_order
+from assets.launch.order import parse_changes, read_job_file, read_order, read_raw_order
 from atlas.aggregation.compression.registry import CODECS
 from atlas.aggregation.outer.registry import OPTIMIZERS
 from atlas.aggregation.robust.registry import RULES
 from atlas.aggregation.strategies.registry import STRATEGIES
 from atlas.spec.job import JobSpec
+from resources.jobs.schedules import JobSchedule
 
 FIELDS = {
     "steps": "training.steps",
@@ -81,3 +82,12 @@ class LaunchConfig(dg.Config):
     def written_name(self) -> Any:
         """The job's name in the spec file or the settings, not validated; None if they give it no name."""
         return read_raw_order(self.spec, self.model, self.changes()).get("name")
+
+    def schedule(self) -> JobSchedule | None:
+        """When the spec file says that the job is ordered again; None for a repeated order, whatever it repeats.
+
+        Raises as `order` does.
+        """
+        if self.repeat is not None:
+            return None
+        return read_job_file(self.spec, self.model, self.changes()).schedule

@@ -4,28 +4,47 @@ import copy
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from atlas.errors import SpecError
 from atlas.models.catalogue import MODELS, known_model
-from atlas.spec.job import JobSpec, read_mapping
+from atlas.spec.job import SCHEDULE, JobSpec, order_part, read_mapping
 from atlas.suggestions import suggest
+from resources.jobs.schedules import JobSchedule
 
 PROJECT = Path(__file__).resolve().parents[2]
+
+
+class JobFile(NamedTuple):
+    """What a job's file says: the order, and when it is ordered again."""
+
+    order: JobSpec
+    schedule: JobSchedule | None
 
 
 def read_order(
     spec: str, model: str | None = None, changes: Mapping[str, Any] | None = None, name: str | None = None
 ) -> JobSpec:
+    """The order in a job's file, as `read_job_file` reads it."""
+    return read_job_file(spec, model, changes, name).order
+
+
+def read_job_file(
+    spec: str, model: str | None = None, changes: Mapping[str, Any] | None = None, name: str | None = None
+) -> JobFile:
     """Read the YAML job spec `spec`, replace its model and change its settings if given, and validate the result.
 
     `changes` maps dotted fields (`training.steps`) to values; `name` replaces the job's name. Nothing is written.
     Raises `SpecError` that names each bad field.
     """
     raw = read_raw_order(spec, model, changes)
-    return JobSpec.from_mapping(raw if name is None else {**raw, "name": name})
+    schedule = raw.get(SCHEDULE)
+    return JobFile(
+        JobSpec.from_mapping(order_part(raw if name is None else {**raw, "name": name})),
+        None if schedule is None else JobSchedule.from_value(schedule),
+    )
 
 
 def read_raw_order(spec: str, model: str | None = None, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from atlas.models.catalogue import known_model
 from atlas.spec.dataset import DatasetSpec
 
 TaskType = Literal["sequence-classification", "causal-lm"]
+SCHEDULE = "schedule"
+"""The field of a job's file that says when the job is ordered again."""
 Scoring = Literal["auto", "leave-one-out", "alignment", "none"]
 
 
@@ -170,7 +172,12 @@ class JobSpec(Document):
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a YAML (or JSON) job spec; raises `SpecError` when it is missing or not valid."""
-        return cls.from_mapping(read_mapping(path))
+        return cls.from_mapping(order_part(read_mapping(path)))
+
+
+def order_part(raw: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a job's file without `schedule`, which is not part of the order and so changes no CID."""
+    return {field: value for field, value in raw.items() if field != SCHEDULE}
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

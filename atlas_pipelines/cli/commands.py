@@ -111,6 +111,11 @@ _JOB: Entries = {
         "Remove a finished job's rounds and shards from Dagster's lists of partitions, which long lists make slow.",
         job_names,
     ),
+    "schedule": Command(
+        f"{_CLI}.job.schedule:schedule",
+        "Show when a job is ordered again, or change it. The daemon of `atlas up` follows within a minute.",
+        job_names,
+    ),
     "rollback": Command(
         f"{_CLI}.job.rollback:rollback",
         "Take back the submission of a job's newest round, while it is neither settled nor challenged.",

@@ -17,7 +17,9 @@ from atlas_pipelines.cli.network import Agents, Chain, Ipfs, Nodes, Replicas, us
 from atlas_pipelines.cli.output import results_console
 from atlas_pipelines.cli.run.steps import Steps
 from atlas_pipelines.dagster_home import prepare_dagster_home
+from atlas_pipelines.reloading import ScheduleWatch, reload_definitions
 from resources.errors import LocalNetworkError
+from resources.jobs.schedules import JobSchedules
 from resources.local.child import Child
 from resources.local.network import child_environment
 from resources.local.network_watch import NetworkWatch
@@ -62,7 +64,8 @@ def up(
                 f"content    http://127.0.0.1:{content_port}/CID   {describe_content(addresses, home.content)}"
             )
             console.print("Ctrl-C stops all of them.")
-            _watch(children, watch)
+            schedules = ScheduleWatch(JobSchedules(home.jobs_database), lambda: reload_definitions(port))
+            _watch(children, watch, schedules)
     except KeyboardInterrupt:
         console.print("Stopped.")
 
@@ -97,10 +100,11 @@ def _answers(port: int) -> dict[str, int] | None:
         return {"port": port} if probe.connect_ex(("127.0.0.1", port)) == 0 else None
 
 
-def _watch(children: list[Child], watch: NetworkWatch) -> None:
+def _watch(children: list[Child], watch: NetworkWatch, schedules: ScheduleWatch) -> None:
     while all(child.running for child in children):
         if watch.failure is not None:
             raise watch.failure
+        schedules.look()
         time.sleep(WATCH_SECONDS)
     names = ", ".join(f"{child.name} (see {child.log})" for child in children if not child.running)
     raise LocalNetworkError(f"Ended unexpectedly: {names}.")

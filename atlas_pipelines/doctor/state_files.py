@@ -17,6 +17,7 @@ from chain_bridge.networks.networks import load_presets
 from chain_bridge.outbox.file import outbox_file
 from node_agent.home.config import NodeHome, load_config
 from node_agent.home.journal import journal_file
+from resources.alerts.settings import read_operator_settings
 from resources.coordinator_file import coordinator_file
 from resources.local.contract import embedded_contract
 from resources.local.deployments import deployments, networks_file
@@ -81,6 +82,8 @@ def check_settings(home: AtlasHome) -> list[Finding]:
         embedded_contract(home)
     with failing("settings", findings):
         load_presets(networks_file(home))
+    with failing("settings", findings):
+        read_operator_settings(home.settings)
     for folder in node_folders(home):
         if (folder / "config.yaml").exists():
             with failing("settings", findings):

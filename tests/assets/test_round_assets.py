@@ -2,6 +2,7 @@
 
 import dagster as dg
 import pytest
+import yaml
 
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.base_checkpoint import base_checkpoint
@@ -19,6 +20,7 @@ from atlas.documents.stored import get_document
 from resources.dispatch.outcomes import CompletedTask
 from resources.errors import JobAtWork
 from resources.jobs.job_lock import job_lock
+from resources.jobs.schedules import JobSchedules
 from resources.reports.measurements import Totals
 from tests.assets.conftest import failure
 from tests.support.jobs.scripted_nodes import completes, fails
@@ -288,6 +290,19 @@ def test_a_job_is_held_until_the_last_step_of_its_run(workshop, place, job):
     )
     (refusal,) = seen
     assert result.run_id in refusal
+
+
+@pytest.mark.parametrize(("opened", "kept"), [(False, "0 3 * * 1"), (True, None)], ids=["new", "open"])
+def test_the_schedule_of_a_jobs_file_is_kept_at_its_opening(workshop, place, paper_spec, tmp_path, opened, kept):
+    spec = paper_spec(payment={"budget": 1, "reward_per_task": 1}).model_dump(mode="json")  # refused after the reading
+    if opened:
+        spec = paper_spec().model_dump(mode="json")
+        place.open(paper_spec())
+    path = tmp_path / "job.yaml"
+    path.write_text(yaml.safe_dump({**spec, "schedule": {"cron": "0 3 * * 1"}}))
+    assert workshop.run(base_checkpoint, FIRST, {"spec": str(path)}).success is opened
+    found = JobSchedules(place.home.jobs_database).get("paper")
+    assert (found[1].cron if found else None) == kept
 
 
 def test_a_job_that_nobody_opened_is_named(workshop):

@@ -71,7 +71,8 @@ def requests(sensor, result, instance, coordinator) -> list[dg.RunRequest]:
         resources={"coordinator": coordinator},
     )
     with built as context:
-        return [one for one in sensor(context) if isinstance(one, dg.RunRequest)]
+        found = sensor(context)
+    return [] if found is None else found.run_requests
 
 
 def alert_in(request: dg.RunRequest) -> Alert:

@@ -28,7 +28,10 @@ def test_dagster_takes_the_template(tmp_path):
         assert not instance.telemetry_enabled
         assert not instance.nux_enabled
         queue = instance.get_concurrency_config().run_queue_config
-    assert [(limit["key"], limit["limit"]) for limit in queue.tag_concurrency_limits] == [("atlas/job", 1)]
+    assert [(limit["key"], limit["limit"]) for limit in queue.tag_concurrency_limits] == [
+        ("atlas/job", 1),
+        ("atlas/alert", 2),
+    ]
     assert queue.max_concurrent_runs == 10
 
 

@@ -19,6 +19,7 @@ from atlas.home import AtlasHome
 from atlas_pipelines.definitions import defs
 from atlas_pipelines.sensors import next_round
 from resources.jobs.registry import Attempt, JobRegistry, RoundRef
+from resources.jobs.schedules import JobSchedules
 from resources.local.network import ensure_local_network
 from tests.support.paths import REPOSITORY
 
@@ -95,6 +96,7 @@ def place(tmp_path_factory, tiny_model, tiny_csv):
         "training": {"steps": 4, "batch_size": 4, "max_length": 16, "checkpoint_every": 2},
         "rounds": 2,
         "payment": {"budget": 1_000_000, "reward_per_task": 100_000},
+        "schedule": {"cron": "0 3 * * 1", "timezone": "Europe/Berlin"},
     }
     (root / "spec.yaml").write_text(yaml.safe_dump(spec))
     config = {"ops": {"base_checkpoint": {"config": {"spec": str(root / "spec.yaml"), "seed": 5}}}}
@@ -135,6 +137,11 @@ def test_a_round_runs_on_an_empty_instance(place):
         shards = [f"tiny-s00{index}" for index in range(4)]
         assert all(recorded_version(instance, "dataset_shard", shard) for shard in shards)
         assert all(recorded_version(instance, "shard_adapter", f"tiny-r0001|{shard}") for shard in shards)
+
+
+def test_the_schedule_of_the_jobs_file_is_kept(place):
+    budget, schedule = JobSchedules(place.home.jobs_database).get("tiny")
+    assert (budget, schedule.cron, schedule.timezone) == (1_000_000, "0 3 * * 1", "Europe/Berlin")
 
 
 def test_a_data_version_is_the_cid_of_the_bytes(place):
@@ -226,3 +233,4 @@ def test_a_retraining_by_schedule_runs_without_the_training_libraries(place):
     assert {"torch", "transformers", "peft"}.isdisjoint(facts["modules"])
     registry = JobRegistry(place.home.jobs_database)
     assert registry.job("tiny-20260105").dataset_cid == registry.job("tiny").dataset_cid
+    assert list(JobSchedules(place.home.jobs_database).all()) == ["tiny"]

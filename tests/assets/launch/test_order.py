@@ -5,8 +5,18 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.launch.order import PROJECT, find_spec, model_slug, parse_changes, read_order, with_changes, with_model
+from assets.launch.order import (
+    PROJECT,
+    find_spec,
+    model_slug,
+    parse_changes,
+    read_job_file,
+    read_order,
+    with_changes,
+    with_model,
+)
 from atlas.errors import SpecError
+from atlas.spec.job import JobSpec
 
 SENTIMENT = "examples/sentiment.yaml"
 FIELDS = st.lists(st.sampled_from("abcde"), min_size=1, max_size=3).map(".".join)
@@ -34,6 +44,22 @@ def test_a_local_file_wins_over_the_shipped_one(tmp_path, monkeypatch):
 def test_a_missing_spec_is_named():
     with pytest.raises(SpecError, match=r"nowhere\.yaml"):
         read_order("nowhere.yaml")
+
+
+def test_a_schedule_in_the_file_is_read_beside_the_order_and_changes_no_cid(tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_text((PROJECT / SENTIMENT).read_text() + "schedule: {cron: '0 3 * * 1', timezone: Europe/Berlin}\n")
+    order, schedule = read_job_file(str(path), changes={"schedule.enabled": True})
+    assert order.cid == read_order(SENTIMENT).cid == JobSpec.load(path).cid
+    assert (schedule.cron, schedule.timezone, schedule.enabled) == ("0 3 * * 1", "Europe/Berlin", True)
+    assert read_job_file(SENTIMENT).schedule is None
+
+
+def test_a_bad_schedule_is_refused_with_the_order(tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_text((PROJECT / SENTIMENT).read_text() + "schedule: {cron: whenever}\n")
+    with pytest.raises(SpecError, match=r"schedule\.cron: 'whenever'"):
+        read_order(str(path))
 
 
 def test_another_model_brings_its_task_its_targets_and_its_name():
