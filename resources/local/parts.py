@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
+import stamina
 import yaml
 
 from atlas.content.kubo.node import KuboNode
@@ -18,7 +19,7 @@ from atlas.disk.files import naming, write_file
 from atlas.home import AtlasHome
 from chain_bridge.client.keys import Key, load_or_create_key
 from chain_bridge.client.network import Network
-from chain_bridge.errors import KeyFileError
+from chain_bridge.errors import ChainUnreachable, KeyFileError
 from chain_bridge.networks.networks import EMBEDDED
 from node_agent.home.config import NodeHome
 from resources.errors import LocalNetworkError
@@ -34,7 +35,7 @@ from resources.settings import Addresses
 log = logging.getLogger("atlas.local_network")
 CHAIN_ID, PREFIX, DENOM = "atlas-local", "atlas", "uatl"
 OPERATOR_FUNDS = 10**15
-CHAIN_SECONDS, BUS_SECONDS, AGENT_SECONDS, STOP_SECONDS = 60.0, 10.0, 60.0, 25.0
+CHAIN_SECONDS, CONTRACT_SECONDS, BUS_SECONDS, AGENT_SECONDS, STOP_SECONDS = 60.0, 60.0, 10.0, 60.0, 25.0
 
 
 class LocalParts:
@@ -110,7 +111,11 @@ class LocalParts:
         url = self._start_chain(operator.address)
         network = Network(chain_id=CHAIN_ID, url=url, denom=DENOM, prefix=PREFIX)
         self._on_step("Preparing the contract.")
-        return ensure_contract(self._home, network, operator), operator
+        # The chain runs, but on a busy machine its first connections may time out.
+        for attempt in stamina.retry_context(on=ChainUnreachable, attempts=3, timeout=CONTRACT_SECONDS):
+            with attempt:
+                network = ensure_contract(self._home, network, operator)
+        return network, operator
 
     def _chain_elsewhere(self) -> tuple[Network, Key]:
         self._on_step(f"Connecting to the chain of {self._chain}.")
