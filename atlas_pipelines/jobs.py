@@ -4,7 +4,7 @@ import dagster as dg
 
 from assets import partitions
 from assets.alert import send_alert
-from assets.launch.order import PROJECT
+from assets.launch.order import find_spec
 from assets.plan import plan_order
 from assets.run_tags import round_tags
 from assets.start import start_op
@@ -72,7 +72,7 @@ def alert() -> None:
 
 def _starting(name: str, op: str, example: str, description: str) -> dg.JobDefinition:
     """A job of one op, which opens an order. Its launchpad begins with an example, if the examples are installed."""
-    path = PROJECT / "examples" / example
+    path = find_spec(f"examples/{example}")
     opening = start_op(op, JobSpec.load(path) if path.is_file() else None)
 
     @dg.job(name=name, executor_def=dg.in_process_executor, description=description)

@@ -14,7 +14,8 @@ from atlas.spec.job import SCHEDULE, JobSpec, order_part, read_mapping
 from atlas.suggestions import suggest
 from resources.jobs.schedules import JobSchedule
 
-PROJECT = Path(__file__).resolve().parents[2]
+SHIPPED = (Path(__file__).resolve().parents[2], Path(__file__).resolve().parents[1])
+"""The folders with `examples/`: that of a clone; the package of an installed wheel."""
 
 
 class JobFile(NamedTuple):
@@ -56,10 +57,11 @@ def read_raw_order(spec: str, model: str | None = None, changes: Mapping[str, An
 
 
 def find_spec(path: str) -> Path:
-    """The file as given; a relative path that does not exist here is also searched in the project's folder."""
+    """The file as given; a relative path that does not exist here is also searched among the shipped examples."""
     given = Path(path).expanduser()
-    shipped = PROJECT / given
-    return shipped if not given.exists() and shipped.is_file() else given
+    if given.exists():
+        return given
+    return next((found for folder in SHIPPED if (found := folder / given).is_file()), given)
 
 
 def with_model(raw: Mapping[str, Any], model: str) -> dict[str, Any]:

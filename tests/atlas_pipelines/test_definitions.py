@@ -7,9 +7,9 @@ import dagster as dg
 import pytest
 
 from assets.launch.job_config import order_from_config
-from assets.launch.order import PROJECT
 from atlas.spec.job import JobSpec
 from atlas_pipelines.definitions import defs
+from tests.support.paths import REPOSITORY
 
 LINEAGE = {
     # asset: (partitions, made from, group)
@@ -109,7 +109,7 @@ def test_nothing_is_launched_by_itself_until_it_is_turned_on():
 )
 def test_the_launchpad_of_a_starting_job_begins_with_an_example(job, op, example):
     config = dg.validate_run_config(defs.resolve_job_def(job), {})["ops"][op]["config"]
-    assert order_from_config(config["order"]).cid == JobSpec.load(PROJECT / f"examples/{example}.yaml").cid
+    assert order_from_config(config["order"]).cid == JobSpec.load(REPOSITORY / f"examples/{example}.yaml").cid
 
 
 def test_the_runs_of_a_round_bear_the_name_of_their_job():

@@ -11,13 +11,13 @@ from pydantic import BaseModel, Field
 
 from assets.launch.config_schema import Hints, config_value, model_config
 from assets.launch.job_config import HINTS, job_config, order_as_config, order_from_config
-from assets.launch.order import PROJECT
 from atlas.aggregation.robust.registry import RULES
 from atlas.errors import SpecError
 from atlas.spec.dataset import ShardRule
 from atlas.spec.job import JobSpec, LoraSpec, ModelSpec
+from tests.support.paths import REPOSITORY
 
-EXAMPLES = [PROJECT / "examples" / name for name in ("sentiment.yaml", "hospitals.yaml")]
+EXAMPLES = [REPOSITORY / "examples" / name for name in ("sentiment.yaml", "hospitals.yaml")]
 SMALLEST = {
     "name": "mine",
     "model": {"source": "package:minilm"},

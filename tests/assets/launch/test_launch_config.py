@@ -2,8 +2,9 @@ import dagster as dg
 import pytest
 
 from assets.launch.launch_config import FIELDS, LaunchConfig
-from assets.launch.order import PROJECT, read_order
+from assets.launch.order import read_order
 from atlas.errors import SpecError
+from tests.support.paths import REPOSITORY
 
 
 def test_the_untouched_launchpad_orders_the_shipped_example():
@@ -17,7 +18,7 @@ def test_the_round_key_names_the_job():
 
 def test_a_spec_file_without_a_name_takes_that_of_the_round_key(tmp_path):
     path = tmp_path / "nameless.yaml"
-    path.write_text((PROJECT / "examples/sentiment.yaml").read_text().replace("name: sentiment", ""))
+    path.write_text((REPOSITORY / "examples/sentiment.yaml").read_text().replace("name: sentiment", ""))
     assert LaunchConfig(spec=str(path)).written_name() is None
     assert LaunchConfig(spec=str(path)).order("demo").name == "demo"
 

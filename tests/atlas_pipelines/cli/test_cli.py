@@ -7,7 +7,6 @@ import sys
 import pytest
 from typer.testing import CliRunner, Result
 
-from assets.launch.order import PROJECT
 from atlas.content.format.cid import cid_of_bytes, cid_of_file
 from atlas.content.local.store import LocalStore
 from atlas.documents.stored import get_document, put_document
@@ -19,6 +18,7 @@ from atlas_pipelines.cli.main import app
 from resources.jobs.local_tasks import make_untrained_adapter
 from resources.jobs.registry import Attempt, JobRegistry
 from tests.support.jobs.small_round import small_round
+from tests.support.paths import REPOSITORY
 
 ANY = cid_of_bytes(b"any")
 
@@ -70,7 +70,7 @@ def atlas(tmp_path, monkeypatch):
     ],
 )
 def test_what_cannot_be_done_is_told_in_words(atlas, monkeypatch, arguments, told):
-    monkeypatch.chdir(PROJECT)
+    monkeypatch.chdir(REPOSITORY)
     result = atlas(*arguments)
     assert result.exit_code == 1, result.stderr
     assert result.stdout == ""
