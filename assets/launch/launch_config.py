@@ -84,7 +84,7 @@ class LaunchConfig(dg.Config):
         return read_raw_order(self.spec, self.model, self.changes()).get("name")
 
     def schedule(self) -> JobSchedule | None:
-        """When the spec file says that the job is ordered again; None for a repeated order, whatever it repeats.
+        """The `schedule` of the spec file; None if it has none, and for a repeated order, which is not repeated again.
 
         Raises as `order` does.
         """

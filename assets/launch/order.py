@@ -18,7 +18,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 class JobFile(NamedTuple):
-    """What a job's file says: the order, and when it is ordered again."""
+    """The contents of a job's file: the order, and the schedule by which it is ordered again."""
 
     order: JobSpec
     schedule: JobSchedule | None

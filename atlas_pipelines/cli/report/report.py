@@ -24,7 +24,7 @@ def report(
     names: Annotated[list[str], typer.Argument(help="The names of one or more jobs.", metavar="NAME...")],
     form: Annotated[
         Literal["html", "json", "csv"],
-        typer.Option("--format", help="html: one page with pictures; json: the job reports; csv: one measurement per line."),
+        typer.Option("--format", help="html: one page with pictures; json: job reports; csv: a measurement per line."),
     ] = "html",
     output: Annotated[
         Path | None, typer.Option(help="The file to write; it is replaced if it exists.", show_default="stdout")
