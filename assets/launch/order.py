@@ -1,4 +1,4 @@
-"""From a spec file and a person's changes to a validated order. Pure, except for reading the file."""
+"""From a job's file and a person's changes to a validated order. Pure, except for reading the file."""
 
 import copy
 import re
