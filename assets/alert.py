@@ -14,7 +14,7 @@ from resources.errors import AlertNotDelivered
 
 
 class AlertConfig(dg.Config):
-    """What is sent, and through which hook."""
+    """An alert, and the hook that it is sent through."""
 
     hook: str = Field(description="Name of a hook in $ATLAS_HOME/settings.yaml.")
     alert: str = Field(description="The alert as JSON.")

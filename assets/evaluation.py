@@ -25,9 +25,9 @@ from resources.rounds.evaluating import evaluation_result, plain_mean_of
 NO_WORSE = dg.AssetCheckSpec(
     "no_worse_than_base",
     asset="evaluation",
-    description="The checkpoint is not worse than its base, by loss and by accuracy on the same rows. Fails if one of "
-    "them is worse by more than two standard errors, and the loss by more than evaluation.tolerance; warns if it is "
-    "worse by less.",
+    description="The checkpoint is not worse than its base, by accuracy and loss on the same rows. An error if one of "
+    "them is worse by more than two standard errors, and the loss also by more than evaluation.tolerance; a warning if "
+    "it is worse by less. A classifier's loss may rise within the tolerance.",
 )
 
 

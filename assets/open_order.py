@@ -32,7 +32,7 @@ def open_order(
 ) -> tuple[OpenJob, Iterator[dg.AssetMaterialization]]:
     """Open a job, or load the one of this name and order, and register its partitions.
 
-    A new job gets the schedule; an opened one keeps its own.
+    A new job gets the schedule; an opened one keeps the schedule that it has.
 
     Returns it with the materializations of its dataset and shards that are not recorded yet. Raises what `open_job`
     raises, and `JobEnded` when the job has ended before its round `number` began.

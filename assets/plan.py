@@ -25,7 +25,7 @@ def plan_order(
     """Read the data, look at model and rows, and compare the order with the nodes and the budget."""
     if config.repeat is not None:
         raise SpecError(
-            f"repeat is {config.repeat!r}, but a plan is made from a spec file. Leave repeat empty and give spec."
+            f"repeat is {config.repeat!r}, but a plan is made from a job's file. Leave repeat empty and give spec."
         )
     order, home, network = config.order(None), coordinator.home, coordinator.known_addresses
     store = open_kept_store(network.content if network else home.content, home.content)

@@ -25,9 +25,9 @@ from resources.ledger import LedgerResource
 
 @dg.asset(
     description="The LoRA adapter that one node trained on one shard in one round. Its partitions are every round with "
-    "every shard of all jobs; only those whose round and shard are of the same job are ever filled. round_manifest "
-    "fills all shards of its round; materialize one here to train that shard alone. Green: an adapter arrived. Empty: "
-    "not trained yet, lost or refused; round_manifest has the reason.",
+    "every shard of all jobs; only those whose round and shard are of the same job are ever materialized. "
+    "round_manifest materializes all shards of its round; materialize one here to train that shard alone. A partition "
+    "without an adapter is not trained yet, lost or refused; round_manifest has the reason.",
     partitions_def=partitions.round_shards,
     deps=[dataset_shard, base_checkpoint],
     group_name="federated",

@@ -75,4 +75,4 @@ def next_step(job: str, rounds: int, run_rounds: bool) -> str:
             f"The sensor started_jobs launches federated_round for {keys}. It needs Dagster's daemon, which `atlas up` "
             "and `dagster dev` run."
         )
-    return f"Launch federated_round for {keys}, with the button Materialize all on the page of that job."
+    return f"Launch federated_round for {keys}, with the button Materialize all on its page."

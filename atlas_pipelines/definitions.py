@@ -56,5 +56,5 @@ defs = dg.Definitions(
         "progress": RoundProgress(),
     },
     loggers={"file": file_logger},
-    executor=dg.in_process_executor,  # one process for each run, also of a selection of assets: it holds the job
+    executor=dg.in_process_executor,  # one process per run, also of selected assets: it holds the job's lock
 )

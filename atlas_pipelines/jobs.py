@@ -86,13 +86,12 @@ start_job = _starting(
     "start_job",
     "open_order",
     "sentiment.yaml",
-    "Open a job and launch its rounds. The launchpad has the whole order, and begins with the example of four kinds of "
-    "sentences.",
+    "Open a job and launch its rounds. The launchpad has the whole order, filled in with examples/sentiment.yaml.",
 )
 start_hospitals = _starting(
     "start_hospitals",
     "open_hospitals",
     "hospitals.yaml",
-    "As start_job, but the launchpad begins with the example of data that stays on its nodes. It needs "
+    "As start_job, but filled in with examples/hospitals.yaml, whose data stays on its nodes. It needs "
     "`atlas up --nodes examples/hospitals-nodes.yaml`.",
 )

@@ -27,7 +27,7 @@ class ScheduleWatch:
         self._looked = clock()
 
     def look(self) -> None:
-        """Reload if a schedule was added, changed or removed; what fails is logged and repeated at the next look."""
+        """Reload if a schedule was added, changed or removed; a failed reload is logged, and repeated next time."""
         if self._clock() - self._looked < LOOK_SECONDS:
             return
         self._looked = self._clock()

@@ -17,8 +17,8 @@ from atlas_pipelines.jobs import federated_round, unattended_round
     default_status=dg.DefaultScheduleStatus.STOPPED,
     description=(
         "On Mondays, orders every finished job again as NAME-YYYYMMDD: the new job reads its data again, trains from "
-        "the untrained adapter, and is paid from the operator's account. Off by default; a job with a schedule of "
-        "its own is ordered by both."
+        "the untrained adapter, and is paid from the operator's account. Off by default; a job that has its own "
+        "schedule is ordered by both."
     ),
 )
 @plain_errors

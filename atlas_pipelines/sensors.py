@@ -34,7 +34,7 @@ WORKING = [
 )
 @plain_errors
 def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Starts nothing; says what it found."""
+    """Launch nothing; the reason of the skipped tick lists the runs."""
     failed = fail_dead_runs(context.instance)
     return dg.SkipReason(f"Reported as failed: {', '.join(failed)}." if failed else "Every run's process is alive.")
 
@@ -44,17 +44,17 @@ def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.STOPPED,
     description=(
-        "Launches the next round of every opened job that has rounds left and none in progress. Off by default: "
-        "`atlas run` runs a job's rounds itself. Turn it on to let the daemon run them under `atlas up`. A round "
-        "that failed must be launched again by hand."
+        "Launches the next round of every opened job that has rounds left and no run in progress. Off by default: "
+        "`atlas run` runs the rounds of its job, and the sensor started_jobs launches those of jobs that start_job has "
+        "opened. After a round that failed it waits until that round is launched again."
     ),
 )
 @plain_errors
 def next_round(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """One run request per job that can go on; a round is asked for once."""
+    """One run request per job that can go on; a round is requested once."""
     keys = _next_rounds(context.instance, context.instance.get_dynamic_partitions(partitions.JOBS))
     if not keys:
-        return dg.SkipReason("No opened job has a round to start.")
+        return dg.SkipReason("No opened job has a round to launch.")
     return dg.SensorResult([unattended_round(key) for key in keys])
 
 
@@ -69,7 +69,7 @@ def next_round(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.Skip
 )
 @plain_errors
 def started_jobs(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """One run request per started job that can go on; a round is asked for once for each time its job was started."""
+    """One run request per started job that can go on; a round is requested once for each time its job was started."""
     started = _started_jobs(context.instance)
     keys = _next_rounds(context.instance, started)
     if not keys:

@@ -2,7 +2,8 @@
 
 It reads task.json in the task's folder, prints Dagster Pipes messages, and writes result.json at the end. Exit codes: 0
 done, 75 stopped on SIGTERM, 1 failed: failure.json has the reason on one line, standard error the traceback of an
-unexpected error. With --wait it reads a `TrainerCall` a line, and ends only if a task fails or its input ends.
+unexpected error. With --wait it reads one `TrainerCall` per line of standard input, and ends when a task fails or is
+stopped, or when the input ends.
 """
 
 import argparse

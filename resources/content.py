@@ -25,7 +25,7 @@ class ContentResource(dg.ConfigurableResource["ContentResource"]):
         return self._store
 
     def link(self, cid: Cid) -> dg.MetadataValue:
-        """Where people can view the content of a CID.
+        """The address at which people can view the content of a CID.
 
         A URL at the content server of `atlas up` or at the first gateway, or else a path on this machine.
         """

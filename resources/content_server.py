@@ -1,7 +1,7 @@
 """Shows content to people in a browser: `python -m resources.content_server --home FOLDER --port PORT`.
 
-It has a port, and so an origin, of its own: what jobs of strangers wrote must not act as a page of Dagster. It only
-reads, only from this machine, and only by CID; every answer is checked against its CID first.
+It has a separate port, and so a separate origin: content that others have written must not act as a page of Dagster. It
+answers requests from this machine only, only reads, and verifies each file against its CID before it is sent.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from atlas.processes import ProcessRef
 
 HOST = "127.0.0.1"
 SHOWN_BYTES = 1 << 20
-"""A text that is no longer is shown in the browser; anything else is saved as a file."""
+"""Most bytes of a text that is shown in the browser; longer texts are saved as a file."""
 PICTURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 FIXED_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -41,7 +41,7 @@ FIXED_HEADERS = {
 
 
 class ContentServer(BaseModel):
-    """The server that runs, as `content-server.json` in the coordinator's folder says."""
+    """The contents of `content-server.json` in the coordinator's folder: the server that runs."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -78,9 +78,9 @@ class Handler(BaseHTTPRequestHandler):
         """Write no line per request."""
 
     def _answer(self, with_body: bool) -> None:
-        # A page elsewhere can make a name of its own point to 127.0.0.1, and then read what that name answers.
+        # DNS rebinding: another site can resolve its own host name to 127.0.0.1, and its pages could read the answers.
         if self.headers.get("Host") not in self.hosts:
-            self._refuse(HTTPStatus.MISDIRECTED_REQUEST, "This server answers at its own address alone.", with_body)
+            self._refuse(HTTPStatus.MISDIRECTED_REQUEST, "Use http://127.0.0.1:PORT/CID, not another name.", with_body)
             return
         try:
             cid = parse_cid(self.path.removeprefix("/"))
@@ -135,7 +135,7 @@ class Handler(BaseHTTPRequestHandler):
 def shown_as(begin: bytes, size: int) -> str | None:
     """The content type under which a browser may show a file that begins like this; None for one to be saved.
 
-    No type that a browser would run: HTML and SVG are text.
+    No type that a browser would run: HTML and SVG, as any text that begins with `<`, are saved.
     """
     for mark, kind in PICTURES.items():
         if begin.startswith(mark):

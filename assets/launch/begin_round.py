@@ -1,4 +1,4 @@
-"""The first act of a step that trains: no other run works on the same job, and the run's tags say who works on it."""
+"""How `base_checkpoint` and `round_manifest` begin: lock the job for this run, and tag the run with job and process."""
 
 import dagster as dg
 
@@ -9,7 +9,7 @@ from resources.coordinator import CoordinatorResource
 
 
 def begin_round(context: dg.AssetExecutionContext, coordinator: CoordinatorResource) -> tuple[str, int]:
-    """Hold the job of the step's round until the run ends; return the job's name and the round's number.
+    """Lock the job of the step's round until the run ends; return the job's name and the round's number.
 
     Raises `JobAtWork` while another run holds the job, and `SpecError` for a partition that is not a round.
     """

@@ -1,4 +1,4 @@
-"""The launchpad's configuration for opening a job: a spec file, and settings to change in it."""
+"""The launchpad's configuration for opening a job: a job's file, and settings to change in it."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -37,7 +37,7 @@ def _names(what: str, names: Iterable[str]) -> str:
 
 
 class LaunchConfig(dg.Config):
-    """The job to open, if the round's job is not open yet. An empty setting keeps the value of the spec file."""
+    """The job to open, if the round's job is not open yet. An empty setting keeps the value of the job's file."""
 
     spec: str = Field(default="examples/sentiment.yaml", description="Path of the job's YAML file.")
     model: str | None = Field(
@@ -73,18 +73,18 @@ class LaunchConfig(dg.Config):
         return {**given, **parse_changes(self.settings)}
 
     def order(self, name: str | None) -> JobSpec:
-        """The validated order, named `name`; with None, the spec file's name. Nothing is written.
+        """The validated order, named `name`; with None, the name in the job's file. Nothing is written.
 
         Raises `atlas.errors.SpecError` that names each bad field.
         """
         return read_order(self.spec, self.model, self.changes(), name)
 
     def written_name(self) -> Any:
-        """The job's name in the spec file or the settings, not validated; None if they give it no name."""
+        """The name in the job's file or the settings, not validated; None if they give it no name."""
         return read_raw_order(self.spec, self.model, self.changes()).get("name")
 
     def schedule(self) -> JobSchedule | None:
-        """When the spec file says that the job is ordered again; None for a repeated order, whatever it repeats.
+        """The `schedule` of the job's file; None if it has none, and for a repeated order, which is not repeated again.
 
         Raises as `order` does.
         """

@@ -1,4 +1,4 @@
-"""From a spec file and a person's changes to a validated order. Pure, except for reading the file."""
+"""From a job's file and a person's changes to a validated order. Pure, except for reading the file."""
 
 import copy
 import re
@@ -19,7 +19,7 @@ SHIPPED = (Path(__file__).resolve().parents[2], Path(__file__).resolve().parents
 
 
 class JobFile(NamedTuple):
-    """What a job's file says: the order, and when it is ordered again."""
+    """The contents of a job's file: the order, and the schedule by which it is ordered again."""
 
     order: JobSpec
     schedule: JobSchedule | None

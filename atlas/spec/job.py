@@ -19,7 +19,7 @@ from atlas.spec.dataset import DatasetSpec
 
 TaskType = Literal["sequence-classification", "causal-lm"]
 SCHEDULE = "schedule"
-"""The field of a job's file that says when the job is ordered again."""
+"""The field of a job's file with the times at which the job is ordered again."""
 Scoring = Literal["auto", "leave-one-out", "alignment", "none"]
 
 

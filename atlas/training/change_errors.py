@@ -1,4 +1,4 @@
-"""How certain a change of the metrics is: its standard error over the held-out rows."""
+"""The standard errors of changes of the metrics, over the held-out rows."""
 
 import math
 from collections.abc import Sequence

@@ -108,12 +108,12 @@ _JOB: Entries = {
     ),
     "archive": Command(
         f"{_CLI}.job.archive:archive",
-        "Remove a finished job's rounds and shards from Dagster's lists of partitions, which long lists make slow.",
+        "Remove the partitions of a finished job from Dagster's lists; long lists make its pages slow.",
         job_names,
     ),
     "schedule": Command(
         f"{_CLI}.job.schedule:schedule",
-        "Show when a job is ordered again, or change it. The daemon of `atlas up` follows within a minute.",
+        "Show when a job is ordered again, or change it. Dagster's daemon uses the change within a minute.",
         job_names,
     ),
     "rollback": Command(
@@ -193,7 +193,7 @@ COMMANDS: Entries = {
     ),
     "report": Command(
         f"{_CLI}.report.report:report",
-        "Write everything that was measured in a job, or in several jobs to compare, as one page, as JSON or as CSV.",
+        "Write all measurements of a job, or of several jobs to compare, as one page, as JSON or as CSV.",
         job_names,
     ),
     "chain": Group("The contract and the money on it, on any network.", _CHAIN),

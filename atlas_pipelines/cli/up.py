@@ -34,7 +34,7 @@ def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="The web server's port on this machine.")] = 3000,
     content_port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="The port at which content is shown. [--port + 1]", show_default=False),
+        typer.Option(min=1, max=65535, help="The content server's port. [--port + 1]", show_default=False),
     ] = None,
     chain: Chain = None,
     ipfs: Ipfs = None,

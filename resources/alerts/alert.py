@@ -1,4 +1,4 @@
-"""What an alert says. Its canonical JSON is what each hook delivers."""
+"""The contents of an alert. Each hook delivers its canonical JSON."""
 
 from typing import Literal
 

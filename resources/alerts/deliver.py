@@ -1,4 +1,4 @@
-"""Deliver one alert through one hook, once. Retries are the caller's."""
+"""Deliver one alert through one hook, once. The caller retries."""
 
 import hashlib
 import hmac

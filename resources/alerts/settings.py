@@ -17,7 +17,7 @@ Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class Hook(BaseModel):
-    """What all hooks have."""
+    """The fields that all kinds of hooks have."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -96,7 +96,9 @@ class OperatorSettings(BaseModel):
         for hook in self.hooks:
             if hook.name == name:
                 return hook
-        raise CoordinatorError(f"The settings have no hook {name!r}. It was removed after the alert was launched.")
+        raise CoordinatorError(
+            f"$ATLAS_HOME/settings.yaml has no hook {name!r}. It was removed or renamed after the alert was launched."
+        )
 
 
 def read_operator_settings(path: Path) -> OperatorSettings:

@@ -27,10 +27,10 @@ def archive(
     undo: Annotated[bool, typer.Option("--undo", help="Put the partitions back.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Remove a finished job's rounds and shards from Dagster's lists of partitions, which long lists make slow.
+    """Remove the partitions of a finished job from Dagster's lists; long lists make its pages slow.
 
     Its runs, results, checkpoints and payments stay, and `atlas job show`, `atlas verify` and exports work as before.
-    Only Dagster's sensors and schedules no longer look at the job.
+    Dagster's sensors and schedules ignore the job from then on.
     """
     import dagster as dg
 

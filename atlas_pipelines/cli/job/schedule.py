@@ -19,7 +19,7 @@ from resources.jobs.schedules import JobSchedule, JobSchedules
 def schedule(
     name: Annotated[str, typer.Argument(help="The job's name.")],
     cron: Annotated[str | None, typer.Option(help="Minute, hour, day, month and weekday, such as '0 3 * * 1'.")] = None,
-    timezone: Annotated[str | None, typer.Option(help="Such as Europe/Berlin; UTC by default.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Time zone, such as Europe/Berlin; UTC by default.")] = None,
     monthly_budget: Annotated[
         int | None,
         typer.Option(min=0, help="The most micro-units that its orders escrow in a calendar month; 0 for no limit."),
@@ -28,7 +28,7 @@ def schedule(
     remove: Annotated[bool, typer.Option("--remove", help="Remove the schedule.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show when a job is ordered again, or change it. The daemon of `atlas up` follows within a minute."""
+    """Show when a job is ordered again, or change it. Dagster's daemon uses the change within a minute."""
     home = AtlasHome.from_environment()
     row = JobRegistry(home.jobs_database).job(name)
     if row is None:

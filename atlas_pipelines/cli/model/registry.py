@@ -49,7 +49,7 @@ def promote(
         typer.Argument(help="The version: the round's number. [the newest that is not deprecated]", show_default=False),
     ] = None,
     worse: Annotated[
-        bool, typer.Option("--worse", help="Also if its evaluation found it worse than its base.")
+        bool, typer.Option("--worse", help="Promote the version even if it failed no_worse_than_base.")
     ] = False,
     network: given.Name = None,
     url: given.Url = None,
@@ -58,7 +58,7 @@ def promote(
 ) -> None:
     """Make a version the current one of its name, as the job's owner; the previous one is then only registered.
 
-    A version whose evaluation failed the check `no_worse_than_base` is refused, where this coordinator has the
+    A version whose evaluation failed the check `no_worse_than_base` is refused, if this coordinator has the
     evaluation. `atlas content gc` keeps the files of promoted models, also after their job has ended.
     """
     _change("promoted", name, version, (network, url, key), json, worse)

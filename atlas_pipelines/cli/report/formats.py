@@ -1,4 +1,4 @@
-"""Reports for programs: JSON with all facts, and CSV with one measurement per line. Pure."""
+"""Reports for programs: JSON with the job reports, and CSV with one measurement per line. Pure."""
 
 import csv
 import io

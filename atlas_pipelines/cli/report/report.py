@@ -1,4 +1,4 @@
-"""`atlas report`: everything that was measured in a job, or in several jobs to compare."""
+"""`atlas report`: all measurements of a job, or of several jobs to compare."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,13 +24,13 @@ def report(
     names: Annotated[list[str], typer.Argument(help="The names of one or more jobs.", metavar="NAME...")],
     form: Annotated[
         Literal["html", "json", "csv"],
-        typer.Option("--format", help="html: one page with pictures; json: all facts; csv: one measurement per line."),
+        typer.Option("--format", help="html: one page with pictures; json: job reports; csv: a measurement per line."),
     ] = "html",
     output: Annotated[
         Path | None, typer.Option(help="The file to write; it is replaced if it exists.", show_default="stdout")
     ] = None,
 ) -> None:
-    """Write everything that was measured in a job, or in several jobs to compare, as one page, as JSON or as CSV.
+    """Write all measurements of a job, or of several jobs to compare, as one page, as JSON or as CSV.
 
     The page has its pictures inside, and neither a script nor a link to anything outside.
     """
