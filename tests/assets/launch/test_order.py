@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assets.launch.order import (
-    PROJECT,
     find_spec,
     model_slug,
     parse_changes,
@@ -17,6 +16,7 @@ from assets.launch.order import (
 )
 from atlas.errors import SpecError
 from atlas.spec.job import JobSpec
+from tests.support.paths import REPOSITORY
 
 SENTIMENT = "examples/sentiment.yaml"
 FIELDS = st.lists(st.sampled_from("abcde"), min_size=1, max_size=3).map(".".join)
@@ -31,7 +31,7 @@ def test_the_shipped_example_is_valid_and_its_budget_pays_for_every_task():
 
 def test_the_shipped_example_is_found_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert find_spec(SENTIMENT) == PROJECT / SENTIMENT
+    assert find_spec(SENTIMENT) == REPOSITORY / SENTIMENT
 
 
 def test_a_local_file_wins_over_the_shipped_one(tmp_path, monkeypatch):
@@ -48,7 +48,7 @@ def test_a_missing_spec_is_named():
 
 def test_a_schedule_in_the_file_is_read_beside_the_order_and_changes_no_cid(tmp_path):
     path = tmp_path / "job.yaml"
-    path.write_text((PROJECT / SENTIMENT).read_text() + "schedule: {cron: '0 3 * * 1', timezone: Europe/Berlin}\n")
+    path.write_text((REPOSITORY / SENTIMENT).read_text() + "schedule: {cron: '0 3 * * 1', timezone: Europe/Berlin}\n")
     order, schedule = read_job_file(str(path), changes={"schedule.enabled": True})
     assert order.cid == read_order(SENTIMENT).cid == JobSpec.load(path).cid
     assert (schedule.cron, schedule.timezone, schedule.enabled) == ("0 3 * * 1", "Europe/Berlin", True)
@@ -57,7 +57,7 @@ def test_a_schedule_in_the_file_is_read_beside_the_order_and_changes_no_cid(tmp_
 
 def test_a_bad_schedule_is_refused_with_the_order(tmp_path):
     path = tmp_path / "job.yaml"
-    path.write_text((PROJECT / SENTIMENT).read_text() + "schedule: {cron: whenever}\n")
+    path.write_text((REPOSITORY / SENTIMENT).read_text() + "schedule: {cron: whenever}\n")
     with pytest.raises(SpecError, match=r"schedule\.cron: 'whenever'"):
         read_order(str(path))
 
