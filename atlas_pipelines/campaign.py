@@ -40,12 +40,19 @@ def next_rounds(
     return chosen
 
 
-def finished_jobs(rounds: Collection[str], jobs: Collection[str], settled: Collection[str]) -> dict[str, int]:
-    """Each opened job whose rounds are all settled, with their number. Retrainings of another job are left out."""
+def finished_jobs(
+    rounds: Collection[str], jobs: Collection[str], settled: Collection[str], retrainings: bool = False
+) -> dict[str, int]:
+    """Each opened job whose rounds are all settled, with their number.
+
+    Jobs with the name of a retraining are left out, unless `retrainings` is set.
+    """
     return {
         job: len(numbers)
         for job, numbers in rounds_of_jobs(rounds, jobs).items()
-        if numbers and not RETRAINING.search(job) and all(round_key(job, number) in settled for number in numbers)
+        if numbers
+        and (retrainings or not RETRAINING.search(job))
+        and all(round_key(job, number) in settled for number in numbers)
     }
 
 

@@ -50,9 +50,10 @@ def _schedule(job: str, budget: int, schedule: JobSchedule, registry: JobRegistr
             rounds=rounds,
             jobs=instance.get_dynamic_partitions(partitions.JOBS),
             settled=instance.get_materialized_partitions(dg.AssetKey("reward_settlement")),
+            retrainings=True,  # a person has given this very job a schedule, whatever its name is
         )
         if job not in finished:
-            yield dg.SkipReason(f"Job {job} has not settled all of its rounds, or is archived.")
+            yield dg.SkipReason(f"Job {job} has not finished all of its rounds, or is archived.")
             return
         moment = context.scheduled_execution_time.astimezone(ZoneInfo(schedule.timezone))
         name = retraining_name(job, f"{moment:%Y%m%d%H%M}")

@@ -46,6 +46,7 @@ def test_a_key_that_somebody_typed_in_starts_nothing():
 
 def test_a_retraining_is_not_trained_again():
     assert finished_jobs({"a-20260105-r0001"}, {"a-20260105"}, {"a-20260105-r0001"}) == {}
+    assert finished_jobs({"a-20260105-r0001"}, {"a-20260105"}, {"a-20260105-r0001"}, True) == {"a-20260105": 1}
 
 
 @given(st.from_regex(NAME, fullmatch=True))

@@ -91,7 +91,7 @@ def test_a_finished_job_is_ordered_again_under_the_local_time(kept, instance, ti
 def test_an_unfinished_job_is_not_ordered_again(kept, instance, tick):
     kept.put("a-b", BUDGET, JobSchedule(cron="0 3 * * 1"))
     instance.add_dynamic_partitions("round", ["a-b-r0003"])
-    assert tick(at(5)) == "Job a-b has not settled all of its rounds, or is archived."
+    assert tick(at(5)) == "Job a-b has not finished all of its rounds, or is archived."
 
 
 def test_the_budget_of_a_month_is_kept_and_the_next_month_has_its_own(kept, instance, tick):
