@@ -143,4 +143,5 @@ async def end(process: asyncio.subprocess.Process) -> None:
 def kill(process: asyncio.subprocess.Process) -> None:
     """Kill a trainer's process group, unless the trainer has ended: its id may be reused then."""
     if process.returncode is None:
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended just now, and asyncio will say so
+            os.killpg(process.pid, signal.SIGKILL)

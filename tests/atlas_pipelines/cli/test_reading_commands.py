@@ -40,7 +40,7 @@ READING = [
 WRITING = [
     *("chain deploy", "chain faucet", "chain grant", "chain owner", "chain pause", "chain revoke", "chain unpause"),
     *("chain withdraw", "content add", "content audit", "content pin", "content unpin"),
-    *("job archive", "job cancel", "job close", "job rollback", "job top-up"),
+    *("job archive", "job cancel", "job close", "job rollback", "job schedule", "job top-up"),
     *("keys restore", "keys revoke", "keys rotate", "model deprecate", "model promote", "model push", "run", "up"),
 ]
 NODE_READING = ["config", "data ls", "rewards", "status"]

@@ -37,7 +37,7 @@ def test_a_worker_that_gives_no_sign_is_killed_and_its_end_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = "import os, time; open('pid', 'w').write(str(os.getpid())); print('starting', flush=True); time.sleep(600)"
-    monkeypatch.setattr(own_work, "trainer_command", lambda folder: [sys.executable, "-c", code])
+    monkeypatch.setattr(own_work, "trainer_command", lambda *arguments: [sys.executable, "-c", code])
     with pytest.raises(TrainerFailed, match="trainer of task own made no progress for 2 s"):
         own_work.run_trainer(order(tmp_path, 2), tmp_path / "work", os.environ)
     assert not psutil.pid_exists(int((tmp_path / "work" / "pid").read_text()))
@@ -45,6 +45,6 @@ def test_a_worker_that_gives_no_sign_is_killed_and_its_end_says_why(
 
 def test_a_worker_may_take_long_while_it_gives_signs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = "import sys, time\nfor _ in range(16):\n print('a stage', flush=True)\n time.sleep(0.2)\nsys.exit(3)"
-    monkeypatch.setattr(own_work, "trainer_command", lambda folder: [sys.executable, "-c", code])
+    monkeypatch.setattr(own_work, "trainer_command", lambda *arguments: [sys.executable, "-c", code])
     with pytest.raises(TrainerFailed, match="ended with exit code 3"):
         own_work.run_trainer(order(tmp_path, 2), tmp_path / "work", os.environ)

@@ -21,6 +21,7 @@ from node_agent.node_context import NodeContext
 from node_agent.tasks.task_progress import TaskProgress
 from node_agent.tasks.task_run import TaskRun, exit_reason
 from node_agent.tasks.trainer_process import TrainerExit
+from node_agent.tasks.trainer_slot import TrainerSlot
 from node_agent.wire import subjects
 from node_agent.wire.bus import Bus, Message
 from node_agent.wire.messages import AssignHint, TaskReport
@@ -179,8 +180,8 @@ async def test_a_trainer_that_ends_in_good_order_without_a_result_fails_its_task
         """Nothing is fetched."""
 
     monkeypatch.setattr(TaskRun, "_fetch", without_inputs)
-    monkeypatch.setattr("node_agent.tasks.task_run.trainer_command", lambda folder: [sys.executable, "-c", "pass"])
-    run = TaskRun(context, context.journal.accept(hint, PLAN), None)
+    slot = TrainerSlot([sys.executable, "-c", "pass"], {}, keep_seconds=0)
+    run = TaskRun(context, context.journal.accept(hint, PLAN), slot)
     ended = await asyncio.wait_for(run.run(), 120)
     assert ended.state == "failed"
     assert "exit code 0" in (ended.error or "")
