@@ -5,7 +5,6 @@ import socket
 import sys
 import time
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +17,7 @@ from atlas_pipelines.cli.output import results_console
 from atlas_pipelines.cli.run.steps import Steps
 from atlas_pipelines.dagster_home import prepare_dagster_home
 from atlas_pipelines.reloading import ScheduleWatch, reload_definitions
+from resources.content_server import running_content_server
 from resources.errors import LocalNetworkError
 from resources.jobs.schedules import JobSchedules
 from resources.local.child import Child
@@ -25,16 +25,19 @@ from resources.local.network import child_environment
 from resources.local.network_watch import NetworkWatch
 
 START_SECONDS, STOP_SECONDS, WATCH_SECONDS = 120.0, 20.0, 0.5
+LAST_PORT = 65535
 LOCATION = ("-m", "atlas_pipelines.definitions")
 
 
 def up(
     agents: Agents = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads per task of a local agent.")] = 1,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="The web server's port on this machine.")] = 3000,
+    port: Annotated[int, typer.Option(min=1, max=LAST_PORT, help="The web server's port on this machine.")] = 3000,
     content_port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="The content server's port. [--port + 1]", show_default=False),
+        typer.Option(
+            min=1, max=LAST_PORT, help="The content server's port. [--port + 1, or a free one]", show_default=False
+        ),
     ] = None,
     chain: Chain = None,
     ipfs: Ipfs = None,
@@ -47,22 +50,22 @@ def up(
     watch = NetworkWatch(console.print, step)
     network = using_network(home, agents, threads, chain, ipfs, replicas, nodes, watch)
     refuse_taken_port(port, "--port")
-    content_port = content_port or port + 1
-    refuse_taken_port(content_port, "--content-port")
+    if content_port is not None:
+        refuse_taken_port(content_port, "--content-port")
+    elif _answers(port + 1) is None and port < LAST_PORT:
+        content_port = port + 1
     dagster_home = prepare_dagster_home(home, os.environ)
     try:
         with network as addresses, ExitStack() as running:
             step("Starting Dagster's web server and daemon.")
-            children = [_start(running, home, *command) for command in _commands(home, port, content_port)]
-            for child, its_port in zip(children, (port, content_port), strict=False):
-                child.wait_for(partial(_answers, its_port), START_SECONDS)
+            children = [_start(running, home, *command) for command in _commands(home, port, content_port or 0)]
+            children[0].wait_for(lambda: _answers(port), START_SECONDS)
+            content_url = children[1].wait_for(lambda: running_content_server(home), START_SECONDS)
             step("Everything is running.")
             console.print(f"Dagster    http://127.0.0.1:{port}   (its folder is {dagster_home})")
             console.print(f"chain      {addresses.network.url}   contract {addresses.network.contract}")
             console.print(f"messages   {addresses.bus}")
-            console.print(
-                f"content    http://127.0.0.1:{content_port}/CID   {describe_content(addresses, home.content)}"
-            )
+            console.print(f"content    {content_url}/CID   {describe_content(addresses, home.content)}")
             console.print("Ctrl-C stops all of them.")
             schedules = ScheduleWatch(JobSchedules(home.jobs_database), lambda: reload_definitions(port))
             _watch(children, watch, schedules)

@@ -9,11 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from atlas.disk.files import naming
 from resources.errors import LocalNetworkError
 
+Found = TypeVar("Found")
 PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
 POLL_SECONDS = 0.05
 TAIL_LINES = 20
@@ -61,7 +62,7 @@ class Child:
             raise LocalNetworkError(f"{self.name} did not start: {found['error']} Its log is {self.log}.")
         return found
 
-    def wait_for(self, probe: Callable[[], dict[str, Any] | None], seconds: float) -> dict[str, Any]:
+    def wait_for(self, probe: Callable[[], Found | None], seconds: float) -> Found:
         """The first result of `probe` that is not None; raises `LocalNetworkError` with the log's tail."""
         deadline = time.monotonic() + seconds
         while True:
