@@ -58,6 +58,7 @@ def up(
     try:
         with network as addresses, ExitStack() as running:
             step("Starting Dagster's web server and daemon.")
+            _create_tables(dagster_home)
             children = [_start(running, home, *command) for command in _commands(home, port, content_port or 0)]
             children[0].wait_for(lambda: _answers(port), START_SECONDS)
             content_url = children[1].wait_for(lambda: running_content_server(home), START_SECONDS)
@@ -71,6 +72,16 @@ def up(
             _watch(children, watch, schedules)
     except KeyboardInterrupt:
         console.print("Stopped.")
+
+
+def _create_tables(dagster_home: Path) -> None:
+    """Create the tables of Dagster's SQLite files: web server and daemon, started together, would both try it."""
+    from atlas_pipelines.execution import open_instance
+
+    with open_instance(dagster_home) as instance:
+        instance.get_runs(limit=1)
+        instance.all_instigator_state()
+        instance.all_asset_keys()
 
 
 def refuse_taken_port(port: int, option: str) -> None:
