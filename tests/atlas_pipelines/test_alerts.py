@@ -33,7 +33,7 @@ def instance():
 
 @pytest.fixture
 def coordinator(tmp_path):
-    """A coordinator with two hooks; the second one only hears of failed checks."""
+    """A coordinator with two hooks; the second one is for failed checks only."""
     calls = tmp_path / "calls"
     hooks = [
         {"name": "bell", "kind": "command", "command": [sys.executable, "-c", COUNT, str(calls), "1"]},
