@@ -4,10 +4,10 @@ import dagster as dg
 
 from assets import partitions
 from assets.base_checkpoint import base_checkpoint
-from assets.inputs import round_inputs
 from assets.launch.find_job import recorded_round
 from assets.plain_errors import plain_errors
-from assets.recorded import recorded_cid
+from assets.recorded.inputs import round_inputs
+from assets.recorded.records import recorded_cid
 from assets.round_manifest import round_manifest
 from assets.shown import graph, links, tables
 from assets.shown.diagnostics import diagnostics_metadata

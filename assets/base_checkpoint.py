@@ -11,7 +11,7 @@ from assets.launch.find_job import check_round_exists, find_order, hold_round
 from assets.launch.launch_config import LaunchConfig
 from assets.open_order import job_facts, open_order
 from assets.plain_errors import plain_errors
-from assets.recorded import newest_record
+from assets.recorded.records import newest_record
 from assets.shown import graph, links
 from atlas.content.verified import VerifiedStore
 from resources.content import ContentResource

@@ -9,9 +9,9 @@ from assets.fleet_run.progress import RoundProgress
 from assets.launch.find_job import find_order
 from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
-from assets.recorded import DATA_VERSION, INPUT_VERSION
+from assets.recorded.records import DATA_VERSION, INPUT_VERSION
+from assets.recorded.source_version import source_facts, source_version
 from assets.shown import graph, tables
-from assets.source_version import source_facts, source_version
 from atlas.data.warnings import dataset_warnings
 from atlas.documents.manifests import DatasetManifest
 from atlas.ids import Cid

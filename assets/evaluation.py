@@ -8,10 +8,10 @@ from assets import partitions
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.fleet_run.progress import RoundProgress
 from assets.fleet_run.running import run_tasks
-from assets.inputs import round_inputs
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
-from assets.recorded import recorded_cid
+from assets.recorded.inputs import round_inputs
+from assets.recorded.records import recorded_cid
 from assets.shown import graph, tables
 from atlas.documents.metric_names import measures_of_the_model
 from atlas.ids import Cid

@@ -8,7 +8,7 @@ import dagster as dg
 from assets import partitions
 from assets.evaluation import evaluation
 from assets.plain_errors import plain_errors
-from assets.recorded import newest_record
+from assets.recorded.records import newest_record
 from assets.reward_settlement import reward_settlement
 from assets.shown import graph, links, tables
 from assets.shown.report_charts import job_charts

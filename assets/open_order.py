@@ -8,8 +8,8 @@ import yaml
 from assets.dataset import dataset_event, shard_events
 from assets.fleet_run.progress import RoundProgress
 from assets.launch.find_job import register_partitions
-from assets.recorded import unless_recorded
-from assets.source_version import source_facts, source_version
+from assets.recorded.records import unless_recorded
+from assets.recorded.source_version import source_facts, source_version
 from atlas.content.store import ContentStore
 from atlas.spec.job import JobSpec
 from resources.content import ContentResource

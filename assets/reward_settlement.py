@@ -5,10 +5,10 @@ import dagster as dg
 from assets import partitions
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.evaluation import evaluation
-from assets.inputs import round_inputs
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
-from assets.recorded import recorded_cid
+from assets.recorded.inputs import round_inputs
+from assets.recorded.records import recorded_cid
 from assets.shown import graph, tables
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource

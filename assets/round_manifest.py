@@ -9,11 +9,11 @@ from assets import partitions
 from assets.base_checkpoint import base_checkpoint
 from assets.fleet_run.progress import RoundProgress
 from assets.fleet_run.running import run_tasks
-from assets.inputs import input_tags, round_inputs, updates_tags
 from assets.launch.begin_round import begin_round
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
-from assets.recorded import newest_record, unless_recorded
+from assets.recorded.inputs import input_tags, round_inputs, updates_tags
+from assets.recorded.records import newest_record, unless_recorded
 from assets.shard_adapter import adapter_event, adapter_partition, shard_adapter
 from assets.shown import graph, plots, tables
 from atlas.documents.manifests import RoundManifest

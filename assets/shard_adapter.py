@@ -9,10 +9,10 @@ from assets.base_checkpoint import base_checkpoint
 from assets.dataset import Link, dataset_shard
 from assets.fleet_run.progress import RoundProgress
 from assets.fleet_run.running import run_tasks
-from assets.inputs import input_tags
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
-from assets.recorded import DATA_VERSION, newest_record
+from assets.recorded.inputs import input_tags
+from assets.recorded.records import DATA_VERSION, newest_record
 from assets.shown import graph, plots, tables
 from atlas.errors import SpecError
 from atlas.spec.job import TaskSpec

@@ -3,9 +3,9 @@
 import dagster as dg
 import rfc8785
 
-from assets.alert import AlertConfig
+from assets.ops.alert import AlertConfig
 from assets.plain_errors import plain_errors
-from assets.run_tags import PARTITION_TAGS, job_of_run
+from assets.recorded.run_tags import PARTITION_TAGS, job_of_run
 from atlas_pipelines.jobs import alert
 from resources.alerts.alert import Alert, Event, FailedCheck
 from resources.alerts.settings import read_operator_settings

@@ -4,8 +4,8 @@ import dagster as dg
 
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.base_checkpoint import base_checkpoint
-from assets.content_checks import checkpoint_replicas, dataset_fresh, dataset_replicas
-from assets.data_checks import dataset_teaches, held_out_apart
+from assets.checks.content import checkpoint_replicas, dataset_fresh, dataset_replicas
+from assets.checks.data import dataset_teaches, held_out_apart
 from assets.dataset import dataset, dataset_shard, shard_events
 from assets.evaluation import evaluation
 from assets.fleet_run.progress import RoundProgress

@@ -3,11 +3,11 @@
 import dagster as dg
 
 from assets import partitions
-from assets.alert import send_alert
 from assets.launch.order import find_spec
-from assets.plan import plan_order
-from assets.run_tags import round_tags
-from assets.start import start_op
+from assets.ops.alert import send_alert
+from assets.ops.plan import plan_order
+from assets.ops.start import start_op
+from assets.recorded.run_tags import round_tags
 from atlas.spec.job import JobSpec
 
 CONTINUED = {

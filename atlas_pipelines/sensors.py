@@ -7,10 +7,10 @@ import dagster as dg
 
 from assets import partitions
 from assets.launch.launch_config import LaunchConfig
+from assets.ops.start import RUN_ROUNDS_TAG
 from assets.plain_errors import plain_errors
-from assets.run_tags import JOB_TAG, job_of_run
-from assets.source_version import opened_source
-from assets.start import RUN_ROUNDS_TAG
+from assets.recorded.run_tags import JOB_TAG, job_of_run
+from assets.recorded.source_version import opened_source
 from atlas.data.fingerprint import short_version, source_fingerprint
 from atlas.errors import DataError
 from atlas_pipelines.campaign import SourceVersion, finished_jobs, next_rounds, retraining_name, with_new_data

@@ -4,7 +4,7 @@ import dagster as dg
 
 from assets import partitions
 from assets.fleet_run.run_process import PROCESS_TAG, process_tag
-from assets.run_tags import round_tags
+from assets.recorded.run_tags import round_tags
 from resources.coordinator import CoordinatorResource
 
 

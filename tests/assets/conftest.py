@@ -19,7 +19,7 @@ from assets.dataset import dataset, dataset_shard
 from assets.evaluation import evaluation
 from assets.fleet_run.progress import RoundProgress
 from assets.job_report import job_report
-from assets.recorded import INPUT_VERSION, newest_record
+from assets.recorded.records import INPUT_VERSION, newest_record
 from assets.reward_settlement import reward_settlement
 from assets.round_manifest import round_manifest
 from assets.shard_adapter import shard_adapter

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from assets.aggregated_checkpoint import aggregated_checkpoint
-from assets.recorded import DATA_VERSION
+from assets.recorded.records import DATA_VERSION
 from assets.shown.tables import rounded
 from atlas.content.local.store import LocalStore
 from atlas.documents.manifests import Checkpoint

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from assets.dataset import dataset
-from assets.source_version import recorded_source
+from assets.recorded.source_version import recorded_source
 from atlas.content.format.cid import cid_of_file
 from atlas.documents.manifests import DatasetManifest
 from atlas.documents.stored import get_document

@@ -10,10 +10,10 @@ from assets.evaluation import evaluation
 from assets.fleet_run.run_process import PROCESS_TAG
 from assets.job_report import job_report
 from assets.partitions import round_shard_key, rounds
-from assets.recorded import recorded_version
+from assets.recorded.records import recorded_version
+from assets.recorded.run_tags import JOB_TAG
 from assets.reward_settlement import reward_settlement
 from assets.round_manifest import round_manifest
-from assets.run_tags import JOB_TAG
 from assets.shard_adapter import shard_adapter
 from atlas.documents.manifests import Checkpoint, RoundEvidence, RoundManifest
 from atlas.documents.stored import get_document

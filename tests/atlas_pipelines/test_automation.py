@@ -4,10 +4,10 @@ import re
 import dagster as dg
 import pytest
 
-from assets.recorded import DATA_VERSION
-from assets.run_tags import JOB_TAG
-from assets.source_version import source_facts
-from assets.start import RUN_ROUNDS_TAG
+from assets.ops.start import RUN_ROUNDS_TAG
+from assets.recorded.records import DATA_VERSION
+from assets.recorded.run_tags import JOB_TAG
+from assets.recorded.source_version import source_facts
 from atlas.data.fingerprint import source_fingerprint
 from atlas.spec.dataset import DatasetSpec
 from atlas_pipelines.definitions import defs

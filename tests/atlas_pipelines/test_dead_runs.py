@@ -2,7 +2,7 @@ import dagster as dg
 import pytest
 
 from assets.fleet_run.run_process import PROCESS_TAG, process_tag
-from assets.run_tags import JOB_TAG
+from assets.recorded.run_tags import JOB_TAG
 from atlas.home import AtlasHome
 from atlas_pipelines.dagster_home import prepare_dagster_home
 from atlas_pipelines.dead_runs import fail_dead_runs

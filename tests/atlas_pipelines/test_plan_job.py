@@ -2,7 +2,7 @@
 
 import pytest
 
-from assets.plan import plan_order
+from assets.ops.plan import plan_order
 from atlas_pipelines.definitions import defs
 from resources.coordinator import CoordinatorResource
 

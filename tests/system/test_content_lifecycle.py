@@ -6,8 +6,8 @@ import dagster as dg
 import pytest
 import yaml
 
-from assets.recorded import newest_record
-from assets.source_version import opened_source
+from assets.recorded.records import newest_record
+from assets.recorded.source_version import opened_source
 from atlas.content.local.store import LocalStore
 from atlas_pipelines.definitions import defs
 from atlas_pipelines.sensors import new_data

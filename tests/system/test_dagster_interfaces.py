@@ -12,7 +12,7 @@ import yaml
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
-from assets.recorded import newest_record, recorded_version
+from assets.recorded.records import newest_record, recorded_version
 from atlas.content.format.cid import cid_of_bytes
 from atlas.home import AtlasHome
 from atlas_pipelines.definitions import defs

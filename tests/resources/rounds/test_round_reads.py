@@ -16,7 +16,7 @@ from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.base_checkpoint import base_checkpoint
 from assets.evaluation import evaluation
 from assets.fleet_run.progress import RoundProgress
-from assets.recorded import recorded_version
+from assets.recorded.records import recorded_version
 from assets.reward_settlement import reward_settlement
 from assets.round_manifest import round_manifest
 from atlas.aggregation import coefficients

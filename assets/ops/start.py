@@ -11,7 +11,7 @@ from assets.fleet_run.run_process import PROCESS_TAG, process_tag
 from assets.launch.job_config import job_config, order_as_config, order_from_config
 from assets.open_order import job_facts, open_order
 from assets.plain_errors import plain_errors
-from assets.run_tags import JOB_TAG
+from assets.recorded.run_tags import JOB_TAG
 from atlas.content.verified import VerifiedStore
 from atlas.spec.job import JobSpec
 from resources.content import ContentResource

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets import partitions
-from assets.recorded import DATA_VERSION, newest_record
+from assets.recorded.records import DATA_VERSION, newest_record
 from atlas.data.fingerprint import source_fingerprint
 from atlas.errors import DataError
 from atlas.spec.dataset import DatasetSpec

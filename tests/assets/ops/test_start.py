@@ -5,8 +5,8 @@ import pytest
 
 from assets import partitions
 from assets.launch.job_config import order_as_config
-from assets.run_tags import JOB_TAG
-from assets.start import RUN_ROUNDS_TAG, start_op
+from assets.ops.start import RUN_ROUNDS_TAG, start_op
+from assets.recorded.run_tags import JOB_TAG
 from resources.jobs.job_lock import job_lock
 from tests.assets.conftest import failure
 

@@ -5,10 +5,10 @@ import pytest
 import yaml
 
 from assets.aggregated_checkpoint import aggregated_checkpoint
-from assets.content_checks import checkpoint_replicas, dataset_fresh, dataset_replicas
+from assets.checks.content import checkpoint_replicas, dataset_fresh, dataset_replicas
 from assets.dataset import dataset, dataset_event
-from assets.recorded import DATA_VERSION
-from assets.source_version import source_facts
+from assets.recorded.records import DATA_VERSION
+from assets.recorded.source_version import source_facts
 from atlas.content.format.cid import cid_of_bytes
 from atlas.content.local.store import LocalStore
 from atlas.content.places.open import IpfsPlaces

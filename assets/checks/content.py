@@ -10,9 +10,9 @@ from assets import partitions
 from assets.aggregated_checkpoint import aggregated_checkpoint
 from assets.dataset import dataset
 from assets.plain_errors import plain_errors
-from assets.recorded import recorded_version
+from assets.recorded.records import recorded_version
+from assets.recorded.source_version import RecordedSource, recorded_source
 from assets.shown import tables
-from assets.source_version import RecordedSource, recorded_source
 from atlas.content.store import KeptStore, Replicas
 from atlas.data.fingerprint import source_fingerprint
 from atlas.documents.document import Document

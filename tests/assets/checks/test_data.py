@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from assets.data_checks import dataset_teaches, held_out_apart
+from assets.checks.data import dataset_teaches, held_out_apart
 from assets.dataset import dataset, dataset_event, dataset_metadata
 from atlas.content.local.store import LocalStore
 from atlas.data.prepare import prepare_dataset

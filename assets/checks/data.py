@@ -5,7 +5,7 @@ import dagster as dg
 from assets import partitions
 from assets.dataset import dataset
 from assets.plain_errors import plain_errors
-from assets.recorded import recorded_version
+from assets.recorded.records import recorded_version
 from atlas.counts import counted
 from atlas.data.promise import count_leaked_rows
 from atlas.data.warnings import dataset_warnings

@@ -15,7 +15,7 @@ from dagster._core.definitions.data_version import (
     get_input_event_pointer_tag,
 )
 
-from assets.recorded import DATA_VERSION, newest_record
+from assets.recorded.records import DATA_VERSION, newest_record
 from atlas.content.format.cid import cid_of_bytes
 
 

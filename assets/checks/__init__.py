@@ -1,0 +1,1 @@
+"""Asset checks of datasets and content."""

@@ -1,0 +1,1 @@
+"""Ops that are launched without a partition: start a job, plan an order, send an alert."""

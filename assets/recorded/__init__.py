@@ -1,0 +1,1 @@
+"""What Dagster has recorded of runs and materializations, and what is recorded with them."""
