@@ -6,7 +6,7 @@ from atlas.content.store import ContentStore
 from atlas.documents.manifests import Checkpoint, DatasetManifest, RoundManifest
 from atlas.documents.round_diagnostics import RoundDiagnostics
 from atlas.documents.stored import get_document
-from atlas.ids import Cid
+from atlas.ids import Cid, NodeId
 from atlas.rounds.diagnose import diagnose_round
 from atlas.spec.job import JobSpec, TaskSpec
 from resources.errors import JobNotFound, RoundOrderError
@@ -17,7 +17,7 @@ class AcceptedLine(BaseModel):
     """An accepted update, and its influence on the round."""
 
     shard: str
-    node: int | None = Field(description="null when the registry has lost it")
+    node: NodeId | None = Field(description="null when the registry has lost it")
     attempt: int | None
     weight: int = Field(description="rows of the shard")
     coefficient: float | None = Field(description="null for rules by column")
@@ -31,7 +31,7 @@ class RefusedLine(BaseModel):
     """An update that a gate kept out."""
 
     shard: str
-    node: int | None
+    node: NodeId | None
     attempt: int
     gate: str
     reason: str

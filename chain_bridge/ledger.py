@@ -3,7 +3,7 @@
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from atlas.ids import Cid
+from atlas.ids import Cid, JobId, NodeId
 from chain_bridge.client.connection import Connection
 from chain_bridge.client.keys import Key
 from chain_bridge.client.messages import NodeKind, Tx
@@ -74,7 +74,7 @@ class Ledger(Queries, AllWrites[Tx]):
 
     def register_node(
         self, kind: NodeKind, capacity: int, manifest: Cid, stake: int = 0, public_key: bytes | None = None
-    ) -> int:
+    ) -> NodeId:
         """Register the key's node, or reactivate its retired one; return the id.
 
         `public_key`, 33 bytes of secp256k1, lets other accounts submit the node's signed heartbeats.
@@ -85,7 +85,7 @@ class Ledger(Queries, AllWrites[Tx]):
             "manifest": manifest,
             "public_key": optional_binary(public_key),
         }
-        return int(self._write("register_node", message, funds=stake).attribute("node_id"))
+        return NodeId(int(self._write("register_node", message, funds=stake).attribute("node_id")))
 
     def create_job(
         self,
@@ -97,7 +97,7 @@ class Ledger(Queries, AllWrites[Tx]):
         reward: int,
         lease_seconds: int,
         escrow: int,
-    ) -> int:
+    ) -> JobId:
         """Open a job, pay its escrow and return its id. A key that this address used before is refused."""
         message = {
             "key": key,
@@ -108,7 +108,7 @@ class Ledger(Queries, AllWrites[Tx]):
             "reward": str(reward),
             "lease_seconds": lease_seconds,
         }
-        return int(self._write("create_job", message, funds=escrow).attribute("job_id"))
+        return JobId(int(self._write("create_job", message, funds=escrow).attribute("job_id")))
 
     def later(self, key: str) -> "Later":
         """The messages as methods that only record: `ledger.later("r1-settle").settle(job, 1)`.

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from atlas.ids import NodeId
 from chain_bridge.client.messages import Share
 from chain_bridge.errors import ChainError
 
@@ -22,7 +23,7 @@ class DivisionError(ChainError):
 class PaidTask:
     """A completed task of a round; `contribution` is None for one whose pay does not depend on quality."""
 
-    node: int
+    node: NodeId
     contribution: int | None = None
 
 
@@ -51,7 +52,7 @@ def divide_round(tasks: Iterable[PaidTask]) -> list[Share]:
     return [Share(node, counts[node], bps[node]) for node in sorted(counts)]
 
 
-def amounts(pool: int, parts: Iterable[Share], struck: Mapping[int, int] | None = None) -> dict[int, int]:
+def amounts(pool: int, parts: Iterable[Share], struck: Mapping[NodeId, int] | None = None) -> dict[NodeId, int]:
     """The credit per node, in micro-units, as the contract's `division.rs` computes it.
 
     `struck` counts the tasks per node that upheld challenges removed. Such a node gets
@@ -63,7 +64,7 @@ def amounts(pool: int, parts: Iterable[Share], struck: Mapping[int, int] | None 
     return {part.node: whole[part.node] * (part.count - struck.get(part.node, 0)) // part.count for part in parts}
 
 
-def apportion(total: int, weights: Mapping[int, Fraction]) -> dict[int, int]:
+def apportion(total: int, weights: Mapping[NodeId, Fraction]) -> dict[NodeId, int]:
     """Divide an integer in proportion to weights by largest remainder; ties go to the lower key.
 
     Each key gets the floor of its quota; the remaining units go, one each, to the largest remainders. Source:

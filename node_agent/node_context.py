@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from atlas.content.store import ContentStore
+from atlas.ids import JobId
 from atlas.signing import KeyHolder
 from node_agent.home.config import NodeConfig, NodeHome
 from node_agent.home.journal import Journal
@@ -26,5 +27,5 @@ class NodeContext:
     bus: Bus
     signer: KeyHolder
     clock: Callable[[], float]
-    owner_of: Callable[[int], str]
+    owner_of: Callable[[JobId], str]
     """The account that owns a job, by the chain. Blocks; raises `ChainError`."""

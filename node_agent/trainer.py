@@ -26,6 +26,7 @@ from dagster_pipes import (
 
 from atlas import activity
 from atlas.errors import AtlasError
+from atlas.ids import TaskId
 from atlas.unexpected import traceback_text
 from node_agent.tasks.execution import execute_order
 from node_agent.tasks.lifeline import die_with
@@ -104,7 +105,7 @@ def execute(folder: Path, pipes_variables: Mapping[str, str]) -> int:
     return EXIT_STOPPED if result is None else 0
 
 
-def pipes_parameters(environment: Mapping[str, str], task_id: str) -> PipesMappingParamsLoader:
+def pipes_parameters(environment: Mapping[str, str], task_id: TaskId) -> PipesMappingParamsLoader:
     """The parameters of a hint's Pipes session, or default ones if it has none.
 
     A hint comes from another machine, so of its variables only the context's plain data is used: Pipes itself would

@@ -7,11 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from atlas.content.format.cid import cid_of_bytes
 from atlas.errors import SpecError
-from atlas.ids import Cid
+from atlas.ids import Cid, JobId, NodeId
 from atlas.suggestions import suggest_field, suggest_value
 
 Positive = Annotated[int, Field(gt=0, lt=2**53)]
 """Canonical JSON cannot hold larger integers."""
+JobNumber = Annotated[JobId, Field(gt=0, lt=2**53)]
+NodeNumber = Annotated[NodeId, Field(gt=0, lt=2**53)]
 
 OMIT_DEFAULT = "left out of the JSON at its default"
 """Marks a field that was added later, `Annotated[int, OMIT_DEFAULT] = 300`, so that older documents keep their CIDs."""

@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from atlas.documents.document import OMIT_DEFAULT, Document, Positive, Value
-from atlas.ids import Cid
+from atlas.documents.document import OMIT_DEFAULT, Document, JobNumber, NodeNumber, Positive, Value
+from atlas.ids import Cid, TaskId
 
 CidField = Annotated[Cid, Field(pattern=r"^b[a-z2-7]{20,}$", description="a CIDv1 in base32")]
 DataForm = Literal["rows", "sealed", "node-local"]
@@ -155,7 +155,7 @@ class Receipt(Document):
 
     kind: Literal["receipt"] = "receipt"
     task: CidField
-    task_id: str
+    task_id: TaskId
     attempt: Positive
     node: str = Field(description="the node's address")
     data: CidField
@@ -193,7 +193,7 @@ class TaskRecord(Value):
 
     slot: int = Field(ge=0)
     shard: str | None
-    node_id: Positive
+    node_id: NodeNumber
     attempt: Positive
     receipt: CidField
     result: CidField = Field(description="the adapter, or for the evaluation its receipt")
@@ -212,7 +212,7 @@ class RefusalRecord(Value):
     """An update that a gate refused."""
 
     shard: str
-    node_id: Positive
+    node_id: NodeNumber
     attempt: Positive
     gate: Gate
     reason: str
@@ -221,7 +221,7 @@ class RefusalRecord(Value):
 class NodeShare(Value):
     """A node's share of a round's pool."""
 
-    node_id: Positive
+    node_id: NodeNumber
     count: Positive = Field(description="completed tasks")
     bps: int = Field(ge=0, le=10_000, description="basis points of the pool")
 
@@ -231,7 +231,7 @@ class RoundEvidence(Document):
 
     kind: Literal["evidence"] = "evidence"
     contract: str
-    job_id: Positive
+    job_id: JobNumber
     round: Positive
     checkpoint: CidField
     scoring: ScoringMethod = Field(default="none", description="how the scores were computed")

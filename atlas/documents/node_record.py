@@ -7,6 +7,7 @@ from pydantic import Field
 
 from atlas.documents.document import Document
 from atlas.errors import SpecError, VerificationError
+from atlas.ids import NodeId
 from atlas.signing import Signer, verify_signature
 
 RENEWAL_SECONDS = 900.0
@@ -25,7 +26,7 @@ class NodeRecord(Document):
     kind: Literal["node-record"] = "node-record"
     chain_id: Short
     contract: Short
-    node_id: int = Field(gt=0, lt=2**53)
+    node_id: NodeId = Field(gt=0, lt=2**53)
     address: Short = Field(description="the account that owns the node on chain, and signs")
     peer_id: Short = Field(description="of its IPFS node, under whose name the record is published")
     addresses: list[Short] = Field(max_length=64, description="multiaddresses of its IPFS node")

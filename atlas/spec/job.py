@@ -13,7 +13,7 @@ from atlas.aggregation.strategies.registry import STRATEGIES
 from atlas.documents.document import OMIT_DEFAULT, Document, Positive, Value, describe_validation
 from atlas.documents.manifests import DataForm
 from atlas.errors import SpecError
-from atlas.ids import Cid
+from atlas.ids import Cid, JobId, TaskId
 from atlas.models.catalogue import known_model
 from atlas.spec.dataset import DatasetSpec
 
@@ -216,7 +216,7 @@ class TaskSpec(Document):
 
     kind: Literal["train", "evaluate"]
     contract: str
-    job_id: int = Field(description="the job's number on chain")
+    job_id: JobId = Field(description="the job's number on chain")
     job: Cid = Field(description="CID of the JobSpec")
     model: Cid = Field(description="CID of the ModelManifest")
     round: Positive
@@ -235,7 +235,7 @@ class TaskSpec(Document):
     resume: Cid | None = Field(default=None, description="CID of a training checkpoint to resume from")
 
     @property
-    def task_id(self) -> str:
+    def task_id(self) -> TaskId:
         """Sixteen hex digits, equal for all attempts at the same task; valid in a bus subject and a file name."""
         fixed = self.model_dump(mode="json", exclude={"attempt", "resume"})
-        return hashlib.sha256(rfc8785.dumps(fixed)).hexdigest()[:16]
+        return TaskId(hashlib.sha256(rfc8785.dumps(fixed)).hexdigest()[:16])

@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from atlas.documents.document import Document, Positive, Value
+from atlas.documents.document import Document, JobNumber, Positive, Value
 from atlas.documents.manifests import CidField
-from atlas.ids import Cid
+from atlas.ids import Cid, JobId
 from atlas.spec.job import TaskSpec
 
 
@@ -24,7 +24,7 @@ class TaskPlan(Document):
 
     kind: Literal["plan"] = "plan"
     contract: str
-    job_id: Positive
+    job_id: JobNumber
     round: Positive
     tasks: Annotated[list[PlannedTask], Field(min_length=1, description="by slot, each slot once")]
 
@@ -46,7 +46,7 @@ class TaskPlan(Document):
         planned.sort(key=lambda one: one.slot)
         return cls(contract=contract, job_id=job_id, round=round_, tasks=planned)
 
-    def tasks_in(self, contract: str, job_id: int, round_: int) -> dict[tuple[int, int], Cid]:
+    def tasks_in(self, contract: str, job_id: JobId, round_: int) -> dict[tuple[int, int], Cid]:
         """CIDs of the TaskSpecs by (slot, attempt); empty if the plan is of another round."""
         if (self.contract, self.job_id, self.round) != (contract, job_id, round_):
             return {}

@@ -2,11 +2,13 @@
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from atlas.disk.sqlite_check import read_rows
 from atlas.home import AtlasHome
+from atlas.ids import JobId
 from atlas_pipelines.doctor.finding import Finding
 from resources.local.parts import CHAIN_ID, PREFIX
 
@@ -68,7 +70,7 @@ def compare(chain: Path, height: int, seen: Sighting, block: str | None) -> Find
     return None
 
 
-def check_jobs(home: AtlasHome, contract: str, on_chain: set[int]) -> list[Finding]:
+def check_jobs(home: AtlasHome, contract: str, on_chain: set[JobId]) -> list[Finding]:
     """Compare the coordinator's jobs on a contract with `on_chain`, the ids of the operator's jobs on the contract."""
     try:
         rows = read_rows(home.jobs_database, "SELECT contract, job_id FROM jobs") if home.jobs_database.exists() else []
@@ -92,7 +94,7 @@ def check_jobs(home: AtlasHome, contract: str, on_chain: set[int]) -> list[Findi
     return []
 
 
-def _listed(numbers: list[int]) -> str:
+def _listed(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers[:10])) + (f" and {len(numbers) - 10} more" if len(numbers) > 10 else "")
 
 

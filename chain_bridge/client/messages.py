@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 
-from atlas.ids import Cid
+from atlas.ids import Cid, JobId, NodeId
 
 Amount = Annotated[int, Field(ge=0, description="in micro-units of the network's denomination")]
 NodeKind = Literal["compute", "storage"]
@@ -16,7 +16,7 @@ class Assignment:
     """A slot to lease to a node."""
 
     slot: int
-    node: int
+    node: NodeId
     attempt: int
 
 
@@ -32,7 +32,7 @@ class SlotAttempt:
 class Share:
     """A node's tasks in a round, and its part of the round's pool in basis points."""
 
-    node: int
+    node: NodeId
     count: int
     bps: int
 
@@ -70,7 +70,7 @@ class Unbonding(Answer):
 class Node(Answer):
     """A registered machine."""
 
-    id: int
+    id: NodeId
     owner: str
     kind: NodeKind
     capacity: int
@@ -88,7 +88,7 @@ class Node(Answer):
 class Job(Answer):
     """A fine-tuning order and its money."""
 
-    id: int
+    id: JobId
     owner: str
     key: str
     spec: Cid
@@ -112,10 +112,10 @@ class Job(Answer):
 class Lease(Answer):
     """The lease of a slot of a round. `live`: active, not past `until`, and its node's heartbeat is recent."""
 
-    job: int
+    job: JobId
     round: int
     slot: int
-    node: int
+    node: NodeId
     attempt: int
     until: int = Field(description="unix seconds")
     plan: Cid = Field(description="CID of the list that names the slot's task")
@@ -126,7 +126,7 @@ class Lease(Answer):
 class Round(Answer):
     """The submitted outcome of a round."""
 
-    job: int
+    job: JobId
     round: int
     root: Base64Bytes = Field(description="32 bytes: the Merkle root over the round's task records")
     leaf_count: int
@@ -137,7 +137,7 @@ class Round(Answer):
     settle_from: int = Field(description="unix seconds: the end of the challenge window")
     settled_at: int | None
     open_challenges: int
-    struck: list[tuple[int, int]] = Field(
+    struck: list[tuple[NodeId, int]] = Field(
         description="tasks that upheld challenges removed from the pay, as (node, count)"
     )
 
@@ -145,11 +145,11 @@ class Round(Answer):
 class Challenge(Answer):
     """A challenge of one result of a round."""
 
-    job: int
+    job: JobId
     round: int
     index: int
     slot: int
-    node: int
+    node: NodeId
     challenger: str
     bond: Amount
     evidence: str
@@ -169,7 +169,7 @@ class Holding(Answer):
     """A CID that a storage node has announced."""
 
     cid: Cid
-    node: int
+    node: NodeId
     since: int = Field(description="unix seconds")
     proven_at: int | None = Field(description="unix seconds of the last audit that it passed")
     audit: Audit | None
@@ -196,7 +196,7 @@ class RegisteredModel(Answer):
     name: str
     version: int
     cid: Cid
-    job: int
+    job: JobId
     parent: Cid | None
     metrics: str | None
     status: Literal["registered", "promoted", "deprecated"]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any, TypeVar
 
+from atlas.ids import JobId, NodeId
 from chain_bridge.client.connection import Connection
 from chain_bridge.client.messages import (
     Answer,
@@ -82,7 +83,7 @@ class Queries:
         """Whether the contract's owner has stopped it."""
         return bool(self._query("paused"))
 
-    def node(self, id: int) -> Node:  # noqa: A002
+    def node(self, id: NodeId) -> Node:  # noqa: A002
         """One node; raises `ContractRefused` when there is none."""
         return Node.model_validate(self._query("node", id=id))
 
@@ -94,7 +95,7 @@ class Queries:
         """Nodes by id."""
         return self._list(Node, "nodes", lambda node: node.id, start_after, limit)
 
-    def job(self, id: int) -> Job:  # noqa: A002
+    def job(self, id: JobId) -> Job:  # noqa: A002
         """One job; raises `ContractRefused` when there is none."""
         return Job.model_validate(self._query("job", id=id))
 
@@ -106,38 +107,38 @@ class Queries:
         """Jobs by id."""
         return self._list(Job, "jobs", lambda job: job.id, start_after, limit)
 
-    def lease(self, job: int, round: int, slot: int) -> Lease | None:  # noqa: A002
+    def lease(self, job: JobId, round: int, slot: int) -> Lease | None:  # noqa: A002
         """The last lease of a slot."""
         return _optional(Lease, self._query("lease", job=job, round=round, slot=slot))
 
     def leases(
-        self, job: int, round: int, start_after: int | None = None, limit: int | None = None  # noqa: A002
+        self, job: JobId, round: int, start_after: int | None = None, limit: int | None = None  # noqa: A002
     ) -> list[Lease]:  # fmt: skip
         """The last lease of each slot of a round, by slot; slots that were never leased are absent."""
         return self._list(Lease, "leases", lambda lease: lease.slot, start_after, limit, job=job, round=round)
 
     def leases_of_node(
-        self, node: int, start_after: tuple[int, int, int] | None = None, limit: int | None = None
+        self, node: NodeId, start_after: tuple[int, int, int] | None = None, limit: int | None = None
     ) -> list[Lease]:
         """A node's active leases; `start_after` is (job, round, slot)."""
         return self._list(
             Lease, "leases_of_node", lambda found: (found.job, found.round, found.slot), start_after, limit, node=node
         )
 
-    def round(self, job: int, round: int) -> Round | None:  # noqa: A002
+    def round(self, job: JobId, round: int) -> Round | None:  # noqa: A002
         """A round's outcome, once it is submitted."""
         return _optional(Round, self._query("round", job=job, round=round))
 
-    def rounds(self, job: int, start_after: int | None = None, limit: int | None = None) -> list[Round]:
+    def rounds(self, job: JobId, start_after: int | None = None, limit: int | None = None) -> list[Round]:
         """A job's submitted rounds, by number."""
         return self._list(Round, "rounds", lambda found: found.round, start_after, limit, job=job)
 
-    def challenge_at(self, job: int, round: int, index: int) -> Challenge | None:  # noqa: A002
+    def challenge_at(self, job: JobId, round: int, index: int) -> Challenge | None:  # noqa: A002
         """The challenge of one leaf of a round."""
         return _optional(Challenge, self._query("challenge", job=job, round=round, index=index))
 
     def challenges(
-        self, job: int, round: int, start_after: int | None = None, limit: int | None = None  # noqa: A002
+        self, job: JobId, round: int, start_after: int | None = None, limit: int | None = None  # noqa: A002
     ) -> list[Challenge]:  # fmt: skip
         """The challenges of a round, by leaf."""
         return self._list(Challenge, "challenges", lambda found: found.index, start_after, limit, job=job, round=round)
@@ -150,7 +151,7 @@ class Queries:
         """All money in the contract."""
         return Totals.model_validate(self._query("totals"))
 
-    def holdings(self, node: int, start_after: str | None = None, limit: int | None = None) -> list[Holding]:
+    def holdings(self, node: NodeId, start_after: str | None = None, limit: int | None = None) -> list[Holding]:
         """The CIDs that a storage node holds, in order."""
         return self._list(Holding, "holdings", lambda found: found.cid, start_after, limit, node=node)
 

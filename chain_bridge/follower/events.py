@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from atlas.ids import JobId, NodeId
+
 _COIN = re.compile(r"^(\d+)(\D.*)$")
 _WITHDRAWALS = ("withdraw", "withdraw_for")
 # Actions that change nodes which their events do not name.
@@ -51,8 +53,8 @@ class PaidCredit:
     kind: Literal["credit", "withdrawal"]
     address: str
     amount: int
-    node: int | None = None
-    job: int | None = None
+    node: NodeId | None = None
+    job: JobId | None = None
     round: int | None = None
 
 
@@ -60,10 +62,10 @@ class PaidCredit:
 class Touched:
     """The entities that may have changed, by id; a model's name covers all its versions."""
 
-    nodes: frozenset[int] = frozenset()
+    nodes: frozenset[NodeId] = frozenset()
     all_nodes: bool = False
-    jobs: frozenset[int] = frozenset()
-    rounds: frozenset[tuple[int, int]] = frozenset()
+    jobs: frozenset[JobId] = frozenset()
+    rounds: frozenset[tuple[JobId, int]] = frozenset()
     models: frozenset[str] = frozenset()
 
 
@@ -77,9 +79,9 @@ class WatchedContract:
 
 def touched_by(events: Iterable[ContractEvent]) -> Touched:
     """The entities that the contract's events name."""
-    nodes: set[int] = set()
-    jobs: set[int] = set()
-    rounds: set[tuple[int, int]] = set()
+    nodes: set[NodeId] = set()
+    jobs: set[JobId] = set()
+    rounds: set[tuple[JobId, int]] = set()
     models: set[str] = set()
     all_nodes = False
     for event in events:
@@ -88,11 +90,12 @@ def touched_by(events: Iterable[ContractEvent]) -> Touched:
         found = event.attributes
         all_nodes |= found.get("action") in _MANY_NODES
         if "node_id" in found:
-            nodes.add(int(found["node_id"]))
+            nodes.add(NodeId(int(found["node_id"])))
         if "job_id" in found:
-            jobs.add(int(found["job_id"]))
+            job = JobId(int(found["job_id"]))
+            jobs.add(job)
             if "round" in found:
-                rounds.add((int(found["job_id"]), int(found["round"])))
+                rounds.add((job, int(found["round"])))
         if "name" in found and "version" in found:
             models.add(found["name"])
     return Touched(frozenset(nodes), all_nodes, frozenset(jobs), frozenset(rounds), frozenset(models))
@@ -133,8 +136,8 @@ def _credit(event: ContractEvent) -> PaidCredit:
         kind="credit",
         address=found["owner"],
         amount=int(found["amount"]),
-        node=int(found["node_id"]),
-        job=int(found["job_id"]),
+        node=NodeId(int(found["node_id"])),
+        job=JobId(int(found["job_id"])),
         round=int(found["round"]),
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from atlas.disk.sqlite_file import SqliteFile, transaction
+from atlas.ids import JobId
 from chain_bridge.client.messages import Job, Node, RegisteredModel, Round
 from chain_bridge.errors import ChainError
 from chain_bridge.follower.events import (
@@ -54,7 +55,7 @@ class Entities:
     nodes: list[Node] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
     rounds: list[Round] = field(default_factory=list)
-    gone: list[tuple[int, int]] = field(default_factory=list)
+    gone: list[tuple[JobId, int]] = field(default_factory=list)
     models: list[RegisteredModel] = field(default_factory=list)
 
 

@@ -3,6 +3,7 @@
 from atlas.content.store import ContentStore
 from atlas.documents.stored import get_document
 from atlas.errors import ContentError, SpecError
+from atlas.ids import NodeId
 from atlas.spec.job import TaskSpec
 from atlas.spec.task_plan import TaskPlan
 from chain_bridge.client.messages import Job, Lease
@@ -13,7 +14,7 @@ from node_agent.wire.messages import AssignHint
 
 
 def check_assignment(
-    hint: AssignHint, sender: str, node_id: int, contract: str, ledger: Ledger, store: ContentStore, price: int = 0
+    hint: AssignHint, sender: str, node_id: NodeId, contract: str, ledger: Ledger, store: ContentStore, price: int = 0
 ) -> Lease:
     """The live lease of a hint, if `sender` owns its job and the chain leased the task to this node.
 

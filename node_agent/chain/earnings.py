@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from atlas.ids import JobId, NodeId
 from chain_bridge.client.messages import Job, Round
 from chain_bridge.ledger import Ledger
 from chain_bridge.settlement import amounts
@@ -17,7 +18,7 @@ ROUNDS = 20
 class RoundEarning(BaseModel):
     """A node's finished tasks in a round, and its pay for them in micro-units."""
 
-    job: int
+    job: JobId
     round: int
     tasks: int = Field(description="that the node has finished, by its own journal")
     state: Literal["open", "due", "credited"] = Field(description="not submitted yet, to be settled, settled")
@@ -35,7 +36,7 @@ class Earnings(BaseModel):
     rounds: list[RoundEarning]
 
 
-def earnings(ledger: Ledger, node_id: int, recent: Iterable[JournalEntry]) -> Earnings:
+def earnings(ledger: Ledger, node_id: NodeId, recent: Iterable[JournalEntry]) -> Earnings:
     """Query the chain for the newest rounds in which a node has finished tasks. Raises `ChainError`. Blocks."""
     done = Counter((one.hint.job_id, one.hint.round) for one in recent if one.state == "completed")
     jobs = {job: ledger.job(job) for job in {job for job, _ in list(done)[:ROUNDS]}}
@@ -51,7 +52,7 @@ def earnings(ledger: Ledger, node_id: int, recent: Iterable[JournalEntry]) -> Ea
     )
 
 
-def round_earning(job: Job, number: int, tasks: int, outcome: Round | None, node_id: int) -> RoundEarning:
+def round_earning(job: Job, number: int, tasks: int, outcome: Round | None, node_id: NodeId) -> RoundEarning:
     """A node's earnings from a round in which it finished `tasks` tasks."""
     if outcome is None:
         return RoundEarning(job=job.id, round=number, tasks=tasks, state="open")

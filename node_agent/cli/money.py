@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from atlas.counts import counted
+from atlas.ids import JobId
 from atlas.terminal.json_output import print_json
 from chain_bridge.client.messages import Node, Tx
 from chain_bridge.ledger import Ledger
@@ -99,7 +100,7 @@ def claim(
 ) -> None:
     """Claim the pay for finished tasks of a round that the job's owner never submitted."""
     with registered_node(home) as (ledger, node):
-        _show(ledger, node, ledger.claim_abandoned(job, number), as_json)
+        _show(ledger, node, ledger.claim_abandoned(JobId(job), number), as_json)
 
 
 def _show(ledger: Ledger, before: Node, tx: Tx, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from atlas.content.store import ContentStore
 from atlas.documents.manifests import Checkpoint
 from atlas.documents.stored import get_document
 from atlas.errors import ContentError, SpecError
-from atlas.ids import Cid
+from atlas.ids import Cid, NodeId
 from chain_bridge.client.messages import Audit, Holding
 from chain_bridge.errors import ContractRefused
 from chain_bridge.ledger import Ledger
@@ -29,7 +29,7 @@ class Keeper:
         self,
         ledger: Ledger,
         store: ContentStore,
-        node_id: int,
+        node_id: NodeId,
         capacity: int,
         most_bytes: int,
         clock: Callable[[], float],

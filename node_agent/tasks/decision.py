@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from atlas.ids import Cid
+from atlas.ids import Cid, NodeId
 from chain_bridge.client.messages import Lease
 
 LOOKS = 2
@@ -51,7 +51,7 @@ def plan(observed: Observed) -> list[Drop | Start]:
     return drops + [Start(task, slot) for task, slot in zip(ready, free, strict=False)]
 
 
-def still_held(lease: Lease | None, node: int, attempt: int, plan_cid: Cid, now: float) -> bool:
+def still_held(lease: Lease | None, node: NodeId, attempt: int, plan_cid: Cid, now: float) -> bool:
     """Whether this node still holds a lease.
 
     An active lease that is in time counts even if it is not live on chain: then heartbeats are missing, and the node's

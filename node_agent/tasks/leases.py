@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 from itertools import groupby
 
-from atlas.ids import Cid
+from atlas.ids import Cid, JobId, NodeId
 from chain_bridge.client.messages import Lease, SlotAttempt
 from chain_bridge.errors import ContractRefused
 from chain_bridge.ledger import Ledger
@@ -20,7 +20,7 @@ def place_of(lease: Lease) -> LeaseRef:
     return LeaseRef(lease.job, lease.round, lease.slot, lease.attempt)
 
 
-def held(entries: Iterable[JournalEntry], leases: Iterable[Lease], node_id: int, now: float) -> dict[Cid, bool]:
+def held(entries: Iterable[JournalEntry], leases: Iterable[Lease], node_id: NodeId, now: float) -> dict[Cid, bool]:
     """For each task, whether this node still holds its lease; `leases` are the node's active leases."""
     by_place = {place_of(lease): lease for lease in leases}
     return {
@@ -52,7 +52,7 @@ def release(ledger: Ledger, places: Iterable[LeaseRef]) -> None:
     A lease that has ended meanwhile is skipped. Raises `ChainError` when the chain cannot be queried. Blocks.
     """
 
-    def job_and_round(place: LeaseRef) -> tuple[int, int]:
+    def job_and_round(place: LeaseRef) -> tuple[JobId, int]:
         return place.job, place.round
 
     for (job, round_), group in groupby(sorted(places), key=job_and_round):
@@ -65,7 +65,7 @@ def release(ledger: Ledger, places: Iterable[LeaseRef]) -> None:
                 _release_one(ledger, job, round_, item)
 
 
-def _release_one(ledger: Ledger, job: int, round_: int, item: SlotAttempt) -> None:
+def _release_one(ledger: Ledger, job: JobId, round_: int, item: SlotAttempt) -> None:
     try:
         ledger.release_batch(job, round_, [item])
     except ContractRefused as error:

@@ -9,7 +9,7 @@ from atlas.aggregation.compression.settings import CompressionSpec
 from atlas.aggregation.files.factors import Factor
 from atlas.documents.manifests import Environment, ModelManifest, TrainingPoint
 from atlas.errors import AtlasError, DivergedError, NothingToPredict, SpecError
-from atlas.ids import Cid
+from atlas.ids import Cid, TaskId
 from atlas.spec.job import JobSpec
 from atlas.unexpected import describe_error, one_line
 from node_agent.errors import FailureKind
@@ -60,7 +60,7 @@ class TrainerOrder(JsonFile):
     """
 
     kind: Literal["train", "evaluate", "initialize"]
-    task_id: str
+    task_id: TaskId
     spec: JobSpec
     model: ModelManifest
     cache: Path

@@ -1,16 +1,19 @@
 """The bodies of the messages on the bus: frozen models that are validated on arrival."""
 
-from typing import Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from atlas.documents.document import Positive
+from atlas.documents.document import JobNumber, NodeNumber, Positive
 from atlas.documents.manifests import CidField, SavedCheckpoint
+from atlas.ids import JobId, TaskId
 from node_agent.errors import FailureKind
 
 TaskState = Literal["pending", "in_progress", "completed", "failed", "paused"]
 ENDED: frozenset[TaskState] = frozenset({"completed", "failed", "paused"})
-TaskId = Field(pattern=r"^[0-9a-f]{16}$", description="`TaskSpec.task_id`, equal for every attempt")
+TaskIdField = Annotated[
+    TaskId, Field(pattern=r"^[0-9a-f]{16}$", description="`TaskSpec.task_id`, equal for every attempt")
+]
 PIPES_VARIABLES = frozenset({"DAGSTER_PIPES_CONTEXT", "DAGSTER_PIPES_MESSAGES"})
 
 
@@ -27,7 +30,7 @@ class Body(BaseModel):
 class LeaseRef(NamedTuple):
     """One attempt at one slot; a lease assigns it to a node."""
 
-    job: int
+    job: JobId
     round: int
     slot: int
     attempt: int
@@ -37,8 +40,8 @@ class AssignHint(Body):
     """A coordinator's hint that a task was assigned; the node checks it against the chain."""
 
     task: CidField = Field(description="CID of the TaskSpec")
-    task_id: str = TaskId
-    job_id: Positive
+    task_id: TaskIdField
+    job_id: JobNumber
     round: Positive
     slot: int = Field(ge=0)
     attempt: Positive
@@ -60,7 +63,7 @@ class AssignHint(Body):
 class TaskReport(Body):
     """The state of a task on its node."""
 
-    task_id: str = TaskId
+    task_id: TaskIdField
     task: CidField
     attempt: Positive
     state: TaskState
@@ -83,7 +86,7 @@ class KeyRequest(Body):
     """A node's request for the key of its task's sealed data; the coordinator checks it against the chain."""
 
     task: CidField = Field(description="CID of the TaskSpec")
-    task_id: str = TaskId
+    task_id: TaskIdField
     round: Positive
     slot: int = Field(ge=0)
     attempt: Positive
@@ -114,7 +117,7 @@ class PipesLine(Body):
 class RoundCheckpoint(Body):
     """The checkpoint that a round ends with. A receiver checks that the sender owns the job on chain."""
 
-    job_id: Positive
+    job_id: JobNumber
     round: Positive
     base: CidField = Field(description="CID of the Checkpoint that the round started from")
     checkpoint: CidField = Field(description="CID of the Checkpoint that it ended with; `atlas verify` recomputes it")
@@ -123,7 +126,7 @@ class RoundCheckpoint(Body):
 class CoordinatorPresence(Body):
     """A coordinator at work on a round. A receiver checks that the sender owns the job on chain."""
 
-    job_id: Positive
+    job_id: JobNumber
     round: Positive
     open_tasks: int = Field(ge=0, description="tasks that it has dispatched or will dispatch, and that have not ended")
     version: str
@@ -148,7 +151,7 @@ class HardwareSummary(Body):
 class Heartbeat(Body):
     """A node's heartbeat for people and schedulers. Leases depend on the heartbeat on chain only."""
 
-    node_id: Positive
+    node_id: NodeNumber
     address: str
     slots: Positive
     running: list[str] = Field(description="ids of the tasks in progress")

@@ -11,6 +11,7 @@ from atlas.aggregation.gates.refusal import Refusal
 from atlas.content.store import ContentStore
 from atlas.documents.manifests import Receipt
 from atlas.home import AtlasHome
+from atlas.ids import TaskId
 from atlas.spec.job import TaskSpec
 from chain_bridge.ledger import Ledger
 from node_agent.wire import subjects
@@ -62,7 +63,7 @@ class Dispatcher:
         """`home` has the key rings of jobs with sealed data; None for `$ATLAS_HOME`."""
         self._home = home or AtlasHome.from_environment()
         self._tools = Tools(ledger, bus, store, registry, clock, settings or DispatchSettings())
-        self._drives: dict[str, RoundDrive] = {}
+        self._drives: dict[TaskId, RoundDrive] = {}
         self._releases: dict[str, KeyRelease] = {}
         self._subjects: set[str] = set()
 
@@ -137,7 +138,7 @@ class Dispatcher:
             await drive.take(message.sender, report)
 
     async def _on_pipes(self, message: "Message") -> None:
-        task_id = message.subject.split(".")[2]
+        task_id = TaskId(message.subject.split(".")[2])
         if drive := self._drives.get(task_id):
             drive.forward(task_id, message.sender, message.read(PipesLine).pipes)
 

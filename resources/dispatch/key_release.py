@@ -6,6 +6,7 @@ from atlas.content.sealed.wrapping import KeyContext, wrap_key
 from atlas.content.store import ContentStore
 from atlas.documents.manifests import ShardManifest
 from atlas.errors import AtlasError
+from atlas.ids import JobId
 from atlas.signing import address_of
 from atlas.spec.job import TaskSpec
 from chain_bridge.client.messages import Lease
@@ -120,5 +121,5 @@ class KeyRelease:
         return dataset.shards[slot] if slot < len(dataset.shards) else None
 
 
-def _place(request: KeyRequest, job_id: int) -> str:
+def _place(request: KeyRequest, job_id: JobId) -> str:
     return f"slot {request.slot}, attempt {request.attempt} in round {request.round} of job {job_id}"

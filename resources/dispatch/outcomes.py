@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from atlas.documents.manifests import Receipt, SignedReceipt
-from atlas.ids import Cid
+from atlas.ids import Cid, NodeId
 from atlas.spec.job import TaskSpec
 from node_agent.wire.messages import TaskReport
 
@@ -27,7 +27,7 @@ class CompletedTask:
 
     task: TaskSpec
     task_cid: Cid
-    node_id: int
+    node_id: NodeId
     signed: SignedReceipt
     receipt_cid: Cid
     adopted: bool = False
@@ -66,7 +66,7 @@ class TaskUpdate:
     task: TaskSpec
     event: Event
     text: str
-    node_id: int | None = None
+    node_id: NodeId | None = None
     report: TaskReport | None = None
     message: dict[str, Any] | None = None
     step: int | None = None

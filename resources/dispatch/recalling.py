@@ -6,6 +6,7 @@ from atlas.content.store import ContentStore
 from atlas.documents.manifests import SignedReceipt
 from atlas.documents.stored import get_document
 from atlas.errors import ContentError
+from atlas.ids import TaskId
 from atlas.spec.job import TaskSpec
 from resources.dispatch.outcomes import CompletedTask
 from resources.jobs.registry import Attempt, JobRegistry, RoundRef
@@ -13,7 +14,7 @@ from resources.jobs.registry import Attempt, JobRegistry, RoundRef
 
 def recall_results(
     ref: RoundRef, tasks: Sequence[TaskSpec], registry: JobRegistry, store: ContentStore
-) -> dict[str, CompletedTask]:
+) -> dict[TaskId, CompletedTask]:
     """The newest result of each task that has one, by task id; results whose bytes are gone are left out."""
     wanted = {task.task_id for task in tasks}
     found = {}

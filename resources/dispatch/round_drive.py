@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from typing import Any
 
 from atlas.documents.stored import put_document
+from atlas.ids import NodeId, TaskId
 from atlas.spec.job import TaskSpec
 from chain_bridge.client.messages import Lease, SlotAttempt
 from chain_bridge.errors import ChainUnreachable
@@ -80,7 +81,7 @@ class RoundDrive:
         if work := self._works.get(report.task_id):
             await self._reports.take(work, sender, report)
 
-    def forward(self, task_id: str, sender: str, message: dict[str, Any]) -> None:
+    def forward(self, task_id: TaskId, sender: str, message: dict[str, Any]) -> None:
         """Process a Dagster Pipes message of a trainer."""
         if work := self._works.get(task_id):
             self._reports.forward(work, sender, message)
@@ -153,7 +154,7 @@ class RoundDrive:
             self._notify("moved", task, events.moved(task, before.node, node, step), node, step)
 
     def _notify(
-        self, event: Event, task: TaskSpec, text: str, node: int | None = None, step: int | None = None
+        self, event: Event, task: TaskSpec, text: str, node: NodeId | None = None, step: int | None = None
     ) -> None:
         self._listener.on_update(TaskUpdate(task, event, text, node, step=step))
 
@@ -212,7 +213,7 @@ class RoundDrive:
             else:
                 work.waiting_since = None  # the nodes are only full for now, so the wait has no limit
 
-    def _next(self, work: Work, attempt: int, node: int, owner: str) -> Held:
+    def _next(self, work: Work, attempt: int, node: NodeId, owner: str) -> Held:
         """The next attempt, which resumes from the newest training checkpoint that is still in the store."""
         saved = self._tools.registry.newest_checkpoint(work.draft.task_id)
         if saved is not None and not self._tools.store.has(saved.cid):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from atlas.content.store import ContentStore
 from atlas.documents.stored import put_document
+from atlas.ids import NodeId
 from atlas.spec.task_plan import TaskPlan
 from chain_bridge.client.messages import Assignment, ContractConfig, Lease, Node, SlotAttempt
 from chain_bridge.errors import ContractRefused
@@ -78,7 +79,7 @@ class RoundOnChain:
             (found.nodes if self._manifests.price(node.manifest) <= found.reward else found.too_expensive).append(node)
         return found
 
-    def address(self, node: int) -> str:
+    def address(self, node: NodeId) -> str:
         """The account that owns a node, and so signs for it."""
         if node not in self._addresses:
             self._addresses[node] = self._ledger.node(node).owner

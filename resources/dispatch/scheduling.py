@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 
+from atlas.ids import NodeId
 from chain_bridge.client.messages import Node
 from resources.placement.filters import CONTRACT, Candidate, Needs, obstacle
 
@@ -19,8 +20,8 @@ def able_nodes(nodes: Sequence[Node], only: str | None) -> Sequence[Node]:
 
 
 def plan_assignments(
-    wanted: Sequence[int], nodes: Sequence[Node], avoid: Mapping[int, Collection[int]], only: Mapping[int, str]
-) -> list[tuple[int, int]]:
+    wanted: Sequence[int], nodes: Sequence[Node], avoid: Mapping[int, Collection[NodeId]], only: Mapping[int, str]
+) -> list[tuple[int, NodeId]]:
     """Assign a node id to each wanted slot, in slot order, while the eligible `nodes` have room.
 
     A slot in `only` is assigned before other slots, to the node of that address or to none, even if that node is in
@@ -38,11 +39,11 @@ def plan_assignments(
 
 
 def _share_out(
-    wanted: Sequence[int], nodes: Sequence[Node], avoid: Mapping[int, Collection[int]], only: Mapping[int, str]
-) -> dict[int, int]:
+    wanted: Sequence[int], nodes: Sequence[Node], avoid: Mapping[int, Collection[NodeId]], only: Mapping[int, str]
+) -> dict[int, NodeId]:
     """Assign each slot to the node with the most room, slots in `only` first: slot -> node id."""
     used = {node.id: node.used for node in nodes}
-    shared = {}
+    shared: dict[int, NodeId] = {}
     for slot in sorted(wanted, key=lambda slot: (slot not in only, slot)):
         excluded_nodes = avoid.get(slot, ())
         able = able_nodes(nodes, only.get(slot))

@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 from atlas.aggregation.gates.refusal import Refusal
 from atlas.counts import counted
-from atlas.ids import Cid
+from atlas.ids import Cid, NodeId
 from atlas.spec.job import TaskSpec
 from chain_bridge.client.messages import Lease
 from node_agent.errors import FailureKind
@@ -24,7 +24,7 @@ ALIKE = 2
 class Held:
     """One attempt and the node that holds it."""
 
-    node_id: int
+    node_id: NodeId
     address: str
     task: TaskSpec
     task_cid: Cid
@@ -56,7 +56,7 @@ class Work:
     """Attempts handed out or taken over in this run."""
     last_lost_attempt: int = 0
     """The newest attempt that is marked as lost."""
-    excluded_nodes: set[int] = field(default_factory=set)
+    excluded_nodes: set[NodeId] = field(default_factory=set)
     """Nodes that lost an attempt at this task."""
     waiting_since: float | None = None
     asked_at: float = float("-inf")

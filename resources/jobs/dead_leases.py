@@ -1,9 +1,10 @@
 """Ends leases whose nodes are gone, so that the rewards they reserve are free again."""
 
+from atlas.ids import JobId
 from chain_bridge.ledger import Ledger
 
 
-def end_dead_leases(ledger: Ledger, job_id: int) -> int:
+def end_dead_leases(ledger: Ledger, job_id: JobId) -> int:
     """End the leases of a job that are no longer live, in all of its rounds; returns how many. Blocks.
 
     While the job runs, the next assignment of a slot ends such a lease. A job that has ended assigns nothing.
@@ -15,7 +16,7 @@ def end_dead_leases(ledger: Ledger, job_id: int) -> int:
     return sum(_end_in_round(ledger, job_id, number, most) for number in range(1, job.rounds + 1))
 
 
-def _end_in_round(ledger: Ledger, job_id: int, number: int, most: int) -> int:
+def _end_in_round(ledger: Ledger, job_id: JobId, number: int, most: int) -> int:
     if not any(lease.state == "active" and not lease.live for lease in ledger.leases(job_id, number)):
         return 0
     ended, after = 0, None

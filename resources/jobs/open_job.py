@@ -10,7 +10,7 @@ from atlas.documents.manifests import DatasetManifest
 from atlas.documents.stored import get_document, put_document
 from atlas.errors import SpecError
 from atlas.home import AtlasHome
-from atlas.ids import Cid
+from atlas.ids import Cid, JobId
 from atlas.models.files import model_manifest
 from atlas.spec.job import JobSpec
 from atlas.spec.recorded_forms import recorded_forms
@@ -37,7 +37,7 @@ from resources.keys.sealed_rows import sealer_for
 class OpenJob:
     """A job that is on chain, and the documents that define it."""
 
-    job_id: int
+    job_id: JobId
     contract: str
     spec: JobSpec
     spec_cid: Cid

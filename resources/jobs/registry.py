@@ -11,7 +11,7 @@ from typing import Literal
 from atlas.disk.sqlite_tables import SqliteTables
 from atlas.documents.manifests import Gate, SavedCheckpoint
 from atlas.errors import SpecError
-from atlas.ids import Cid
+from atlas.ids import Cid, JobId, NodeId, TaskId
 from resources.coordinator_file import coordinator_file
 
 SCHEMA = """
@@ -41,7 +41,7 @@ class JobRow:
     dataset_cid: Cid
     genesis_cid: Cid
     contract: str
-    job_id: int
+    job_id: JobId
 
     def round(self, number: int) -> "RoundRef":
         """One of the job's rounds."""
@@ -53,7 +53,7 @@ class RoundRef:
     """One round of one job on one contract."""
 
     contract: str
-    job_id: int
+    job_id: JobId
     round: int
 
 
@@ -63,9 +63,9 @@ class Attempt:
 
     slot: int
     attempt: int
-    task_id: str
+    task_id: TaskId
     task_cid: Cid
-    node_id: int
+    node_id: NodeId
     state: Literal["assigned", "completed", "refused", "lost"] = "assigned"
     receipt_cid: Cid | None = None
     result_cid: Cid | None = None
@@ -142,7 +142,7 @@ class JobRegistry:
         with self._tables.reading() as db:
             return [Attempt(*row) for row in db.execute(query, astuple(ref))]
 
-    def record_checkpoint(self, task_id: str, checkpoint: SavedCheckpoint) -> bool:
+    def record_checkpoint(self, task_id: TaskId, checkpoint: SavedCheckpoint) -> bool:
         """Remember a training checkpoint if it is newer than the one known; True if it was."""
         with self._tables.writing() as db:
             changed = db.execute(
@@ -152,7 +152,7 @@ class JobRegistry:
             ).rowcount
         return changed > 0
 
-    def newest_checkpoint(self, task_id: str) -> SavedCheckpoint | None:
+    def newest_checkpoint(self, task_id: TaskId) -> SavedCheckpoint | None:
         """The newest training checkpoint that a task can resume from."""
         with self._tables.reading() as db:
             row = db.execute("SELECT step, cid FROM checkpoints WHERE task_id = ?", (task_id,)).fetchone()

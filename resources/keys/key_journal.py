@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from atlas.disk.sqlite_tables import SqliteTables
-from atlas.ids import Cid
+from atlas.ids import Cid, JobId
 from resources.coordinator_file import coordinator_file
 
 _SCHEMA = """
@@ -25,7 +25,7 @@ class KeyRecipient:
     ring: str
     address: str
     contract: str
-    job_id: int
+    job_id: JobId
     job: str
     round: int
     attempt: int

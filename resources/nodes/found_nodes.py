@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from atlas.documents.node_record import NodeRecord
+from atlas.ids import NodeId
 from chain_bridge.client.messages import Node, NodeKind
 from node_agent.presence.machine import NodeManifest
 
@@ -15,7 +16,7 @@ Source = Literal["dht", "chain", "direct"]
 class FoundNode:
     """One node, its first source (`dht` before `chain` before `direct`), and what is known of it."""
 
-    node_id: int
+    node_id: NodeId
     address: str
     source: Source
     record: NodeRecord | None = None
@@ -78,7 +79,7 @@ def merge(dht: Iterable[NodeRecord], registered: Sequence[Node] | None, direct: 
     """
     owners = None if registered is None else {node.id: node.owner for node in registered}
     dropped: list[str] = []
-    newest: dict[tuple[int, str], tuple[NodeRecord, Source]] = {}
+    newest: dict[tuple[NodeId, str], tuple[NodeRecord, Source]] = {}
     said: tuple[tuple[Source, Iterable[NodeRecord]], ...] = (("dht", dht), ("direct", direct))
     for source, records in said:
         for record in records:

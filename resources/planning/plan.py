@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from atlas.documents.document import Value
+from atlas.ids import NodeId
 from atlas.training.preview.documents import Memory, RowPreview
 
 
@@ -65,7 +66,7 @@ class PlannedCost(Value):
 class PlannedNode(Value):
     """A registered node."""
 
-    node: int
+    node: NodeId
     address: str
     capacity: int
     hardware: str | None

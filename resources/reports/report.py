@@ -7,7 +7,7 @@ from atlas.documents.document import Document
 from atlas.documents.manifests import ModelManifest, Receipt, SignedReceipt
 from atlas.documents.stored import get_document
 from atlas.errors import ContentNotFound
-from atlas.ids import Cid
+from atlas.ids import Cid, NodeId
 from chain_bridge.client.messages import Round
 from chain_bridge.ledger import Ledger
 from chain_bridge.settlement import amounts
@@ -31,7 +31,7 @@ class PayoutReport(BaseModel):
     """What one node earned in one round."""
 
     round: int
-    node: int
+    node: NodeId
     tasks: int
     amount: int = Field(description="micro-units")
     settled: bool = Field(description="whether it is credited; otherwise it will be, after the challenge window")

@@ -5,7 +5,7 @@ from pydantic import BaseModel, Field
 from atlas.content.store import ContentStore
 from atlas.documents.manifests import Receipt, SignedReceipt
 from atlas.documents.stored import get_document
-from atlas.ids import Cid
+from atlas.ids import Cid, NodeId
 from atlas.spec.job import TaskSpec
 from chain_bridge.client.messages import Round
 from chain_bridge.ledger import Ledger
@@ -39,7 +39,7 @@ class TaskSummary(BaseModel):
 
     round: int
     shard: str | None
-    node: int
+    node: NodeId
     attempt: int
     state: str
     adapter: Cid | None
@@ -50,7 +50,7 @@ class TaskSummary(BaseModel):
 class NodeSummary(BaseModel):
     """The completed shards of one node, and its credits and balance in micro-units."""
 
-    node: int
+    node: NodeId
     address: str
     shards: int
     reputation: int

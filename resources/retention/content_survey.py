@@ -7,7 +7,7 @@ from atlas.content.store import ContentStore, KeptStore
 from atlas.documents.manifests import Checkpoint
 from atlas.documents.stored import get_document
 from atlas.errors import ContentError, ContentNotFound, SpecError
-from atlas.ids import Cid
+from atlas.ids import Cid, JobId
 from chain_bridge.client.messages import Job, RegisteredModel, Round
 from chain_bridge.client.network import Network
 from chain_bridge.client.queries import Queries
@@ -25,8 +25,8 @@ class ChainFacts:
     """The chain's records of the coordinator's jobs, and of content that belongs to no job."""
 
     contract: str
-    jobs: Mapping[int, Job]
-    rounds: Mapping[int, Sequence[Round]]
+    jobs: Mapping[JobId, Job]
+    rounds: Mapping[JobId, Sequence[Round]]
     models: Sequence[RegisteredModel]
     node_manifests: Sequence[Cid]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atlas.counts import counted
+from atlas.ids import NodeId
 from atlas.unexpected import one_line
 from resources.dispatch.outcomes import CompletedTask, Final, TaskOutcome
 from resources.errors import TaskLost
@@ -21,7 +22,7 @@ class Cause:
 
     shard: str
     reason: str
-    node: int | None = None
+    node: NodeId | None = None
     log: str | None = None
     final: Final | None = None
 

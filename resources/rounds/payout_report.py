@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from atlas.content.store import ContentStore
 from atlas.documents.manifests import RoundEvidence
+from atlas.ids import NodeId
 from chain_bridge.client.messages import Round, Share
 from chain_bridge.settlement import amounts
 from resources.rounds.evidence import receipt_of
@@ -13,7 +14,7 @@ from resources.rounds.evidence import receipt_of
 class Payout:
     """One node's pay for a round."""
 
-    node: int
+    node: NodeId
     address: str
     count: int
     """Completed tasks."""

@@ -13,7 +13,7 @@ import stamina
 from atlas.content.store import ContentStore
 from atlas.documents.manifests import RoundEvidence, ScoringMethod
 from atlas.documents.stored import put_document
-from atlas.ids import Cid
+from atlas.ids import Cid, JobId
 from atlas.verification.evidence import evidence_root
 from chain_bridge.client.messages import RegisteredModel, Round, Share
 from chain_bridge.errors import ChainUnreachable, ContractRefused, OutcomeUnknown
@@ -109,7 +109,7 @@ def settle_evidence(
     )
 
 
-def settle_due(jobs: Iterable[int], ledger: Ledger, now: float) -> list[tuple[int, int]]:
+def settle_due(jobs: Iterable[JobId], ledger: Ledger, now: float) -> list[tuple[JobId, int]]:
     """Settle every submitted round of these jobs whose challenge window is over; return the pairs (job, round).
 
     Rounds that the contract refuses are skipped, with a warning in the log.
@@ -227,7 +227,7 @@ def _is_due(one: Round, now: float) -> bool:
     return one.open_challenges == 0 and one.settle_from <= max(now, one.submitted_at)
 
 
-def _settle(job: int, number: int, ledger: Ledger) -> str | None:
+def _settle(job: JobId, number: int, ledger: Ledger) -> str | None:
     """The transaction that credits the nodes; None if the contract refuses it.
 
     The contract refuses while the round is not due by the chain's clock, or the contract is paused, or when the round

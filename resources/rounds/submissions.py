@@ -6,7 +6,7 @@ A submission may be rolled back on chain and made again, so its key in the outbo
 from collections.abc import Callable
 from itertools import count
 
-from atlas.ids import Cid
+from atlas.ids import Cid, JobId
 from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Later, Ledger
 from chain_bridge.outbox.rows import OutboxEntry
@@ -41,22 +41,22 @@ def base_checkpoint(job: OpenJob, number: int, ledger: Ledger) -> Cid:
     return recorded
 
 
-def newest_submission(ledger: Ledger, job: int, round_: int) -> OutboxEntry | None:
+def newest_submission(ledger: Ledger, job: JobId, round_: int) -> OutboxEntry | None:
     """The newest submission of a round that this coordinator recorded; does not query the chain."""
     return _newest(ledger, f"submit-round:{job}:{round_}")[1]
 
 
-def record_submission(ledger: Ledger, job: int, round_: int, record: Record) -> OutboxEntry:
+def record_submission(ledger: Ledger, job: JobId, round_: int, record: Record) -> OutboxEntry:
     """Record a submission for the outbox to send, unless one is pending."""
     return _record(ledger, f"submit-round:{job}:{round_}", record)
 
 
-def record_settle(ledger: Ledger, job: int, round_: int) -> OutboxEntry:
+def record_settle(ledger: Ledger, job: JobId, round_: int) -> OutboxEntry:
     """Record a round's settlement for the outbox to send, unless it is pending."""
     return _record(ledger, f"settle:{job}:{round_}", lambda later: later.settle(job, round_))
 
 
-def _recorded_checkpoint(ledger: Ledger, job: int, round_: int, chain_answers: bool) -> Cid | None:
+def _recorded_checkpoint(ledger: Ledger, job: JobId, round_: int, chain_answers: bool) -> Cid | None:
     """The checkpoint of a round whose submission is pending; None if there is none.
 
     A submission that has landed counts only while the chain does not answer: it may have been rolled back.

@@ -16,7 +16,7 @@ from atlas.documents.manifests import (
 )
 from atlas.documents.stored import get_document
 from atlas.errors import ContentError, ContentNotFound, ContentUnreachable, SpecError, VerificationError
-from atlas.ids import Cid
+from atlas.ids import Cid, NodeId
 from atlas.spec.job import JobSpec, TaskSpec
 from atlas.verification.evidence import evidence_root
 from atlas.verification.receipts import verify_update_receipt
@@ -43,7 +43,7 @@ class NamedReceipt:
     cid: Cid
     result: Cid
     """CID of the update."""
-    node_id: int
+    node_id: NodeId
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class KnownReceipts:
             if one.state == "completed" and one.receipt_cid and one.result_cid and one.slot < len(shards)
         }
 
-    def address(self, node_id: int) -> str | None:
+    def address(self, node_id: NodeId) -> str | None:
         """The address of a node on chain; None if the chain was not asked."""
         return self.chain.owners.get(node_id) if isinstance(self.chain, OnChain) else None
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from atlas.errors import SealError, VerificationError
-from atlas.ids import Cid
+from atlas.ids import Cid, JobId
 from atlas.signing import KeyHolder, KeySigner
 
 _NONCE = bytes(12)
@@ -29,7 +29,7 @@ class LeasedData(Protocol):
         """Address of the contract."""
 
     @property
-    def job_id(self) -> int:
+    def job_id(self) -> JobId:
         """The job's number in the contract."""
 
     @property
@@ -54,7 +54,7 @@ class KeyContext:
     """The scope of a released key: one attempt at one slot, and the sealed data of its task."""
 
     contract: str
-    job_id: int
+    job_id: JobId
     round: int
     slot: int
     attempt: int

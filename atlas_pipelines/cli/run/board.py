@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from atlas.ids import NodeId
 from atlas.spec.job import TaskSpec
 from atlas.unexpected import one_line
 from node_agent.tasks.progress_messages import payload_of
@@ -33,7 +34,7 @@ class Line:
     state: str = "waiting"
     stage: str = ""
     """The current activity between steps, such as loading the model."""
-    node: int | None = None
+    node: NodeId | None = None
     attempt: int | None = None
     step: int = 0
     steps: int = 0

@@ -1,6 +1,6 @@
 """The registry of models."""
 
-from atlas.ids import Cid
+from atlas.ids import Cid, JobId
 from chain_bridge.client.writes.base import OUTCOME, Writes
 
 
@@ -8,7 +8,7 @@ class ModelWrites(Writes[OUTCOME]):
     """Messages on named results; a name belongs to its first registrant."""
 
     def register_model(
-        self, name: str, version: int, cid: Cid, job: int, parent: Cid | None = None, metrics: str | None = None
+        self, name: str, version: int, cid: Cid, job: JobId, parent: Cid | None = None, metrics: str | None = None
     ) -> OUTCOME:
         """Name a result of a job; `metrics` is the CID of its evaluation."""
         message = {"name": name, "version": version, "cid": cid, "job": job, "parent": parent, "metrics": metrics}

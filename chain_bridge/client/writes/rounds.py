@@ -1,7 +1,7 @@
 """Results and rewards."""
 # ruff: noqa: A002
 
-from atlas.ids import Cid
+from atlas.ids import Cid, JobId
 from chain_bridge.client.messages import Share
 from chain_bridge.client.writes.base import OUTCOME, Writes, binary, mappings
 
@@ -11,7 +11,7 @@ class RoundWrites(Writes[OUTCOME]):
 
     def submit_round(
         self,
-        job: int,
+        job: JobId,
         round: int,
         root: bytes,
         leaf_count: int,
@@ -31,15 +31,15 @@ class RoundWrites(Writes[OUTCOME]):
         }
         return self._write("submit_round", message)
 
-    def rollback_round(self, job: int, round: int) -> OUTCOME:
+    def rollback_round(self, job: JobId, round: int) -> OUTCOME:
         """Take back the submission of a round that is not settled and not challenged."""
         return self._write("rollback_round", {"job": job, "round": round})
 
-    def settle(self, job: int, round: int) -> OUTCOME:
+    def settle(self, job: JobId, round: int) -> OUTCOME:
         """Credit the nodes of a submitted round, after the challenge window."""
         return self._write("settle", {"job": job, "round": round})
 
-    def claim_abandoned(self, job: int, round: int) -> OUTCOME:
+    def claim_abandoned(self, job: JobId, round: int) -> OUTCOME:
         """Credit the key's node for its completed tasks of a round that its owner never submitted."""
         return self._write("claim_abandoned", {"job": job, "round": round})
 
