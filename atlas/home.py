@@ -33,6 +33,16 @@ class AtlasHome:
         return self.root / "keys" / "operator.key"
 
     @property
+    def webserver_token(self) -> Path:
+        """The operator's token for the web server beyond this machine, mode 600."""
+        return self.root / "keys" / "webserver.token"
+
+    @property
+    def guest_token(self) -> Path:
+        """The guests' token for the web server, for reading only, mode 600."""
+        return self.root / "keys" / "guest.token"
+
+    @property
     def nodes(self) -> Path:
         """One folder per local node agent."""
         return self.root / "nodes"

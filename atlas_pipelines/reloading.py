@@ -40,15 +40,15 @@ class ScheduleWatch:
             log.warning("could not reload the definitions (another attempt follows): %s", error)
 
 
-def reload_definitions(port: int) -> None:
-    """Make the web server at a local port import its definitions again.
+def reload_definitions(url: str, token: str | None = None) -> None:
+    """Make the web server at `url` import its definitions again; `token` is the operator's, if it needs one.
 
     Raises `OSError` or `HTTPException` when it does not answer, and `ValueError` when it refuses.
     """
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/graphql",
+    request = urllib.request.Request(  # noqa: S310 - always http
+        f"{url}/graphql",
         data=json.dumps({"query": RELOAD}).encode(),
-        headers={"Content-Type": "application/json"},
+        headers={"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})},
     )
     with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - always http
         told = json.load(answer)

@@ -17,6 +17,7 @@ from atlas_pipelines.cli.output import results_console
 from atlas_pipelines.cli.run.steps import Steps
 from atlas_pipelines.dagster_home import prepare_dagster_home
 from atlas_pipelines.reloading import ScheduleWatch, reload_definitions
+from atlas_pipelines.webserver.address import WebAddress
 from resources.content_server import running_content_server
 from resources.errors import LocalNetworkError
 from resources.jobs.schedules import JobSchedules
@@ -26,6 +27,10 @@ from resources.local.network_watch import NetworkWatch
 
 START_SECONDS, STOP_SECONDS, WATCH_SECONDS = 120.0, 20.0, 0.5
 LAST_PORT = 65535
+UNENCRYPTED = (
+    "These links open Dagster to whoever has them, and nothing is encrypted: in a network that you do not trust, use a "
+    "tunnel, or a proxy with TLS."
+)
 LOCATION = ("-m", "atlas_pipelines.definitions")
 
 
@@ -33,6 +38,13 @@ def up(
     agents: Agents = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads per task of a local agent.")] = 1,
     port: Annotated[int, typer.Option(min=1, max=LAST_PORT, help="The web server's port on this machine.")] = 3000,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="The address that the web server listens on. If other machines reach it, as with 0.0.0.0, a browser "
+            "needs a link with a token, which is printed."
+        ),
+    ] = "127.0.0.1",
     content_port: Annotated[
         int | None,
         typer.Option(
@@ -54,21 +66,27 @@ def up(
         refuse_taken_port(content_port, "--content-port")
     elif _answers(port + 1) is None and port < LAST_PORT:
         content_port = port + 1
+    address = WebAddress.of(host, port, home)
     dagster_home = prepare_dagster_home(home, os.environ)
     try:
         with network as addresses, ExitStack() as running:
             step("Starting Dagster's web server and daemon.")
             _create_tables(dagster_home)
-            children = [_start(running, home, *command) for command in _commands(home, port, content_port or 0)]
-            children[0].wait_for(lambda: _answers(port), START_SECONDS)
+            children = [_start(running, home, *command) for command in _commands(home, address, content_port or 0)]
+            children[0].wait_for(lambda: _answers(port, address.local_host), START_SECONDS)
             content_url = children[1].wait_for(lambda: running_content_server(home), START_SECONDS)
             step("Everything is running.")
-            console.print(f"Dagster    http://127.0.0.1:{port}   (its folder is {dagster_home})")
+            console.print(f"Dagster    {address.operator_link}   (its folder is {dagster_home})")
+            if address.guest_link:
+                console.print(f"guests     {address.guest_link}   (may only read)")
+                console.print(UNENCRYPTED)
             console.print(f"chain      {addresses.network.url}   contract {addresses.network.contract}")
             console.print(f"messages   {addresses.bus}")
             console.print(f"content    {content_url}/CID   {describe_content(addresses, home.content)}")
             console.print("Ctrl-C stops all of them.")
-            schedules = ScheduleWatch(JobSchedules(home.jobs_database), lambda: reload_definitions(port))
+            schedules = ScheduleWatch(
+                JobSchedules(home.jobs_database), lambda: reload_definitions(address.url, address.token)
+            )
             _watch(children, watch, schedules)
     except KeyboardInterrupt:
         console.print("Stopped.")
@@ -91,9 +109,9 @@ def refuse_taken_port(port: int, option: str) -> None:
             raise LocalNetworkError(f"Port {port} is taken by another program. Give another one with {option}.")
 
 
-def _commands(home: AtlasHome, port: int, content_port: int) -> list[tuple[str, list[str]]]:
+def _commands(home: AtlasHome, address: WebAddress, content_port: int) -> list[tuple[str, list[str]]]:
     programs = Path(sys.executable).parent
-    webserver = [str(programs / "dagster-webserver"), *LOCATION, "--host", "127.0.0.1", "--port", str(port)]
+    webserver = [sys.executable, "-m", "atlas_pipelines.webserver", "--host", address.host, "--port", str(address.port)]
     content = [sys.executable, "-m", "resources.content_server", "--home", str(home.root), "--port", str(content_port)]
     return [
         ("dagster-webserver", webserver),
@@ -109,9 +127,12 @@ def _start(running: ExitStack, home: AtlasHome, name: str, command: list[str]) -
     return child
 
 
-def _answers(port: int) -> dict[str, int] | None:
-    with socket.socket() as probe:
-        return {"port": port} if probe.connect_ex(("127.0.0.1", port)) == 0 else None
+def _answers(port: int, address: str = "127.0.0.1") -> dict[str, int] | None:
+    try:
+        socket.create_connection((address, port), timeout=1).close()
+    except OSError:
+        return None
+    return {"port": port}
 
 
 def _watch(children: list[Child], watch: NetworkWatch, schedules: ScheduleWatch) -> None:

@@ -8,13 +8,19 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.support.paths import REPOSITORY
 from tests.support.pipeline.dagster_server import Dagster
 
+MUTATION = "mutation { setAutoMaterializePaused(paused: false) }"
+"""One that needs no arguments and changes nothing that other tests use."""
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROUND_MS = 400_000
 """The time that a run may take on a loaded machine."""
@@ -214,3 +220,31 @@ def test_a_report_shows_all_rounds_of_a_job_without_a_click(start_page, page, pi
     page.get_by_role("link", name="checkpoint", exact=True).click()
     page.get_by_text("atlas model export").first.wait_for()
     page.screenshot(path=pictures / "checkpoint.png")
+
+
+@pytest.fixture
+def foreign_page():
+    """A page of another origin on this machine."""
+    handler = partial(SimpleHTTPRequestHandler, directory=REPOSITORY / "tests/attacks")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/foreign_page.html"
+        server.shutdown()
+
+
+def test_a_page_of_another_origin_changes_and_reads_nothing(browser, start_page, foreign_page):
+    dagster = Dagster(start_page.rstrip("/"))
+
+    def paused() -> bool:
+        return dagster.ask("{ instance { autoMaterializePaused } }", {})["instance"]["autoMaterializePaused"]
+
+    assert paused()
+    page = browser.new_page()
+    page.goto(f"{foreign_page}?{urlencode({'target': dagster.url, 'mutation': MUTATION})}")
+    page.wait_for_function("document.title.startsWith('done')")
+    assert page.title() == "done []"
+    page.close()
+    assert paused()
+    dagster.ask(MUTATION, {})  # the mutation works for the operator
+    assert not paused()
+    dagster.ask(MUTATION.replace("false", "true"), {})
