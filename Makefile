@@ -15,10 +15,10 @@ export DAGSTER_HOME ?= $(ATLAS_HOME)/dagster
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test quick lint type docs contract clean
+.PHONY: help install demo up test quick lint type docs screenshots contract clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed  ## Install everything into ./.venv
 
@@ -50,6 +50,10 @@ type: install  ## Check types
 docs: install  ## Build the documentation site into ./.site, with the reference generated from the code
 	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --quiet
 	@echo "Open $(CURDIR)/.site/index.html in a browser; for the search, run: python -m http.server --directory .site"
+
+screenshots: install  ## Take the pictures of docs/images/dagster anew, with Chromium
+	ATLAS_SCREENSHOTS="$(CURDIR)/.screenshots" pytest -m browser tests/system/test_browser.py
+	for picture in docs/images/dagster/*.png; do cp .screenshots/"$${picture##*/}" "$$picture"; done
 
 contract:  ## Rebuild the contract and compare it with the committed bytecode and schema, bit for bit
 	scripts/contract check

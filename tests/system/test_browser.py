@@ -211,6 +211,20 @@ def test_a_settlement_shows_who_was_paid(page, pictures):
     page.screenshot(path=pictures / "settlement.png")
 
 
+def test_the_checks_of_a_round_are_shown_with_what_they_compared(page, pictures):
+    click(page, "Catalog", "evaluation", "Checks")
+    page.get_by_text("no_worse_than_base").first.click()
+    page.get_by_text("Execution history").first.wait_for()
+    page.screenshot(path=pictures / "checks.png")
+
+
+def test_sensors_and_schedules_are_listed(page, pictures):
+    click(page, "Automation")
+    for name in ("started_jobs", "next_round", "weekly_retraining"):
+        page.get_by_text(name, exact=True).first.wait_for()
+    page.screenshot(path=pictures / "automation.png")
+
+
 def test_a_report_shows_all_rounds_of_a_job_without_a_click(start_page, page, pictures):
     dagster = Dagster(start_page.rstrip("/"))
     assert dagster.wait_for(dagster.launch_asset("job_report", "tiny")) == "SUCCESS"
