@@ -15,7 +15,7 @@ from assets.shown.report_charts import job_charts
 from atlas.documents.metric_names import measures_of_the_model
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
-from resources.jobs.open_job import load_job
+from resources.jobs.opened import load_job
 from resources.ledger import LedgerResource
 from resources.reports.measurements import Totals, measurements, totals
 from resources.reports.report import JobReport, collect_report

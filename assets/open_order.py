@@ -14,7 +14,8 @@ from atlas.content.store import ContentStore
 from atlas.spec.job import JobSpec
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
-from resources.jobs.open_job import OpenJob, open_job, refuse_ended_job
+from resources.jobs.open_job import open_job
+from resources.jobs.opened import OpenJob, refuse_ended_job
 from resources.jobs.schedules import JobSchedule
 from resources.ledger import LedgerResource
 

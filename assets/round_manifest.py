@@ -23,7 +23,7 @@ from resources.dispatch import events
 from resources.dispatch.outcomes import CompletedTask, TaskOutcome
 from resources.errors import QuorumError
 from resources.fleet import FleetResource
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 from resources.ledger import LedgerResource
 from resources.rounds.causes import Cause, describe_causes
 from resources.rounds.reference_update import reference_update

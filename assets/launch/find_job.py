@@ -15,7 +15,7 @@ from atlas.spec.job import JobSpec
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
 from resources.errors import JobNotFound
-from resources.jobs.open_job import OpenJob, recorded_job, refuse_other_contract
+from resources.jobs.opened import OpenJob, recorded_job, refuse_other_contract
 from resources.jobs.registry import JobRegistry
 from resources.ledger import LedgerResource
 from resources.rounds.round import Round

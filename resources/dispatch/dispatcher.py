@@ -22,7 +22,7 @@ from resources.dispatch.outcomes import TaskOutcome, TaskUpdate
 from resources.dispatch.receiving import CheckUpdate
 from resources.dispatch.round_drive import RoundDrive
 from resources.dispatch.tools import DispatchSettings, Listener, Tools
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 from resources.jobs.registry import JobRegistry
 from resources.keys.key_journal import KeyJournal
 from resources.keys.keyring import KeyRings

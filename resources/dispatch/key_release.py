@@ -14,7 +14,7 @@ from chain_bridge.ledger import Ledger
 from node_agent.wire.messages import KeyAnswer, KeyRequest
 from resources.dispatch.leased_tasks import LeasedTask, PlanReader
 from resources.errors import CoordinatorError
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 from resources.keys.key_journal import KeyJournal, KeyRecipient
 from resources.keys.keyring import KeyRings
 

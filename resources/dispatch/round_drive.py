@@ -24,7 +24,7 @@ from resources.dispatch.scheduling import able_nodes, plan_assignments
 from resources.dispatch.task_reports import TaskReports
 from resources.dispatch.tools import Listener, Tools
 from resources.dispatch.work import Held, Step, Work, next_step, patience_of
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 from resources.jobs.registry import Attempt
 
 Leased = tuple[Work, Lease | None]

@@ -11,7 +11,7 @@ from atlas.ids import Cid, NodeId
 from chain_bridge.client.messages import Round
 from chain_bridge.ledger import Ledger
 from chain_bridge.settlement import amounts
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 from resources.jobs.registry import JobRegistry
 from resources.reports.summary import Metrics, RoundSummary, TaskSummary, summarize
 from resources.rounds.verdict import main_metric

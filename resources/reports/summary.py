@@ -10,7 +10,7 @@ from atlas.spec.job import TaskSpec
 from chain_bridge.client.messages import Round
 from chain_bridge.ledger import Ledger
 from chain_bridge.settlement import amounts
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 from resources.jobs.registry import JobRegistry
 from resources.rounds.evaluating import plain_mean_of
 from resources.rounds.verdict import compare

@@ -12,7 +12,7 @@ from atlas.ids import Cid
 from atlas.spec.job import JobSpec, TaskSpec
 from atlas.spec.task_plan import TaskPlan
 from chain_bridge.client.messages import Round
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 from resources.jobs.registry import Attempt, JobRegistry, JobRow
 from resources.retention.retention import Part, Use
 from resources.rounds.tasks import reference_task

@@ -10,7 +10,7 @@ from atlas.errors import ContentNotFound
 from atlas.ids import Cid
 from atlas.spec.job import JobSpec, TaskSpec
 from resources.dispatch.outcomes import CompletedTask
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 from resources.jobs.registry import Attempt, JobRegistry, RoundRef
 from resources.rounds.verdict import Verdict, compare
 

@@ -22,7 +22,7 @@ from chain_bridge.ledger import Ledger
 from chain_bridge.settlement import PaidTask, divide_round
 from resources.dispatch.leased_tasks import leased_tasks
 from resources.errors import SettlementError
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 from resources.jobs.registry import Attempt
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from atlas.documents.manifests import AcceptedUpdate, RefusedUpdate
 from resources.dispatch.outcomes import CompletedTask
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 from resources.jobs.registry import Attempt
 
 

@@ -7,7 +7,7 @@ from atlas.counts import counted
 from atlas.documents.manifests import RoundManifest
 from atlas.verification.job_data import reaches_quorum
 from resources.errors import QuorumError
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 from resources.rounds.causes import Cause, advice, describe_causes, is_stuck
 
 

@@ -16,7 +16,7 @@ from atlas.verification.contribution import NEUTRAL, alignment_scores
 from chain_bridge.ledger import Ledger
 from resources.dispatch.outcomes import CompletedTask, TaskOutcome
 from resources.errors import QuorumError, TaskLost
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 from resources.jobs.registry import Attempt, JobRegistry, RoundRef
 from resources.rounds.causes import Cause, causes_of, task_lost
 from resources.rounds.evaluating import assigned_evaluation

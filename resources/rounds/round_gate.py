@@ -29,7 +29,7 @@ from atlas.ids import Cid
 from atlas.spec.job import TaskSpec
 from atlas.training.reach import farthest, usual_reach
 from resources.dispatch.outcomes import CompletedTask
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 from resources.jobs.registry import Attempt, JobRegistry
 from resources.rounds.evidence import receipt_of
 

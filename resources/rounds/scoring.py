@@ -10,7 +10,7 @@ from atlas.ids import Cid
 from atlas.spec.job import TaskSpec
 from atlas.verification.contribution import choose_method, leave_one_out_scores
 from resources.errors import SettlementError
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 
 
 def manifest_of(checkpoint: Cid, store: ContentStore) -> RoundManifest:

@@ -19,7 +19,7 @@ from chain_bridge.client.messages import RegisteredModel, Round, Share
 from chain_bridge.errors import ChainUnreachable, ContractRefused, OutcomeUnknown
 from chain_bridge.ledger import Ledger
 from resources.errors import SettlementError
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 from resources.jobs.registry import JobRegistry
 from resources.rounds.payout_report import Payout, payouts_of
 from resources.rounds.submissions import newest_submission, record_settle, record_submission

@@ -11,7 +11,7 @@ from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Later, Ledger
 from chain_bridge.outbox.rows import OutboxEntry
 from resources.errors import RoundOrderError
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 
 Record = Callable[[Later], OutboxEntry]
 

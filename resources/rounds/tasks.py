@@ -7,7 +7,7 @@ from atlas.documents.manifests import ShardManifest
 from atlas.ids import Cid
 from atlas.spec.job import TaskSpec
 from atlas.verification.contribution import FEWEST_ROWS, rows_to_sample
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 
 
 def training_tasks(job: OpenJob, number: int, base: Cid, shards: Collection[str] | None = None) -> list[TaskSpec]:

@@ -8,7 +8,7 @@ from atlas_pipelines.cli.network import using_network
 from chain_bridge.client.keys import load_or_create_key
 from chain_bridge.ledger import Ledger
 from resources.errors import JobNotFound
-from resources.jobs.open_job import refuse_other_contract
+from resources.jobs.opened import refuse_other_contract
 from resources.jobs.registry import JobRegistry, JobRow
 from resources.operator_ledger import open_ledger
 

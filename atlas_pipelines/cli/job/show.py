@@ -13,7 +13,7 @@ from atlas_pipelines.cli.output import results_console
 from atlas_pipelines.cli.run.tables import print_summary
 from chain_bridge.ledger import Ledger
 from resources.errors import JobNotFound
-from resources.jobs.open_job import load_job
+from resources.jobs.opened import load_job
 from resources.jobs.registry import JobRegistry
 from resources.reports.summary import summarize
 

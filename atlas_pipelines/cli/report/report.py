@@ -13,7 +13,7 @@ from atlas_pipelines.cli.report.formats import report_csv, report_json
 from atlas_pipelines.cli.report.page import report_page
 from chain_bridge.ledger import Ledger
 from resources.errors import JobNotFound
-from resources.jobs.open_job import load_job
+from resources.jobs.opened import load_job
 from resources.jobs.registry import JobRegistry
 from resources.reports.report import JobReport, collect_report
 

@@ -28,7 +28,7 @@ from atlas_pipelines.cli.run.watching import Watching
 from atlas_pipelines.dagster_home import prepare_dagster_home
 from atlas_pipelines.execution import execute_round, open_instance
 from chain_bridge.ledger import Ledger
-from resources.jobs.open_job import load_job, refuse_other_contract
+from resources.jobs.opened import load_job, refuse_other_contract
 from resources.jobs.order_checks import check_order
 from resources.jobs.registry import JobRegistry
 from resources.jobs.taken_names import refuse_other_order

@@ -17,7 +17,7 @@ from resources.dispatch.announcements import present
 from resources.dispatch.leased_tasks import leased_tasks
 from resources.dispatch.outcomes import CompletedTask, LostTask
 from resources.errors import JobEnded
-from resources.jobs.open_job import refuse_ended_job
+from resources.jobs.opened import refuse_ended_job
 from resources.rounds.tasks import (
     evaluation_task,
     training_tasks,

@@ -17,7 +17,8 @@ from chain_bridge.errors import InsufficientFunds
 from chain_bridge.ledger import Ledger
 from resources.errors import BudgetError, CoordinatorError, JobNotFound, OtherContract
 from resources.jobs.local_tasks import rebuilt_untrained_adapter
-from resources.jobs.open_job import load_job, open_job, read_dataset
+from resources.jobs.open_job import open_job, read_dataset
+from resources.jobs.opened import load_job
 from resources.jobs.order_checks import check_order
 from resources.jobs.registry import JobRegistry
 from tests.support.jobs.scripted_nodes import untrained_bytes

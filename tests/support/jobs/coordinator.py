@@ -20,7 +20,8 @@ from chain_bridge.networks.deploy import CONTRACT_WASM, deploy_contract
 from chain_bridge.outbox.outbox import Outbox
 from node_agent.wire.bus import Bus
 from resources.dispatch.dispatcher import Dispatcher, DispatchSettings
-from resources.jobs.open_job import OpenJob, open_job
+from resources.jobs.open_job import open_job
+from resources.jobs.opened import OpenJob
 from resources.jobs.registry import JobRegistry
 from resources.local.parts import LocalParts
 from resources.rounds.round import Round
