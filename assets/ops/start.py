@@ -71,7 +71,7 @@ def start_order(
     ledger: LedgerResource,
     progress: RoundProgress,
     schedule: JobSchedule | None = None,
-) -> tuple[OpenJob, Iterator[dg.AssetMaterialization]]:
+) -> tuple[OpenJob, list[dg.AssetMaterialization]]:
     """Lock the job for this run, tag the run for the sensor `started_jobs`, and open the order.
 
     Returns what `open_order` returns and raises what it raises; `JobAtWork` while another run holds the job.

@@ -68,7 +68,7 @@ def test_a_second_job_is_scaffolded_and_both_are_listed(project):
         "attributes": {"job": "job.yaml"},
     }
     project.run("check", "defs")
-    listed = {asset["key"] for asset in json.loads(project.run("list", "defs", "--json"))["assets"]}
+    listed = {asset["asset_key"] for asset in json.loads(project.run("list", "defs", "--json"))["assets"]}
     assert {"reviews", "model_card", "started_job/reviews", "started_job/second-model"} <= listed
     assert {asset.key.to_user_string() for asset in defs.resolve_asset_graph().asset_nodes} <= listed
 

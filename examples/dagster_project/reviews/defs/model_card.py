@@ -23,8 +23,9 @@ def model_card(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     if len(facts) < len(found):
         raise dg.Failure(f"The round {key} has no checkpoint or no evaluation yet. Launch federated_round for it.")
     checkpoint = facts["aggregated_checkpoint"]["cid"].value
-    metrics = [record.data for record in facts["evaluation"]["metrics"].value]
-    lines = [f"# {key}", "", f"Checkpoint: `{checkpoint}`", "", *(f"- {metric}" for metric in metrics)]
+    metrics = [record.data for record in facts["evaluation"]["metrics"].records]
+    lines = [f"# {key}", "", f"Checkpoint: `{checkpoint}`", "", "| metric | before | after |", "|---|--:|--:|"]
+    lines += [f"| {row['metric']} | {row['base']} | {row['checkpoint']} |" for row in metrics]
     FOLDER.mkdir(exist_ok=True)
     page = FOLDER / f"{key}.md"
     page.write_text("\n".join(lines) + "\n", encoding="utf-8")
