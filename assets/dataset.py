@@ -76,6 +76,7 @@ def dataset_event(
 
 def shard_events(job: str, manifest: DatasetManifest, link: Link) -> Iterator[dg.AssetMaterialization]:
     """One materialization of `dataset_shard` for each shard."""
+    dataset_cid = manifest.cid  # computed anew by every access
     for shard in manifest.shards:
         yield dg.AssetMaterialization(
             "dataset_shard",
@@ -84,9 +85,9 @@ def shard_events(job: str, manifest: DatasetManifest, link: Link) -> Iterator[dg
                 "cid": shard.cid,
                 "content": link(shard.cid),
                 **tables.shard_facts(shard),
-                "dataset": manifest.cid,
+                "dataset": dataset_cid,
             },
-            tags={DATA_VERSION: shard.cid, f"{INPUT_VERSION}/dataset": manifest.cid},
+            tags={DATA_VERSION: shard.cid, f"{INPUT_VERSION}/dataset": dataset_cid},
         )
 
 

@@ -1,7 +1,5 @@
 """Open a job from a run: on chain, as partitions that the UI offers, and as materializations of its data."""
 
-from collections.abc import Iterator
-
 import dagster as dg
 import yaml
 
@@ -30,7 +28,7 @@ def open_order(
     ledger: LedgerResource,
     progress: RoundProgress,
     schedule: JobSchedule | None = None,
-) -> tuple[OpenJob, Iterator[dg.AssetMaterialization]]:
+) -> tuple[OpenJob, list[dg.AssetMaterialization]]:
     """Open a job, or load the one of this name and order, and register its partitions.
 
     A new job gets the schedule; an opened one keeps the schedule that it has.
@@ -49,8 +47,8 @@ def open_order(
     refuse_ended_job(job, number, ledger.client)
     register_partitions(context.instance, job)
     read = dataset_event(job.name, job.dataset, content.link, source_facts(order.dataset, version))
-    events = (read, *shard_events(job.name, job.dataset, content.link))
-    return job, (new for event in events for new in unless_recorded(context.instance, event))
+    events = [read, *shard_events(job.name, job.dataset, content.link)]
+    return job, unless_recorded(context.instance, events)
 
 
 def job_facts(job: OpenJob) -> dict[str, dg.MetadataValue]:

@@ -6,15 +6,15 @@ from dataclasses import asdict
 import dagster as dg
 
 from assets import partitions
+from assets.adapter_events import AdapterEvents
 from assets.base_checkpoint import base_checkpoint
 from assets.fleet_run.progress import RoundProgress
 from assets.fleet_run.running import run_tasks
 from assets.launch.begin_round import begin_round
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
-from assets.recorded.inputs import input_tags, round_inputs, updates_tags
-from assets.recorded.records import newest_record, unless_recorded
-from assets.shard_adapter import adapter_event, adapter_partition, shard_adapter
+from assets.recorded.inputs import round_inputs, updates_tags
+from assets.shard_adapter import adapter_partition, shard_adapter
 from assets.shown import graph, plots, tables
 from atlas.documents.manifests import RoundManifest
 from resources.content import ContentResource
@@ -60,7 +60,7 @@ def round_manifest(
     round_ = find_round(context.partition_key, coordinator, content, ledger)
     name = round_.job.name
     reference = reference_update(round_, progress.note)
-    base = newest_record(context.instance, "base_checkpoint", context.partition_key)
+    events_of = AdapterEvents(context.instance, context.run.run_id, round_.job, round_.number, content.link).of
     outcomes: list[TaskOutcome] = []
     for outcome in run_tasks(
         context,
@@ -73,9 +73,7 @@ def round_manifest(
     ):
         outcomes.append(outcome)
         if isinstance(outcome, CompletedTask):
-            key = partitions.shard_key(name, outcome.task.shard or "")
-            made_from = input_tags([base, newest_record(context.instance, "dataset_shard", key)], context.run.run_id)
-            yield from unless_recorded(context.instance, adapter_event(name, outcome, content.link, made_from))
+            yield from events_of(outcome)
     try:
         manifest = round_.build_manifest(outcomes, reference)
     except QuorumError as error:

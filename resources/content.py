@@ -6,7 +6,6 @@ from pydantic import PrivateAttr
 from atlas.content.places.open import IpfsPlaces, open_kept_store
 from atlas.content.store import KeptStore
 from atlas.ids import Cid
-from resources.content_server import running_content_server
 from resources.coordinator import CoordinatorResource
 
 
@@ -29,6 +28,8 @@ class ContentResource(dg.ConfigurableResource["ContentResource"]):
 
         A URL at the content server of `atlas up` or at the first gateway, or else a path on this machine.
         """
+        from resources.content_server import running_content_server  # imports http.server, which is slow
+
         server = running_content_server(self.coordinator.home)
         if server is not None:
             return dg.MetadataValue.url(f"{server}/{cid}")

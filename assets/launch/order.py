@@ -41,10 +41,14 @@ def read_job_file(
     Raises `SpecError` that names each bad field.
     """
     raw = read_raw_order(spec, model, changes)
+    return job_file(raw if name is None else {**raw, "name": name})
+
+
+def job_file(raw: dict[str, Any]) -> JobFile:
+    """Validate the mapping in a job's file; raises `SpecError` that names each bad field."""
     schedule = raw.get(SCHEDULE)
     return JobFile(
-        JobSpec.from_mapping(order_part(raw if name is None else {**raw, "name": name})),
-        None if schedule is None else JobSchedule.from_value(schedule),
+        JobSpec.from_mapping(order_part(raw)), None if schedule is None else JobSchedule.from_value(schedule)
     )
 
 

@@ -1,4 +1,7 @@
-"""The op that starts a job: it opens the order of its config. The sensor `started_jobs` then requests the rounds."""
+"""Start a job: open its order. The sensor `started_jobs` then requests the rounds.
+
+The op opens the order of its config; the asset `started_job` opens the order that it was made with.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +19,8 @@ from atlas.content.verified import VerifiedStore
 from atlas.spec.job import JobSpec
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
+from resources.jobs.open_job import OpenJob
+from resources.jobs.schedules import JobSchedule
 from resources.ledger import LedgerResource
 
 RUN_ROUNDS_TAG = "atlas/run-rounds"
@@ -50,20 +55,38 @@ def start_op(name: str, example: JobSpec | None) -> dg.OpDefinition:
         progress: dg.ResourceParam[RoundProgress],
     ) -> Iterator[dg.AssetMaterialization | dg.Output]:
         order, run_rounds = order_from_config(context.op_config["order"]), bool(context.op_config["run_rounds"])
-        run_id = context.run.run_id
-        coordinator.hold_job(order.name, run_id)
-        tags = {
-            JOB_TAG: order.name,
-            RUN_ROUNDS_TAG: str(run_rounds).lower(),
-            PROCESS_TAG: process_tag(run_id),
-        }
-        context.instance.add_run_tags(run_id, tags)
-        store = VerifiedStore(content.store)
-        job, events = open_order(context, order, order.rounds, store, coordinator, content, ledger, progress)
+        job, events = start_order(context, order, run_rounds, coordinator, content, ledger, progress)
         yield from events
-        yield dg.Output(None, metadata={"next": next_step(job.name, order.rounds, run_rounds), **job_facts(job)})
+        yield dg.Output(None, metadata=started_facts(job, run_rounds))
 
     return start
+
+
+def start_order(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    order: JobSpec,
+    run_rounds: bool,
+    coordinator: CoordinatorResource,
+    content: ContentResource,
+    ledger: LedgerResource,
+    progress: RoundProgress,
+    schedule: JobSchedule | None = None,
+) -> tuple[OpenJob, list[dg.AssetMaterialization]]:
+    """Lock the job for this run, tag the run for the sensor `started_jobs`, and open the order.
+
+    Returns what `open_order` returns and raises what it raises; `JobAtWork` while another run holds the job.
+    """
+    run_id = context.run.run_id
+    coordinator.hold_job(order.name, run_id)
+    tags = {JOB_TAG: order.name, RUN_ROUNDS_TAG: str(run_rounds).lower(), PROCESS_TAG: process_tag(run_id)}
+    context.instance.add_run_tags(run_id, tags)
+    store = VerifiedStore(content.store)
+    return open_order(context, order, order.rounds, store, coordinator, content, ledger, progress, schedule)
+
+
+def started_facts(job: OpenJob, run_rounds: bool) -> dict[str, Any]:
+    """The metadata of a started job: what happens next, and the facts of the job."""
+    return {"next": next_step(job.name, job.spec.rounds, run_rounds), **job_facts(job)}
 
 
 def next_step(job: str, rounds: int, run_rounds: bool) -> str:

@@ -6,8 +6,6 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import psutil
-
 from node_agent.wire.messages import Gpu, HardwareSummary
 
 log = logging.getLogger(__name__)
@@ -65,6 +63,8 @@ def visible_gpus(gpus: list[GpuDevice], limit: str | None) -> list[GpuDevice]:
 
 def summarize(gpus: list[GpuDevice]) -> HardwareSummary:
     """A summary of CPU, memory and the given GPUs."""
+    import psutil  # slow, and every Dagster process loads this module
+
     return HardwareSummary(
         cpu=_cpu_name(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,

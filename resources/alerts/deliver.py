@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Mapping
 from email.message import EmailMessage
 
-import httpx2
 import rfc8785
 
 from atlas.unexpected import one_line
@@ -51,6 +50,8 @@ def _run(hook: CommandHook, body: bytes) -> None:
 
 def _post(hook: WebhookHook, body: bytes, environment: Mapping[str, str]) -> None:
     """The URL may be secret, so no message has it."""
+    import httpx2  # slow, and every Dagster process loads this module
+
     url = hook.url or secret(hook.url_variable or "", hook.name, environment)
     headers = {"Content-Type": "application/json"}
     if hook.secret_variable is not None:

@@ -6,15 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-
-import psutil
 
 import resources
 from atlas.counts import counted
 from atlas.disk.locks import exclusive, is_free, shared
 from atlas.home import AtlasHome
+from atlas.processes import command_line, stop_process
 from chain_bridge.networks.networks import EMBEDDED
 from resources.errors import LocalNetworkError
 from resources.local.child import open_log, tail
@@ -80,8 +79,7 @@ def ensure_local_network(
                 if network is None:
                     network = _start(home, command, watch.step)
                 else:
-                    with suppress(psutil.NoSuchProcess):  # the supervisor has just died; the watch detects it
-                        command = psutil.Process(network.pid).cmdline() or command
+                    command = command_line(network.pid) or command  # none if it has just died; the watch detects it
             _refuse_another(network, chain, ipfs, nodes)
             for name, reason in network.not_started.items():
                 watch.notice(f"{name} of the local network did not start, the others work without it: {reason}")
@@ -105,15 +103,8 @@ def stop_local_network(home: AtlasHome) -> None:
     network = running_network(home)
     if network is None:
         return
-    try:
-        supervisor = psutil.Process(network.pid)
-        supervisor.terminate()
-        supervisor.wait(STOP_SECONDS)
-    except psutil.NoSuchProcess:
-        return
-    except psutil.TimeoutExpired:
-        log.warning("the local network's supervisor %d did not stop in time and is killed", network.pid)
-        supervisor.kill()
+    if not stop_process(network.pid, STOP_SECONDS):
+        log.warning("the local network's supervisor %d did not stop in time and was killed", network.pid)
 
 
 def supervisor_command(

@@ -6,9 +6,7 @@ Transactions are recorded in the outbox before they are sent, so an unreachable 
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
-
-import stamina
+from typing import TYPE_CHECKING, Literal
 
 from atlas.content.store import ContentStore
 from atlas.documents.manifests import RoundEvidence, ScoringMethod
@@ -23,6 +21,9 @@ from resources.jobs.opened import OpenJob
 from resources.jobs.registry import JobRegistry
 from resources.rounds.payout_report import Payout, payouts_of
 from resources.rounds.submissions import newest_submission, record_settle, record_submission
+
+if TYPE_CHECKING:
+    import stamina
 
 log = logging.getLogger(__name__)
 
@@ -185,8 +186,10 @@ def _record_all(evidence: RoundEvidence, cid: Cid, on_chain: Round | None, ledge
         record_settle(ledger, evidence.job_id, evidence.round)
 
 
-def _patiently(seconds: float) -> Iterable[stamina.Attempt]:
+def _patiently(seconds: float) -> "Iterable[stamina.Attempt]":
     """Attempts while the chain does not answer, for at most so many seconds; a single one for 0."""
+    import stamina  # slow, and every Dagster process loads this module
+
     return stamina.retry_context(
         on=lambda error: isinstance(error, ChainUnreachable) and not isinstance(error, OutcomeUnknown),
         attempts=None if seconds else 1,
