@@ -49,7 +49,7 @@ from atlas.ids import Cid, JobId, NodeId
 from atlas.spec.job import JobSpec, TaskSpec
 from resources.dispatch import events
 from resources.dispatch.outcomes import CompletedTask
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 from resources.jobs.registry import Attempt
 
 POINTS = 40

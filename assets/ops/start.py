@@ -19,7 +19,7 @@ from atlas.content.verified import VerifiedStore
 from atlas.spec.job import JobSpec
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 from resources.jobs.schedules import JobSchedule
 from resources.ledger import LedgerResource
 
