@@ -1,5 +1,7 @@
 """The asset `reward_settlement`: the payouts of a round."""
 
+import time
+
 import dagster as dg
 
 from assets import partitions
@@ -9,6 +11,7 @@ from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
 from assets.recorded.inputs import round_inputs
 from assets.recorded.records import recorded_cid
+from assets.round_checks import COST_WITHIN_PLAN, SETTLED_IN_TIME, cost_result, settled_result
 from assets.shown import graph, tables
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
@@ -19,6 +22,7 @@ from resources.rounds.settle import Settlement
 @dg.asset(
     partitions_def=partitions.rounds,
     deps=[aggregated_checkpoint, evaluation],
+    check_specs=[SETTLED_IN_TIME, COST_WITHIN_PLAN],
     group_name="settlement",
     kinds={"cosmos"},
     owners=graph.COORDINATOR,
@@ -36,6 +40,7 @@ def reward_settlement(
     checkpoint = recorded_cid(context, "aggregated_checkpoint")
     settlement = round_.settle(checkpoint)
     round_.publish(checkpoint)
+    cost = None if settlement.state == "pending" else round_.cost()  # a chain that does not answer takes its timeout
     return dg.MaterializeResult(
         metadata={
             "evidence": settlement.evidence,
@@ -56,6 +61,7 @@ def reward_settlement(
         },
         data_version=dg.DataVersion(settlement.evidence),
         tags=round_inputs(context, "aggregated_checkpoint", "evaluation"),
+        check_results=[settled_result(settlement, time.time()), cost_result(cost)],
     )
 
 
