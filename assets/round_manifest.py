@@ -14,8 +14,8 @@ from assets.launch.begin_round import begin_round
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
 from assets.recorded.inputs import round_inputs, updates_tags
-from assets.shard_adapter import adapter_partition, shard_adapter
 from assets.round_checks import REFUSED_UPDATES, refused_result
+from assets.shard_adapter import adapter_partition, shard_adapter
 from assets.shown import graph, plots, tables
 from atlas.documents.manifests import RoundManifest
 from resources.content import ContentResource
