@@ -12,7 +12,7 @@ from assets.plain_errors import plain_errors
 from assets.recorded.inputs import round_inputs
 from assets.recorded.records import recorded_cid
 from assets.round_checks import COST_WITHIN_PLAN, SETTLED_IN_TIME, cost_result, settled_result
-from assets.shown import graph, tables
+from assets.shown import graph, links, tables
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
 from resources.ledger import LedgerResource
@@ -40,6 +40,7 @@ def reward_settlement(
     checkpoint = recorded_cid(context, "aggregated_checkpoint")
     settlement = round_.settle(checkpoint)
     round_.publish(checkpoint)
+    network = coordinator.addresses.network
     cost = None if settlement.state == "pending" else round_.cost()  # a chain that does not answer takes its timeout
     return dg.MaterializeResult(
         metadata={
@@ -49,13 +50,14 @@ def reward_settlement(
             "tasks": settlement.leaf_count,
             "scoring": settlement.scoring,
             "paid": sum(settlement.payouts.values()),
-            "denomination": coordinator.addresses.network.denom,
+            "denomination": network.denom,
             **tables.payout_tables(settlement.per_node),
             "settled": settlement.state,
             **_due_at(settlement),
             "backlog": settlement.backlog,
             "submit_tx": settlement.submit_tx or _absent(settlement),
             "settle_tx": settlement.settle_tx or _absent(settlement),
+            **links.transaction_pages(network, submit_tx=settlement.submit_tx, settle_tx=settlement.settle_tx),
             "contract": round_.job.contract,
             "model_version": f"{round_.job.name} {round_.number}",
         },

@@ -108,6 +108,7 @@ def test_a_round_goes_from_its_base_to_its_payment(workshop, nodes, job):
     assert get_document(store, paid["evidence"], RoundEvidence).checkpoint == checkpoint["cid"]
     assert (paid["tasks"], paid["paid"], paid["settled"], paid["backlog"]) == (5, 500_000, "settled", 0)
     assert paid["model_version"] == "paper 1"
+    assert "settle_tx_page" not in paid, "the local network has no explorer"
     assert workshop.place.ledger.job(job.job_id).paid == 500_000
 
     other = Totals("first", "m", "d", "2 of 2", 0.4, "loss", 0.4, 100, 10, 1.0)
@@ -280,11 +281,18 @@ def test_updates_that_are_far_longer_than_in_the_rounds_before_are_warned_about(
 
 
 def test_a_round_in_its_challenge_window_is_in_time(workshop, nodes, job):
+    path = workshop.place.home.root / "network.yaml"
+    file = yaml.safe_load(path.read_text())
+    file["network"]["explorer"] = "https://explorer.example/tx/{hash}"
+    path.write_text(yaml.safe_dump(file))
     workshop.place.ledger.update_config(challenge_seconds=3600)
     nodes(completes)
     until_aggregated(workshop)
     workshop.make(evaluation, FIRST)
     result = workshop.run(reward_settlement, FIRST)
+    facts = newest_record(workshop.instance, "reward_settlement", FIRST).asset_materialization.metadata
+    assert facts["submit_tx_page"].url == f"https://explorer.example/tx/{facts['submit_tx'].value}"
+    assert (facts["settle_tx"].value, "settle_tx_page" in facts) == ("due", False)
     found, cost = check_of(result, "settled_in_time"), check_of(result, "cost_within_plan")
     assert (found.passed, *value_of(found, "settled")) == (True, "due")
     assert "after the challenge window, which ends at 2" in found.description

@@ -83,10 +83,8 @@ def test_an_invalid_order_is_refused_with_the_field_as_by_atlas_run(start, job):
 
 @pytest.mark.parametrize("opened", [False, True], ids=["new", "open"])
 def test_the_schedule_is_kept_with_a_new_job_alone(workshop, start, place, paper_spec, opened):
-    if opened:
-        order = place.open(paper_spec()).spec
-    else:
-        order = paper_spec(payment={"budget": 1, "reward_per_task": 1})  # refused after the schedule was kept
+    refused = {"payment": {"budget": 1, "reward_per_task": 1}}  # after the schedule was kept
+    order = place.open(paper_spec()).spec if opened else paper_spec(**refused)
     schedule = {"cron": "0 3 * * 1", "timezone": "Europe/Berlin", "enabled": True, "monthly_budget": 5}
     assert start(order, schedule=schedule).success is opened
     found = JobSchedules(place.home.jobs_database).get("paper")
