@@ -39,6 +39,7 @@ def launchpad() -> dict:
     return {"ops": {"open_hospitals": {"config": {"order": order, "schedule": {"cron": "0 3 1 * *"}}}}}
 
 
+@pytest.mark.timeout(1800)
 def test_start_hospitals_opens_its_example_and_its_round_runs(tmp_path):
     home, dagster = AtlasHome(tmp_path / "atlas"), tmp_path / "dagster"
     dagster.mkdir()

@@ -5,6 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from atlas.counts import counted
+from atlas.documents.manifests import Gate
+from atlas.ids import NodeId
 from resources.jobs.registry import Attempt
 from resources.rounds.checks.finding import Finding
 
@@ -20,7 +22,7 @@ class RefusedShare:
 
     judged: int
     refused: int
-    by_gate_and_node: list[tuple[str, int, int]]
+    by_gate_and_node: list[tuple[Gate, NodeId, int]]
     """Gate, node id and count; the largest counts first."""
 
     @property
