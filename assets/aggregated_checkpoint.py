@@ -8,6 +8,7 @@ from assets.launch.find_job import recorded_round
 from assets.plain_errors import plain_errors
 from assets.recorded.inputs import round_inputs
 from assets.recorded.records import recorded_cid
+from assets.round_checks import UPDATE_NORM_DRIFT, norm_drift_result
 from assets.round_manifest import round_manifest
 from assets.shown import graph, links, tables
 from assets.shown.diagnostics import diagnostics_metadata
@@ -24,6 +25,7 @@ from resources.rounds.round import Round
 @dg.asset(
     partitions_def=partitions.rounds,
     deps=[base_checkpoint, round_manifest],
+    check_specs=[UPDATE_NORM_DRIFT],
     group_name="federated",
     kinds={"huggingface", "safetensors"},
     owners=graph.COORDINATOR,
@@ -60,6 +62,7 @@ def aggregated_checkpoint(
         },
         data_version=dg.DataVersion(cid),
         tags=round_inputs(context, "base_checkpoint", "round_manifest"),
+        check_results=[norm_drift_result(context.instance, context.partition_key, diagnostics)],
     )
 
 

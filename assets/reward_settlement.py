@@ -1,5 +1,7 @@
 """The asset `reward_settlement`: the payouts of a round."""
 
+import time
+
 import dagster as dg
 
 from assets import partitions
@@ -9,7 +11,8 @@ from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
 from assets.recorded.inputs import round_inputs
 from assets.recorded.records import recorded_cid
-from assets.shown import graph, tables
+from assets.round_checks import COST_WITHIN_PLAN, SETTLED_IN_TIME, cost_result, settled_result
+from assets.shown import graph, links, tables
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
 from resources.ledger import LedgerResource
@@ -19,6 +22,7 @@ from resources.rounds.settle import Settlement
 @dg.asset(
     partitions_def=partitions.rounds,
     deps=[aggregated_checkpoint, evaluation],
+    check_specs=[SETTLED_IN_TIME, COST_WITHIN_PLAN],
     group_name="settlement",
     kinds={"cosmos"},
     owners=graph.COORDINATOR,
@@ -36,6 +40,8 @@ def reward_settlement(
     checkpoint = recorded_cid(context, "aggregated_checkpoint")
     settlement = round_.settle(checkpoint)
     round_.publish(checkpoint)
+    network = coordinator.addresses.network
+    cost = None if settlement.state == "pending" else round_.cost()  # a chain that does not answer takes its timeout
     return dg.MaterializeResult(
         metadata={
             "evidence": settlement.evidence,
@@ -44,18 +50,20 @@ def reward_settlement(
             "tasks": settlement.leaf_count,
             "scoring": settlement.scoring,
             "paid": sum(settlement.payouts.values()),
-            "denomination": coordinator.addresses.network.denom,
+            "denomination": network.denom,
             **tables.payout_tables(settlement.per_node),
             "settled": settlement.state,
             **_due_at(settlement),
             "backlog": settlement.backlog,
             "submit_tx": settlement.submit_tx or _absent(settlement),
             "settle_tx": settlement.settle_tx or _absent(settlement),
+            **links.transaction_pages(network, submit_tx=settlement.submit_tx, settle_tx=settlement.settle_tx),
             "contract": round_.job.contract,
             "model_version": f"{round_.job.name} {round_.number}",
         },
         data_version=dg.DataVersion(settlement.evidence),
         tags=round_inputs(context, "aggregated_checkpoint", "evaluation"),
+        check_results=[settled_result(settlement, time.time()), cost_result(cost)],
     )
 
 

@@ -14,6 +14,7 @@ from assets.launch.begin_round import begin_round
 from assets.launch.find_job import find_round
 from assets.plain_errors import plain_errors
 from assets.recorded.inputs import round_inputs, updates_tags
+from assets.round_checks import REFUSED_UPDATES, refused_result
 from assets.shard_adapter import adapter_partition, shard_adapter
 from assets.shown import graph, plots, tables
 from atlas.documents.manifests import RoundManifest
@@ -40,7 +41,7 @@ QUORUM = dg.AssetCheckSpec(
 @dg.asset(
     partitions_def=partitions.rounds,
     deps=[base_checkpoint, shard_adapter],
-    check_specs=[QUORUM],
+    check_specs=[QUORUM, REFUSED_UPDATES],
     group_name="federated",
     kinds={"json"},
     owners=graph.COORDINATOR,
@@ -77,6 +78,7 @@ def round_manifest(
     try:
         manifest = round_.build_manifest(outcomes, reference)
     except QuorumError as error:
+        yield refused_result(round_.job, round_.attempts)
         yield _quorum(round_.job, 0, round_.causes(outcomes), error)
         raise
     for text in events.left_out(manifest, outcomes):
@@ -91,7 +93,10 @@ def round_manifest(
             **round_inputs(context, "base_checkpoint"),
             **updates_tags(context.instance, {update.shard: update.adapter for update in manifest.updates}),
         },
-        check_results=[_quorum(round_.job, len(manifest.updates), causes, too_few)],
+        check_results=[
+            refused_result(round_.job, round_.attempts),
+            _quorum(round_.job, len(manifest.updates), causes, too_few),
+        ],
     )
     if too_few is not None:
         raise too_few

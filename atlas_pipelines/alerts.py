@@ -5,6 +5,7 @@ import rfc8785
 
 from assets.ops.alert import AlertConfig
 from assets.plain_errors import plain_errors
+from assets.recorded.failed_checks import failed_checks
 from assets.recorded.run_tags import PARTITION_TAGS, job_of_run
 from atlas_pipelines.jobs import alert
 from resources.alerts.alert import Alert, Event, FailedCheck
@@ -90,17 +91,7 @@ def alert_of(run: dg.DagsterRun, event: Event, instance: dg.DagsterInstance) -> 
 
 def _failed_checks(run: dg.DagsterRun, instance: dg.DagsterInstance) -> list[FailedCheck]:
     entries = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
-    found = [entry.dagster_event.asset_check_evaluation_data for entry in entries if entry.dagster_event]
-    return [
-        FailedCheck(
-            asset=one.asset_key.to_user_string(),
-            check=one.check_name,
-            severity=one.severity.value,
-            description=one.description or f"{one.check_name} has failed.",
-        )
-        for one in found
-        if not one.passed
-    ]
+    return failed_checks(entry.dagster_event.asset_check_evaluation_data for entry in entries if entry.dagster_event)
 
 
 def _reason(run: dg.DagsterRun, instance: dg.DagsterInstance) -> str:

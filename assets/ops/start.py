@@ -11,6 +11,7 @@ import dagster as dg
 from assets import partitions
 from assets.fleet_run.progress import RoundProgress
 from assets.fleet_run.run_process import PROCESS_TAG, process_tag
+from assets.launch.config_schema import Hints, model_config
 from assets.launch.job_config import job_config, order_as_config, order_from_config
 from assets.open_order import job_facts, open_order
 from assets.plain_errors import plain_errors
@@ -37,6 +38,12 @@ def start_op(name: str, example: JobSpec | None) -> dg.OpDefinition:
             default_value=True,
             description="Launch the job's rounds, one after the other. If false, launch each round yourself.",
         ),
+        "schedule": dg.Field(
+            dg.Noneable(model_config(JobSchedule, Hints())),
+            default_value=None,
+            description="When the job is ordered again; null for never. A job that is open keeps the schedule that it "
+            "has; `atlas job schedule` changes it.",
+        ),
     }
 
     @dg.op(
@@ -55,7 +62,9 @@ def start_op(name: str, example: JobSpec | None) -> dg.OpDefinition:
         progress: dg.ResourceParam[RoundProgress],
     ) -> Iterator[dg.AssetMaterialization | dg.Output]:
         order, run_rounds = order_from_config(context.op_config["order"]), bool(context.op_config["run_rounds"])
-        job, events = start_order(context, order, run_rounds, coordinator, content, ledger, progress)
+        given = context.op_config["schedule"]
+        schedule = None if given is None else JobSchedule.from_value(given)
+        job, events = start_order(context, order, run_rounds, coordinator, content, ledger, progress, schedule)
         yield from events
         yield dg.Output(None, metadata=started_facts(job, run_rounds))
 

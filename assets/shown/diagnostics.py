@@ -7,7 +7,10 @@ import dagster as dg
 
 from assets.shown import tables
 from atlas.documents.round_diagnostics import RoundDiagnostics
+from resources.rounds.checks.norm_drift import median_norm
 
+MEDIAN_NORM = "median_update_norm"
+"""The metadata that the check `update_norm_drift` of later rounds reads."""
 MOST_COLUMNS = 8
 """Shards whose cosines fit into one table of the page."""
 
@@ -16,6 +19,7 @@ def diagnostics_metadata(diagnostics: RoundDiagnostics) -> dict[str, dg.Metadata
     """The diagnostics as metadata of the checkpoint that the round ends with."""
     facts: dict[str, dg.MetadataValue] = {
         "diagnostics": dg.MetadataValue.text(diagnostics.cid),
+        MEDIAN_NORM: dg.MetadataValue.float(tables.rounded(median_norm(diagnostics))),
         "change_norm": dg.MetadataValue.float(tables.rounded(diagnostics.norm)),
         "naive_residual": dg.MetadataValue.float(tables.rounded(diagnostics.residual)),
         "effective_rank": dg.MetadataValue.float(tables.rounded(diagnostics.effective_rank)),

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+EXPLORER = r"^https?://\S+\{hash\}\S*$"
+
 
 class Network(BaseModel):
     """A chain's id, address and denomination. The embedded chain and a public one differ only in these values."""
@@ -22,4 +24,13 @@ class Network(BaseModel):
         default=None, description="address that pays this account's fees; it must have granted them"
     )
     faucet: str | None = Field(default=None, pattern=r"^https?://", description="faucet of a test network")
+    explorer: str | None = Field(
+        default=None,
+        pattern=EXPLORER,
+        description="page of a transaction in a block explorer, with {hash} for its hash",
+    )
     contract: str | None = Field(default=None, description="address of the contract; null before it is deployed")
+
+    def transaction_page(self, tx: str) -> str | None:
+        """The page of a transaction, by its hash in hex; None for a network without an explorer."""
+        return None if self.explorer is None else self.explorer.replace("{hash}", tx)

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from atlas.documents.document import describe_validation
-from chain_bridge.client.network import Network
+from chain_bridge.client.network import EXPLORER, Network
 from chain_bridge.errors import ChainError
 
 EMBEDDED, LOCAL = "embedded", "local"
@@ -40,10 +40,21 @@ class Preset(BaseModel):
     faucet_page: str | None = Field(
         default=None, pattern=r"^https://\S+$", description="address of a faucet's web page, for people"
     )
+    explorer: str | None = Field(
+        default=None,
+        pattern=EXPLORER,
+        description="page of a transaction in a block explorer, with {hash} for its hash",
+    )
 
     def network(self, url: str, contract: str | None = None) -> Network:
         """The settings of this network at a URL."""
-        optional = {"max_fee": self.max_fee, "max_gas": self.max_gas, "faucet": self.faucet, "contract": contract}
+        optional = {
+            "max_fee": self.max_fee,
+            "max_gas": self.max_gas,
+            "faucet": self.faucet,
+            "explorer": self.explorer,
+            "contract": contract,
+        }
         return Network(
             chain_id=self.chain_id,
             url=url,

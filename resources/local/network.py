@@ -25,6 +25,7 @@ from resources.local.start_steps import StepReader
 
 log = logging.getLogger(__name__)
 START_SECONDS = 120.0
+"""A start without a new step for this long has failed. Each agent is a step, so many agents have more time."""
 STOP_SECONDS = 40.0
 POLL_SECONDS = 0.05
 
@@ -171,6 +172,7 @@ def _start(home: AtlasHome, command: list[str], on_step: Callable[[str], None]) 
         network = running_network(home)
         for step in steps.new():
             on_step(step)
+            deadline = time.monotonic() + START_SECONDS
         if network is not None and network.pid == supervisor.pid:
             return network
         time.sleep(POLL_SECONDS)

@@ -10,6 +10,7 @@ from atlas.spec.job import TaskSpec
 from chain_bridge.client.messages import Round
 from chain_bridge.ledger import Ledger
 from chain_bridge.settlement import amounts
+from resources.alerts.alert import FailedCheck
 from resources.jobs.opened import OpenJob
 from resources.jobs.registry import JobRegistry
 from resources.rounds.evaluating import plain_mean_of
@@ -59,6 +60,12 @@ class NodeSummary(BaseModel):
     balance: int
 
 
+class RoundCheck(FailedCheck):
+    """A check of a round that did not pass."""
+
+    round: int
+
+
 class Summary(BaseModel):
     """The final output of `atlas run`."""
 
@@ -70,6 +77,9 @@ class Summary(BaseModel):
     nodes: list[NodeSummary]
     checkpoint: Cid | None
     seconds: float | None = None
+    failed_checks: list[RoundCheck] | None = Field(
+        default=None, description="of the rounds that `atlas run` has run; null if no round was run"
+    )
 
 
 def summarize(job: OpenJob, registry: JobRegistry, store: ContentStore, ledger: Ledger) -> Summary:

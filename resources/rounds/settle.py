@@ -51,6 +51,8 @@ class Settlement:
     """Unix seconds; None before the submission is on chain."""
     backlog: int
     """Messages that wait in the outbox."""
+    waiting_since: float | None
+    """When the oldest of them was recorded, in unix seconds; None if none waits."""
     submit_tx: str | None
     settle_tx: str | None
 
@@ -96,6 +98,7 @@ def settle_evidence(
     else:
         pending = False
     submission = newest_submission(ledger, job.job_id, number)
+    backlog = ledger.backlog()
     return Settlement(
         evidence=cid,
         root=evidence_root(evidence).hex(),
@@ -104,7 +107,8 @@ def settle_evidence(
         per_node=payouts_of(evidence, job.spec.payment.reward_per_task, on_chain, store),
         state="pending" if pending or on_chain is None else _state(on_chain),
         due_at=on_chain.settle_from if on_chain else None,
-        backlog=ledger.backlog().undecided,
+        backlog=backlog.undecided,
+        waiting_since=backlog.oldest_at,
         submit_tx=submission.tx.hash if submission and submission.tx else None,
         settle_tx=settle_tx,
     )

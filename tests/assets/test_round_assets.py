@@ -10,20 +10,21 @@ from assets.evaluation import evaluation
 from assets.fleet_run.run_process import PROCESS_TAG
 from assets.job_report import job_report
 from assets.partitions import round_shard_key, rounds
-from assets.recorded.records import recorded_version
+from assets.recorded.records import newest_record, recorded_version
 from assets.recorded.run_tags import JOB_TAG
 from assets.reward_settlement import reward_settlement
 from assets.round_manifest import round_manifest
 from assets.shard_adapter import shard_adapter
 from atlas.documents.manifests import Checkpoint, RoundEvidence, RoundManifest
 from atlas.documents.stored import get_document
+from chain_bridge.client.messages import Assignment
 from resources.dispatch.outcomes import CompletedTask
 from resources.errors import JobAtWork
 from resources.jobs.job_lock import job_lock
 from resources.jobs.schedules import JobSchedules
 from resources.reports.measurements import Totals
 from tests.assets.conftest import failure
-from tests.support.jobs.scripted_nodes import completes, fails
+from tests.support.jobs.scripted_nodes import adapter_bytes, completes, fails
 
 FIRST, SECOND = "paper-r0001", "paper-r0002"
 SHARDS = ["s000", "s001", "s002", "s003"]
@@ -61,9 +62,13 @@ def until_aggregated(workshop, partition: str = FIRST) -> dict:
     return workshop.make(aggregated_checkpoint, partition)
 
 
-def check_of(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
-    (found,) = result.get_asset_check_evaluations()
+def check_of(result: dg.ExecuteInProcessResult, name: str) -> dg.AssetCheckEvaluation:
+    (found,) = [one for one in result.get_asset_check_evaluations() if one.check_name == name]
     return found
+
+
+def value_of(check: dg.AssetCheckEvaluation, *names: str) -> tuple:
+    return tuple(check.metadata[name].value for name in names)
 
 
 def test_a_round_goes_from_its_base_to_its_payment(workshop, nodes, job):
@@ -103,6 +108,7 @@ def test_a_round_goes_from_its_base_to_its_payment(workshop, nodes, job):
     assert get_document(store, paid["evidence"], RoundEvidence).checkpoint == checkpoint["cid"]
     assert (paid["tasks"], paid["paid"], paid["settled"], paid["backlog"]) == (5, 500_000, "settled", 0)
     assert paid["model_version"] == "paper 1"
+    assert "settle_tx_page" not in paid, "the local network has no explorer"
     assert workshop.place.ledger.job(job.job_id).paid == 500_000
 
     other = Totals("first", "m", "d", "2 of 2", 0.4, "loss", 0.4, 100, 10, 1.0)
@@ -163,8 +169,8 @@ def test_a_round_without_quorum_fails_its_check_and_says_why(workshop, nodes, pl
     result = workshop.run(round_manifest, FIRST)
     assert not result.success
     assert "out of memory" in failure(result)
-    found = check_of(result)
-    assert (found.check_name, found.passed, found.blocking) == ("quorum", False, True)
+    found = check_of(result, "quorum")
+    assert (found.passed, found.blocking) == (False, True)
     assert found.description == failure(result)
     assert (found.metadata["updates"].value, found.metadata["shards"].value) == (0, 4)
     causes = [record.data for record in found.metadata["causes"].records]
@@ -209,10 +215,101 @@ def test_a_checkpoint_that_is_worse_is_told_and_still_paid(workshop, nodes, job,
     until_aggregated(workshop)
     result = workshop.run(evaluation, FIRST)
     assert result.success
-    found = check_of(result)
-    assert (found.check_name, found.passed, found.severity.value) == ("no_worse_than_base", False, severity)
+    found = check_of(result, "no_worse_than_base")
+    assert (found.passed, found.severity.value) == (False, severity)
     assert f"loss 0.5000 -> {0.5 * (1 + share):.4f}." in found.description
     assert workshop.make(reward_settlement, FIRST)["paid"] == 500_000
+
+
+def test_the_checks_of_a_good_round_pass_with_their_numbers(workshop, nodes, job):
+    nodes(completes)
+    workshop.make(base_checkpoint, FIRST)
+    refused = check_of(workshop.run(round_manifest, FIRST), "refused_updates")
+    assert (refused.passed, *value_of(refused, "refused", "judged", "share")) == (True, 0, 4, 0.0)
+    drift = check_of(workshop.run(aggregated_checkpoint, FIRST), "update_norm_drift")
+    assert (drift.passed, *value_of(drift, "rounds_compared")) == (True, 0)
+    workshop.make(evaluation, FIRST)
+    paid = workshop.run(reward_settlement, FIRST)
+    settled, cost = check_of(paid, "settled_in_time"), check_of(paid, "cost_within_plan")
+    assert (settled.passed, *value_of(settled, "settled", "backlog")) == (True, "settled", 0)
+    assert (cost.passed, *value_of(cost, "paid", "reserved", "planned", "free", "rounds_left_cost")) == (
+        True, 500_000, 0, 500_000, 500_000, 500_000
+    )  # fmt: skip
+
+    workshop.make(base_checkpoint, SECOND)
+    workshop.make(round_manifest, SECOND)
+    again = check_of(workshop.run(reward_settlement, FIRST), "cost_within_plan")
+    assert (again.passed, *value_of(again, "planned")) == (True, 1_000_000), "a repeated round counts the later ones"
+
+
+def test_refused_updates_are_counted_with_gate_and_node(workshop, nodes, job):
+    async def sends_nan(node, task, hint, count):
+        return node.completed(task, adapter_bytes(task.slot, broken=True) if task.kind == "train" else None)
+
+    _, broken = nodes(completes, sends_nan)
+    workshop.make(base_checkpoint, FIRST)
+    result = workshop.run(round_manifest, FIRST)
+    assert result.success, failure(result)
+    found = check_of(result, "refused_updates")
+    refused, judged = value_of(found, "refused", "judged")
+    assert (found.passed, judged) == (False, refused + 4)
+    assert f"node {broken.node_id}, gate finite" in found.description
+    assert [row.data for row in found.metadata["nodes"].records] == [
+        {"gate": "finite", "node": broken.node_id, "updates": refused}
+    ]
+
+
+def test_updates_that_are_far_longer_than_in_the_rounds_before_are_warned_about(workshop, nodes, job):
+    nodes(completes)
+    until_aggregated(workshop)
+    event = dg.AssetMaterialization(
+        "aggregated_checkpoint", partition=FIRST, metadata={"median_update_norm": 0.01}, tags={}
+    )
+    real = newest_record(workshop.instance, "aggregated_checkpoint", FIRST).asset_materialization
+    assert real.metadata["median_update_norm"].value > 0.01 * 3
+    workshop.make(evaluation, FIRST)
+    workshop.make(reward_settlement, FIRST)
+    workshop.make(base_checkpoint, SECOND)
+    workshop.make(round_manifest, SECOND)
+    steady = check_of(workshop.run(aggregated_checkpoint, SECOND), "update_norm_drift")
+    assert (steady.passed, *value_of(steady, "rounds_compared")) == (True, 1)
+    workshop.instance.report_runless_asset_event(event)
+    result = workshop.run(aggregated_checkpoint, SECOND)
+    found = check_of(result, "update_norm_drift")
+    assert (result.success, found.passed, found.severity.value) == (True, False, "WARN")
+    assert "in the rounds before it was 0.01" in found.description
+
+
+def test_a_round_in_its_challenge_window_is_in_time(workshop, nodes, job):
+    path = workshop.place.home.root / "network.yaml"
+    file = yaml.safe_load(path.read_text())
+    file["network"]["explorer"] = "https://explorer.example/tx/{hash}"
+    path.write_text(yaml.safe_dump(file))
+    workshop.place.ledger.update_config(challenge_seconds=3600)
+    nodes(completes)
+    until_aggregated(workshop)
+    workshop.make(evaluation, FIRST)
+    result = workshop.run(reward_settlement, FIRST)
+    facts = newest_record(workshop.instance, "reward_settlement", FIRST).asset_materialization.metadata
+    assert facts["submit_tx_page"].url == f"https://explorer.example/tx/{facts['submit_tx'].value}"
+    assert (facts["settle_tx"].value, "settle_tx_page" in facts) == ("due", False)
+    found, cost = check_of(result, "settled_in_time"), check_of(result, "cost_within_plan")
+    assert (found.passed, *value_of(found, "settled")) == (True, "due")
+    assert "after the challenge window, which ends at 2" in found.description
+    assert (cost.passed, *value_of(cost, "paid", "reserved")) == (True, 0, 500_000)
+
+
+def test_money_that_another_coordinator_reserves_for_a_later_round_is_an_error(workshop, nodes, job):
+    (node,) = nodes(completes)
+    until_aggregated(workshop)
+    workshop.make(evaluation, FIRST)
+    leases = [Assignment(slot, node.node_id, 1) for slot in range(2)]
+    workshop.place.ledger.assign_batch(job.job_id, 2, job.spec_cid, leases)
+    result = workshop.run(reward_settlement, FIRST)
+    found = check_of(result, "cost_within_plan")
+    assert (result.success, found.passed, found.severity.value) == (True, False, "ERROR")
+    assert "500000 is paid and 200000 reserved" in found.description
+    assert "atlas job top-up paper 200000" in found.description
 
 
 def test_an_evaluation_that_no_node_makes_fails_with_its_reason(workshop, nodes, place, paper_spec):

@@ -95,7 +95,20 @@ def test_the_checks():
         if isinstance(asset, dg.AssetsDefinition)
         for spec in asset.check_specs
     }
-    assert checks == {"quorum": True, "no_worse_than_base": False}
+    assert {name for name, blocking in checks.items() if blocking} == {"quorum"}
+    assert checks.keys() == {
+        "quorum",
+        "refused_updates",
+        "update_norm_drift",
+        "no_worse_than_base",
+        "settled_in_time",
+        "cost_within_plan",
+    }
+
+
+def test_a_round_checks_the_copies_of_its_checkpoint_without_being_asked():
+    steps = {node.name for node in defs.resolve_job_def("federated_round").graph.nodes}
+    assert "aggregated_checkpoint_replicas" in steps
 
 
 def test_nothing_is_launched_by_itself_until_it_is_turned_on():

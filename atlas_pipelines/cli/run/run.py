@@ -12,6 +12,7 @@ from rich.console import Console
 from assets import partitions
 from assets.launch.launch_config import LaunchConfig
 from assets.launch.order import find_spec
+from assets.recorded.failed_checks import failed_checks
 from atlas.content.places.open import open_kept_store
 from atlas.home import AtlasHome
 from atlas.spec.job import JobSpec
@@ -33,7 +34,7 @@ from resources.jobs.order_checks import check_order
 from resources.jobs.registry import JobRegistry
 from resources.jobs.taken_names import refuse_other_order
 from resources.local.network_watch import NetworkWatch
-from resources.reports.summary import Summary, summarize
+from resources.reports.summary import RoundCheck, Summary, summarize
 from resources.settings import Addresses
 
 
@@ -96,18 +97,22 @@ def train(
         ledger = Ledger(addresses.network)
         if taken is not None:
             refuse_other_contract(taken, ledger.contract)
+        checks: list[RoundCheck] | None = None
         for number in range(1, order.rounds + 1):
             key = partitions.round_key(order.name, number)
             if _is_settled(instance, key, order, number, registry, ledger):
                 watching.note(f"{key} was settled before.")
                 continue
             watching.begin(f"{key}, {number} of {order.rounds}")
-            execute_round(instance, key, config, watching, home.logs / f"{key}.log")
+            result = execute_round(instance, key, config, watching, home.logs / f"{key}.log")
             watching.end()
+            found = failed_checks(result.get_asset_check_evaluations())
+            checks = [*(checks or []), *(RoundCheck(round=number, **dict(one)) for one in found)]
         store = open_kept_store(addresses.content, home.content)
         job = load_job(order.name, store, registry, ledger.contract)
         summary = summarize(job, registry, store, ledger)
-    return summary.model_copy(update={"seconds": round(time.monotonic() - started, 3)}), addresses.network.denom
+    facts = {"seconds": round(time.monotonic() - started, 3), "failed_checks": checks}
+    return summary.model_copy(update=facts), addresses.network.denom
 
 
 def _is_settled(

@@ -12,10 +12,14 @@ PLAIN_MEAN = "plain mean"
 
 
 def print_summary(summary: Summary, denomination: str, console: Console) -> None:
-    """Print the metrics of the rounds, the credits of the nodes, and the newest checkpoint."""
+    """Print the metrics of the rounds, the failed checks, the credits of the nodes, and the newest checkpoint."""
     print_rounds(summary, console)
     for text in notes_on_rounds(summary):
         console.print(text)
+    for check in summary.failed_checks or []:
+        severity = "error" if check.severity == "ERROR" else "warning"
+        line = f"round {check.round}, check {check.check} of {check.asset}, {severity}: {check.description}"
+        console.print(line, markup=False)
     print_nodes(summary, denomination, console)
     lost = [task for task in summary.tasks if task.state in ("lost", "refused")]
     for task in lost:

@@ -8,6 +8,7 @@ from assets.launch.job_config import order_as_config
 from assets.ops.start import RUN_ROUNDS_TAG, start_op
 from assets.recorded.run_tags import JOB_TAG
 from resources.jobs.job_lock import job_lock
+from resources.jobs.schedules import JobSchedule, JobSchedules
 from tests.assets.conftest import failure
 
 SHARDS = [f"paper-s00{number}" for number in range(4)]
@@ -78,6 +79,23 @@ def test_a_name_with_another_order_is_refused_and_the_run_is_canceled(workshop, 
 def test_an_invalid_order_is_refused_with_the_field_as_by_atlas_run(start, job):
     result = start({**order_as_config(job.spec), "rounds": 0})
     assert "rounds: Input should be greater than 0 (found 0)" in failure(result)
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["new", "open"])
+def test_the_schedule_is_kept_with_a_new_job_alone(workshop, start, place, paper_spec, opened):
+    refused = {"payment": {"budget": 1, "reward_per_task": 1}}  # after the schedule was kept
+    order = place.open(paper_spec()).spec if opened else paper_spec(**refused)
+    schedule = {"cron": "0 3 * * 1", "timezone": "Europe/Berlin", "enabled": True, "monthly_budget": 5}
+    assert start(order, schedule=schedule).success is opened
+    found = JobSchedules(place.home.jobs_database).get("paper")
+    assert found == (None if opened else (1, JobSchedule(**schedule)))
+
+
+def test_a_schedule_that_dagster_cannot_run_is_refused_before_anything_is_opened(workshop, start, paper_spec):
+    result = start(paper_spec(), schedule={"cron": "now and then"})
+    assert "schedule.cron: 'now and then' is not valid" in failure(result)
+    assert workshop.instance.get_run_by_id(result.run_id).status == dg.DagsterRunStatus.CANCELED
+    assert workshop.place.registry.jobs() == []
 
 
 def test_a_job_that_was_cancelled_is_refused(workshop, start, job):

@@ -35,6 +35,15 @@ def test_a_file_adds_a_network_and_changes_fields_of_another(tmp_path):
     assert (dorado.url, dorado.denom) == ("grpc+http://127.0.0.1:9090", "atestfet")
 
 
+def test_a_transaction_has_a_page_where_the_network_has_an_explorer(tmp_path):
+    own = tmp_path / "networks.yaml"
+    own.write_text("dorado: {explorer: 'https://explorer.example/{hash}/details'}\n")
+    networks = {name: preset.network("grpc+http://127.0.0.1:1") for name, preset in load_presets(own).items()}
+    assert networks["dorado"].transaction_page("AB12") == "https://explorer.example/AB12/details"
+    assert networks["osmosis"].transaction_page("AB12") == "https://mintscan.io/osmosis-testnet/txs/AB12"
+    assert networks["embedded"].transaction_page("AB12") is networks["local"].transaction_page("AB12") is None
+
+
 def test_an_unknown_name_is_told_with_those_there_are(tmp_path):
     with pytest.raises(UnknownNetwork, match=r"'osmossis'.*dorado, embedded, local, neutron, osmosis.*networks\.yaml"):
         find_preset("osmossis", tmp_path / "networks.yaml")
@@ -49,6 +58,8 @@ def test_an_unknown_name_is_told_with_those_there_are(tmp_path):
         ("dorado: {url: 'https://chain.example'}", "url"),
         ("dorado: {faucet: 'http://faucet.example'}", "faucet"),
         ("dorado: {fees: 3}", "fees"),
+        ("dorado: {explorer: 'https://explorer.example/tx/'}", "explorer"),
+        ("dorado: {explorer: 'explorer.example/tx/{hash}'}", "explorer"),
         ("- dorado", "must map names"),
         ("dorado: [", "not valid YAML"),
     ],

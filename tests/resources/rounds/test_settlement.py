@@ -129,6 +129,7 @@ async def test_a_chain_that_is_away_delays_the_pay_and_nothing_else(place, job, 
         assert (pending.state, pending.settled, pending.due_at) == ("pending", False, None)
         assert (pending.submit_tx, pending.settle_tx) == (None, None)
         assert deaf.backlog().undecided == 3
+        assert pending.waiting_since == deaf.backlog().oldest_at is not None
     assert place.ledger.round(job.job_id, 1) is None
     assert place.round(job, 2, deaf).base == place.round(job, 2).base == checkpoint
 

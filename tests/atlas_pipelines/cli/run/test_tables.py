@@ -5,13 +5,13 @@ import io
 from rich.console import Console
 
 from atlas_pipelines.cli.run.tables import print_summary
-from resources.reports.summary import RoundSummary, Summary
+from resources.reports.summary import RoundCheck, RoundSummary, Summary
 
 
-def told(*rounds: RoundSummary) -> str:
+def told(*rounds: RoundSummary, checks: list[RoundCheck] | None = None) -> str:
     summary = Summary(
         job="tiny", state="open", base={"loss": 0.7, "rows": 40}, rounds=list(rounds), tasks=[], nodes=[],
-        checkpoint=None,
+        checkpoint=None, failed_checks=checks,
     )  # fmt: skip
     text = io.StringIO()
     print_summary(summary, "uatlas", Console(file=text, width=100))
@@ -35,3 +35,12 @@ def test_plain_averaging_has_a_row_where_it_was_judged():
     assert row.split()[3:] == ["0.5000", "0.6000"]
     assert "on 20 held-out rows; there round 1 has loss 0.3100" in " ".join(text.split())
     assert "plain mean" not in told(RoundSummary(round=1, checkpoint="bafyone", metrics={"loss": 0.3}))
+
+
+def test_failed_checks_are_named_with_round_severity_and_remedy():
+    check = {"asset": "round_manifest", "check": "refused_updates", "description": "1 of 5. [ask] node 3."}
+    checks = [RoundCheck(round=2, severity="WARN", **check), RoundCheck(round=3, severity="ERROR", **check)]
+    text = " ".join(told(checks=checks).split())
+    assert "round 2, check refused_updates of round_manifest, warning: 1 of 5. [ask] node 3." in text
+    assert "round 3, check refused_updates of round_manifest, error: 1 of 5." in text
+    assert ", check " not in told()
