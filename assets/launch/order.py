@@ -10,8 +10,9 @@ import yaml
 
 from atlas.errors import SpecError
 from atlas.models.catalogue import MODELS, known_model
-from atlas.spec.job import SCHEDULE, JobSpec, order_part, read_mapping
+from atlas.spec.job import AUTOMATION, SCHEDULE, JobSpec, order_part, read_mapping
 from atlas.suggestions import suggest
+from resources.jobs.automation import JobAutomation, RetrainingRules
 from resources.jobs.schedules import JobSchedule
 
 SHIPPED = (Path(__file__).resolve().parents[2], Path(__file__).resolve().parents[1])
@@ -19,10 +20,10 @@ SHIPPED = (Path(__file__).resolve().parents[2], Path(__file__).resolve().parents
 
 
 class JobFile(NamedTuple):
-    """The contents of a job's file: the order, and the schedule by which it is ordered again."""
+    """The contents of a job's file: the order, and when it is ordered again."""
 
     order: JobSpec
-    schedule: JobSchedule | None
+    rules: RetrainingRules
 
 
 def read_order(
@@ -46,9 +47,13 @@ def read_job_file(
 
 def job_file(raw: dict[str, Any]) -> JobFile:
     """Validate the mapping in a job's file; raises `SpecError` that names each bad field."""
-    schedule = raw.get(SCHEDULE)
+    schedule, automation = raw.get(SCHEDULE), raw.get(AUTOMATION)
     return JobFile(
-        JobSpec.from_mapping(order_part(raw)), None if schedule is None else JobSchedule.from_value(schedule)
+        JobSpec.from_mapping(order_part(raw)),
+        RetrainingRules(
+            None if schedule is None else JobSchedule.from_value(schedule),
+            None if automation is None else JobAutomation.from_value(automation),
+        ),
     )
 
 
