@@ -20,7 +20,7 @@ from atlas_pipelines.job_schedules import job_schedules
 from atlas_pipelines.jobs import alert, federated_round, plan, prepare_dataset, start_hospitals, start_job
 from atlas_pipelines.log_file import file_logger
 from atlas_pipelines.schedules import weekly_retraining
-from atlas_pipelines.sensors import dead_runs, next_round, started_jobs
+from atlas_pipelines.sensors import dead_runs, next_round, report_settled_jobs, started_jobs
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
 from resources.fleet import FleetResource
@@ -51,6 +51,7 @@ defs = dg.Definitions(
         started_jobs,
         next_round,
         automatic_retraining,
+        report_settled_jobs,
         dead_runs,
         alert_on_failure,
         alert_on_refusal,

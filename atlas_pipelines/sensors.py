@@ -1,5 +1,6 @@
 """Sensors: launch the next round of a job, and report killed runs as failed."""
 
+import warnings
 from collections.abc import Collection
 
 import dagster as dg
@@ -88,3 +89,18 @@ def _next_rounds(instance: dg.DagsterInstance, jobs: Collection[str]) -> list[st
         settled=instance.get_materialized_partitions(dg.AssetKey("reward_settlement")),
         busy={job for run in runs if (job := job_of_run(run.tags)) is not None},
     )
+
+
+def _report_settled_jobs() -> dg.AutomationConditionSensorDefinition:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # a condition of our own is evaluated in this code location
+        return dg.AutomationConditionSensorDefinition(
+            "report_settled_jobs",
+            target=dg.AssetSelection.assets("job_report"),
+            use_user_code_server=True,
+            default_status=dg.DefaultSensorStatus.STOPPED,
+            description="Makes the report of a job again when one of its rounds was settled. Off by default.",
+        )
+
+
+report_settled_jobs = _report_settled_jobs()
