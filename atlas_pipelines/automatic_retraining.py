@@ -96,7 +96,8 @@ def _order(
         raise NotOrdered("It has not finished all of its rounds, or is archived.")
     _refuse_unfinished(newest, orders, around)
     _refuse_failed_check(newest, around.finished[job], around)
-    name = order_for(job, causes, orders, [one.name for one in orders if _launched(one.name, around)])
+    earlier = [one for one in orders if set(one.causes) & set(causes)]
+    name = order_for(job, causes, earlier, [one.name for one in earlier if _launched(one.name, around)])
     if name is None:
         raise NotOrdered(" ".join(failures) or "Nothing has happened since it was last ordered.")
     schedule = coordinator.schedules.get(job)
@@ -115,10 +116,10 @@ def _refuse_unfinished(newest: str, orders: Sequence[Retraining], around: Surrou
             f"Its retraining {newest} has rounds left. Launch them, or end it with `atlas job cancel {newest}` and "
             f"`atlas job archive {newest}`."
         )
-    for one in orders:
-        tags = dg.RunsFilter(tags={JOB_TAG: one.name}, statuses=WORKING)
-        if around.instance.get_runs(tags, limit=1):
-            raise NotOrdered(f"A run of its retraining {one.name} is in progress.")
+    names = [one.name for one in orders]
+    working = around.instance.get_runs(dg.RunsFilter(tags={JOB_TAG: names}, statuses=WORKING), limit=1) if names else []
+    if working:
+        raise NotOrdered(f"A run of its retraining {working[0].tags[JOB_TAG]} is in progress.")
 
 
 def _refuse_failed_check(newest: str, rounds: int, around: Surroundings) -> None:

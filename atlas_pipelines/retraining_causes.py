@@ -11,6 +11,7 @@ from atlas.data.fingerprint import source_fingerprint
 from atlas.errors import AtlasError, DataError
 from chain_bridge.client.messages import RegisteredModel
 from resources.coordinator import CoordinatorResource
+from resources.errors import JobNotFound
 from resources.jobs.automation import JobAutomation
 
 FirstSeen = dict[str, list[str]]
@@ -30,9 +31,8 @@ class Surroundings:
 
     def opened(self, job: str) -> list[str]:
         """A job and those of its retrainings that were opened, the newest last."""
-        registry = self.coordinator.registry
-        names = [one.name for one in self.coordinator.retrainings.of(job)]
-        return [job, *(name for name in names if registry.job(name) is not None)]
+        known = {row.name for row in self.coordinator.registry.jobs()}
+        return [job, *(one.name for one in self.coordinator.retrainings.of(job) if one.name in known)]
 
 
 def find_causes(
@@ -84,6 +84,8 @@ def _promoted(base: str, seen: FirstSeen, around: Surroundings) -> list[str]:
 
 def _finished(other: str, newest: str, around: Surroundings) -> list[str]:
     """A cause if `other`, or its newest finished retraining, has finished since `newest` was opened."""
+    if around.coordinator.registry.job(other) is None:
+        raise JobNotFound(f"The job {other!r}, after which it is ordered, was not opened here.")
     names = [name for name in around.opened(other) if name in around.finished]
     if not names:
         return []

@@ -8,7 +8,7 @@ from atlas.errors import SpecError
 PAGE = 1000
 
 
-class RoundSettled(dg.AutomationCondition[dg.AssetKey]):
+class RoundSettled(dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]):
     """True for the jobs of which a round was settled since the condition was evaluated before.
 
     Dagster's own conditions look at the dependencies of a partition, and cannot map a job to its rounds.
@@ -19,7 +19,9 @@ class RoundSettled(dg.AutomationCondition[dg.AssetKey]):
         """The line that the UI shows."""
         return "A round of the job was settled since the previous evaluation"
 
-    def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
+    def evaluate(
+        self, context: dg.AutomationContext[dg.AssetKey | dg.AssetCheckKey]
+    ) -> dg.AutomationResult[dg.AssetKey | dg.AssetCheckKey]:
         """The partitions, by job, for which the condition is true; none at the first evaluation."""
         first = context.previous_evaluation_time is None
         since = context.previous_max_storage_id or 0  # None while nothing was recorded at all

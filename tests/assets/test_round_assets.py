@@ -21,6 +21,7 @@ from resources.dispatch.outcomes import CompletedTask
 from resources.errors import JobAtWork
 from resources.jobs.automation import JobAutomations
 from resources.jobs.job_lock import job_lock
+from resources.jobs.retrainings import Retrainings
 from resources.jobs.schedules import JobSchedules
 from resources.reports.measurements import Totals
 from tests.assets.conftest import failure
@@ -307,6 +308,17 @@ def test_schedule_and_automation_of_a_jobs_file_are_kept_at_its_opening(
     found = JobSchedules(place.home.jobs_database).get("paper")
     assert (found[1].cron if found else None) == kept
     assert list(JobAutomations(place.home.jobs_database).all()) == (["paper"] if kept else [])
+
+
+@pytest.mark.usefixtures("job")
+def test_an_order_that_a_person_repeats_is_recorded_as_a_retraining_outside_the_budget(workshop, place, paper_spec):
+    place.open(paper_spec(name="again"))
+    workshop.instance.add_dynamic_partitions("round", ["again-r0001"])
+    workshop.make(base_checkpoint, FIRST)
+    workshop.make(base_checkpoint, "again-r0001", {"repeat": "paper"})
+    recorded = Retrainings(place.home.jobs_database)
+    assert [(one.name, one.budget) for one in recorded.of("paper")] == [("again", 0)]
+    assert recorded.of("again") == []
 
 
 def test_a_job_that_nobody_opened_is_named(workshop):

@@ -142,6 +142,12 @@ def test_a_job_is_ordered_after_another_has_finished_and_once(campaign, rows):
     assert campaign.look() == []
 
 
+def test_a_job_that_waits_for_one_that_was_never_opened_says_so(campaign, rows):
+    campaign.automate("b", after="typo")
+    assert campaign.look() == []
+    assert campaign.reason == "b: The job 'typo', after which it is ordered, was not opened here."
+
+
 def test_a_retraining_of_the_other_job_counts_as_its_end(campaign, rows):
     campaign.open("a", rows)
     campaign.settle("a-r0001")
