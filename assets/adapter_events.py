@@ -8,7 +8,7 @@ from assets.recorded.inputs import input_tags
 from assets.recorded.records import is_recorded, newest_record, newest_records
 from assets.shard_adapter import adapter_event, adapter_partition
 from resources.dispatch.outcomes import CompletedTask
-from resources.jobs.open_job import OpenJob
+from resources.jobs.opened import OpenJob
 
 
 class AdapterEvents:

@@ -19,8 +19,8 @@ from atlas.content.verified import VerifiedStore
 from atlas.spec.job import JobSpec
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
-from resources.jobs.open_job import OpenJob
-from resources.jobs.schedules import JobSchedule
+from resources.jobs.automation import RetrainingRules
+from resources.jobs.opened import OpenJob
 from resources.ledger import LedgerResource
 
 RUN_ROUNDS_TAG = "atlas/run-rounds"
@@ -70,7 +70,7 @@ def start_order(
     content: ContentResource,
     ledger: LedgerResource,
     progress: RoundProgress,
-    schedule: JobSchedule | None = None,
+    rules: RetrainingRules | None = None,
 ) -> tuple[OpenJob, list[dg.AssetMaterialization]]:
     """Lock the job for this run, tag the run for the sensor `started_jobs`, and open the order.
 
@@ -81,7 +81,7 @@ def start_order(
     tags = {JOB_TAG: order.name, RUN_ROUNDS_TAG: str(run_rounds).lower(), PROCESS_TAG: process_tag(run_id)}
     context.instance.add_run_tags(run_id, tags)
     store = VerifiedStore(content.store)
-    return open_order(context, order, order.rounds, store, coordinator, content, ledger, progress, schedule)
+    return open_order(context, order, order.rounds, store, coordinator, content, ledger, progress, rules)
 
 
 def started_facts(job: OpenJob, run_rounds: bool) -> dict[str, Any]:
