@@ -30,6 +30,7 @@ from resources.rounds.round import Round
     kinds={"huggingface", "safetensors"},
     owners=graph.COORDINATOR,
     tags=graph.CHAIN_UNUSED,
+    freshness_policy=graph.MONTHLY,
 )
 @plain_errors
 def aggregated_checkpoint(

@@ -16,6 +16,7 @@ from assets.shown import graph, links
 from atlas.content.verified import VerifiedStore
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
+from resources.jobs.retrainings import Retraining
 from resources.ledger import LedgerResource
 
 
@@ -40,8 +41,10 @@ def base_checkpoint(
     store = VerifiedStore(content.store)
     spec = find_order(name, config, coordinator.registry, store, context.log.warning)
     check_round_exists(spec, number)
-    schedule = config.schedule() if coordinator.registry.job(name) is None else None
-    job, events = open_order(context, spec, number, store, coordinator, content, ledger, progress, schedule)
+    rules = config.rules() if coordinator.registry.job(name) is None else None
+    job, events = open_order(context, spec, number, store, coordinator, content, ledger, progress, rules)
+    if config.repeat is not None:
+        coordinator.retrainings.record(Retraining(name, config.repeat))
     base = hold_round(job, number, store, coordinator, ledger).base
     yield from events
     yield dg.MaterializeResult(

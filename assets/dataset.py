@@ -42,6 +42,7 @@ dataset_shard = dg.AssetSpec(
     kinds={"json"},
     owners=graph.COORDINATOR,
     tags=graph.CHAIN_READ,
+    freshness_policy=graph.MONTHLY,
 )
 @plain_errors
 def dataset(

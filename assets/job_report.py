@@ -8,6 +8,7 @@ import dagster as dg
 from assets import partitions
 from assets.evaluation import evaluation
 from assets.plain_errors import plain_errors
+from assets.recorded.new_settlements import REPORT_IS_OLD
 from assets.recorded.records import newest_record
 from assets.reward_settlement import reward_settlement
 from assets.shown import graph, links, tables
@@ -34,6 +35,7 @@ NO_PARTITION = dg.SpecificPartitionsPartitionMapping([])
     kinds={"json"},
     owners=graph.COORDINATOR,
     tags=graph.CHAIN_READ,
+    automation_condition=REPORT_IS_OLD,
 )
 @plain_errors
 def job_report(

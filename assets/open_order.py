@@ -12,9 +12,9 @@ from atlas.content.store import ContentStore
 from atlas.spec.job import JobSpec
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
+from resources.jobs.automation import RetrainingRules
 from resources.jobs.open_job import open_job
 from resources.jobs.opened import OpenJob, refuse_ended_job
-from resources.jobs.schedules import JobSchedule
 from resources.ledger import LedgerResource
 
 
@@ -27,11 +27,11 @@ def open_order(
     content: ContentResource,
     ledger: LedgerResource,
     progress: RoundProgress,
-    schedule: JobSchedule | None = None,
+    rules: RetrainingRules | None = None,
 ) -> tuple[OpenJob, list[dg.AssetMaterialization]]:
     """Open a job, or load the one of this name and order, and register its partitions.
 
-    A new job gets the schedule; an opened one keeps the schedule that it has.
+    A new job gets the rules, by which it is ordered again; an opened one keeps those that it has.
 
     Returns it with the materializations of its dataset and shards that are not recorded yet. Raises what `open_job`
     raises, and `JobEnded` when the job has ended before its round `number` began.
@@ -40,7 +40,9 @@ def open_order(
     if coordinator.registry.job(order.name) is None:
         version = source_version(order.dataset, coordinator.home.root / "cache", context.log)
         # Before the job is recorded: a run that crashes in between repeats both.
-        coordinator.schedules.put(order.name, order.payment.budget, schedule)
+        rules = rules or RetrainingRules()
+        coordinator.automations.put(order.name, order.payment.budget, rules.automation)
+        coordinator.schedules.put(order.name, order.payment.budget, rules.schedule)
     job = open_job(
         order, coordinator.home, store, coordinator.registry, ledger.client, progress.note, on_reading=progress.passing
     )

@@ -22,7 +22,7 @@ def started_job(job: JobFile, deps: Sequence[dg.AssetKey], run_rounds: bool) -> 
 
     With `run_rounds` the sensor `started_jobs` launches the rounds after the asset is materialized.
     """
-    order, schedule = job
+    order, rules = job
 
     @dg.asset(
         key=[STARTED, order.name],
@@ -41,7 +41,7 @@ def started_job(job: JobFile, deps: Sequence[dg.AssetKey], run_rounds: bool) -> 
         ledger: LedgerResource,
         progress: dg.ResourceParam[RoundProgress],
     ) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
-        opened, events = start_order(context, order, run_rounds, coordinator, content, ledger, progress, schedule)
+        opened, events = start_order(context, order, run_rounds, coordinator, content, ledger, progress, rules)
         yield from events
         yield dg.MaterializeResult(
             metadata=started_facts(opened, run_rounds), data_version=dg.DataVersion(opened.dataset_cid)

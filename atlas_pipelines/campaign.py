@@ -1,15 +1,17 @@
-"""Choose the rounds to run next. Pure: partition keys and versions in, partition keys out."""
+"""Choose the rounds to run next, and the jobs to order again. Pure."""
 
+import datetime as dt
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 
 from assets.partitions import parse_round_key, round_key
+from atlas.data.fingerprint import short_version as short_hash
 from atlas.errors import SpecError
+from resources.jobs.retrainings import Retraining
 
 NAME_LENGTH = 48
 RETRAINING = re.compile(r"-([0-9]{8}|[0-9]{12}|v[0-9a-f]{8})$")
-"""The end of a retraining's name: a day, a minute, or a version of the data."""
+"""The end of a retraining's name: a day, a minute, or the hash of its causes."""
 
 
 def rounds_of_jobs(rounds: Collection[str], jobs: Collection[str]) -> dict[str, list[int]]:
@@ -57,38 +59,42 @@ def finished_jobs(
 
 
 def retraining_name(job: str, occasion: str) -> str:
-    """The name of a job's retraining on a day (`20260105`), at a minute (`202601050300`), or for a version of its data
-    (`v0c1d2e3f`).
+    """The name of a job's retraining on a day (`20260105`), at a minute (`202601050300`), or for a cause (`v0c1d2e3f`).
 
-    `sentiment-20260105`, cut to the length of a job's name.
+    `sentiment-20260105`. A job's name that is too long is cut, and gets eight hex digits of its hash, because the
+    names of other jobs may begin in the same way.
     """
-    return f"{job[: NAME_LENGTH - len(occasion) - 1].rstrip('-')}-{occasion}"
+    room = NAME_LENGTH - len(occasion) - 1
+    if len(job) > room:
+        digits = short_hash(job)
+        job = f"{job[: room - len(digits) - 1].rstrip('-')}-{digits}"
+    return f"{job}-{occasion}"
 
 
-def orders_in_month(job: str, month: str, rounds: Collection[str], jobs: Collection[str]) -> set[str]:
-    """The names of a job's retrainings at minutes of a month (`202601`), from round keys and names of jobs."""
-    names = {key.rpartition("-r")[0] for key in rounds} | set(jobs)
-    stem = retraining_name(job, "0" * 12)[:-12]
-    return {name for name in names if re.fullmatch(f"{re.escape(stem + month)}[0-9]{{6}}", name)}
+def name_for_causes(job: str, causes: Sequence[str]) -> str:
+    """The name of the retraining that has these causes."""
+    return retraining_name(job, f"v{short_hash(' '.join(causes))}")
 
 
-@dataclass(frozen=True)
-class SourceVersion:
-    """The version of its source that a job was opened with (None if not recorded), and the current version."""
+def order_for(job: str, causes: Sequence[str], orders: Sequence[Retraining], launched: Collection[str]) -> str | None:
+    """The name of the retraining to order for these causes; None if each of them had one already.
 
-    opened: str | None
-    now: str
-
-
-def with_new_data(versions: dict[str, SourceVersion], seen: dict[str, str]) -> tuple[list[str], dict[str, str]]:
-    """The jobs whose source has changed since the last check, and the updated `seen`.
-
-    `seen` maps each job to the version found by the last check. A job without an entry is compared with the version
-    it was opened with. A source that returns to that version does not count as changed.
+    `orders` are the job's recorded retrainings, `launched` those of them that have runs or are open. An order that was
+    recorded for one of the causes, but not launched because the process was killed, is returned again.
     """
-    moved = [
-        job
-        for job, version in sorted(versions.items())
-        if version.now not in (version.opened, seen.get(job, version.opened or version.now))
-    ]
-    return moved, {**seen, **{job: version.now for job, version in versions.items()}}
+    for one in orders:
+        if one.name not in launched and set(one.causes) & set(causes):
+            return one.name
+    ordered = {cause for one in orders for cause in one.causes}
+    new = [cause for cause in causes if cause not in ordered]
+    return name_for_causes(job, new) if new else None
+
+
+def budget_refusal(one: Retraining, escrowed: int, limit: int) -> str:
+    """The reason why a retraining is not ordered: its month's orders escrow so many of `limit` micro-units already."""
+    first_day = dt.date(int(one.month[:4]), int(one.month[4:]), 1)
+    return (
+        f"The orders of {first_day:%B %Y} have escrowed {escrowed} micro-units; with "
+        f"{one.budget} more they would exceed the monthly budget of {limit}. Raise it with: atlas job schedule "
+        f"{one.job} --monthly-budget N"
+    )

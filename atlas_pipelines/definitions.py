@@ -15,11 +15,12 @@ from assets.round_manifest import round_manifest
 from assets.shard_adapter import shard_adapter
 from assets.shown.graph import source_metadata, with_source
 from atlas_pipelines.alerts import alert_on_check, alert_on_failure, alert_on_refusal
+from atlas_pipelines.automatic_retraining import automatic_retraining
 from atlas_pipelines.job_schedules import job_schedules
 from atlas_pipelines.jobs import alert, federated_round, plan, prepare_dataset, start_hospitals, start_job
 from atlas_pipelines.log_file import file_logger
 from atlas_pipelines.schedules import weekly_retraining
-from atlas_pipelines.sensors import dead_runs, new_data, next_round, started_jobs
+from atlas_pipelines.sensors import dead_runs, next_round, report_settled_jobs, started_jobs
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
 from resources.fleet import FleetResource
@@ -46,8 +47,17 @@ defs = dg.Definitions(
     ],
     asset_checks=[dataset_replicas, dataset_fresh, dataset_teaches, held_out_apart, checkpoint_replicas],
     jobs=[start_job, start_hospitals, federated_round, prepare_dataset, plan, alert],
-    sensors=[started_jobs, next_round, new_data, dead_runs, alert_on_failure, alert_on_refusal, alert_on_check],
-    schedules=[weekly_retraining, *job_schedules(coordinator.schedules, coordinator.registry)],
+    sensors=[
+        started_jobs,
+        next_round,
+        automatic_retraining,
+        report_settled_jobs,
+        dead_runs,
+        alert_on_failure,
+        alert_on_refusal,
+        alert_on_check,
+    ],
+    schedules=[weekly_retraining, *job_schedules(coordinator)],
     resources={
         "coordinator": coordinator,
         "fleet": FleetResource(coordinator=coordinator),

@@ -6,19 +6,21 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from assets import partitions
-from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
-from atlas_pipelines.campaign import finished_jobs, orders_in_month, retraining_name
-from atlas_pipelines.jobs import federated_round, unattended_round
-from resources.jobs.registry import JobRegistry
-from resources.jobs.schedules import JobSchedule, JobSchedules
+from atlas_pipelines.campaign import finished_jobs, retraining_name
+from atlas_pipelines.jobs import federated_round, retraining_requests
+from atlas_pipelines.monthly_budget import order_within_budget
+from resources.coordinator import CoordinatorResource
+from resources.jobs.retrainings import Retraining
+from resources.jobs.schedules import JobSchedule
 
 Ticks = Iterator[dg.RunRequest | dg.SkipReason]
 
 
-def job_schedules(kept: JobSchedules, registry: JobRegistry) -> list[dg.ScheduleDefinition]:
+def job_schedules(coordinator: CoordinatorResource) -> list[dg.ScheduleDefinition]:
     """The schedules of all jobs, as they are now."""
-    return [_schedule(job, budget, schedule, registry) for job, (budget, schedule) in kept.all().items()]
+    kept = coordinator.schedules.all()
+    return [_schedule(job, budget, schedule, coordinator) for job, (budget, schedule) in kept.items()]
 
 
 def schedule_name(job: str) -> str:
@@ -26,7 +28,7 @@ def schedule_name(job: str) -> str:
     return f"retrain_{job.replace('-', '_')}"
 
 
-def _schedule(job: str, budget: int, schedule: JobSchedule, registry: JobRegistry) -> dg.ScheduleDefinition:
+def _schedule(job: str, budget: int, schedule: JobSchedule, coordinator: CoordinatorResource) -> dg.ScheduleDefinition:
     limit = schedule.monthly_budget
 
     @dg.schedule(
@@ -45,9 +47,8 @@ def _schedule(job: str, budget: int, schedule: JobSchedule, registry: JobRegistr
     def retraining(context: dg.ScheduleEvaluationContext) -> Ticks:
         """One run request per round, once the job is finished and if the month's budget allows it."""
         instance = context.instance
-        rounds = instance.get_dynamic_partitions(partitions.ROUNDS)
         finished = finished_jobs(
-            rounds=rounds,
+            rounds=instance.get_dynamic_partitions(partitions.ROUNDS),
             jobs=instance.get_dynamic_partitions(partitions.JOBS),
             settled=instance.get_materialized_partitions(dg.AssetKey("reward_settlement")),
             retrainings=True,  # a person has given this very job a schedule, whatever its name is
@@ -57,17 +58,13 @@ def _schedule(job: str, budget: int, schedule: JobSchedule, registry: JobRegistr
             return
         moment = context.scheduled_execution_time.astimezone(ZoneInfo(schedule.timezone))
         name = retraining_name(job, f"{moment:%Y%m%d%H%M}")
-        opened = [row.name for row in registry.jobs()]  # archived jobs have no rounds in the instance
-        spent = budget * len(orders_in_month(job, f"{moment:%Y%m}", rounds, opened) - {name})
-        if limit is not None and spent + budget > limit:
-            yield dg.SkipReason(
-                f"The orders of {moment:%B %Y} have escrowed {spent} micro-units; with {budget} more they would "
-                f"exceed the monthly budget of {limit}. Raise it with: atlas job schedule {job} --monthly-budget N"
-            )
+        one = Retraining(name, job, [f"schedule at {moment:%Y-%m-%d %H:%M}"], f"{moment:%Y%m}", budget)
+        refusal = order_within_budget(one, coordinator)
+        if refusal:
+            yield dg.SkipReason(refusal)
             return
-        keys = [partitions.round_key(name, number) for number in range(1, finished[job] + 1)]
-        instance.add_dynamic_partitions(partitions.ROUNDS, keys)
-        config = dg.RunConfig(ops={"base_checkpoint": LaunchConfig(repeat=job)})
-        yield from (unattended_round(key, config) for key in keys)
+        requests = retraining_requests(name, job, finished[job])
+        instance.add_dynamic_partitions(partitions.ROUNDS, [str(one.partition_key) for one in requests])
+        yield from requests
 
     return retraining

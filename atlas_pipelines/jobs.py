@@ -3,6 +3,7 @@
 import dagster as dg
 
 from assets import partitions
+from assets.launch.launch_config import LaunchConfig
 from assets.launch.order import find_spec
 from assets.ops.alert import send_alert
 from assets.ops.plan import plan_order
@@ -22,6 +23,12 @@ def unattended_round(key: str, config: dg.RunConfig | None = None, occasion: str
     """The request for a round that a sensor or schedule launches; Dagster launches it only once for each occasion."""
     run_key = key if occasion is None else f"{occasion}/{key}"
     return dg.RunRequest(run_key=run_key, partition_key=key, run_config=config, tags={**round_tags(key), **CONTINUED})
+
+
+def retraining_requests(name: str, job: str, rounds: int) -> list[dg.RunRequest]:
+    """One request per round of a job's retraining; its first round opens it."""
+    config = dg.RunConfig(ops={"base_checkpoint": LaunchConfig(repeat=job)})
+    return [unattended_round(partitions.round_key(name, number), config) for number in range(1, rounds + 1)]
 
 
 federated_round = dg.define_asset_job(

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets import partitions
-from assets.launch.launch_config import LaunchConfig
 from assets.plain_errors import plain_errors
 from atlas_pipelines.campaign import finished_jobs, retraining_name
-from atlas_pipelines.jobs import federated_round, unattended_round
+from atlas_pipelines.jobs import federated_round, retraining_requests
+from resources.coordinator import CoordinatorResource
 
 
 @dg.schedule(
@@ -17,12 +17,14 @@ from atlas_pipelines.jobs import federated_round, unattended_round
     default_status=dg.DefaultScheduleStatus.STOPPED,
     description=(
         "On Mondays, orders every finished job again as NAME-YYYYMMDD: the new job reads its data again, trains from "
-        "the untrained adapter, and is paid from the operator's account. Off by default; a job that has its own "
-        "schedule is ordered by both."
+        "the untrained adapter, and is paid from the operator's account. Off by default. Jobs with a schedule or "
+        "automation of their own are left out."
     ),
 )
 @plain_errors
-def weekly_retraining(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+def weekly_retraining(
+    context: dg.ScheduleEvaluationContext, coordinator: CoordinatorResource
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One run request per round; the runs of one job wait for each other."""
     instance, day = context.instance, context.scheduled_execution_time.strftime("%Y%m%d")
     finished = finished_jobs(
@@ -30,12 +32,10 @@ def weekly_retraining(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunR
         jobs=instance.get_dynamic_partitions(partitions.JOBS),
         settled=instance.get_materialized_partitions(dg.AssetKey("reward_settlement")),
     )
-    if not finished:
-        yield dg.SkipReason("No job has settled all of its rounds.")
-    for job, count in finished.items():
-        name = retraining_name(job, day)
-        keys = [partitions.round_key(name, number) for number in range(1, count + 1)]
-        instance.add_dynamic_partitions(partitions.ROUNDS, keys)
-        config = dg.RunConfig(ops={"base_checkpoint": LaunchConfig(repeat=job)})
-        for key in keys:
-            yield unattended_round(key, config)
+    chosen = finished.keys() - coordinator.schedules.all().keys() - coordinator.automations.all().keys()
+    if not chosen:
+        yield dg.SkipReason("No job without a schedule or automation of its own has settled all of its rounds.")
+    for job in sorted(chosen):
+        requests = retraining_requests(retraining_name(job, day), job, finished[job])
+        instance.add_dynamic_partitions(partitions.ROUNDS, [str(one.partition_key) for one in requests])
+        yield from requests

@@ -1,22 +1,17 @@
-"""Sensors: launch the next round of a job, report killed runs as failed, and retrain on new data."""
+"""Sensors: launch the next round of a job, and report killed runs as failed."""
 
-import json
+import warnings
 from collections.abc import Collection
 
 import dagster as dg
 
 from assets import partitions
-from assets.launch.launch_config import LaunchConfig
 from assets.ops.start import RUN_ROUNDS_TAG
 from assets.plain_errors import plain_errors
 from assets.recorded.run_tags import JOB_TAG, job_of_run
-from assets.recorded.source_version import opened_source
-from atlas.data.fingerprint import short_version, source_fingerprint
-from atlas.errors import DataError
-from atlas_pipelines.campaign import SourceVersion, finished_jobs, next_rounds, retraining_name, with_new_data
+from atlas_pipelines.campaign import next_rounds
 from atlas_pipelines.dead_runs import fail_dead_runs
 from atlas_pipelines.jobs import federated_round, unattended_round
-from resources.coordinator import CoordinatorResource
 
 WORKING = [
     dg.DagsterRunStatus.QUEUED,
@@ -96,61 +91,16 @@ def _next_rounds(instance: dg.DagsterInstance, jobs: Collection[str]) -> list[st
     )
 
 
-@dg.sensor(
-    job=federated_round,
-    minimum_interval_seconds=300,
-    default_status=dg.DefaultSensorStatus.STOPPED,
-    description=(
-        "Orders a finished job again when its source has changed, as NAME-v and eight hex digits of the new version: "
-        "the new job reads its data again, trains from the untrained adapter, and is paid from the operator's "
-        "account. Each version is ordered once. Off by default."
-    ),
-)
-@plain_errors
-def new_data(context: dg.SensorEvaluationContext, coordinator: CoordinatorResource) -> dg.SensorResult | dg.SkipReason:
-    """One run request per round of each new order; what was seen of each source is kept in the cursor."""
-    instance = context.instance
-    finished = finished_jobs(
-        rounds=instance.get_dynamic_partitions(partitions.ROUNDS),
-        jobs=instance.get_dynamic_partitions(partitions.JOBS),
-        settled=instance.get_materialized_partitions(dg.AssetKey("reward_settlement")),
-    )
-    versions, failures = _versions(context, list(finished), coordinator)
-    moved, seen = with_new_data(versions, json.loads(context.cursor or "{}"))
-    orders = {job: retraining_name(job, f"v{short_version(versions[job].now)}") for job in moved}
-    keys = {job: [partitions.round_key(name, at + 1) for at in range(finished[job])] for job, name in orders.items()}
-    if not keys:
-        context.update_cursor(json.dumps(seen, sort_keys=True))
-        return dg.SkipReason("; ".join(["No finished job has new data", *failures]) + ".")
-    return dg.SensorResult(
-        run_requests=[_repeat(job, key) for job, rounds in keys.items() for key in rounds],
-        dynamic_partitions_requests=[partitions.rounds.build_add_request([key for of in keys.values() for key in of])],
-        cursor=json.dumps(seen, sort_keys=True),
-    )
+def _report_settled_jobs() -> dg.AutomationConditionSensorDefinition:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # a condition of our own is evaluated in this code location
+        return dg.AutomationConditionSensorDefinition(
+            "report_settled_jobs",
+            target=dg.AssetSelection.assets("job_report"),
+            use_user_code_server=True,
+            default_status=dg.DefaultSensorStatus.STOPPED,
+            description="Makes the report of a job again when one of its rounds was settled. Off by default.",
+        )
 
 
-def _repeat(job: str, key: str) -> dg.RunRequest:
-    """A run request for one round of the repeated order."""
-    return unattended_round(key, dg.RunConfig(ops={"base_checkpoint": LaunchConfig(repeat=job)}))
-
-
-def _versions(
-    context: dg.SensorEvaluationContext, jobs: list[str], coordinator: CoordinatorResource
-) -> tuple[dict[str, SourceVersion], list[str]]:
-    """The opened and current source versions of each job, and the reasons why some are unavailable."""
-    versions: dict[str, SourceVersion] = {}
-    failures: list[str] = []
-    for job in jobs:
-        opened = opened_source(context.instance, job)
-        if opened is None:
-            failures.append(f"{job}: no version of its source is recorded")
-            continue
-        try:
-            now = source_fingerprint(opened.spec, coordinator.home.root / "cache")
-        except DataError as error:
-            failures.append(f"{job}: {error}")
-            context.log.warning("cannot read the version of the source of job %s: %s", job, error)
-            continue
-        if now is not None:
-            versions[job] = SourceVersion(opened.version, now)
-    return versions, failures
+report_settled_jobs = _report_settled_jobs()

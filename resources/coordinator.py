@@ -10,8 +10,10 @@ from pydantic import Field, PrivateAttr
 
 from atlas.home import AtlasHome
 from chain_bridge.client.keys import Key, load_or_create_key
+from resources.jobs.automation import JobAutomations
 from resources.jobs.job_lock import job_lock
 from resources.jobs.registry import JobRegistry
+from resources.jobs.retrainings import Retrainings
 from resources.jobs.schedules import JobSchedules
 from resources.local.network import ensure_local_network, running_network
 from resources.rounds.held_rounds import HeldRounds
@@ -71,8 +73,18 @@ class CoordinatorResource(dg.ConfigurableResource["CoordinatorResource"]):
 
     @property
     def schedules(self) -> JobSchedules:
-        """When jobs are ordered again."""
+        """The times at which jobs are ordered again."""
         return JobSchedules(self.home.jobs_database)
+
+    @property
+    def automations(self) -> JobAutomations:
+        """The events on which jobs are ordered again."""
+        return JobAutomations(self.home.jobs_database)
+
+    @property
+    def retrainings(self) -> Retrainings:
+        """The coordinator's record of jobs that were ordered again."""
+        return Retrainings(self.home.jobs_database)
 
     @property
     def rounds(self) -> HeldRounds:

@@ -12,7 +12,7 @@ from atlas.aggregation.outer.registry import OPTIMIZERS
 from atlas.aggregation.robust.registry import RULES
 from atlas.aggregation.strategies.registry import STRATEGIES
 from atlas.spec.job import JobSpec
-from resources.jobs.schedules import JobSchedule
+from resources.jobs.automation import RetrainingRules
 
 FIELDS = {
     "steps": "training.steps",
@@ -83,11 +83,11 @@ class LaunchConfig(dg.Config):
         """The name in the job's file or the settings, not validated; None if they give it no name."""
         return read_raw_order(self.spec, self.model, self.changes()).get("name")
 
-    def schedule(self) -> JobSchedule | None:
-        """The `schedule` of the job's file; None if it has none, and for a repeated order, which is not repeated again.
+    def rules(self) -> RetrainingRules:
+        """When the job is ordered again, as its file has it; a repeated order has no rules.
 
         Raises as `order` does.
         """
         if self.repeat is not None:
-            return None
-        return read_job_file(self.spec, self.model, self.changes()).schedule
+            return RetrainingRules()
+        return read_job_file(self.spec, self.model, self.changes()).rules

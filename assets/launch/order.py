@@ -10,19 +10,19 @@ import yaml
 
 from atlas.errors import SpecError
 from atlas.models.catalogue import MODELS, known_model
-from atlas.spec.job import SCHEDULE, JobSpec, order_part, read_mapping
+from atlas.spec.job import AUTOMATION, SCHEDULE, JobSpec, order_part, read_mapping
 from atlas.suggestions import suggest
-from resources.jobs.schedules import JobSchedule
+from resources.jobs.automation import RetrainingRules
 
 SHIPPED = (Path(__file__).resolve().parents[2], Path(__file__).resolve().parents[1])
 """The folders with `examples/`: that of a clone; the package of an installed wheel."""
 
 
 class JobFile(NamedTuple):
-    """The contents of a job's file: the order, and the schedule by which it is ordered again."""
+    """The contents of a job's file: the order, and when it is ordered again."""
 
     order: JobSpec
-    schedule: JobSchedule | None
+    rules: RetrainingRules
 
 
 def read_order(
@@ -46,9 +46,9 @@ def read_job_file(
 
 def job_file(raw: dict[str, Any]) -> JobFile:
     """Validate the mapping in a job's file; raises `SpecError` that names each bad field."""
-    schedule = raw.get(SCHEDULE)
     return JobFile(
-        JobSpec.from_mapping(order_part(raw)), None if schedule is None else JobSchedule.from_value(schedule)
+        JobSpec.from_mapping(order_part(raw)),
+        RetrainingRules.from_values(raw.get(SCHEDULE), raw.get(AUTOMATION)),
     )
 
 

@@ -20,6 +20,7 @@ from atlas.content.verified import VerifiedStore
 from atlas.spec.job import JobSpec
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
+from resources.jobs.automation import JobAutomation, RetrainingRules
 from resources.jobs.opened import OpenJob
 from resources.jobs.schedules import JobSchedule
 from resources.ledger import LedgerResource
@@ -41,8 +42,14 @@ def start_op(name: str, example: JobSpec | None) -> dg.OpDefinition:
         "schedule": dg.Field(
             dg.Noneable(model_config(JobSchedule, Hints())),
             default_value=None,
-            description="When the job is ordered again; null for never. A job that is open keeps the schedule that it "
-            "has; `atlas job schedule` changes it.",
+            description="The times at which the job is ordered again; null for none. A job that is open keeps the "
+            "schedule that it has; `atlas job schedule` changes it.",
+        ),
+        "automation": dg.Field(
+            dg.Noneable(model_config(JobAutomation, Hints())),
+            default_value=None,
+            description="The events on which the job is ordered again, of which one must be set; null for none. As "
+            "with the schedule, a job that is open keeps what it has.",
         ),
     }
 
@@ -62,9 +69,8 @@ def start_op(name: str, example: JobSpec | None) -> dg.OpDefinition:
         progress: dg.ResourceParam[RoundProgress],
     ) -> Iterator[dg.AssetMaterialization | dg.Output]:
         order, run_rounds = order_from_config(context.op_config["order"]), bool(context.op_config["run_rounds"])
-        given = context.op_config["schedule"]
-        schedule = None if given is None else JobSchedule.from_value(given)
-        job, events = start_order(context, order, run_rounds, coordinator, content, ledger, progress, schedule)
+        rules = RetrainingRules.from_values(context.op_config["schedule"], context.op_config["automation"])
+        job, events = start_order(context, order, run_rounds, coordinator, content, ledger, progress, rules)
         yield from events
         yield dg.Output(None, metadata=started_facts(job, run_rounds))
 
@@ -79,7 +85,7 @@ def start_order(
     content: ContentResource,
     ledger: LedgerResource,
     progress: RoundProgress,
-    schedule: JobSchedule | None = None,
+    rules: RetrainingRules | None = None,
 ) -> tuple[OpenJob, list[dg.AssetMaterialization]]:
     """Lock the job for this run, tag the run for the sensor `started_jobs`, and open the order.
 
@@ -90,7 +96,7 @@ def start_order(
     tags = {JOB_TAG: order.name, RUN_ROUNDS_TAG: str(run_rounds).lower(), PROCESS_TAG: process_tag(run_id)}
     context.instance.add_run_tags(run_id, tags)
     store = VerifiedStore(content.store)
-    return open_order(context, order, order.rounds, store, coordinator, content, ledger, progress, schedule)
+    return open_order(context, order, order.rounds, store, coordinator, content, ledger, progress, rules)
 
 
 def started_facts(job: OpenJob, run_rounds: bool) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import inspect
 import warnings
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -13,6 +14,8 @@ NODES = ["team:nodes"]
 """Owner of the assets that a node makes and signs."""
 CHAIN_WRITTEN, CHAIN_READ, CHAIN_UNUSED = {"chain": "written"}, {"chain": "read"}, {"chain": "unused"}
 """Tags: whether making the asset sends transactions."""
+MONTHLY = dg.FreshnessPolicy.time_window(warn_window=timedelta(days=30), fail_window=timedelta(days=90))
+"""Freshness of an asset of which some job should make a partition each month."""
 
 
 def with_source(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:

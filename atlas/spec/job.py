@@ -18,8 +18,10 @@ from atlas.models.catalogue import known_model
 from atlas.spec.dataset import DatasetSpec
 
 TaskType = Literal["sequence-classification", "causal-lm"]
-SCHEDULE = "schedule"
-"""The field of a job's file with the times at which the job is ordered again."""
+SCHEDULE, AUTOMATION = "schedule", "automation"
+"""The fields of a job's file with the times and the events at which the job is ordered again."""
+JOB_NAME = r"^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$"
+"""The names that jobs may have."""
 Scoring = Literal["auto", "leave-one-out", "alignment", "none"]
 
 
@@ -118,7 +120,7 @@ class FleetSpec(Value):
 class JobSpec(Document):
     """One fine-tuning order. Its CID is its identity."""
 
-    name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$", description="lower-case letters, digits, dashes")
+    name: str = Field(pattern=JOB_NAME, description="lower-case letters, digits, dashes")
     model: ModelSpec
     dataset: DatasetSpec
     lora: LoraSpec
@@ -176,8 +178,8 @@ class JobSpec(Document):
 
 
 def order_part(raw: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a job's file without `schedule`, which is not part of the order and so changes no CID."""
-    return {field: value for field, value in raw.items() if field != SCHEDULE}
+    """The order in a job's file: `schedule` and `automation` are not part of it, and so change no CID."""
+    return {field: value for field, value in raw.items() if field not in (SCHEDULE, AUTOMATION)}
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

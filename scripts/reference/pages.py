@@ -35,8 +35,8 @@ def _job() -> str:
         "A job is one YAML file; `examples/sentiment.yaml` is a complete one. `atlas run FILE --set FIELD=VALUE` "
         "changes a field by its dotted path, such as `training.steps=80`. An unknown field or a value out of bounds is "
         "refused before anything is written. All integers are below 2^53. For a packaged model `model: minilm` is "
-        "enough: its task and target modules are known. The file may also have `schedule`, which is not part of the "
-        "order: see [order a job again](../automation.md#order-a-job-again).",
+        "enough: its task and target modules are known. The file may also have `schedule` and `automation`, which "
+        "are not part of the order: see [order a job again](../automation.md#order-a-job-again).",
         ("Job", JobSpec),
     )
 

@@ -20,7 +20,9 @@ from atlas.documents.stored import get_document
 from chain_bridge.client.messages import Assignment
 from resources.dispatch.outcomes import CompletedTask
 from resources.errors import JobAtWork
+from resources.jobs.automation import JobAutomations
 from resources.jobs.job_lock import job_lock
+from resources.jobs.retrainings import Retrainings
 from resources.jobs.schedules import JobSchedules
 from resources.reports.measurements import Totals
 from tests.assets.conftest import failure
@@ -390,16 +392,30 @@ def test_a_job_is_held_until_the_last_step_of_its_run(workshop, place, job):
 
 
 @pytest.mark.parametrize(("opened", "kept"), [(False, "0 3 * * 1"), (True, None)], ids=["new", "open"])
-def test_the_schedule_of_a_jobs_file_is_kept_at_its_opening(workshop, place, paper_spec, tmp_path, opened, kept):
+def test_schedule_and_automation_of_a_jobs_file_are_kept_at_its_opening(
+    workshop, place, paper_spec, tmp_path, opened, kept
+):
     spec = paper_spec(payment={"budget": 1, "reward_per_task": 1}).model_dump(mode="json")  # refused after the reading
     if opened:
         spec = paper_spec().model_dump(mode="json")
         place.open(paper_spec())
     path = tmp_path / "job.yaml"
-    path.write_text(yaml.safe_dump({**spec, "schedule": {"cron": "0 3 * * 1"}}))
+    path.write_text(yaml.safe_dump({**spec, "schedule": {"cron": "0 3 * * 1"}, "automation": {"after": "a"}}))
     assert workshop.run(base_checkpoint, FIRST, {"spec": str(path)}).success is opened
     found = JobSchedules(place.home.jobs_database).get("paper")
     assert (found[1].cron if found else None) == kept
+    assert list(JobAutomations(place.home.jobs_database).all()) == (["paper"] if kept else [])
+
+
+@pytest.mark.usefixtures("job")
+def test_an_order_that_a_person_repeats_is_recorded_as_a_retraining_outside_the_budget(workshop, place, paper_spec):
+    place.open(paper_spec(name="again"))
+    workshop.instance.add_dynamic_partitions("round", ["again-r0001"])
+    workshop.make(base_checkpoint, FIRST)
+    workshop.make(base_checkpoint, "again-r0001", {"repeat": "paper"})
+    recorded = Retrainings(place.home.jobs_database)
+    assert [(one.name, one.budget) for one in recorded.of("paper")] == [("again", 0)]
+    assert recorded.of("again") == []
 
 
 def test_a_job_that_nobody_opened_is_named(workshop):

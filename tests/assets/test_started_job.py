@@ -8,6 +8,7 @@ from assets.launch.order import JobFile
 from assets.ops.start import RUN_ROUNDS_TAG
 from assets.recorded.run_tags import JOB_TAG
 from assets.started_job import started_job
+from resources.jobs.automation import RetrainingRules
 from resources.jobs.schedules import JobSchedule
 from tests.assets.conftest import failure
 
@@ -18,7 +19,7 @@ KEY = dg.AssetKey(["started_job", "paper"])
 def start(workshop):
     def run(order, schedule=None, run_rounds=True):
         return dg.materialize(
-            [started_job(JobFile(order, schedule), [dg.AssetKey("reviews")], run_rounds)],
+            [started_job(JobFile(order, RetrainingRules(schedule)), [dg.AssetKey("reviews")], run_rounds)],
             instance=workshop.instance,
             resources={**workshop.resources, "progress": workshop.observed},
             raise_on_error=False,

@@ -1,20 +1,17 @@
 import datetime as dt
-import re
 
 import dagster as dg
 import pytest
 
 from assets.ops.start import RUN_ROUNDS_TAG
-from assets.recorded.records import DATA_VERSION
 from assets.recorded.run_tags import JOB_TAG
-from assets.recorded.source_version import source_facts
-from atlas.data.fingerprint import source_fingerprint
-from atlas.spec.dataset import DatasetSpec
 from atlas_pipelines.definitions import defs
 from atlas_pipelines.jobs import federated_round
 from atlas_pipelines.schedules import weekly_retraining
-from atlas_pipelines.sensors import new_data, next_round, started_jobs
+from atlas_pipelines.sensors import next_round, started_jobs
 from resources.coordinator import CoordinatorResource
+from resources.jobs.automation import JobAutomation
+from resources.jobs.schedules import JobSchedule
 
 MONDAY = dt.datetime(2026, 1, 5, 3, tzinfo=dt.UTC)
 
@@ -38,9 +35,16 @@ def open_rounds(instance: dg.DagsterInstance) -> list[dg.RunRequest]:
     return [] if isinstance(result, dg.SkipReason) else result.run_requests
 
 
-def retrainings(instance: dg.DagsterInstance) -> list[dg.RunRequest]:
-    ticks = weekly_retraining(dg.build_schedule_context(instance=instance, scheduled_execution_time=MONDAY))
-    return [tick for tick in ticks if isinstance(tick, dg.RunRequest)]
+@pytest.fixture
+def coordinator(tmp_path):
+    return CoordinatorResource(atlas_home=str(tmp_path / "atlas"))
+
+
+def retrainings(instance: dg.DagsterInstance, coordinator: CoordinatorResource) -> list[dg.RunRequest]:
+    with dg.build_schedule_context(
+        instance=instance, scheduled_execution_time=MONDAY, resources={"coordinator": coordinator}
+    ) as context:
+        return [tick for tick in weekly_retraining(context) if isinstance(tick, dg.RunRequest)]
 
 
 def test_every_job_goes_on_with_its_next_round(instance):
@@ -127,9 +131,9 @@ def test_a_job_that_is_started_again_asks_again_for_the_round_that_failed(instan
     assert (second.partition_key, second.run_key) == (first.partition_key, f"{again}/a-r0001")
 
 
-def test_a_finished_job_is_ordered_once_more_on_mondays(instance):
+def test_a_finished_job_is_ordered_once_more_on_mondays(instance, coordinator):
     settle(instance, "a-r0001", "b-r0001")
-    (request,) = retrainings(instance)
+    (request,) = retrainings(instance, coordinator)
     assert request.partition_key == "b-20260105-r0001"
     assert request.partition_key in instance.get_dynamic_partitions("round")
     assert (
@@ -139,124 +143,31 @@ def test_a_finished_job_is_ordered_once_more_on_mondays(instance):
     assert request.tags[JOB_TAG] == "b-20260105"
 
 
-def test_a_retraining_has_as_many_rounds_as_its_job(instance):
+def test_a_retraining_has_as_many_rounds_as_its_job(instance, coordinator):
     settle(instance, "a-r0001", "a-r0002", "a-r0003")
-    assert [request.partition_key for request in retrainings(instance)] == [
+    assert [request.partition_key for request in retrainings(instance, coordinator)] == [
         "a-20260105-r0001",
         "a-20260105-r0002",
         "a-20260105-r0003",
     ]
 
 
-def test_before_any_job_has_finished_nothing_is_trained_again(instance):
+def test_before_any_job_has_finished_nothing_is_trained_again(instance, coordinator):
     settle(instance, "a-r0001")
-    assert retrainings(instance) == []
+    assert retrainings(instance, coordinator) == []
     assert federated_round.name == next_round.job_name == weekly_retraining.job_name
 
 
-@pytest.fixture
-def look(instance, tmp_path):
-    """Run the sensor once, with what an earlier look left in the cursor; its requests, and the new cursor."""
-    cursor = None
-
-    def tick() -> list[dg.RunRequest]:
-        nonlocal cursor
-        coordinator = CoordinatorResource(atlas_home=str(tmp_path / "atlas"))
-        with dg.build_sensor_context(
-            instance=instance, definitions=defs, cursor=cursor, resources={"coordinator": coordinator}
-        ) as context:
-            found = new_data(context)
-            cursor = context.cursor if isinstance(found, dg.SkipReason) else found.cursor
-        return [] if isinstance(found, dg.SkipReason) else found.run_requests
-
-    return tick
+def test_a_job_that_has_its_own_schedule_or_automation_is_not_ordered_weekly(instance, coordinator):
+    settle(instance, "a-r0001", "a-r0002", "a-r0003", "b-r0001")
+    coordinator.schedules.put("a", 1, JobSchedule(cron="0 3 * * 1"))
+    assert {one.tags[JOB_TAG] for one in retrainings(instance, coordinator)} == {"b-20260105"}
+    coordinator.automations.put("b", 1, JobAutomation(on_new_data=True))
+    assert retrainings(instance, coordinator) == []
 
 
-def opened_with(instance: dg.DagsterInstance, job: str, source: str, version: str | None) -> None:
-    """What the opening of a job and the reading of its dataset record."""
-    spec = DatasetSpec(source=source, shard_by={"rows": 1})
-    base = dg.AssetMaterialization("base_checkpoint", partition=f"{job}-r0001", metadata={"dataset": f"manifest-{job}"})
-    read = dg.AssetMaterialization(
-        "dataset", partition=job, metadata=source_facts(spec, version), tags={DATA_VERSION: f"manifest-{job}"}
-    )
-    for event in (base, read):
-        instance.report_runless_asset_event(event)
-
-
-def version_of(path) -> str:
-    return source_fingerprint(DatasetSpec(source=str(path), shard_by={"rows": 1}), path.parent / "cache")
-
-
-@pytest.fixture
-def rows(instance, tmp_path):
-    """The source of `b`, which has settled its only round."""
-    path = tmp_path / "rows.csv"
-    path.write_text("text,label\nold,no\n")
-    opened_with(instance, "b", str(path), version_of(path))
-    settle(instance, "b-r0001")
-    return path
-
-
-def test_new_data_is_looked_for_once_it_is_turned_on():
-    assert new_data.default_status is dg.DefaultSensorStatus.STOPPED
-    assert new_data.job_name == federated_round.name
-    assert "new_data" in {sensor.name for sensor in defs.sensors}
-
-
-def test_new_data_is_ordered_once_for_each_version(instance, rows, look):
-    assert look() == []
-    rows.write_text("text,label\nnew,no\n")
-    (request,) = look()
-    assert request.partition_key == request.run_key
-    assert re.fullmatch("b-v[0-9a-f]{8}-r0001", request.partition_key)
-    assert request.run_config["ops"]["base_checkpoint"]["config"]["repeat"] == "b"
-    assert request.tags[JOB_TAG] == request.partition_key.removesuffix("-r0001")
-    assert look() == look() == []
-    rows.write_text("text,label\nnewer,no\n")
-    (newer,) = look()
-    assert newer.partition_key != request.partition_key
-    rows.write_text("text,label\nold,no\n")
-    assert look() == []
-
-
-def test_a_change_between_opening_and_the_first_look_is_noticed(rows, look):
-    rows.write_text("text,label\nnew,no\n")
-    assert len(look()) == 1
-
-
-def test_a_source_whose_version_was_not_recorded_counts_as_it_is_found(instance, tmp_path, look):
-    path = tmp_path / "rows.csv"
-    path.write_text("text,label\nold,no\n")
-    opened_with(instance, "b", str(path), version=None)
-    settle(instance, "b-r0001")
-    assert look() == []
-    path.write_text("text,label\nnew,no\n")
-    assert len(look()) == 1
-
-
-def test_a_source_that_fails_does_not_stop_the_others(instance, rows, look):
-    opened_with(instance, "a", str(rows.parent / "missing.csv"), "version")
-    settle(instance, "a-r0001", "a-r0002", "a-r0003")
-    rows.write_text("text,label\nnew,no\n")
-    (request,) = look()
-    assert request.partition_key.startswith("b-v")
-
-
-def test_an_order_for_new_data_is_itself_not_repeated(instance, rows, look):
-    rows.write_text("text,label\nnew,no\n")
-    (request,) = look()
-    name = request.partition_key.removesuffix("-r0001")
-    instance.add_dynamic_partitions("job", [name])
-    instance.add_dynamic_partitions("round", [request.partition_key])
-    opened_with(instance, name, str(rows), version_of(rows))
-    settle(instance, request.partition_key)
-    rows.write_text("text,label\nnewer,no\n")
-    assert [one.partition_key.split("-")[0] for one in look()] == ["b"]
-    assert all(one.partition_key.startswith("b-2026") for one in retrainings(instance))
-    assert len(retrainings(instance)) == 1
-
-
-def test_a_job_in_work_waits_for_its_new_data(instance, rows, look):
-    instance.add_dynamic_partitions("round", ["b-r0002"])
-    rows.write_text("text,label\nnew,no\n")
-    assert look() == []
+def test_a_retraining_is_not_ordered_weekly(instance, coordinator):
+    instance.add_dynamic_partitions("job", ["b-v0c1d2e3f"])
+    instance.add_dynamic_partitions("round", ["b-v0c1d2e3f-r0001"])
+    settle(instance, "b-r0001", "b-v0c1d2e3f-r0001")
+    assert [one.partition_key for one in retrainings(instance, coordinator)] == ["b-20260105-r0001"]

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from assets.partitions import parse_round_key, round_key
 from atlas.spec.job import JobSpec
-from atlas_pipelines.campaign import finished_jobs, next_rounds, retraining_name
+from atlas_pipelines.campaign import RETRAINING, finished_jobs, name_for_causes, next_rounds, order_for, retraining_name
+from resources.jobs.retrainings import Retraining
 
 JOBS = st.sets(st.sampled_from(["a", "b", "c", "d-20260105"]))
 NAME = next(part.pattern for part in JobSpec.model_fields["name"].metadata if hasattr(part, "pattern"))
@@ -54,3 +55,25 @@ def test_a_retraining_has_a_name_that_a_job_may_have(job):
     name = retraining_name(job, "20260105")
     assert re.fullmatch(NAME, name)
     assert name.endswith("-20260105")
+
+
+@given(st.sets(st.from_regex(NAME, fullmatch=True), min_size=2))
+def test_the_retrainings_of_two_jobs_have_two_names(jobs):
+    longer = {f"{'x' * 40}{job}"[:48].rstrip("-") for job in jobs}
+    assert len({retraining_name(job, "202601050300") for job in longer}) == len(longer)
+
+
+def test_a_name_that_is_not_too_long_is_kept_whole():
+    assert retraining_name("x" * 35, "202601050300") == f"{'x' * 35}-202601050300"
+    assert re.fullmatch("x{26}-[0-9a-f]{8}-202601050300", retraining_name("x" * 36, "202601050300"))
+
+
+def test_each_cause_gives_one_order_and_one_that_was_not_launched_is_given_again():
+    (first, second) = name_for_causes("a", ["one"]), name_for_causes("a", ["two"])
+    assert RETRAINING.search(first)
+    recorded = [Retraining(first, "a", ["one"])]
+    assert order_for("a", ["one"], [], []) == first
+    assert order_for("a", ["one"], recorded, []) == first
+    assert order_for("a", ["one"], recorded, [first]) is None
+    assert order_for("a", ["one", "two"], recorded, [first]) == second != first
+    assert order_for("a", [], recorded, []) is None

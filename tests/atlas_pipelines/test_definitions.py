@@ -116,6 +116,15 @@ def test_nothing_is_launched_by_itself_until_it_is_turned_on():
     assert defs.resolve_schedule_def("weekly_retraining").default_status is dg.DefaultScheduleStatus.STOPPED
 
 
+def test_the_data_and_the_model_have_a_freshness_and_the_report_is_remade_only_once_that_is_turned_on():
+    found = specs()
+    assert {name for name, spec in found.items() if spec.freshness_policy} == {"dataset", "aggregated_checkpoint"}
+    assert {name for name, spec in found.items() if spec.automation_condition} == {"job_report"}
+    sensors = {sensor.name: sensor.default_status for sensor in defs.get_repository_def().sensor_defs}
+    assert sensors["report_settled_jobs"] is dg.DefaultSensorStatus.STOPPED
+    assert "default_automation_condition_sensor" not in sensors, "it would be on, beside ours"
+
+
 @pytest.mark.parametrize(
     ("job", "op", "example"),
     [("start_job", "open_order", "sentiment"), ("start_hospitals", "open_hospitals", "hospitals")],

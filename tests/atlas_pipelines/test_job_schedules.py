@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from atlas.content.format.cid import cid_of_bytes
-from atlas_pipelines.campaign import orders_in_month
 from atlas_pipelines.job_schedules import job_schedules
 from atlas_pipelines.jobs import federated_round
 from atlas_pipelines.reloading import ScheduleWatch
-from resources.jobs.registry import JobRegistry, JobRow
+from resources.coordinator import CoordinatorResource
+from resources.jobs.automation import JobAutomation
+from resources.jobs.retrainings import Retraining
 from resources.jobs.schedules import JobSchedule, JobSchedules
 from tests.support.paths import REPOSITORY
 
@@ -29,16 +29,16 @@ def kept(tmp_path):
 
 
 @pytest.fixture
-def registry(tmp_path):
-    return JobRegistry(tmp_path / "coordinator.db")
+def coordinator(tmp_path):
+    return CoordinatorResource(atlas_home=str(tmp_path))
 
 
 @pytest.fixture
-def tick(kept, registry, instance):
+def tick(coordinator, instance):
     """What the only schedule does at a moment: run requests, or the reason to skip."""
 
     def at_moment(moment):
-        (schedule,) = job_schedules(kept, registry)
+        (schedule,) = job_schedules(coordinator)
         found = list(schedule(dg.build_schedule_context(instance=instance, scheduled_execution_time=moment)))
         skipped = [one.skip_message for one in found if isinstance(one, dg.SkipReason)]
         return skipped[0] if skipped else found
@@ -66,10 +66,10 @@ def at(day, month=1, hour=3):
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_each_job_with_a_schedule_has_its_own_and_it_is_on_if_the_job_says_so(kept, registry, enabled):
-    assert job_schedules(kept, registry) == []
+def test_each_job_with_a_schedule_has_its_own_and_it_is_on_if_the_job_says_so(kept, coordinator, enabled):
+    assert job_schedules(coordinator) == []
     kept.put("a-b", BUDGET, JobSchedule(cron="0 3 * * 1", timezone="Europe/Berlin", enabled=enabled))
-    (schedule,) = job_schedules(kept, registry)
+    (schedule,) = job_schedules(coordinator)
     assert (schedule.name, schedule.cron_schedule, schedule.execution_timezone) == (
         "retrain_a_b",
         "0 3 * * 1",
@@ -106,20 +106,22 @@ def test_the_budget_of_a_month_is_kept_and_the_next_month_has_its_own(kept, inst
     assert len(tick(at(1, month=2, hour=0))) == 2, "in Berlin it is February"
 
 
-def test_an_archived_order_still_counts(kept, registry, tick):
-    kept.put("a-b", BUDGET, JobSchedule(cron="0 3 * * 1", timezone="Europe/Berlin", monthly_budget=BUDGET))
-    cid = cid_of_bytes(b"any")
-    registry.save_job(JobRow("a-b-202601050300", cid, cid, cid, cid, "contract", 2))
-    assert "have escrowed 100 micro-units" in tick(at(12))
+def test_schedule_and_automation_share_the_budget_of_a_month_and_the_lower_limit_applies(kept, coordinator, tick):
+    kept.put("a-b", BUDGET, JobSchedule(cron="0 3 * * 1", timezone="Europe/Berlin", monthly_budget=3 * BUDGET))
+    coordinator.automations.put("a-b", BUDGET, JobAutomation(on_new_data=True, monthly_budget=2 * BUDGET))
+    coordinator.retrainings.record(Retraining("a-b-v0c1d2e3f", "a-b", ["data x after a-b"], "202601", BUDGET))
+    assert len(tick(at(5))) == 2
+    assert "have escrowed 200 micro-units; with 100 more they would exceed the monthly budget of 200" in tick(at(12))
 
 
-def test_the_orders_of_a_month_are_this_jobs_by_this_schedule():
-    rounds = {"a-202601050300-r0001", "a-202601050300-r0002", "a-202512290300-r0001", "a-20260105-r0001"}
-    rounds |= {"a-b-202601050300-r0001", "a-r0001", "a-v00c0ffee-r0001"}
-    assert orders_in_month("a", "202601", rounds, ["a", "a-202601120300"]) == {"a-202601050300", "a-202601120300"}
-    long = "x" * 48
-    (name,) = orders_in_month(long, "202601", {f"{'x' * 35}-202601050300-r0001"}, [])
-    assert len(name) == 48
+def test_jobs_whose_names_begin_alike_have_budgets_of_their_own(kept, coordinator, instance, tick):
+    first, second = f"{'x' * 47}a", f"{'x' * 47}b"
+    coordinator.retrainings.record(Retraining("x-202601050300", first, [], "202601", BUDGET))
+    instance.add_dynamic_partitions("job", [second])
+    instance.add_dynamic_partitions("round", [f"{second}-r0001"])
+    settle(instance, f"{second}-r0001")
+    kept.put(second, BUDGET, JobSchedule(cron="0 3 * * 1", timezone="Europe/Berlin", monthly_budget=BUDGET))
+    assert len(tick(at(5))) == 1
 
 
 def test_the_definitions_have_the_schedules_of_their_home(kept, tmp_path):

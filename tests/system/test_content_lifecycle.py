@@ -9,10 +9,11 @@ import yaml
 from assets.recorded.records import newest_record
 from assets.recorded.source_version import opened_source
 from atlas.content.local.store import LocalStore
+from atlas_pipelines.automatic_retraining import automatic_retraining
 from atlas_pipelines.definitions import defs
-from atlas_pipelines.sensors import new_data
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
+from resources.jobs.automation import JobAutomation
 
 pytestmark = pytest.mark.system
 
@@ -90,10 +91,12 @@ def _checks_and_sensor(place, tiny_csv, tmp_path, monkeypatch) -> None:
         event = newest_record(instance, "aggregated_checkpoint", "tiny-r0002").asset_materialization
         assert event.metadata["cid"].value in event.metadata["content"].value
 
+        for job in ("tiny", "second"):
+            coordinator.automations.put(job, 1, JobAutomation(on_new_data=True))
         with dg.build_sensor_context(
             instance=instance, definitions=defs, resources={"coordinator": coordinator}
         ) as context:
-            assert isinstance(new_data(context), dg.SkipReason)
+            assert isinstance(automatic_retraining(context), dg.SkipReason)
         assert opened_source(instance, "second").version
         kept = tiny_csv.read_text()
         try:
@@ -101,7 +104,7 @@ def _checks_and_sensor(place, tiny_csv, tmp_path, monkeypatch) -> None:
             with dg.build_sensor_context(
                 instance=instance, definitions=defs, resources={"coordinator": coordinator}, cursor=context.cursor
             ) as context:
-                found = new_data(context)
+                found = automatic_retraining(context)
         finally:
             tiny_csv.write_text(kept)
         orders = {request.partition_key.rpartition("-v")[0]: request for request in found.run_requests}

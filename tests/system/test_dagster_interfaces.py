@@ -31,11 +31,11 @@ RETRAIN = """
 import datetime as dt, json, sys
 import dagster as dg
 from atlas_pipelines.definitions import defs
-from atlas_pipelines.schedules import weekly_retraining
 
 with dg.DagsterInstance.get() as instance:
     monday = dt.datetime(2026, 1, 5, 3, tzinfo=dt.UTC)
-    ticks = list(weekly_retraining(dg.build_schedule_context(instance=instance, scheduled_execution_time=monday)))
+    schedule = defs.resolve_schedule_def("retrain_tiny")
+    ticks = list(schedule(dg.build_schedule_context(instance=instance, scheduled_execution_time=monday)))
     result = defs.resolve_job_def("federated_round").execute_in_process(
         instance=instance, partition_key=ticks[0].partition_key, run_config=ticks[0].run_config, tags=ticks[0].tags
     )
@@ -227,9 +227,9 @@ def test_a_retraining_by_schedule_runs_without_the_training_libraries(place):
     assert done.returncode == 0, done.stderr[-8000:]
     facts = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("FACTS"))[6:])
     assert facts["success"]
-    assert facts["keys"] == ["tiny-20260105-r0001", "tiny-20260105-r0002"]
+    assert facts["keys"] == ["tiny-202601050400-r0001", "tiny-202601050400-r0002"]
     assert set(facts["keys"]) <= set(facts["registered"])
     assert {"torch", "transformers", "peft"}.isdisjoint(facts["modules"])
     registry = JobRegistry(place.home.jobs_database)
-    assert registry.job("tiny-20260105").dataset_cid == registry.job("tiny").dataset_cid
+    assert registry.job("tiny-202601050400").dataset_cid == registry.job("tiny").dataset_cid
     assert list(JobSchedules(place.home.jobs_database).all()) == ["tiny"]

@@ -16,6 +16,7 @@ from assets.launch.order import (
 )
 from atlas.errors import SpecError
 from atlas.spec.job import JobSpec
+from resources.jobs.automation import JobAutomation
 from tests.support.paths import REPOSITORY
 
 SENTIMENT = "examples/sentiment.yaml"
@@ -49,10 +50,10 @@ def test_a_missing_spec_is_named():
 def test_a_schedule_in_the_file_is_read_beside_the_order_and_changes_no_cid(tmp_path):
     path = tmp_path / "job.yaml"
     path.write_text((REPOSITORY / SENTIMENT).read_text() + "schedule: {cron: '0 3 * * 1', timezone: Europe/Berlin}\n")
-    order, schedule = read_job_file(str(path), changes={"schedule.enabled": True})
+    order, (schedule, _) = read_job_file(str(path), changes={"schedule.enabled": True})
     assert order.cid == read_order(SENTIMENT).cid == JobSpec.load(path).cid
     assert (schedule.cron, schedule.timezone, schedule.enabled) == ("0 3 * * 1", "Europe/Berlin", True)
-    assert read_job_file(SENTIMENT).schedule is None
+    assert read_job_file(SENTIMENT).rules == (None, None)
 
 
 def test_a_bad_schedule_is_refused_with_the_order(tmp_path):
@@ -60,6 +61,15 @@ def test_a_bad_schedule_is_refused_with_the_order(tmp_path):
     path.write_text((REPOSITORY / SENTIMENT).read_text() + "schedule: {cron: whenever}\n")
     with pytest.raises(SpecError, match=r"schedule\.cron: 'whenever'"):
         read_order(str(path))
+
+
+def test_the_automation_in_the_file_is_read_beside_the_order_and_changes_no_cid(tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_text((REPOSITORY / SENTIMENT).read_text() + "automation: {on_new_data: true, after: other}\n")
+    order, (schedule, automation) = read_job_file(str(path), changes={"automation.monthly_budget": 5})
+    assert order.cid == read_order(SENTIMENT).cid == JobSpec.load(path).cid
+    assert schedule is None
+    assert automation == JobAutomation(on_new_data=True, after="other", monthly_budget=5)
 
 
 def test_another_model_brings_its_task_its_targets_and_its_name():

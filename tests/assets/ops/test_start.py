@@ -7,6 +7,7 @@ from assets import partitions
 from assets.launch.job_config import order_as_config
 from assets.ops.start import RUN_ROUNDS_TAG, start_op
 from assets.recorded.run_tags import JOB_TAG
+from resources.jobs.automation import JobAutomation
 from resources.jobs.job_lock import job_lock
 from resources.jobs.schedules import JobSchedule, JobSchedules
 from tests.assets.conftest import failure
@@ -107,3 +108,14 @@ def test_a_job_that_another_run_works_on_is_refused(workshop, start, job):
     with job_lock("paper", workshop.place.home, "another-run"):
         assert "another-run" in failure(start(job.spec))
     assert start(job.spec).success
+
+
+def test_the_automation_is_kept_with_a_new_job(workshop, start, place, paper_spec):
+    order = paper_spec()
+    assert start(order, automation={"on_new_data": True, "after": "reviews"}).success
+    kept = workshop.resources["coordinator"].automations.get("paper")
+    assert kept == (order.payment.budget, JobAutomation(on_new_data=True, after="reviews"))
+
+
+def test_an_automation_without_an_event_is_refused_before_anything_is_opened(workshop, start, paper_spec):
+    assert "no event is given" in failure(start(paper_spec(), automation={"monthly_budget": 5}))
