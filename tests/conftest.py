@@ -23,16 +23,18 @@ settings.load_profile("any-speed")
 
 
 WITH_PROCESSES = ("slow", "system", "browser", "wasmd", "kubo")
+LATE = ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Warnings are errors in the quick tests only: others start processes, whose pipes the collector closes late.
+    """Tests that start processes may leave their pipes to the collector; all other warnings are errors in every test.
 
     The system tests take minutes each. They come first, so that two workers end at about the same time.
     """
     for item in items:
         if any(item.get_closest_marker(mark) for mark in WITH_PROCESSES):
-            item.add_marker(pytest.mark.filterwarnings("default"))
+            for category in LATE:
+                item.add_marker(pytest.mark.filterwarnings(f"default::{category}"))
     items.sort(key=lambda item: item.get_closest_marker("system") is None)
 
 

@@ -24,6 +24,7 @@ def of_node(node, processes):
     return next(process for process in processes if f"node-{node}" in " ".join(process.cmdline()))
 
 
+@pytest.mark.timeout(1500)
 def test_a_stopped_trainer_and_a_stopped_agent_cost_time_and_no_result(workplace, tiny_spec):
     training = {"steps": 1500, "checkpoint_every": 20, "learning_rate": 0.001}
     spec = tiny_spec(rounds=1, training=training, fleet={"progress_seconds": 30})
