@@ -47,7 +47,8 @@ async def _heartbeats(url: str, seconds: float, clock: Callable[[], float]) -> d
         number = message.subject.split(".")[2]
         heard[f"{number} ({envelope.sender})"] = clock(), envelope.time
 
-    client = await nats.connect(url, connect_timeout=CONNECT_SECONDS, allow_reconnect=False)
+    async with asyncio.timeout(CONNECT_SECONDS):  # the library repeats the first attempt for two minutes
+        client = await nats.connect(url, connect_timeout=CONNECT_SECONDS, allow_reconnect=False)
     try:
         await client.subscribe(subjects.heartbeat("*"), cb=on_message)
         await asyncio.sleep(seconds)
