@@ -16,6 +16,7 @@ from assets.shown import graph, links, tables
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
 from resources.ledger import LedgerResource
+from resources.rounds.checks.cost import cost_so_far
 from resources.rounds.settle import Settlement
 
 
@@ -41,7 +42,9 @@ def reward_settlement(
     settlement = round_.settle(checkpoint)
     round_.publish(checkpoint)
     network = coordinator.addresses.network
-    cost = None if settlement.state == "pending" else round_.cost()  # a chain that does not answer takes its timeout
+    cost = None  # unknown: a chain that does not answer would take its timeout again
+    if settlement.state != "pending":
+        cost = cost_so_far(round_.job, round_.number, coordinator.registry, ledger.client)
     return dg.MaterializeResult(
         metadata={
             "evidence": settlement.evidence,

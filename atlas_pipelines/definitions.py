@@ -15,11 +15,11 @@ from assets.round_manifest import round_manifest
 from assets.shard_adapter import shard_adapter
 from assets.shown.graph import source_metadata, with_source
 from atlas_pipelines.alerts import alert_on_check, alert_on_failure, alert_on_refusal
-from atlas_pipelines.automatic_retraining import automatic_retraining
-from atlas_pipelines.job_schedules import job_schedules
 from atlas_pipelines.jobs import alert, federated_round, plan, prepare_dataset, start_hospitals, start_job
 from atlas_pipelines.log_file import file_logger
-from atlas_pipelines.schedules import weekly_retraining
+from atlas_pipelines.retraining.job_schedules import job_schedules
+from atlas_pipelines.retraining.on_events import automatic_retraining
+from atlas_pipelines.retraining.weekly import weekly_retraining
 from atlas_pipelines.sensors import dead_runs, next_round, report_settled_jobs, started_jobs
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource

@@ -13,15 +13,12 @@ from atlas.home import AtlasHome
 from atlas.ids import Cid
 from atlas.spec.job import TaskSpec
 from atlas.verification.contribution import NEUTRAL, alignment_scores
-from chain_bridge.errors import ChainUnreachable
 from chain_bridge.ledger import Ledger
 from resources.dispatch.outcomes import CompletedTask, TaskOutcome
 from resources.errors import QuorumError, TaskLost
 from resources.jobs.opened import OpenJob
-from resources.jobs.order_checks import cost_of_round
 from resources.jobs.registry import Attempt, JobRegistry, RoundRef
 from resources.rounds.causes import Cause, causes_of, task_lost
-from resources.rounds.checks.cost import JobCost
 from resources.rounds.evaluating import assigned_evaluation
 from resources.rounds.evidence import build_evidence, check_completed, completed, receipt_of
 from resources.rounds.manifest import accepted_update, refused_updates
@@ -203,29 +200,6 @@ class Round:
     def publish(self, checkpoint: Cid) -> None:
         """Register the round's checkpoint under the job's name; raises as `publish_model` does."""
         publish_model(self.job, self.number, checkpoint, self.ledger)
-
-    def cost(self) -> JobCost | None:
-        """The job's money on chain beside the plan's; None if the chain does not answer.
-
-        A round that is run again may have later ones, which count as begun.
-        """
-        begun = self.number
-        while begun < self.job.spec.rounds and self.registry.attempts(self.job.round(begun + 1)):
-            begun += 1
-        try:
-            found = self.ledger.job(self.job.job_id)
-        except ChainUnreachable:
-            return None
-        return JobCost(
-            job=self.job.name,
-            state=found.state,
-            paid=found.paid,
-            reserved=found.reserved,
-            free=found.free,
-            per_round=cost_of_round(self.job.spec, len(self.job.dataset.shards)),
-            rounds_begun=begun,
-            rounds_left=self.job.spec.rounds - begun,
-        )
 
     def _score(self, checkpoint: Cid, attempts: Collection[Attempt]) -> tuple[ScoringMethod, dict[str, int]]:
         """How the round was scored, and the score of each aggregated update by shard, in thousandths.

@@ -7,7 +7,7 @@ from assets.ops.start import RUN_ROUNDS_TAG
 from assets.recorded.run_tags import JOB_TAG
 from atlas_pipelines.definitions import defs
 from atlas_pipelines.jobs import federated_round
-from atlas_pipelines.schedules import weekly_retraining
+from atlas_pipelines.retraining.weekly import weekly_retraining
 from atlas_pipelines.sensors import next_round, started_jobs
 from resources.coordinator import CoordinatorResource
 from resources.jobs.automation import JobAutomation

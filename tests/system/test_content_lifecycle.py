@@ -9,8 +9,8 @@ import yaml
 from assets.recorded.records import newest_record
 from assets.recorded.source_version import opened_source
 from atlas.content.local.store import LocalStore
-from atlas_pipelines.automatic_retraining import automatic_retraining
 from atlas_pipelines.definitions import defs
+from atlas_pipelines.retraining.on_events import automatic_retraining
 from resources.content import ContentResource
 from resources.coordinator import CoordinatorResource
 from resources.jobs.automation import JobAutomation

@@ -4,6 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from atlas.counts import counted
+from chain_bridge.errors import ChainUnreachable
+from chain_bridge.ledger import Ledger
+from resources.jobs.opened import OpenJob
+from resources.jobs.order_checks import cost_of_round
+from resources.jobs.registry import JobRegistry
 from resources.rounds.checks.finding import Finding
 
 
@@ -31,6 +36,30 @@ class JobCost:
     def needed(self) -> int:
         """The most that the rounds that are left may cost."""
         return self.per_round * self.rounds_left
+
+
+def cost_so_far(job: OpenJob, number: int, registry: JobRegistry, ledger: Ledger) -> JobCost | None:
+    """A job's money on chain after round `number`; None if the chain does not answer.
+
+    A round that is run again may have later ones, which count as begun.
+    """
+    begun = number
+    while begun < job.spec.rounds and registry.attempts(job.round(begun + 1)):
+        begun += 1
+    try:
+        found = ledger.job(job.job_id)
+    except ChainUnreachable:
+        return None
+    return JobCost(
+        job=job.name,
+        state=found.state,
+        paid=found.paid,
+        reserved=found.reserved,
+        free=found.free,
+        per_round=cost_of_round(job.spec, len(job.dataset.shards)),
+        rounds_begun=begun,
+        rounds_left=job.spec.rounds - begun,
+    )
 
 
 def cost_within_plan(cost: JobCost) -> Finding:

@@ -10,8 +10,8 @@ from assets.recorded.source_version import source_facts
 from atlas.content.format.cid import cid_of_bytes
 from atlas.data.fingerprint import source_fingerprint
 from atlas.spec.dataset import DatasetSpec
-from atlas_pipelines.automatic_retraining import order_jobs_again
 from atlas_pipelines.definitions import defs
+from atlas_pipelines.retraining.on_events import order_jobs_again
 from resources.coordinator import CoordinatorResource
 from resources.jobs.automation import JobAutomation
 from resources.jobs.registry import JobRow

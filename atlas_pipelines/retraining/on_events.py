@@ -17,8 +17,8 @@ from atlas.errors import AtlasError
 from atlas.ids import Cid
 from atlas_pipelines.campaign import finished_jobs, order_for
 from atlas_pipelines.jobs import federated_round, retraining_requests
-from atlas_pipelines.monthly_budget import order_within_budget
-from atlas_pipelines.retraining_causes import FirstSeen, Surroundings, find_causes
+from atlas_pipelines.retraining.causes import FirstSeen, Surroundings, find_causes
+from atlas_pipelines.retraining.monthly_budget import order_within_budget
 from atlas_pipelines.sensors import WORKING
 from chain_bridge.client.messages import RegisteredModel
 from chain_bridge.ledger import Ledger

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from atlas_pipelines.job_schedules import job_schedules
 from atlas_pipelines.jobs import federated_round
 from atlas_pipelines.reloading import ScheduleWatch
+from atlas_pipelines.retraining.job_schedules import job_schedules
 from resources.coordinator import CoordinatorResource
 from resources.jobs.automation import JobAutomation
 from resources.jobs.retrainings import Retraining

@@ -7,9 +7,9 @@ import dagster as dg
 import pytest
 
 from assets.recorded.run_tags import JOB_TAG
-from atlas_pipelines.automatic_retraining import automatic_retraining
 from atlas_pipelines.definitions import defs
 from atlas_pipelines.jobs import federated_round
+from atlas_pipelines.retraining.on_events import automatic_retraining
 from resources.coordinator import CoordinatorResource
 from resources.jobs.schedules import JobSchedule
 from tests.support.pipeline.campaign import BUDGET, NEW_YEAR, Campaign

@@ -7,7 +7,7 @@ import yaml
 from assets.recorded.records import DATA_VERSION
 from assets.recorded.run_tags import JOB_TAG
 from atlas.content.format.cid import cid_of_bytes
-from atlas_pipelines import automatic_retraining
+from atlas_pipelines.retraining import on_events
 from resources.coordinator import CoordinatorResource
 from resources.rounds.verdict import compare
 from tests.support.pipeline.campaign import Campaign
@@ -71,7 +71,7 @@ def test_a_failed_check_blocks_the_automation_until_a_person_decides(
     campaign.report("aggregated_checkpoint", f"{job}-r0001", tags={DATA_VERSION: cid_of_bytes(f"{job} 1".encode())})
     campaign.settle(f"{job}-r0001")
     campaign.automate(job, on_new_data=True)
-    monkeypatch.setattr(automatic_retraining, "recorded_verdict", lambda *_: WORSE)
+    monkeypatch.setattr(on_events, "recorded_verdict", lambda *_: WORSE)
     rows.write_text("text,label\nnew,no\n")
     assert campaign.look() == []
     assert f"{job}: Version 1 of {job} failed the check no_worse_than_base: loss 0.5000 -> 0.9000" in campaign.reason

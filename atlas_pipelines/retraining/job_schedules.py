@@ -9,7 +9,7 @@ from assets import partitions
 from assets.plain_errors import plain_errors
 from atlas_pipelines.campaign import finished_jobs, retraining_name
 from atlas_pipelines.jobs import federated_round, retraining_requests
-from atlas_pipelines.monthly_budget import order_within_budget
+from atlas_pipelines.retraining.monthly_budget import order_within_budget
 from resources.coordinator import CoordinatorResource
 from resources.jobs.retrainings import Retraining
 from resources.jobs.schedules import JobSchedule
