@@ -131,21 +131,30 @@ def _legend(name: str, index: int, step: int) -> str:
     return f'<text x="{x}" y="{y}" fill="{COLOURS[index % len(COLOURS)]}">{escape(name)}</text>'
 
 
-def _tick(value: float) -> str:
+def _ticks(low: float, high: float) -> tuple[str, str]:
+    """Both ends of an axis, with as many digits as tell them apart, six at most."""
+    for digits in (3, 4, 5):
+        if (found := (_tick(low, digits), _tick(high, digits)))[0] != found[1]:
+            return found
+    return _tick(low, 6), _tick(high, 6)
+
+
+def _tick(value: float, digits: int) -> str:
     """A number of few characters: `0.647`, `2k`, `1.36M`."""
     for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if unit <= abs(value) < 1000 * unit:
-            return f"{value / unit:.3g}{letter}"
-    return f"{value:.3g}"
+            return f"{value / unit:.{digits}g}{letter}"
+    return f"{value:.{digits}g}"
 
 
 def _axes(x_label: str, y_label: str, x_range: tuple[float, float], y_range: tuple[float, float]) -> str:
     """Both axes, the values at their ends, and their labels."""
     floor, right, left = HEIGHT - BOTTOM, WIDTH - RIGHT, LEFT - 3
+    low, high = _ticks(*y_range)
     return (
         f'<path d="M{LEFT},{TOP}V{floor}H{right}" fill="none" stroke="#999"/><g text-anchor="end">'
-        f'<text x="{left}" y="{TOP + 8}">{_tick(y_range[1])}</text>'
-        f'<text x="{left}" y="{floor}">{_tick(y_range[0])}</text>'
+        f'<text x="{left}" y="{TOP + 8}">{high}</text>'
+        f'<text x="{left}" y="{floor}">{low}</text>'
         f'<text x="{left}" y="{(TOP + floor) // 2}">{escape(y_label)}</text>'
         f'<text x="{right}" y="{HEIGHT - 6}">{escape(x_label)} {x_range[1]:.6g}</text></g>'
     )

@@ -109,6 +109,12 @@ def click(page, *texts: str) -> None:
         page.get_by_text(text, exact=True).first.click()
 
 
+def take(page, picture: Path) -> None:
+    """Take a picture once what fades in or out has done so."""
+    page.wait_for_timeout(1000)
+    page.screenshot(path=picture)
+
+
 def write_order(page, order: dict) -> None:
     """Replace the text of the launchpad."""
     page.locator(".CodeMirror").first.click()
@@ -131,21 +137,21 @@ def first_launch(browser, start_page, order, pictures):
     page.get_by_text("No errors").wait_for()
     page.locator(".CodeMirror-code").get_by_text("quorum").click()
     page.get_by_text("share of shards that must deliver").first.wait_for()
-    page.screenshot(path=pictures / "launchpad.png")
+    take(page, pictures / "launchpad.png")
     write_order(page, {**order, "dataset": {**order["dataset"], "shard_by": {"column": "domain", "rows": 4}}})
     page.get_by_text("You can only specify a single field").first.wait_for()
     assert page.get_by_role("button", name="Launch Run").is_disabled()
-    page.screenshot(path=pictures / "launchpad-error.png")
+    take(page, pictures / "launchpad-error.png")
     write_order(page, order)
     page.get_by_text("No errors").wait_for()
     page.get_by_role("button", name="Launch Run").click()
     assert status(page) == "Success"
     page.get_by_text("launches federated_round for tiny-r0001").first.wait_for()
-    page.screenshot(path=pictures / "start-job.png")
+    take(page, pictures / "start-job.png")
     click(page, "Runs")
     page.get_by_text("tiny-r0001").first.wait_for(timeout=ROUND_MS)
     assert (status(page), status(page, 1)) == ("Success", "Success")
-    page.screenshot(path=pictures / "runs.png")
+    take(page, pictures / "runs.png")
     yield page.locator("body").inner_text()
     page.close()
 
@@ -173,7 +179,7 @@ def test_a_round_can_be_launched_again_without_a_warning(page, pictures):
     page.get_by_text("Select a partition or create one").click()
     click(page, "tiny-r0001")
     page.get_by_role("button", name="Launch 1 run").wait_for()
-    page.screenshot(path=pictures / "launch-again.png")
+    take(page, pictures / "launch-again.png")
     assert "may fail" not in page.locator("body").inner_text()
 
 
@@ -184,45 +190,46 @@ def test_the_lineage_shows_a_round_from_data_to_payout(page, pictures):
     page.get_by_text("Expand all groups").last.click()
     for asset in ("dataset_shard", "base_checkpoint", "shard_adapter", "round_manifest", "reward_settlement"):
         page.get_by_text(asset, exact=True).first.wait_for()
-    page.screenshot(path=pictures / "lineage.png")
+    take(page, pictures / "lineage.png")
 
 
 def test_a_shard_shows_its_loss_curve_as_a_picture(page, pictures):
     open_partition(page, "shard_adapter", "tiny-r0001", "tiny-s003")
     page.get_by_text("tiny-r0001|tiny-s003").first.wait_for()
     page.locator("img[src^='data:image/svg+xml']").first.scroll_into_view_if_needed()
-    page.screenshot(path=pictures / "shard.png")
+    take(page, pictures / "shard.png")
 
 
 def test_a_round_shows_its_updates_and_their_verdicts(page, pictures):
     open_partition(page, "round_manifest", "tiny-r0001")
     page.get_by_role("cell", name="accepted", exact=True).nth(3).wait_for()
     page.locator("img[src^='data:image/svg+xml']").first.wait_for()
-    page.screenshot(path=pictures / "round.png")
+    take(page, pictures / "round.png")
     page.get_by_text("[Show Markdown]").click()
     page.locator("img[src^='data:image/svg+xml']").first.wait_for()
-    page.screenshot(path=pictures / "curves.png")
+    take(page, pictures / "curves.png")
 
 
 def test_a_settlement_shows_who_was_paid(page, pictures):
     open_partition(page, "reward_settlement", "tiny-r0001")
     page.get_by_text("merkle_root").first.wait_for()
     page.get_by_text("500000").first.wait_for()
-    page.screenshot(path=pictures / "settlement.png")
+    take(page, pictures / "settlement.png")
 
 
 def test_the_checks_of_a_round_are_shown_with_what_they_compared(page, pictures):
     click(page, "Catalog", "evaluation", "Checks")
     page.get_by_text("no_worse_than_base").first.click()
     page.get_by_text("Execution history").first.wait_for()
-    page.screenshot(path=pictures / "checks.png")
+    take(page, pictures / "checks.png")
 
 
 def test_sensors_and_schedules_are_listed(page, pictures):
     click(page, "Automation")
     for name in ("started_jobs", "next_round", "weekly_retraining"):
         page.get_by_text(name, exact=True).first.wait_for()
-    page.screenshot(path=pictures / "automation.png")
+    page.get_by_text("only on Monday").first.wait_for()
+    take(page, pictures / "automation.png")
 
 
 def test_a_report_shows_all_rounds_of_a_job_without_a_click(start_page, page, pictures):
@@ -230,10 +237,10 @@ def test_a_report_shows_all_rounds_of_a_job_without_a_click(start_page, page, pi
     assert dagster.wait_for(dagster.launch_asset("job_report", "tiny")) == "SUCCESS"
     open_partition(page, "job_report", "tiny")
     page.locator("img[src^='data:image/svg+xml']").nth(4).wait_for()
-    page.screenshot(path=pictures / "report.png")
+    take(page, pictures / "report.png")
     page.get_by_role("link", name="checkpoint", exact=True).click()
     page.get_by_text("atlas model export").first.wait_for()
-    page.screenshot(path=pictures / "checkpoint.png")
+    take(page, pictures / "checkpoint.png")
 
 
 @pytest.fixture

@@ -45,6 +45,16 @@ def test_a_falling_loss_falls_on_the_picture():
     assert first[1] < last[1], "SVG's y axis points down"
 
 
+@pytest.mark.parametrize(
+    ("losses", "ends"),
+    [((2.0, 0.5), ["2", "0.5"]), ((0.69318, 0.69312), ["0.6932", "0.6931"]), ((1_250_000, 1_250_001), ["1.25M"] * 2)],
+)
+def test_the_ends_of_an_axis_are_told_apart_where_six_digits_can(losses, ends):
+    drawn = ET.fromstring(line_chart({"s000": list(enumerate(losses, 1))}, "step", "loss"))
+    texts = [text.text for text in drawn.iter(f"{SVG}text")]
+    assert sorted(texts[:2]) == sorted(ends)
+
+
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=500))
 def test_a_long_curve_is_drawn_by_the_means_of_its_parts(losses):
     points = list(enumerate(losses, 1))
