@@ -28,8 +28,8 @@ from resources.local.network_watch import NetworkWatch
 START_SECONDS, STOP_SECONDS, WATCH_SECONDS = 120.0, 20.0, 0.5
 LAST_PORT = 65535
 UNENCRYPTED = (
-    "These links open Dagster to whoever has them, and nothing is encrypted: in a network that you do not trust, use a "
-    "tunnel, or a proxy with TLS."
+    "These links open Dagster to anyone who has them, and nothing is encrypted: in a network that you do not trust, "
+    "use a tunnel, or a proxy with TLS."
 )
 LOCATION = ("-m", "atlas_pipelines.definitions")
 
