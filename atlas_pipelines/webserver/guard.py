@@ -69,7 +69,8 @@ def _presented(asked: Asked) -> str:
 def _let_in(scope: Scope, parameters: list[tuple[str, str]], token: str, asked: Asked) -> Response:
     """Move the token from the address into a cookie, so that it does not stay in the browser's history."""
     rest = urlencode([pair for pair in parameters if pair[0] != PARAMETER])
-    answer = RedirectResponse(asked.path + (f"?{rest}" if rest else ""), HTTPStatus.SEE_OTHER)
+    path = "/" + asked.path.lstrip("/")  # a browser takes //NAME for another host
+    answer = RedirectResponse(path + (f"?{rest}" if rest else ""), HTTPStatus.SEE_OTHER)
     answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=scope["scheme"] == "https")
     return answer
 

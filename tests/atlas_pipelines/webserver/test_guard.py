@@ -122,6 +122,11 @@ def test_a_link_with_a_token_lets_a_browser_in_and_leaves_no_token_in_the_addres
     assert public.post("/graphql", headers={**JSON, "Origin": "http://evil.example"}).status_code == 403
 
 
+def test_a_link_with_a_token_leads_to_no_other_host(public):
+    answered = public.get("http://trainer.example:3000//evil.example/?token=the-operator")
+    assert answered.headers["Location"] == "/evil.example/"
+
+
 def test_a_program_sends_its_token_as_bearer(public):
     answered = public.post("/graphql", headers={**JSON, "Authorization": "Bearer the-operator"})
     assert answered.text == "reached as operator"
